@@ -1,0 +1,53 @@
+//===- Passes.td - conversions out of the attn dialect -----*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_CONVERSION_PASSES_TD
+#define ATTN_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AttnToLinalgPass : Pass<"attn-to-linalg", "func::FuncOp"> {
+  let summary = "the reference: every op by itself on materialised tensors";
+  let description = [{
+    Each score matrix becomes two tensors [B, H, M, N], of values and of
+    presence bits, and each op one or a few `linalg.generic` ops. This is the
+    meaning of the dialect, and the oracle of everything else. Run
+    `attn-desugar` first.
+  }];
+  let dependentDialects = ["linalg::LinalgDialect", "tensor::TensorDialect",
+                           "arith::ArithDialect", "math::MathDialect"];
+}
+
+def PromoteToF64Pass : Pass<"attn-promote-to-f64", "ModuleOp"> {
+  let summary = "the same program on f64: types, constants and signatures";
+  let dependentDialects = ["attn::AttnDialect"];
+}
+
+def StreamToLoopsPass : Pass<"attn-stream-to-loops", "func::FuncOp"> {
+  let summary = "streams as plain scalar loops over memrefs: the second oracle";
+  let description = [{
+    One `scf.for` per stationary index and per sweep, carries as loop values, no
+    tiles and no vectors beyond rows. Works on naive and on fused streams with
+    memref operands (after `attn-bufferize-streams`).
+  }];
+  let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
+                           "math::MathDialect", "memref::MemRefDialect",
+                           "vector::VectorDialect"];
+}
+
+def BufferizeStreamsPass : Pass<"attn-bufferize-streams", "func::FuncOp"> {
+  let summary = "give streams memrefs in place of tensors";
+  let description = [{
+    Inputs become `bufferization.to_buffer`, outputs fresh allocations whose
+    contents come back through `bufferization.to_tensor`, so that
+    one-shot-bufferize sees streams as foreign ops on memrefs.
+  }];
+  let dependentDialects = ["bufferization::BufferizationDialect",
+                           "memref::MemRefDialect"];
+}
+
+#endif // ATTN_CONVERSION_PASSES_TD

@@ -1,0 +1,87 @@
+//===- Attn.h - the attn dialect --------------------------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Everything one includes to use the dialect: types, attributes, operations.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_IR_ATTN_H
+#define ATTN_DIALECT_ATTN_IR_ATTN_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace mlir::attn {
+
+/// What is known of one axis of a score matrix. Null where nothing was said;
+/// then position = index, length = extent.
+struct AxisInfo {
+  Value positions; // [B|1, H|1, L] integers
+  Value offset;    // index, or integers [B|1]
+  Value length;    // [B|1, H|1] integers
+  Value segments;  // [B|1, L] integers
+
+  bool hasOrigin() const { return positions || offset; }
+  bool empty() const { return !positions && !offset && !length && !segments; }
+};
+
+/// The values from which a named mask builds its predicate, all of index type
+/// (prefix and segments may be null).
+struct MaskSite {
+  Value queryPosition, keyPosition;
+  Value querySegment, keySegment;
+  Value prefix;
+};
+
+} // namespace mlir::attn
+
+#include "attn/Dialect/Attn/IR/AttnDialect.h.inc"
+#include "attn/Dialect/Attn/IR/AttnEnums.h.inc"
+
+#include "attn/Dialect/Attn/IR/AttnAttrInterfaces.h.inc"
+#include "attn/Dialect/Attn/IR/AttnInterfaces.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "attn/Dialect/Attn/IR/AttnTypes.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "attn/Dialect/Attn/IR/AttnAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/AttnOps.h.inc"
+
+namespace mlir::attn {
+
+/// The axis of `scores` as seen by regions of its users: what the ops on the
+/// way from the roots attached, nearest first per field; transposes are
+/// followed. For an op with several operands the first that knows a field wins.
+AxisInfo getAxis(Value scores, bool isQuery);
+
+/// The extents [B, H, M, N] of a score matrix.
+SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
+
+/// Number of index arguments that entry regions have after the elements:
+/// b, h, i, j, pi, pj.
+constexpr unsigned kNumEntryIndices = 6;
+
+/// The accumulation type of contractions on `elementType`: f64 for f64, else f32.
+Type getAccumulationType(Type elementType);
+
+} // namespace mlir::attn
+
+#endif // ATTN_DIALECT_ATTN_IR_ATTN_H

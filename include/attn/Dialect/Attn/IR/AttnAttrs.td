@@ -1,0 +1,181 @@
+//===- AttnAttrs.td - enums and named masks ----------------*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_IR_ATTNATTRS_TD
+#define ATTN_DIALECT_ATTN_IR_ATTNATTRS_TD
+
+include "attn/Dialect/Attn/IR/AttnBase.td"
+include "mlir/IR/EnumAttr.td"
+
+//===----------------------------------------------------------------------===//
+// Enums
+//===----------------------------------------------------------------------===//
+
+class Attn_Enum<string name, string summary, list<I32EnumAttrCase> cases>
+    : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::mlir::attn";
+  let genSpecializedAttr = 0;
+}
+
+def Attn_Axis : Attn_Enum<"Axis", "the axis a reduction runs over", [
+  I32EnumAttrCase<"Keys", 0, "keys">,
+  I32EnumAttrCase<"Queries", 1, "queries">
+]>;
+def Attn_AxisAttr : EnumAttr<Attn_Dialect, Attn_Axis, "axis">;
+
+def Attn_ReduceKind : Attn_Enum<"ReduceKind", "what attn.reduce computes", [
+  I32EnumAttrCase<"Sum", 0, "sum">,
+  I32EnumAttrCase<"Max", 1, "max">,
+  I32EnumAttrCase<"Min", 2, "min">,
+  I32EnumAttrCase<"Mean", 3, "mean">,
+  I32EnumAttrCase<"Count", 4, "count">,
+  I32EnumAttrCase<"ArgMax", 5, "argmax">,
+  I32EnumAttrCase<"ArgMin", 6, "argmin">,
+  I32EnumAttrCase<"Lse", 7, "lse">,
+  I32EnumAttrCase<"Moments", 8, "moments">,
+  I32EnumAttrCase<"Entropy", 9, "entropy">,
+  I32EnumAttrCase<"Custom", 10, "custom">,
+  I32EnumAttrCase<"Any", 11, "any">
+]>;
+def Attn_ReduceKindAttr : EnumAttr<Attn_Dialect, Attn_ReduceKind, "reduce_kind">;
+
+def Attn_FeatureReduceKind : Attn_Enum<"FeatureReduceKind",
+    "how attn.score_with combines features", [
+  I32EnumAttrCase<"Sum", 0, "sum">,
+  I32EnumAttrCase<"Max", 1, "max">,
+  I32EnumAttrCase<"Min", 2, "min">
+]>;
+def Attn_FeatureReduceKindAttr
+    : EnumAttr<Attn_Dialect, Attn_FeatureReduceKind, "feature_reduce_kind">;
+
+def Attn_CarryKind : Attn_Enum<"CarryKind", "what a carry of a sweep accumulates", [
+  I32EnumAttrCase<"Sum", 0, "sum">,
+  I32EnumAttrCase<"Max", 1, "max">,
+  I32EnumAttrCase<"Min", 2, "min">,
+  I32EnumAttrCase<"Mean", 3, "mean">,
+  I32EnumAttrCase<"Count", 4, "count">,
+  I32EnumAttrCase<"ArgMax", 5, "argmax">,
+  I32EnumAttrCase<"ArgMin", 6, "argmin">,
+  I32EnumAttrCase<"Any", 7, "any">,
+  I32EnumAttrCase<"Outer", 8, "outer">
+]>;
+def Attn_CarryKindAttr : EnumAttr<Attn_Dialect, Attn_CarryKind, "carry_kind">;
+
+def Attn_GaugeKind : Attn_Enum<"GaugeKind", "what an attn.running value follows", [
+  I32EnumAttrCase<"Max", 0, "max">,
+  I32EnumAttrCase<"Mean", 1, "mean">
+]>;
+def Attn_GaugeKindAttr : EnumAttr<Attn_Dialect, Attn_GaugeKind, "gauge_kind">;
+
+def Attn_Orientation : Attn_Enum<"Orientation", "which axis stays in a stream", [
+  I32EnumAttrCase<"Rows", 0, "rows">,
+  I32EnumAttrCase<"Cols", 1, "cols">
+]>;
+def Attn_OrientationAttr : EnumAttr<Attn_Dialect, Attn_Orientation, "orientation">;
+
+//===----------------------------------------------------------------------===//
+// Named masks
+//===----------------------------------------------------------------------===//
+
+def Attn_NamedMaskInterface : AttrInterface<"NamedMaskInterface"> {
+  let cppNamespace = "::mlir::attn";
+  let description = [{
+    A mask known by name. `buildPredicate` writes it as ordinary arithmetic on
+    positions (and segments, for `#attn.document`), which is all that later
+    passes see; adding a named mask means adding one attribute.
+  }];
+  let methods = [
+    InterfaceMethod<"Builds the i1 predicate from the values in `site`.",
+      "::mlir::Value", "buildPredicate",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
+           "const ::mlir::attn::MaskSite &":$site)>,
+    InterfaceMethod<"Whether query and key positions are compared, so that both axes must share an origin.",
+      "bool", "comparesPositions", (ins), "", "return true;">,
+    InterfaceMethod<"Whether both axes must carry segments.",
+      "bool", "needsSegments", (ins), "", "return false;">,
+    InterfaceMethod<"Whether the mask takes a prefix length operand.",
+      "bool", "takesPrefix", (ins), "", "return false;">
+  ];
+}
+
+class Attn_Mask<string name, string maskMnemonic, list<string> extraMethods = []>
+    : AttrDef<Attn_Dialect, name # "Mask", [
+        DeclareAttrInterfaceMethods<Attn_NamedMaskInterface, extraMethods>]> {
+  let mnemonic = maskMnemonic;
+}
+
+def Attn_CausalMask : Attn_Mask<"Causal", "causal"> {
+  let summary = "keys at or before the query: pj <= pi";
+}
+
+def Attn_WindowMask : Attn_Mask<"Window", "window"> {
+  let summary = "keys within a window: pi - left <= pj <= pi + right";
+  let description = [{
+    `left` and `right` are counts of positions, at least 0. A causal sliding
+    window of width w is `#attn.window<left = w - 1, right = 0>`
+    (Longformer, arXiv 2004.05150; Mistral, arXiv 2310.06825).
+  }];
+  let parameters = (ins "int64_t":$left, "int64_t":$right);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Attn_PrefixMask : Attn_Mask<"Prefix", "prefix", ["takesPrefix"]> {
+  let summary = "prefix-LM: pj <= pi, or pj < prefix of the batch element";
+  let description = [{
+    The prefix length is an operand of `attn.mask`, an integer tensor [B] or [1]
+    (T5, arXiv 1910.10683).
+  }];
+}
+
+def Attn_DocumentMask : Attn_Mask<"Document", "document",
+    ["comparesPositions", "needsSegments"]> {
+  let summary = "equal segments: segment(query) == segment(key)";
+}
+
+def Attn_DilatedMask : Attn_Mask<"Dilated", "dilated"> {
+  let summary = "every dilation-th key at or before the query, within a window";
+  let description = [{
+    0 <= pi - pj < window * dilation and (pi - pj) mod dilation == 0: `window`
+    keys, `dilation` positions apart (LongNet, arXiv 2307.02486).
+  }];
+  let parameters = (ins "int64_t":$window, "int64_t":$dilation);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Attn_ChunkedMask : Attn_Mask<"Chunked", "chunked"> {
+  let summary = "causal inside chunks: pj <= pi and pi div size == pj div size";
+  let parameters = (ins "int64_t":$size);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Attn_NeighborhoodMask : Attn_Mask<"Neighborhood", "neighborhood"> {
+  let summary = "1-D to 3-D neighborhood on a row-major grid of tokens";
+  let description = [{
+    Positions are row-major on a grid of `shape` (1 to 3 axes); a key is visible
+    iff it is visible on every axis. On an axis of extent n with window w and
+    dilation d, key and query must agree modulo d; inside their residue class
+    the window holds w keys and shifts to stay inside at the borders, or, where
+    `causal` is 1, holds the last w keys up to the query (arXiv 2403.04690).
+    Requires w * d <= n on each axis.
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t">:$shape,
+    ArrayRefParameter<"int64_t">:$window,
+    OptionalArrayRefParameter<"int64_t">:$dilation,
+    OptionalArrayRefParameter<"int64_t">:$causal);
+  let assemblyFormat = [{
+    `<` `shape` `=` `[` $shape `]` `,` `window` `=` `[` $window `]`
+        (`,` `dilation` `=` `[` $dilation^ `]`)?
+        (`,` `causal` `=` `[` $causal^ `]`)? `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+#endif // ATTN_DIALECT_ATTN_IR_ATTNATTRS_TD

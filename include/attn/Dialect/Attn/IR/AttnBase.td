@@ -1,0 +1,77 @@
+//===- AttnBase.td - the attn dialect and its type ---------*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_IR_ATTNBASE_TD
+#define ATTN_DIALECT_ATTN_IR_ATTNBASE_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/OpBase.td"
+
+def Attn_Dialect : Dialect {
+  let name = "attn";
+  let summary = "An algebra of virtual score matrices, and the streams they become";
+  let description = [{
+    The surface of the dialect is an algebra over one kind of value, the virtual
+    matrix of scores between queries and keys (`!attn.scores`). Nothing stores
+    it: operations on it build an expression, and only reductions, aggregates
+    and `attn.materialize` leave the algebra for tensors.
+
+    The plan level (`attn.stream`, `attn.sweep`, `attn.carry`, ...) is what the
+    expressions become: one stream is one kernel, a scalar program per row (or
+    column) that sweeps over the other axis.
+  }];
+  let cppNamespace = "::mlir::attn";
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
+class Attn_Type<string name, string typeMnemonic, list<Trait> traits = []>
+    : TypeDef<Attn_Dialect, name, traits> {
+  let mnemonic = typeMnemonic;
+}
+
+def Attn_ScoresType : Attn_Type<"Scores", "scores"> {
+  let summary = "virtual score matrix [batch, heads, queries, keys]";
+  let description = [{
+    For every (b, h, i, j) a pair of a value of the element type (the
+    accumulation type: f32, or f64 for f64 inputs) and a presence bit. Absent
+    entries take no part in reductions and add nothing to aggregates.
+
+    It is not a shaped type, on purpose: bufferization and tensor operations
+    must not see it. Batch and head extents of 1 broadcast.
+
+    ```mlir
+    !attn.scores<2x8x?x?xf32>
+    ```
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t", "batch, heads, queries, keys">:$shape,
+    "::mlir::Type":$elementType);
+  let builders = [
+    TypeBuilderWithInferredContext<(ins "::llvm::ArrayRef<int64_t>":$shape,
+                                        "::mlir::Type":$elementType), [{
+      return $_get(elementType.getContext(), shape, elementType);
+    }]>
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    enum Dim : unsigned { Batch = 0, Heads = 1, Queries = 2, Keys = 3 };
+    int64_t getDim(unsigned dim) const { return getShape()[dim]; }
+    /// The same shape with queries and keys exchanged.
+    ScoresType transposed() const {
+      auto s = getShape();
+      return get(getContext(), {s[0], s[1], s[3], s[2]}, getElementType());
+    }
+  }];
+}
+
+#endif // ATTN_DIALECT_ATTN_IR_ATTNBASE_TD

@@ -1,0 +1,38 @@
+//===- AttnInterfaces.td - what passes ask of score ops ----*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_IR_ATTNINTERFACES_TD
+#define ATTN_DIALECT_ATTN_IR_ATTNINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def Attn_ScoresOpInterface : OpInterface<"ScoresOpInterface"> {
+  let cppNamespace = "::mlir::attn";
+  let description = [{
+    An operation with one `!attn.scores` result. `reifyScoresShape` gives the
+    four extents as values or attributes, inserting `tensor.dim` where needed.
+  }];
+  let methods = [
+    InterfaceMethod<"The extents [B, H, M, N] of the result.",
+      "::llvm::SmallVector<::mlir::OpFoldResult>", "reifyScoresShape",
+      (ins "::mlir::OpBuilder &":$builder)>
+  ];
+}
+
+def Attn_AxisOpInterface : OpInterface<"AxisOpInterface"> {
+  let cppNamespace = "::mlir::attn";
+  let description = [{
+    An operation that may attach positions, an offset, a length and segments to
+    the query and key axes of its result. Accessors take `isQuery`.
+  }];
+  let methods = [
+    InterfaceMethod<"What this op attaches to one axis (null where nothing).",
+      "::mlir::attn::AxisInfo", "getAxisInfo", (ins "bool":$isQuery)>
+  ];
+}
+
+#endif // ATTN_DIALECT_ATTN_IR_ATTNINTERFACES_TD

@@ -1,0 +1,115 @@
+//===- Passes.td - passes of the attn dialect --------------*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_ATTN_TRANSFORMS_PASSES_TD
+#define ATTN_DIALECT_ATTN_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ResolveScoresPass : Pass<"attn-resolve-scores", "ModuleOp"> {
+  let summary = "confine score matrices to one block, or say why not";
+  let description = [{
+    Inlines private callees that take or return scores, turns an
+    `arith.select` of two score matrices under one condition into a map and a
+    mask, and unrolls small static `scf.for` loops that carry scores. What is
+    left outside of one block is reported once per function, with the remedy:
+    carry row and column tensors, or ask for the matrix with
+    `attn.materialize`.
+  }];
+  let options = [
+    Option<"maxUnrolledIterations", "max-unrolled-iterations", "int64_t", "16",
+           "Largest trip count of a loop carrying scores that is unrolled">
+  ];
+  let dependentDialects = ["attn::AttnDialect", "scf::SCFDialect"];
+}
+
+def DesugarPass : Pass<"attn-desugar", "func::FuncOp"> {
+  let summary = "write softmax, named masks and composed reductions out";
+  let description = [{
+    * A named mask becomes a region on positions (and captured segments).
+    * `attn.softmax` becomes a maximum, an exponential (base 2), a sum and a
+      map that divides; the maximum takes part as `attn.guard`.
+    * `lse`, `entropy` and `moments` become reductions by the primitive kinds
+      and elementwise `linalg.generic` ops on row (or column) tensors.
+
+    After this pass only score, score_with, bias, with_axes, map, region masks,
+    fill, transpose, reduce (sum, max, min, mean, count, any, argmax, argmin,
+    custom), aggregate and materialize are left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect", "math::MathDialect"];
+}
+
+def FormStreamsPass : Pass<"attn-form-streams", "func::FuncOp"> {
+  let summary = "turn reductions and aggregates into naive streams";
+  let description = [{
+    Every reduction and aggregate becomes a sweep of a stream whose body
+    evaluates the flattened expression; reductions over the same axis that
+    depend on each other only through rows share a stream, one sweep per level.
+    Elementwise `linalg.generic` ops on row tensors between them become row
+    arithmetic. No scores are left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "math::MathDialect", "tensor::TensorDialect",
+                           "vector::VectorDialect"];
+}
+
+def FuseSweepsPass : Pass<"attn-fuse-sweeps", "func::FuncOp"> {
+  let summary = "derive online forms: fuse the sweeps of a stream";
+  let description = [{
+    Types every value of a sweep by how it moves when a running maximum or mean
+    moves, and fuses a sweep with the earlier one whose results it uses when
+    every carry has a derived action. Factors of finished sums are applied
+    after the sweep. A remark explains each sweep that stays.
+  }];
+  let options = [
+    Option<"maxTerms", "max-terms", "int64_t", "4",
+           "Largest number of terms into which one carry is split">,
+    Option<"maxRecomputeFactor", "max-recompute-factor", "int64_t", "4",
+           "Refuse streams that visit their scores more often than this">
+  ];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "math::MathDialect", "vector::VectorDialect"];
+}
+
+def ShareStreamsPass : Pass<"attn-share-streams", "func::FuncOp"> {
+  let summary = "merge streams over the same space into one kernel";
+  let dependentDialects = ["attn::AttnDialect"];
+}
+
+def AnalyzeMasksPass : Pass<"attn-analyze-masks", "func::FuncOp"> {
+  let summary = "find empty and full tiles by interval analysis";
+  let description = [{
+    Evaluates the presence conditions of each sweep on intervals of rows and
+    keys, and records the result as code: the `tiles` region (may anything be
+    present, is everything present) and the `bounds` region (a range of keys).
+    Nothing is stored; captured integer vectors enter by their minima and
+    maxima over a tile.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect"];
+}
+
+def SplitKeysPass : Pass<"attn-split-keys", "func::FuncOp"> {
+  let summary = "split the streamed axis of streams with few rows";
+  let description = [{
+    A stream with one fused sweep becomes a stream of unnormalised carries over
+    disjoint ranges of keys and a second one that merges them, by the action of
+    each carry.
+  }];
+  let options = [
+    Option<"splits", "splits", "int64_t", "0",
+           "Number of ranges; 0 leaves every stream as it is">
+  ];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "math::MathDialect", "tensor::TensorDialect"];
+}
+
+def PrintPlanPass : Pass<"attn-print-plan", "func::FuncOp"> {
+  let summary = "print streams, sweeps and relative work";
+}
+
+#endif // ATTN_DIALECT_ATTN_TRANSFORMS_PASSES_TD

@@ -1,0 +1,106 @@
+//===- AttnDialect.cpp - the dialect, its type and shared helpers -===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+#include "attn/Dialect/Attn/IR/AttnDialect.cpp.inc"
+#include "attn/Dialect/Attn/IR/AttnEnums.cpp.inc"
+
+#include "attn/Dialect/Attn/IR/AttnAttrInterfaces.cpp.inc"
+#include "attn/Dialect/Attn/IR/AttnInterfaces.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "attn/Dialect/Attn/IR/AttnTypes.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "attn/Dialect/Attn/IR/AttnAttrs.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+
+void AttnDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "attn/Dialect/Attn/IR/AttnTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "attn/Dialect/Attn/IR/AttnAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// !attn.scores
+//===----------------------------------------------------------------------===//
+
+Type ScoresType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type elementType;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseDimensionList(shape) ||
+      parser.parseType(elementType) || parser.parseGreater()) {
+    return {};
+  }
+  return getChecked([&] { return parser.emitError(loc); },
+                    parser.getContext(), shape, elementType);
+}
+
+void ScoresType::print(AsmPrinter &printer) const {
+  printer << '<';
+  printer.printDimensionList(getShape());
+  printer << 'x' << getElementType() << '>';
+}
+
+LogicalResult
+ScoresType::verify(function_ref<InFlightDiagnostic()> emitError,
+                   ArrayRef<int64_t> shape, Type elementType) {
+  if (shape.size() != 4) {
+    return emitError() << "scores have four extents [batch, heads, queries, "
+                          "keys], got "
+                       << shape.size();
+  }
+  if (ShapedType::isDynamic(shape[Heads])) {
+    return emitError() << "the number of heads of scores is static, got ?";
+  }
+  if (!elementType.isF32() && !elementType.isF64()) {
+    return emitError() << "scores have an accumulation type, f32 or f64, got "
+                       << elementType;
+  }
+  return success();
+}
+
+Type mlir::attn::getAccumulationType(Type elementType) {
+  if (elementType.isF64()) {
+    return elementType;
+  }
+  return Float32Type::get(elementType.getContext());
+}
+
+OpFoldResult GuardOp::fold(FoldAdaptor adaptor) {
+  // guard(guard(x)) is guard(x).
+  if (auto inner = getValue().getDefiningOp<GuardOp>()) {
+    return inner.getResult();
+  }
+  auto value = dyn_cast_if_present<FloatAttr>(adaptor.getValue());
+  if (!value) {
+    return {};
+  }
+  if (value.getValue().isInfinity() && value.getValue().isNegative()) {
+    return FloatAttr::get(getType(), 0.0);
+  }
+  return value;
+}

@@ -1,0 +1,106 @@
+//===- Axes.cpp - what is known of the axes of a score matrix -===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Axis operands are inherited along the expression. Ops that start an
+// expression take their extents from their operands; all others pass on those
+// of their inputs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "AxisVerifier.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+static void mergeMissing(AxisInfo &into, const AxisInfo &from) {
+  if (!into.hasOrigin()) {
+    into.positions = from.positions;
+    into.offset = from.offset;
+  }
+  if (!into.length) {
+    into.length = from.length;
+  }
+  if (!into.segments) {
+    into.segments = from.segments;
+  }
+}
+
+AxisInfo mlir::attn::getAxis(Value scores, bool isQuery) {
+  Operation *def = scores.getDefiningOp();
+  AxisInfo info;
+  if (!def) {
+    return info;
+  }
+  if (auto axes = dyn_cast<AxisOpInterface>(def)) {
+    info = axes.getAxisInfo(isQuery);
+  }
+  bool inner = isa<TransposeOp>(def) ? !isQuery : isQuery;
+  for (Value operand : def->getOperands()) {
+    if (isa<ScoresType>(operand.getType())) {
+      mergeMissing(info, getAxis(operand, inner));
+    }
+  }
+  return info;
+}
+
+SmallVector<OpFoldResult> mlir::attn::getScoresShape(OpBuilder &builder,
+                                                     Value scores) {
+  return cast<ScoresOpInterface>(scores.getDefiningOp())
+      .reifyScoresShape(builder);
+}
+
+/// `got` may be 1 where `allowOne`, or dynamic, or the wanted extent.
+static bool fits(int64_t got, int64_t want, bool allowOne) {
+  return ShapedType::isDynamic(got) || ShapedType::isDynamic(want) ||
+         got == want || (allowOne && got == 1);
+}
+
+LogicalResult mlir::attn::verifyAxis(Operation *op, const AxisInfo &axis,
+                                     StringRef name, ScoresType scores,
+                                     unsigned extentDim, StringRef label) {
+  auto check = [&](Value value, StringRef what, ArrayRef<int64_t> want,
+                   ArrayRef<bool> one) -> LogicalResult {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getRank() != static_cast<int64_t>(want.size())) {
+      return op->emitOpError() << label << ": " << name << "_" << what
+                               << " has rank " << want.size() << ", got "
+                               << type;
+    }
+    for (auto [d, extent] : llvm::enumerate(want)) {
+      if (!fits(type.getDimSize(d), extent, one[d])) {
+        return op->emitOpError()
+               << label << ": extent " << d << " of " << name << "_" << what
+               << " is " << type.getDimSize(d) << ", expected " << extent;
+      }
+    }
+    return success();
+  };
+  int64_t b = scores.getDim(ScoresType::Batch);
+  int64_t h = scores.getDim(ScoresType::Heads);
+  int64_t extent = scores.getDim(extentDim);
+  if (axis.positions && axis.offset) {
+    return op->emitOpError() << label << ": the " << name
+                             << " axis has positions or an offset, not both";
+  }
+  if (axis.positions && failed(check(axis.positions, "positions",
+                                     {b, h, extent}, {true, true, false}))) {
+    return failure();
+  }
+  if (axis.length &&
+      failed(check(axis.length, "length", {b, h}, {true, true}))) {
+    return failure();
+  }
+  if (axis.segments && failed(check(axis.segments, "segments", {b, extent},
+                                    {true, false}))) {
+    return failure();
+  }
+  if (axis.offset && isa<RankedTensorType>(axis.offset.getType())) {
+    return check(axis.offset, "offset", {b}, {true});
+  }
+  return success();
+}

@@ -1,0 +1,23 @@
+//===- SplitKeys.cpp - stub -===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Dialect/Attn/Transforms/Passes.h"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_SPLITKEYSPASS
+#include "attn/Dialect/Attn/Transforms/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+struct SplitKeysPass : attn::impl::SplitKeysPassBase<SplitKeysPass> {
+  using Base::Base;
+  void runOnOperation() override {}
+};
+} // namespace

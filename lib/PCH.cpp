@@ -1,0 +1,1 @@
+// Owns the precompiled header (PCH.h); it has no code.
