@@ -103,7 +103,7 @@ def Attn_ScoreOp : Attn_ScoresOp<"score", [AttrSizedOperandSegments,
     $query `,` $key (`scale` `(` $scale^ `)`)?
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
   }], Attn_AxisFormat, [{
-    attr-dict `:` type($query) `,` type($key) `->` type($result)
+    attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))
   }]);
 }
 
@@ -140,7 +140,7 @@ def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
     $kind $query `,` $key
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
   }], Attn_AxisFormat, [{
-    $body attr-dict `:` type($query) `,` type($key) `->` type($result)
+    $body attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))
   }]);
 }
 
@@ -162,7 +162,7 @@ def Attn_BiasOp : Attn_ScoresOp<"bias", [AttrSizedOperandSegments,
   }];
   let arguments = !con((ins Attn_FloatTensor:$tensor), Attn_AxisArgs);
   let results = (outs Attn_ScoresType:$result);
-  let assemblyFormat = !strconcat("$tensor", Attn_AxisFormat, "attr-dict `:` type($tensor) `->` type($result)");
+  let assemblyFormat = !strconcat("$tensor", Attn_AxisFormat, "attr-dict `:` type($tensor) `->` qualified(type($result))");
 }
 
 def Attn_WithAxesOp : Attn_ScoresOp<"with_axes", [AttrSizedOperandSegments,
@@ -195,7 +195,7 @@ def Attn_WithAxesOp : Attn_ScoresOp<"with_axes", [AttrSizedOperandSegments,
   }];
   let arguments = !con((ins Attn_ScoresType:$input), Attn_AxisArgs);
   let results = (outs Attn_ScoresType:$result);
-  let assemblyFormat = !strconcat("$input", Attn_AxisFormat, "attr-dict `:` type($input)");
+  let assemblyFormat = !strconcat("$input", Attn_AxisFormat, "attr-dict `:` qualified(type($input))");
 }
 
 //===----------------------------------------------------------------------===//
@@ -300,7 +300,7 @@ def Attn_FillOp : Attn_ScoresOp<"fill", [AllTypesMatch<["input", "result"]>]> {
   }];
   let arguments = (ins Attn_ScoresType:$input, F64Attr:$value);
   let results = (outs Attn_ScoresType:$result);
-  let assemblyFormat = "$input `,` $value attr-dict `:` type($input)";
+  let assemblyFormat = "$input `,` $value attr-dict `:` qualified(type($input))";
   let hasFolder = 1;
 }
 
@@ -342,7 +342,7 @@ def Attn_SoftmaxOp : Attn_ScoresOp<"softmax", [AttrSizedOperandSegments,
     $input (`scale` `(` $scale^ `)`)? (`base` `(` $base^ `)`)?
     (`temperature` `(` $temperature^ `:` type($temperature) `)`)?
     (`sink` `(` $sink^ `:` type($sink) `)`)?
-    (`plus_one` $plus_one^)? attr-dict `:` type($input)
+    (`plus_one` $plus_one^)? attr-dict `:` qualified(type($input))
   }];
 }
 
@@ -361,7 +361,7 @@ def Attn_TransposeOp : Attn_ScoresOp<"transpose"> {
   }];
   let arguments = (ins Attn_ScoresType:$input);
   let results = (outs Attn_ScoresType:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input attr-dict `:` qualified(type($input)) `->` qualified(type($result))";
   let hasFolder = 1;
 }
 
@@ -448,7 +448,7 @@ def Attn_AggregateOp : Attn_Op<"aggregate", [Pure]> {
   let assemblyFormat = [{
     $weights `,` $value (`heads` `(` $head_map^ `:` type($head_map) `)`)?
     (`operand_type` `(` $operand_type^ `)`)? attr-dict
-    `:` type($weights) `,` type($value) `->` type($result)
+    `:` qualified(type($weights)) `,` type($value) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
 }
@@ -469,7 +469,7 @@ def Attn_MaterializeOp : Attn_Op<"materialize", [Pure]> {
                        DefaultValuedAttr<F64Attr, "0.0">:$absent);
   let results = (outs Attn_FloatTensor:$result);
   let assemblyFormat = [{
-    $input (`absent` `(` $absent^ `)`)? attr-dict `:` type($input) `->` type($result)
+    $input (`absent` `(` $absent^ `)`)? attr-dict `:` qualified(type($input)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
 }
