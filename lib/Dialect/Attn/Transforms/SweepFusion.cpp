@@ -131,7 +131,7 @@ bool SweepFusion::isFinished(Value value) {
 Value SweepFusion::cloneNumbered(Operation &op, IRMapping &mapping,
                                  unsigned result) {
   Operation *copy = body.clone(op, mapping);
-  if (isPure(copy) && copy->getNumRegions() == 0) {
+  if (isPure(copy)) {
     for (Operation &other : *copy->getBlock()) {
       if (&other == copy) {
         break;
