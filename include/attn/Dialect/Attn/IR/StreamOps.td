@@ -133,6 +133,29 @@ def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments,
   let hasVerifier = 1;
 }
 
+def Attn_FoldOp : Attn_Op<"fold", [AttrSizedOperandSegments, SingleBlock,
+    HasParent<"SweepOp">]> {
+  let summary = "an accumulator of a sweep: a user's monoid of several values";
+  let description = [{
+    Starts from `identity` and combines the accumulated values with those of
+    every key for which `cond` holds. The region takes 2 n values, accumulated
+    first, and must be associative; keys are combined in any grouping, in order.
+
+    Constraints:
+    * C1: identity, values and results have one length and one float type.
+    * C2: the region takes 2 n and yields n of that type.
+  }];
+  let arguments = (ins F64ArrayAttr:$identity, Variadic<AnyFloat>:$values,
+                       Optional<I1>:$cond);
+  let results = (outs Variadic<AnyFloat>:$results);
+  let regions = (region SizedRegion<1>:$combine);
+  let assemblyFormat = [{
+    $identity $values (`if` $cond^)? $combine attr-dict
+    `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
     HasParent<"SweepOp">]> {
   let summary = "a gauge: the maximum or mean over all keys so far";
