@@ -99,7 +99,7 @@ LogicalResult SweepOp::verify() {
   }
   for (Value value : yield.getValues()) {
     Operation *def = value.getDefiningOp();
-    if (!isa_and_present<CarryOp, RunningOp>(def) ||
+    if (!isa_and_present<CarryOp, RunningOp, FoldOp>(def) ||
         def->getParentOp() != getOperation()) {
       return emitOpError() << "C1: a sweep yields carries and gauges of its "
                               "body";
@@ -190,6 +190,28 @@ LogicalResult CarryOp::verify() {
       return emitOpError() << "C3: companions are carries of this sweep with "
                               "this type";
     }
+  }
+  return success();
+}
+
+LogicalResult FoldOp::verify() {
+  Type type = getNumResults() ? getResultTypes().front() : Type();
+  auto same = [&](TypeRange types) {
+    return llvm::all_of(types, [&](Type t) { return t == type; });
+  };
+  if (!type || getIdentity().size() != getNumResults() ||
+      getValues().size() != getNumResults() || !same(getResultTypes()) ||
+      !same(getValues().getTypes())) {
+    return emitOpError() << "C1: identity, values and results have one length "
+                            "and one float type";
+  }
+  Block &block = getCombine().front();
+  auto yield = dyn_cast<YieldOp>(block.getTerminator());
+  if (block.getNumArguments() != 2 * getNumResults() ||
+      !same(TypeRange(block.getArgumentTypes())) || !yield ||
+      yield.getOperandTypes() != getResultTypes()) {
+    return emitOpError() << "C2: combine takes " << 2 * getNumResults()
+                         << " values and yields " << getNumResults();
   }
   return success();
 }

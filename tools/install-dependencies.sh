@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Installs what a Debian 12 machine lacks to build and test attn-mlir.
+# Nothing is done, and no network is used, when everything is there.
+set -euo pipefail
+
+packages=(
+  libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools lld-22 liblld-22-dev
+  clang-22 libclang-rt-22-dev clang-format-22 clang-tidy-22 libomp-22-dev
+  ninja-build ccache cmake libgtest-dev libgmock-dev libbenchmark-dev
+  zlib1g-dev libzstd-dev libedit-dev libcurl4-openssl-dev libxml2-dev
+  python3
+)
+
+# The execution tests compare with NumPy; any python3 that has it will do.
+has_numpy() {
+  local python
+  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3
+  do
+    "$python" -c 'import numpy' >/dev/null 2>&1 && return 0
+  done
+  return 1
+}
+has_numpy || packages+=(python3-numpy)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "dependencies: all installed"
+  exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "error: these Debian packages are missing, and installing them needs" \
+      "root or sudo: ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends "${missing[@]}" >"$log" 2>&1 </dev/null
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+echo "dependencies: installing ${missing[*]}"
+# Package lists may be absent or too old for the mirror: refresh and try again.
+if ! install; then
+  if ! "${as_root[@]}" apt-get update -qq >"$log" 2>&1 </dev/null || ! install
+  then
+    tail -n 20 "$log" >&2
+    echo "error: apt could not install: ${missing[*]}" >&2
+    echo "LLVM and MLIR 22 come from Debian 12 with its security repository;" \
+      "check the package sources, then run $0 again" >&2
+    exit 1
+  fi
+fi
+echo "dependencies: installed"
