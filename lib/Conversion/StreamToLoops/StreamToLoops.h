@@ -14,7 +14,7 @@
 
 #include "attn/Conversion/Passes.h"
 
-namespace mlir::attn {
+namespace mlir::attn::loops {
 
 /// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
 /// loops and arithmetic.
@@ -33,6 +33,6 @@ Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
 /// A floating-point constant, splat over `type` if that is a vector.
 Value floatConstant(OpBuilder &builder, Location loc, Type type, double value);
 
-} // namespace mlir::attn
+} // namespace mlir::attn::loops
 
 #endif // ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H
