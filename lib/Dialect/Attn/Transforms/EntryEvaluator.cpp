@@ -34,18 +34,6 @@ Value EntryEvaluator::both(Value a, Value b) {
   return a == b ? a : arith::AndIOp::create(body, loc(), a, b);
 }
 
-/// Widens a float, or a row of floats, to the accumulation type.
-Value EntryEvaluator::extend(Value value, Type type) {
-  Type want = type;
-  if (auto row = dyn_cast<VectorType>(value.getType())) {
-    want = VectorType::get(row.getShape(), type);
-  }
-  if (value.getType() == want) {
-    return value;
-  }
-  return arith::ExtFOp::create(body, loc(), want, value);
-}
-
 Value EntryEvaluator::broadcast(Value index, int64_t extent) {
   if (extent != 1) {
     return index;
@@ -115,10 +103,11 @@ Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   return AtOp::create(body, loc(), result, capture(tensor), safe);
 }
 
-Value EntryEvaluator::keyHead(Value h, int64_t heads, int64_t groups,
+Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
                               Value headMap) {
+  int64_t groups = cast<RankedTensorType>(tensor.getType()).getDimSize(1);
   if (headMap) {
-    return toIndex(read(headMap, h));
+    return clampIndex(toIndex(read(headMap, h)), tensor, 1);
   }
   if (groups == 1) {
     return broadcast(h, 1);
@@ -126,7 +115,10 @@ Value EntryEvaluator::keyHead(Value h, int64_t heads, int64_t groups,
   if (groups == heads) {
     return h;
   }
-  return arith::DivUIOp::create(body, loc(), h, constantIndex(heads / groups));
+  Value group =
+      arith::DivUIOp::create(body, loc(), h, constantIndex(heads / groups));
+  extents[group] = groups;
+  return group;
 }
 
 //===----------------------------------------------------------------------===//
@@ -250,7 +242,7 @@ template <typename OpTy>
 static std::pair<SmallVector<Value>, SmallVector<Value>>
 contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
   Value q = op.getQuery(), k = op.getKey();
-  Value group = e.keyHead(site.h, dimOf(q, 1), dimOf(k, 1), op.getHeadMap());
+  Value group = e.keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   return {{e.broadcast(site.b, dimOf(q, 0)), site.h, site.i},
           {e.broadcast(site.b, dimOf(k, 0)), group, site.j}};
 }
@@ -294,7 +286,8 @@ Entry EntryEvaluator::evaluateBias(BiasOp op, const EntrySite &site) {
   Value t = op.getTensor();
   Value value = read(t, {broadcast(site.b, dimOf(t, 0)),
                          broadcast(site.h, dimOf(t, 1)), site.i, site.j});
-  value = extend(value, op.getResult().getType().getElementType());
+  value = convertFloat(body, loc(), value,
+                       op.getResult().getType().getElementType());
   return {value, insideLengths(op.getResult(), site)};
 }
 

@@ -72,6 +72,14 @@ namespace mlir::attn {
 /// followed. For an op with several operands the first that knows a field wins.
 AxisInfo getAxis(Value scores, bool isQuery);
 
+/// Whether `getAxis` sees all of the expression: no score matrix on the way is
+/// an argument of a block or the result of an op of another dialect.
+bool hasKnownAxes(Value scores);
+
+/// Checks that every score matrix of `function` is made and used by ops of this
+/// dialect; reports the first that is not, with the remedy.
+LogicalResult verifyResolvedScores(Operation *function);
+
 /// The extents [B, H, M, N] of a score matrix.
 SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
 
@@ -81,6 +89,9 @@ constexpr unsigned kNumEntryIndices = 6;
 
 /// The accumulation type of contractions on `elementType`: f64 for f64, else f32.
 Type getAccumulationType(Type elementType);
+
+/// `value`, a scalar or a vector, with the floating-point element type `type`.
+Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
 
 } // namespace mlir::attn
 
