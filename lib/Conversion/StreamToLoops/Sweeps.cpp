@@ -24,6 +24,7 @@
 
 using namespace mlir;
 using namespace mlir::attn;
+using namespace mlir::attn::loops;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -497,7 +498,7 @@ static void buildBody(OpBuilder &builder, SweepOp sweep,
   }
 }
 
-void mlir::attn::lowerSweep(SweepOp sweep, bool useBounds) {
+void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
   OpBuilder builder(sweep);
   Location loc = sweep.getLoc();
   SmallVector<State> states;
