@@ -80,6 +80,9 @@ struct AttnToLinalgPass : attn::impl::AttnToLinalgPassBase<AttnToLinalgPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (failed(verifyResolvedScores(getOperation()))) {
+      return signalPassFailure();
+    }
     SmallVector<Operation *> ops;
     SmallVector<GuardOp> guards;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {

@@ -392,12 +392,6 @@ Entries Reference::transpose(TransposeOp op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Reference::convert(Operation *op) {
-  for (Value operand : op->getOperands()) {
-    if (isa<ScoresType>(operand.getType()) && !entries.contains(operand)) {
-      return op->emitError() << "scores come from outside of the function's "
-                                "ops; run attn-resolve-scores first";
-    }
-  }
   auto mask = dyn_cast<MaskOp>(op);
   if (mask && mask.getNamedMask()) {
     return op->emitError("a named mask is composed; run attn-desugar first");
@@ -436,9 +430,7 @@ LogicalResult Reference::convert(Operation *op) {
         return success();
       })
       .Default([&](Operation *x) {
-        return x->emitError()
-               << "'" << x->getName()
-               << "' has no reference; run attn-resolve-scores and "
-                  "attn-desugar first";
+        return x->emitError() << "'" << x->getName()
+                              << "' has no reference; run attn-desugar first";
       });
 }

@@ -224,6 +224,9 @@ struct DesugarPass : attn::impl::DesugarPassBase<DesugarPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (failed(verifyResolvedScores(getOperation()))) {
+      return signalPassFailure();
+    }
     SmallVector<Operation *> composed;
     getOperation().walk([&](Operation *op) {
       if (isa<SoftmaxOp, MaskOp, ReduceOp>(op)) {

@@ -115,10 +115,11 @@ Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   return AtOp::create(body, loc(), result, capture(tensor), safe);
 }
 
-Value EntryEvaluator::keyHead(Value h, int64_t heads, int64_t groups,
+Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
                               Value headMap) {
+  int64_t groups = cast<RankedTensorType>(tensor.getType()).getDimSize(1);
   if (headMap) {
-    return toIndex(read(headMap, h));
+    return clampIndex(toIndex(read(headMap, h)), tensor, 1);
   }
   if (groups == 1) {
     return broadcast(h, 1);
@@ -126,7 +127,10 @@ Value EntryEvaluator::keyHead(Value h, int64_t heads, int64_t groups,
   if (groups == heads) {
     return h;
   }
-  return arith::DivUIOp::create(body, loc(), h, constantIndex(heads / groups));
+  Value group =
+      arith::DivUIOp::create(body, loc(), h, constantIndex(heads / groups));
+  extents[group] = groups;
+  return group;
 }
 
 //===----------------------------------------------------------------------===//
@@ -250,7 +254,7 @@ template <typename OpTy>
 static std::pair<SmallVector<Value>, SmallVector<Value>>
 contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
   Value q = op.getQuery(), k = op.getKey();
-  Value group = e.keyHead(site.h, dimOf(q, 1), dimOf(k, 1), op.getHeadMap());
+  Value group = e.keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   return {{e.broadcast(site.b, dimOf(q, 0)), site.h, site.i},
           {e.broadcast(site.b, dimOf(k, 0)), group, site.j}};
 }

@@ -41,10 +41,10 @@ public:
   /// the value of a tensor at the stationary row where the stream computes it
   /// itself, or null.
   EntryEvaluator(OpBuilder &body, OpBuilder &outer, StreamOp stream,
-                 Value keyIndex, function_ref<Value(Value)> rowValue,
+                 Value keyIndex, std::function<Value(Value)> rowValue,
                  DenseMap<Value, int64_t> &extents)
       : body(body), outer(outer), stream(stream), keyIndex(keyIndex),
-        rowValue(rowValue), extents(extents) {}
+        rowValue(std::move(rowValue)), extents(extents) {}
 
   Entry evaluate(Value scores, const EntrySite &site);
 
@@ -58,8 +58,8 @@ public:
   /// An outside value as seen in the stream.
   Value capture(Value value);
 
-  /// The head of a key or value tensor with `groups` heads.
-  Value keyHead(Value h, int64_t heads, int64_t groups, Value headMap);
+  /// The head of a key or value tensor that belongs to query head h.
+  Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
 
   /// Batch index for a tensor or matrix of `batch` elements.
   Value broadcast(Value index, int64_t extent);
@@ -87,7 +87,7 @@ private:
   OpBuilder &body, &outer;
   StreamOp stream;
   Value keyIndex;
-  function_ref<Value(Value)> rowValue;
+  std::function<Value(Value)> rowValue;
   /// Static extents (or kDynamic) of the index values of the stream.
   DenseMap<Value, int64_t> &extents;
   SmallVector<std::pair<std::pair<Value, EntrySite>, Entry>> memo;

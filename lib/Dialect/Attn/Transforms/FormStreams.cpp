@@ -224,7 +224,7 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   auto type = cast<RankedTensorType>(v.getType());
   int64_t heads = aggregate.getWeights().getType().getDim(ScoresType::Heads);
   Value group =
-      evaluator.keyHead(h, heads, type.getDimSize(1), aggregate.getHeadMap());
+      evaluator.keyHead(h, heads, v, aggregate.getHeadMap());
   Value line = evaluator.read(
       v, {evaluator.broadcast(b, type.getDimSize(0)), group, move});
   auto rowType = VectorType::get({type.getDimSize(3)}, entry.value.getType());

@@ -54,6 +54,20 @@ void mlir::attn::hoistUniform(SweepOp sweep) {
   }
 }
 
+/// Erases, last first, unused ops that `removable` allows.
+static void eraseUnused(Block &block,
+                        function_ref<bool(Operation *)> removable) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator()) {
+    ops.push_back(&op);
+  }
+  for (Operation *op : llvm::reverse(ops)) {
+    if (op->use_empty() && removable(op)) {
+      op->erase();
+    }
+  }
+}
+
 SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
   YieldOp yield = sweep.getYield();
   SmallVector<unsigned> kept;
@@ -81,14 +95,37 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
     sweep = pruned;
   }
   // Accumulators have no effect of their own.
-  for (Operation &op : llvm::make_early_inc_range(
-           llvm::reverse(sweep.getBody().front().without_terminator()))) {
-    if (op.use_empty() &&
-        (isPure(&op) || isa<CarryOp, RunningOp, FoldOp>(op))) {
-      op.erase();
-    }
-  }
+  eraseUnused(sweep.getBody().front(), [](Operation *op) {
+    return isPure(op) || isa<CarryOp, RunningOp, FoldOp>(op);
+  });
   return sweep;
+}
+
+void mlir::attn::eraseDeadRowOps(StreamOp stream) {
+  eraseUnused(stream.getBody().front(), [](Operation *op) { return isPure(op); });
+}
+
+Value mlir::attn::emptyValue(OpBuilder &builder, Location loc,
+                             CarryOp carry) {
+  Type type = carry.getType(), element = getElementTypeOrSelf(type);
+  TypedAttr attr;
+  if (auto floating = dyn_cast<FloatType>(element)) {
+    const llvm::fltSemantics &semantics = floating.getFloatSemantics();
+    APFloat value = APFloat::getZero(semantics);
+    if (carry.getKind() == CarryKind::Max ||
+        carry.getKind() == CarryKind::Min) {
+      value = APFloat::getInf(semantics, carry.getKind() == CarryKind::Max);
+    }
+    attr = FloatAttr::get(element, value);
+  } else {
+    bool index = carry.getKind() == CarryKind::ArgMax ||
+                 carry.getKind() == CarryKind::ArgMin;
+    attr = IntegerAttr::get(element, index ? -1 : 0);
+  }
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    attr = DenseElementsAttr::get(vector, attr);
+  }
+  return arith::ConstantOp::create(builder, loc, attr);
 }
 
 /// The tensor and dimension behind an extent.

@@ -24,6 +24,12 @@ void hoistUniform(SweepOp sweep);
 /// Removes results without uses and the carries that nothing needs.
 SweepOp pruneSweep(SweepOp sweep);
 
+/// Erases unused pure ops between the sweeps of a stream.
+void eraseDeadRowOps(StreamOp stream);
+
+/// What a carry gives where nothing was present.
+Value emptyValue(OpBuilder &builder, Location loc, CarryOp carry);
+
 /// Whether two extents are known to be equal: one value, equal constants, or
 /// the same dimension of the same tensor, or dimensions of function arguments
 /// that carry one name in `attn.dims`.
