@@ -88,6 +88,11 @@ void AttnDialect::initialize() {
       >();
 }
 
+Operation *AttnDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                            Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}
+
 //===----------------------------------------------------------------------===//
 // !attn.scores
 //===----------------------------------------------------------------------===//
