@@ -7,6 +7,7 @@
 
 #include "attn/Compiler/Registration.h"
 
+#include "attn/Compiler/Pipelines.h"
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
@@ -30,4 +31,5 @@ void attn::registerPasses() {
   registerAttnPasses();
   registerAttnConversionPasses();
   registerAttnCPUPasses();
+  registerPipelines();
 }

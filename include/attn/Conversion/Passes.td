@@ -33,7 +33,16 @@ def StreamToLoopsPass : Pass<"attn-stream-to-loops", "func::FuncOp"> {
     One `scf.for` per stationary index and per sweep, carries as loop values, no
     tiles and no vectors beyond rows. Works on naive and on fused streams with
     memref operands (after `attn-bufferize-streams`).
+
+    What mask analysis recorded is ignored, unless `use-bounds` is set: then a
+    sweep runs only over the keys of `bounds`, skips an entry for which `tiles`
+    says that nothing is needed, and takes one for present of which it says that
+    everything is. Results must not change; a wrong analysis shows.
   }];
+  let options = [
+    Option<"useBounds", "use-bounds", "bool", "false",
+           "Trust the tiles and bounds regions of sweeps">
+  ];
   let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
                            "math::MathDialect", "memref::MemRefDialect",
                            "vector::VectorDialect"];

@@ -14,6 +14,10 @@
 
 #include "AxisVerifier.h"
 
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+#include <array>
+
 using namespace mlir;
 using namespace mlir::attn;
 
@@ -30,22 +34,89 @@ static void mergeMissing(AxisInfo &into, const AxisInfo &from) {
   }
 }
 
-AxisInfo mlir::attn::getAxis(Value scores, bool isQuery) {
+/// Collects in the order of the walk, each value once: expressions are graphs,
+/// and a value that was seen has nothing to add.
+static void collectAxis(Value scores, bool isQuery, AxisInfo &info,
+                        std::array<DenseSet<Value>, 2> &seen) {
   Operation *def = scores.getDefiningOp();
-  AxisInfo info;
-  if (!def) {
-    return info;
+  if (!def || !seen[isQuery].insert(scores).second) {
+    return;
   }
   if (auto axes = dyn_cast<AxisOpInterface>(def)) {
-    info = axes.getAxisInfo(isQuery);
+    mergeMissing(info, axes.getAxisInfo(isQuery));
   }
   bool inner = isa<TransposeOp>(def) ? !isQuery : isQuery;
   for (Value operand : def->getOperands()) {
     if (isa<ScoresType>(operand.getType())) {
-      mergeMissing(info, getAxis(operand, inner));
+      collectAxis(operand, inner, info, seen);
     }
   }
+}
+
+AxisInfo mlir::attn::getAxis(Value scores, bool isQuery) {
+  AxisInfo info;
+  std::array<DenseSet<Value>, 2> seen;
+  collectAxis(scores, isQuery, info, seen);
   return info;
+}
+
+bool mlir::attn::hasKnownAxes(Value scores) {
+  SmallVector<Value> pending{scores};
+  DenseSet<Value> seen;
+  while (!pending.empty()) {
+    Value value = pending.pop_back_val();
+    if (!seen.insert(value).second) {
+      continue;
+    }
+    Operation *def = value.getDefiningOp();
+    if (!def || !isa<ScoresOpInterface>(def)) {
+      return false;
+    }
+    llvm::copy_if(def->getOperands(), std::back_inserter(pending),
+                  [](Value v) { return isa<ScoresType>(v.getType()); });
+  }
+  return true;
+}
+
+static bool hasScores(TypeRange types) {
+  return llvm::any_of(types, [](Type type) {
+    return type.walk([](ScoresType) { return WalkResult::interrupt(); })
+        .wasInterrupted();
+  });
+}
+
+constexpr StringLiteral kRemedy =
+    "carry row and column tensors instead, or ask for the matrix with "
+    "attn.materialize";
+
+LogicalResult mlir::attn::verifyResolvedScores(Operation *function) {
+  if (auto func = dyn_cast<FunctionOpInterface>(function)) {
+    if (hasScores(func.getArgumentTypes()) ||
+        hasScores(func.getResultTypes())) {
+      return function->emitError()
+             << "function '" << func.getName()
+             << "' takes or returns scores, which live in one block; "
+             << kRemedy;
+    }
+  }
+  WalkResult result = function->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    bool foreign = !isa_and_present<AttnDialect>(op->getDialect());
+    bool carried = llvm::any_of(op->getRegions(), [](Region &region) {
+      return llvm::any_of(region, [](Block &block) {
+        return hasScores(block.getArgumentTypes());
+      });
+    });
+    if (carried || (foreign && (hasScores(op->getOperandTypes()) ||
+                                hasScores(op->getResultTypes())))) {
+      op->emitError() << "'" << op->getName()
+                      << "' takes, carries or returns scores, which live in "
+                         "one block; "
+                      << kRemedy;
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
 }
 
 SmallVector<OpFoldResult> mlir::attn::getScoresShape(OpBuilder &builder,
@@ -67,9 +138,9 @@ LogicalResult mlir::attn::verifyAxis(Operation *op, const AxisInfo &axis,
                    ArrayRef<bool> one) -> LogicalResult {
     auto type = cast<RankedTensorType>(value.getType());
     if (type.getRank() != static_cast<int64_t>(want.size())) {
-      return op->emitOpError() << label << ": " << name << "_" << what
-                               << " has rank " << want.size() << ", got "
-                               << type;
+      return op->emitOpError()
+             << label << ": " << name << "_" << what << " has rank "
+             << want.size() << ", got " << type;
     }
     for (auto [d, extent] : llvm::enumerate(want)) {
       if (!fits(type.getDimSize(d), extent, one[d])) {
@@ -95,8 +166,8 @@ LogicalResult mlir::attn::verifyAxis(Operation *op, const AxisInfo &axis,
       failed(check(axis.length, "length", {b, h}, {true, true}))) {
     return failure();
   }
-  if (axis.segments && failed(check(axis.segments, "segments", {b, extent},
-                                    {true, false}))) {
+  if (axis.segments &&
+      failed(check(axis.segments, "segments", {b, extent}, {true, false}))) {
     return failure();
   }
   if (axis.offset && isa<RankedTensorType>(axis.offset.getType())) {

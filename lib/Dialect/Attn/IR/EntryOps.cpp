@@ -165,9 +165,11 @@ LogicalResult mlir::attn::verifySpeculatable(Operation *op, Region &region,
   return diag;
 }
 
-/// Extent `d` of several operands: the first that does not broadcast.
+/// Extent `d` of several operands: the first that does not broadcast. Each
+/// operand is asked once, since asking may walk all of its expression.
 static SmallVector<OpFoldResult> reifyBroadcast(OpBuilder &builder,
                                                 ValueRange inputs) {
+  llvm::SmallDenseMap<Value, SmallVector<OpFoldResult>> known;
   SmallVector<OpFoldResult> shape;
   for (unsigned d = 0; d < 4; ++d) {
     Value chosen = inputs.front();
@@ -177,7 +179,11 @@ static SmallVector<OpFoldResult> reifyBroadcast(OpBuilder &builder,
         break;
       }
     }
-    shape.push_back(getScoresShape(builder, chosen)[d]);
+    SmallVector<OpFoldResult> &extents = known[chosen];
+    if (extents.empty()) {
+      extents = getScoresShape(builder, chosen);
+    }
+    shape.push_back(extents[d]);
   }
   return shape;
 }
@@ -413,7 +419,9 @@ LogicalResult MaskOp::verify() {
   if (!mask) {
     return emitOpError() << "C1: " << getKindAttr() << " is not a named mask";
   }
-  if (mask.comparesPositions() && !sharesOrigin(getInput())) {
+  // What an argument of a private function inherits shows after inlining.
+  bool known = hasKnownAxes(getInput());
+  if (known && mask.comparesPositions() && !sharesOrigin(getInput())) {
     InFlightDiagnostic diag =
         emitOpError() << "C3: " << getKindAttr()
                       << " compares positions, but queries and keys differ in "
@@ -422,7 +430,8 @@ LogicalResult MaskOp::verify() {
                          "alignment is N - M";
     return diag;
   }
-  if (mask.needsSegments() && (!getAxis(getInput(), true).segments ||
+  if (known && mask.needsSegments() &&
+      (!getAxis(getInput(), true).segments ||
                                !getAxis(getInput(), false).segments)) {
     return emitOpError() << "C4: " << getKindAttr()
                          << " needs segments on both axes";

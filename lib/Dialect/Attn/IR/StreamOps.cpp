@@ -53,6 +53,22 @@ StoreRowOp StreamOp::getStoreRow() {
   return cast<StoreRowOp>(getBody().front().getTerminator());
 }
 
+void StreamOp::getEffects(
+    SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  for (OpOperand &input : getInputsMutable()) {
+    if (isa<BaseMemRefType>(input.get().getType())) {
+      effects.emplace_back(MemoryEffects::Read::get(), &input,
+                           SideEffects::DefaultResource::get());
+    }
+  }
+  for (OpOperand &output : getOutputsMutable()) {
+    if (isa<BaseMemRefType>(output.get().getType())) {
+      effects.emplace_back(MemoryEffects::Write::get(), &output,
+                           SideEffects::DefaultResource::get());
+    }
+  }
+}
+
 ParseResult StreamOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &builder = parser.getBuilder();
   Type index = builder.getIndexType();

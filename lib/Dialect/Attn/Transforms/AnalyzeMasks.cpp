@@ -1,11 +1,39 @@
-//===- AnalyzeMasks.cpp - stub -===//
+//===- AnalyzeMasks.cpp - find empty and full tiles -----------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+// A blocked kernel skips a tile in which no entry can be present, and drops the
+// mask in a tile where every entry is. Both are decided when the kernel runs,
+// by code that this pass derives from the conditions of the sweep's carries
+// and gauges: the same predicate on intervals.
+//
+//   attn.sweep %j = %c0 to %n {
+//     %p = arith.cmpi sle, %j, %i
+//     attn.carry sum %e if %p
+//   } tiles (%i0, %i1, %j0, %j1) {      // any present?   all present?
+//     %may = arith.cmpi sle, %j0, %i1
+//     %all = arith.cmpi sle, %j1, %i0
+//     attn.yield %may, %all
+//   } bounds (%i0, %i1) {               // keys [0, min(i1 + 1, n))
+//     ...
+//   }
+//
+// A tile is needed if any condition may hold in it, and full only if all of
+// them must hold everywhere, as the kernel then drops them all. Conditions on
+// floats (a threshold on a score) are never decided, but in a conjunction the
+// index part still empties tiles. The rules are in MaskEvaluator.cpp, why they
+// are sound in Intervals.h.
+//
+//===----------------------------------------------------------------------===//
 
+#include "MaskEvaluator.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_ANALYZEMASKSPASS
@@ -15,9 +43,118 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 
+/// The distinct conditions of the sweep; null stands for "always".
+static SetVector<Value> collectConditions(SweepOp sweep) {
+  SetVector<Value> conditions;
+  for (Operation &op : sweep.getBody().front()) {
+    if (auto carry = dyn_cast<CarryOp>(op)) {
+      conditions.insert(carry.getCond());
+    } else if (auto running = dyn_cast<RunningOp>(op)) {
+      conditions.insert(running.getCond());
+    }
+  }
+  return conditions;
+}
+
+/// Gives `region` a block with `count` index arguments.
+static Block *makeBlock(Region &region, unsigned count, Location loc) {
+  Block &block = region.emplaceBlock();
+  for (unsigned k = 0; k < count; ++k) {
+    block.addArgument(IndexType::get(region.getContext()), loc);
+  }
+  return &block;
+}
+
+static void eraseDead(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    if (isOpTriviallyDead(&op)) {
+      op.erase();
+    }
+  }
+}
+
+static Interval argumentInterval(Block *block, unsigned first) {
+  return {block->getArgument(first), block->getArgument(first + 1), 0,
+          kMaxExtent, Value()};
+}
+
+/// Fills in `tiles`; leaves it empty if it could not tell anything.
+static void buildTiles(SweepOp sweep, ArrayRef<Value> conditions) {
+  Location loc = sweep.getLoc();
+  Block *block = makeBlock(sweep.getTiles(), 4, loc);
+  OpBuilder builder = OpBuilder::atBlockBegin(block);
+  MaskEvaluator evaluator(sweep, builder, argumentInterval(block, 0));
+  evaluator.setKey(argumentInterval(block, 2), /*loads=*/true);
+  IntervalBuilder &ib = evaluator.getBuilder();
+  Value may = ib.boolean(false), must = ib.boolean(true);
+  for (Value condition : conditions) {
+    Predicate p{ib.boolean(true), ib.boolean(true)};
+    if (condition) {
+      p = evaluator.predicate(condition);
+    }
+    may = ib.either(may, p.may);
+    must = ib.both(must, p.must);
+  }
+  if (matchPattern(may, m_One()) && matchPattern(must, m_Zero())) {
+    sweep.getTiles().getBlocks().clear();
+    return;
+  }
+  YieldOp::create(builder, loc, ValueRange{may, must});
+  eraseDead(*block);
+}
+
+/// Fills in `bounds`; leaves it empty if no condition limits the keys.
+static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
+  Location loc = sweep.getLoc();
+  Block *block = makeBlock(sweep.getBounds(), 2, loc);
+  OpBuilder builder = OpBuilder::atBlockBegin(block);
+  MaskEvaluator evaluator(sweep, builder, argumentInterval(block, 0));
+  IntervalBuilder &ib = evaluator.getBuilder();
+  Interval lower = evaluator.interval(sweep.getLower());
+  Interval upper = evaluator.interval(sweep.getUpper());
+  KeyRange range;
+  if (lower && upper && !lower.valid && !upper.valid &&
+      !llvm::is_contained(conditions, Value())) {
+    Value last = ib.fold<arith::SubIOp>(upper.hi, ib.constant(1));
+    evaluator.setKey({lower.lo, last, 0, kMaxExtent, Value()},
+                     /*loads=*/false);
+    for (auto [k, condition] : llvm::enumerate(conditions)) {
+      KeyRange keys = evaluator.keysWhere(condition, /*holds=*/true);
+      range = k == 0 ? keys : evaluator.unite(range, keys);
+    }
+  }
+  if (range.isFull()) {
+    sweep.getBounds().getBlocks().clear();
+    return;
+  }
+  Value lo = lower.lo, hi = upper.hi;
+  if (range.lo) {
+    lo = ib.fold<arith::MaxSIOp>(range.lo, lo);
+  }
+  if (range.hi) {
+    hi = ib.fold<arith::MinSIOp>(range.hi, hi);
+  }
+  // An empty range ends where it starts.
+  hi = ib.fold<arith::MaxSIOp>(hi, lo);
+  YieldOp::create(builder, loc, ValueRange{lo, hi});
+  eraseDead(*block);
+}
+
 namespace {
 struct AnalyzeMasksPass : attn::impl::AnalyzeMasksPassBase<AnalyzeMasksPass> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    getOperation().walk([](SweepOp sweep) {
+      sweep.getTiles().getBlocks().clear();
+      sweep.getBounds().getBlocks().clear();
+      SetVector<Value> conditions = collectConditions(sweep);
+      if (conditions.empty() ||
+          (conditions.size() == 1 && !conditions.front())) {
+        return;
+      }
+      buildTiles(sweep, conditions.getArrayRef());
+      buildBounds(sweep, conditions.getArrayRef());
+    });
+  }
 };
 } // namespace

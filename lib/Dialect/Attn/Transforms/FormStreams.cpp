@@ -1,11 +1,28 @@
-//===- FormStreams.cpp - stub -===//
+//===- FormStreams.cpp - reductions and aggregates as naive streams -===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+//   %m = attn.reduce max keys %s        %o = attn.stream rows (%b, %h, %i) ... {
+//   %e = attn.map %s (%x) {..%m..}        %m = attn.sweep %j { .. carry max .. }
+//   %l = attn.reduce sum keys %e    ==>   %l = attn.sweep %j { .. carry sum .. }
+//   %p = attn.map %e (%x) {..%l..}        %o = attn.sweep %j { .. carry outer .. }
+//   %o = attn.aggregate %p, %v            attn.store_row %o }
+//
+// One stream per group of reductions that meet only in rows (RowGroups.h), one
+// sweep per level. Scores are gone afterwards, except behind attn.materialize.
+//
+//===----------------------------------------------------------------------===//
 
+#include "EntryEvaluator.h"
+#include "RowGroups.h"
+#include "StreamUtils.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_FORMSTREAMSPASS
@@ -16,8 +33,394 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
+
+/// Builds the stream of one group.
+class StreamBuilder {
+public:
+  StreamBuilder(RowGroup &group, ArrayRef<std::unique_ptr<RowGroup>> groups)
+      : group(group), groups(groups), outer(group.members.back()),
+        row(outer.getContext()) {}
+
+  void build();
+
+private:
+  void createStream();
+  void buildSweep(ArrayRef<Operation *> sinks, OpFoldResult extent);
+  void buildSink(const Sink &sink, EntryEvaluator &evaluator,
+                 OpBuilder &body, SmallVectorImpl<Value> &carries);
+  Value rowValueOf(Value tensor);
+  void evaluateRowOp(linalg::GenericOp op);
+  OpFoldResult extentOf(const Sink &sink, bool stationary);
+  Value finish(Value value, Type element);
+  void replaceResults();
+
+  RowGroup &group;
+  ArrayRef<std::unique_ptr<RowGroup>> groups;
+  OpBuilder outer, row;
+  StreamOp stream;
+  DenseMap<Value, Value> rowValues; // tensors of the group at this row
+  DenseMap<Value, int64_t> extents;
+};
+
+OpFoldResult StreamBuilder::extentOf(const Sink &sink, bool stationary) {
+  SmallVector<OpFoldResult> shape = getScoresShape(outer, sink.scores);
+  return shape[sink.queriesStay == stationary ? ScoresType::Queries
+                                              : ScoresType::Keys];
+}
+
+void StreamBuilder::createStream() {
+  Sink first = *getSink(group.members.front());
+  Location loc = first.op->getLoc();
+  SmallVector<OpFoldResult> shape = getScoresShape(outer, first.scores);
+  SmallVector<Value> sizes;
+  for (OpFoldResult size : {shape[0], shape[1], extentOf(first, true),
+                            extentOf(first, false)}) {
+    sizes.push_back(getValueOrCreateConstantIndexOp(outer, loc, size));
+  }
+  stream = StreamOp::create(outer, loc, group.orientation, sizes, ValueRange(),
+                            ValueRange());
+  auto type = cast<ScoresType>(first.scores.getType());
+  int64_t m = type.getDim(ScoresType::Queries);
+  int64_t n = type.getDim(ScoresType::Keys);
+  if (!first.queriesStay) {
+    std::swap(m, n);
+  }
+  extents[stream.getBatchArg()] = type.getDim(ScoresType::Batch);
+  extents[stream.getHeadArg()] = type.getDim(ScoresType::Heads);
+  extents[stream.getRowArg()] = m;
+  row.setInsertionPointToEnd(&stream.getBody().front());
+}
+
+/// Clones an elementwise op at this row.
+void StreamBuilder::evaluateRowOp(linalg::GenericOp op) {
+  EntryEvaluator evaluator(row, outer, stream, {}, [](Value) { return Value(); },
+                           extents);
+  SmallVector<Value> arguments;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (op.isDpsInit(&operand)) {
+      arguments.push_back({});
+      continue;
+    }
+    if (group.contains(operand.get())) {
+      arguments.push_back(rowValueOf(operand.get()));
+      continue;
+    }
+    SmallVector<Value> indices;
+    for (AffineExpr e : op.getMatchingIndexingMap(&operand).getResults()) {
+      if (auto dim = dyn_cast<AffineDimExpr>(e)) {
+        indices.push_back(stream.getBody().getArgument(dim.getPosition()));
+      } else {
+        indices.push_back(arith::ConstantIndexOp::create(
+            row, op.getLoc(), cast<AffineConstantExpr>(e).getValue()));
+      }
+    }
+    arguments.push_back(evaluator.read(operand.get(), indices));
+  }
+  // The body yields with linalg.yield; its operands are the values.
+  SmallVector<Value> results =
+      evaluator.inlineRegion(op.getRegion(), arguments);
+  for (auto [result, value] : llvm::zip(op.getResults(), results)) {
+    rowValues[result] = value;
+  }
+}
+
+Value StreamBuilder::rowValueOf(Value tensor) {
+  if (!group.contains(tensor)) {
+    return {};
+  }
+  auto known = rowValues.find(tensor);
+  if (known == rowValues.end()) {
+    evaluateRowOp(cast<linalg::GenericOp>(tensor.getDefiningOp()));
+  }
+  return rowValues[tensor];
+}
+
+/// Converts a result to the element type under which it is stored.
+Value StreamBuilder::finish(Value value, Type element) {
+  Type have = getElementTypeOrSelf(value.getType());
+  if (have == element) {
+    return value;
+  }
+  Type want = element;
+  if (auto vector = dyn_cast<VectorType>(value.getType())) {
+    want = VectorType::get(vector.getShape(), element);
+  }
+  if (have.getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth()) {
+    return arith::TruncFOp::create(row, value.getLoc(), want, value);
+  }
+  return arith::ExtFOp::create(row, value.getLoc(), want, value);
+}
+
+static CarryKind carryKindOf(ReduceKind kind) {
+  switch (kind) {
+  case ReduceKind::Sum:
+    return CarryKind::Sum;
+  case ReduceKind::Max:
+    return CarryKind::Max;
+  case ReduceKind::Min:
+    return CarryKind::Min;
+  case ReduceKind::Mean:
+    return CarryKind::Mean;
+  case ReduceKind::Count:
+    return CarryKind::Count;
+  case ReduceKind::Any:
+    return CarryKind::Any;
+  case ReduceKind::ArgMax:
+    return CarryKind::ArgMax;
+  case ReduceKind::ArgMin:
+    return CarryKind::ArgMin;
+  default:
+    llvm_unreachable("attn-desugar leaves primitive reductions only");
+  }
+}
+
+void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
+                              OpBuilder &body,
+                              SmallVectorImpl<Value> &carries) {
+  Value b = stream.getBatchArg(), h = stream.getHeadArg();
+  Value stay = stream.getRowArg();
+  Value move = body.getInsertionBlock()->getArgument(0);
+  EntrySite site{b, h, stay, move};
+  if (!sink.queriesStay) {
+    std::swap(site.i, site.j);
+  }
+  Entry entry = evaluator.evaluate(sink.scores, site);
+  Location loc = sink.op->getLoc();
+  if (auto reduce = dyn_cast<ReduceOp>(sink.op)) {
+    if (reduce.getKind() == ReduceKind::Custom) {
+      SmallVector<Value> arguments{entry.value};
+      // Positions in the lift are storage indices of the reduced matrix.
+      for (Value index : {b, h, site.i, site.j, site.i, site.j}) {
+        arguments.push_back(index);
+      }
+      SmallVector<Value> lifted =
+          evaluator.inlineRegion(reduce.getLift(), arguments);
+      auto fold =
+          FoldOp::create(body, loc, ValueRange(lifted).getTypes(),
+                         reduce.getIdentityAttr(), lifted, entry.present);
+      Block &block = fold.getCombine().emplaceBlock();
+      for (Value value : llvm::concat<Value>(lifted, lifted)) {
+        block.addArgument(value.getType(), loc);
+      }
+      OpBuilder::InsertionGuard guard(body);
+      body.setInsertionPointToStart(&block);
+      SmallVector<Value> combined =
+          evaluator.inlineRegion(reduce.getCombine(), block.getArguments());
+      YieldOp::create(body, loc, combined);
+      llvm::append_range(carries, fold.getResults());
+      return;
+    }
+    Type type = cast<RankedTensorType>(reduce.getResultTypes()[0])
+                    .getElementType();
+    bool counts = reduce.getKind() == ReduceKind::Count ||
+                  reduce.getKind() == ReduceKind::Any;
+    carries.push_back(createCarry(body, loc, carryKindOf(reduce.getKind()),
+                                  type, counts ? Value() : entry.value, {},
+                                  entry.present));
+    return;
+  }
+  auto aggregate = cast<AggregateOp>(sink.op);
+  Value v = aggregate.getValue();
+  auto type = cast<RankedTensorType>(v.getType());
+  int64_t heads = aggregate.getWeights().getType().getDim(ScoresType::Heads);
+  Value group =
+      evaluator.keyHead(h, heads, v, aggregate.getHeadMap());
+  Value line = evaluator.read(
+      v, {evaluator.broadcast(b, type.getDimSize(0)), group, move});
+  auto rowType = VectorType::get({type.getDimSize(3)}, entry.value.getType());
+  if (line.getType() != rowType) {
+    line = type.getElementTypeBitWidth() >
+                   entry.value.getType().getIntOrFloatBitWidth()
+               ? arith::TruncFOp::create(body, loc, rowType, line).getResult()
+               : arith::ExtFOp::create(body, loc, rowType, line).getResult();
+  }
+  auto carry = createCarry(body, loc, CarryKind::Outer, rowType, entry.value,
+                           line, entry.present);
+  if (aggregate.getOperandTypeAttr()) {
+    carry.setOperandTypeAttr(aggregate.getOperandTypeAttr());
+  }
+  carries.push_back(carry);
+}
+
+void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
+                               OpFoldResult extent) {
+  Location loc = sinks.front()->getLoc();
+  // Row values that the sweep reads come first.
+  for (Operation *op : sinks) {
+    for (Value v : getCaptures(*getSink(op)).rows) {
+      rowValueOf(v);
+    }
+  }
+  Value lower = arith::ConstantIndexOp::create(row, loc, 0);
+  Value upper = stream.getExtentArg();
+  Value size = getValueOrCreateConstantIndexOp(outer, loc, extent);
+  if (!sameExtent(size, stream.getExtent())) {
+    upper = stream.addInput(size);
+  }
+  auto sweep = SweepOp::create(row, loc, lower, upper, TypeRange());
+  Block &block = sweep.getBody().front();
+  OpBuilder body = OpBuilder::atBlockEnd(&block);
+  auto type = cast<ScoresType>(getSink(sinks.front())->scores.getType());
+  extents[sweep.getKeyArg()] = type.getDim(
+      getSink(sinks.front())->queriesStay ? ScoresType::Keys
+                                          : ScoresType::Queries);
+  EntryEvaluator evaluator(
+      body, outer, stream, sweep.getKeyArg(),
+      [&](Value tensor) { return rowValueOf(tensor); }, extents);
+  SmallVector<Value> carries;
+  for (Operation *op : sinks) {
+    buildSink(*getSink(op), evaluator, body, carries);
+  }
+  YieldOp::create(body, loc, carries);
+  sweep = addSweepResults(sweep);
+  hoistUniform(sweep);
+  row.setInsertionPointToEnd(&stream.getBody().front());
+  unsigned next = 0;
+  for (Operation *op : sinks) {
+    for (Value result : op->getResults()) {
+      Type element = cast<RankedTensorType>(result.getType()).getElementType();
+      rowValues[result] = finish(sweep.getResult(next++), element);
+    }
+  }
+}
+
+void StreamBuilder::build() {
+  createStream();
+  // Levels: one more than that of any row result read.
+  DenseMap<Operation *, unsigned> level;
+  unsigned levels = 0;
+  for (Operation *op : group.members) {
+    unsigned mine = 0;
+    SmallVector<Value> reads;
+    if (std::optional<Sink> sink = getSink(op)) {
+      llvm::append_range(reads, getCaptures(*sink).rows);
+    } else {
+      llvm::append_range(reads, op->getOperands());
+    }
+    for (Value v : reads) {
+      if (group.contains(v)) {
+        Operation *def = v.getDefiningOp();
+        mine = std::max(mine, level[def] + (getSink(def) ? 1 : 0));
+      }
+    }
+    level[op] = mine;
+    levels = std::max(levels, mine + 1);
+  }
+  for (unsigned l = 0; l < levels; ++l) {
+    // Sinks of one level over the same keys share a sweep.
+    SmallVector<std::pair<OpFoldResult, SmallVector<Operation *>>> sweeps;
+    for (Operation *op : group.members) {
+      if (!getSink(op) || level[op] != l) {
+        continue;
+      }
+      OpFoldResult extent = extentOf(*getSink(op), /*stationary=*/false);
+      auto *it = llvm::find_if(sweeps, [&](auto &sweep) {
+        return sameExtent(sweep.first, extent);
+      });
+      if (it == sweeps.end()) {
+        sweeps.push_back({extent, {op}});
+      } else {
+        it->second.push_back(op);
+      }
+    }
+    for (auto &[extent, sinks] : sweeps) {
+      buildSweep(sinks, extent);
+    }
+  }
+  replaceResults();
+}
+
+/// Stores what is read elsewhere and replaces it.
+void StreamBuilder::replaceResults() {
+  SmallVector<Value> results, stored, outputs;
+  for (Operation *op : group.members) {
+    for (Value result : op->getResults()) {
+      if (!isNeededOutside(result, group, groups)) {
+        continue;
+      }
+      rowValueOf(result);
+      results.push_back(result);
+      stored.push_back(rowValues[result]);
+      auto type = cast<RankedTensorType>(result.getType());
+      SmallVector<Value> sizes;
+      for (unsigned d = 0; d < 3; ++d) {
+        if (type.isDynamicDim(d)) {
+          sizes.push_back(stream->getOperand(d));
+        }
+      }
+      outputs.push_back(
+          tensor::EmptyOp::create(outer, op->getLoc(), type, sizes));
+    }
+  }
+  StoreRowOp::create(row, stream.getLoc(), stored);
+  // Rebuild with outputs: operands and results are fixed at creation.
+  auto final = StreamOp::create(
+      outer, stream.getLoc(), group.orientation,
+      {stream.getBatch(), stream.getHeads(), stream.getRows(),
+       stream.getExtent()},
+      stream.getInputs(), outputs);
+  final.getBody().takeBody(stream.getBody());
+  stream.erase();
+  for (auto [old, now] : llvm::zip(results, final.getResults())) {
+    old.replaceAllUsesWith(now);
+  }
+}
+
 struct FormStreamsPass : attn::impl::FormStreamsPassBase<FormStreamsPass> {
   using Base::Base;
-  void runOnOperation() override {}
+
+  void runOnOperation() override {
+    SetVector<Block *> blocks;
+    getOperation().walk([&](Operation *op) {
+      if (getSink(op)) {
+        blocks.insert(op->getBlock());
+      }
+    });
+    for (Block *block : blocks) {
+      if (failed(runOnBlock(*block))) {
+        return signalPassFailure();
+      }
+    }
+  }
+
+  static LogicalResult checkSugar(Block &block) {
+    for (Operation &op : block) {
+      auto reduce = dyn_cast<ReduceOp>(op);
+      auto mask = dyn_cast<MaskOp>(op);
+      if (isa<SoftmaxOp>(op) || (mask && mask.getKindAttr()) ||
+          (reduce && (reduce.getKind() == ReduceKind::Lse ||
+                      reduce.getKind() == ReduceKind::Entropy ||
+                      reduce.getKind() == ReduceKind::Moments))) {
+        return op.emitError() << "'" << op.getName()
+                              << "' is not a primitive of streams; run "
+                                 "attn-desugar first";
+      }
+    }
+    return success();
+  }
+
+  LogicalResult runOnBlock(Block &block) {
+    if (failed(checkSugar(block))) {
+      return failure();
+    }
+    SmallVector<std::unique_ptr<RowGroup>> groups = formGroups(block);
+    for (auto &group : groups) {
+      StreamBuilder(*group, groups).build();
+    }
+    sortTopologically(&block);
+    // What is left of the expressions is dead, unless it is materialised.
+    SmallVector<Operation *> candidates;
+    for (Operation &op : block) {
+      if (isa<ScoresOpInterface>(op) || getSink(&op) || isRowOp(&op)) {
+        candidates.push_back(&op);
+      }
+    }
+    for (Operation *op : llvm::reverse(candidates)) {
+      if (op->use_empty()) {
+        op->erase();
+      }
+    }
+    return success();
+  }
 };
 } // namespace

@@ -72,6 +72,14 @@ namespace mlir::attn {
 /// followed. For an op with several operands the first that knows a field wins.
 AxisInfo getAxis(Value scores, bool isQuery);
 
+/// Whether `getAxis` sees all of the expression: no score matrix on the way is
+/// an argument of a block or the result of an op of another dialect.
+bool hasKnownAxes(Value scores);
+
+/// Checks that every score matrix of `function` is made and used by ops of this
+/// dialect; reports the first that is not, with the remedy.
+LogicalResult verifyResolvedScores(Operation *function);
+
 /// The extents [B, H, M, N] of a score matrix.
 SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
 

@@ -12,7 +12,8 @@ def Attn_Buffer : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
   "ranked tensor or strided memref">;
 
 def Attn_StreamOp : Attn_Op<"stream", [AttrSizedOperandSegments,
-    IsolatedFromAbove, SingleBlock]> {
+    IsolatedFromAbove, SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "a scalar program per row (or column): one kernel";
   let description = [{
     The body runs once for every (b, h, i) of the stationary space. It holds
@@ -23,7 +24,9 @@ def Attn_StreamOp : Attn_Op<"stream", [AttrSizedOperandSegments,
 
     Inputs are tensors, memrefs or scalars, seen as block arguments after
     b, h, i and the extent. With tensor outputs the results are the written
-    tensors; with memref outputs there are no results.
+    tensors; with memref outputs there are no results. A stream reads its memref
+    inputs, writes its memref outputs, and has no other effect; an output must
+    not alias an input.
 
     Constraints:
     * C1: block arguments are three indices, the extent and the inputs.
@@ -95,7 +98,7 @@ def Attn_SweepOp : Attn_Op<"sweep", [SingleBlock, RecursiveMemoryEffects]> {
   }];
 }
 
-def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments,
+def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments, NoMemoryEffect,
     HasParent<"SweepOp">]> {
   let summary = "an accumulator of a sweep";
   let description = [{
@@ -157,7 +160,7 @@ def Attn_FoldOp : Attn_Op<"fold", [AttrSizedOperandSegments, SingleBlock,
 }
 
 def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
-    HasParent<"SweepOp">]> {
+    NoMemoryEffect, HasParent<"SweepOp">]> {
   let summary = "a gauge: the maximum or mean over all keys so far";
   let description = [{
     Inside the body, the value over all keys so far including this tile; the

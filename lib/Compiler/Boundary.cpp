@@ -1,0 +1,154 @@
+//===- Boundary.cpp - small passes of the pipelines -----------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Upstream bufferization may write into the arguments of a function, and may
+// return one of them. Callers of a compiled program expect neither: arguments
+// stay as they are and every result is a buffer of its own, to be freed by the
+// caller. `attn-prepare-entries` says so before bufferization:
+//
+//   func.func @f(%a: tensor<?xf32>) -> tensor<?xf32> { return %a }
+//   =>
+//   func.func @f(%a: tensor<?xf32> {bufferization.writable = false})
+//       -> tensor<?xf32> attributes {llvm.emit_c_interface} {
+//     %c = bufferization.alloc_tensor(%d) copy(%a)
+//     return %c }
+//
+// `attn-legalize-buffers` runs after it: strided `memref.copy` would become a
+// call of a support library, and rounding divisions have no LLVM form.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Boundary.h"
+
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+using namespace mlir;
+
+namespace {
+
+/// The value of which `value` is a view, as far as tensor ops tell.
+Value getViewedTensor(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<tensor::CastOp, tensor::ExtractSliceOp, tensor::CollapseShapeOp,
+             tensor::ExpandShapeOp, tensor::ReshapeOp>(op)) {
+      return value;
+    }
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
+struct PrepareEntriesPass
+    : PassWrapper<PrepareEntriesPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrepareEntriesPass)
+
+  StringRef getArgument() const override { return "attn-prepare-entries"; }
+  StringRef getDescription() const override {
+    return "mark public functions: C interface, arguments are read-only, "
+           "results are fresh";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<bufferization::BufferizationDialect, LLVM::LLVMDialect>();
+  }
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    if (!func.isPublic() || func.isExternal()) {
+      return;
+    }
+    func->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
+                  UnitAttr::get(&getContext()));
+    for (BlockArgument arg : func.getArguments()) {
+      if (isa<TensorType>(arg.getType())) {
+        func.setArgAttr(arg.getArgNumber(),
+                        bufferization::BufferizationDialect::kWritableAttrName,
+                        BoolAttr::get(&getContext(), false));
+      }
+    }
+    func.walk([](func::ReturnOp op) { copyReturnedArguments(op); });
+  }
+
+  /// Copies returned arguments, and tensors that are returned twice.
+  static void copyReturnedArguments(func::ReturnOp op) {
+    OpBuilder builder(op);
+    DenseSet<Value> seen;
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+      if (!type) {
+        continue;
+      }
+      Value viewed = getViewedTensor(operand.get());
+      bool firstUse = seen.insert(viewed).second;
+      if (firstUse && !isa<BlockArgument>(viewed)) {
+        continue;
+      }
+      operand.set(bufferization::AllocTensorOp::create(
+          builder, op.getLoc(), type, ValueRange(), operand.get()));
+    }
+  }
+};
+
+/// memref.copy of strided buffers as an elementwise linalg.generic.
+struct StridedCopy : OpRewritePattern<memref::CopyOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(memref::CopyOp op,
+                                PatternRewriter &rewriter) const override {
+    auto isPlain = [](Value buffer) {
+      auto type = dyn_cast<MemRefType>(buffer.getType());
+      return type && type.getLayout().isIdentity();
+    };
+    if (!isa<MemRefType>(op.getSource().getType()) ||
+        !isa<MemRefType>(op.getTarget().getType()) ||
+        (isPlain(op.getSource()) && isPlain(op.getTarget()))) {
+      return failure();
+    }
+    linalg::makeMemRefCopyOp(rewriter, op.getLoc(), op.getSource(),
+                             op.getTarget());
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct LegalizeBuffersPass
+    : PassWrapper<LegalizeBuffersPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LegalizeBuffersPass)
+
+  StringRef getArgument() const override { return "attn-legalize-buffers"; }
+  StringRef getDescription() const override {
+    return "strided copies as linalg, rounding divisions as arithmetic";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<linalg::LinalgDialect, arith::ArithDialect>();
+  }
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<StridedCopy>(&getContext());
+    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
+      signalPassFailure();
+    }
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> attn::createPrepareEntriesPass() {
+  return std::make_unique<PrepareEntriesPass>();
+}
+
+std::unique_ptr<Pass> attn::createLegalizeBuffersPass() {
+  return std::make_unique<LegalizeBuffersPass>();
+}
+
+void attn::registerBoundaryPasses() {
+  PassRegistration<PrepareEntriesPass>();
+  PassRegistration<LegalizeBuffersPass>();
+}

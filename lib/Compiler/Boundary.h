@@ -1,0 +1,27 @@
+//===- Boundary.h - small passes of the pipelines ---------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_COMPILER_BOUNDARY_H
+#define ATTN_LIB_COMPILER_BOUNDARY_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::attn {
+
+/// `attn-prepare-entries`: what bufferization and the conversion to LLVM must
+/// know of public functions.
+std::unique_ptr<Pass> createPrepareEntriesPass();
+
+/// `attn-legalize-buffers`: buffer copies and divisions as plain loops and
+/// arithmetic, so that no runtime function is needed for them.
+std::unique_ptr<Pass> createLegalizeBuffersPass();
+
+void registerBoundaryPasses();
+
+} // namespace mlir::attn
+
+#endif // ATTN_LIB_COMPILER_BOUNDARY_H

@@ -1,0 +1,44 @@
+//===- CodeGen.h - LLVM dialect to LLVM IR to machine code ------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_COMPILER_CODEGEN_H
+#define ATTN_LIB_COMPILER_CODEGEN_H
+
+#include "attn/Compiler/Jit.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace mlir::attn {
+
+/// The code generator for a target; `jit` chooses the code model.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+createTargetMachine(const TargetSpec &target);
+
+/// Translates to LLVM IR for the machine, unoptimized.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+translateToLLVM(ModuleOp module, llvm::LLVMContext &context,
+                llvm::TargetMachine &machine);
+
+std::vector<FunctionSize> countInstructions(const llvm::Module &module);
+
+/// Adds `attn_packed_<name>(ptr args)` for every `_mlir_ciface_<name>`, which
+/// calls it with arguments loaded from an array of pointers.
+void addPackedEntries(llvm::Module &module);
+
+/// The trimmed optimization pipeline.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine);
+
+/// Machine code; false if the target cannot write this kind of file.
+bool emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
+                     llvm::CodeGenFileType type,
+                     llvm::raw_pwrite_stream &stream);
+
+} // namespace mlir::attn
+
+#endif // ATTN_LIB_COMPILER_CODEGEN_H

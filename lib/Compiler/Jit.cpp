@@ -1,0 +1,198 @@
+//===- Jit.cpp - LLVM-dialect modules as running code ---------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Code is generated here and handed to ORC as an object, so that the JIT and
+// the files that `emitCode` writes are made by the very same steps.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Compiler/Jit.h"
+
+#include "CodeGen.h"
+#include "JitSymbols.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// A translated module with the machine that it is for.
+struct Translation {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> module;
+};
+
+llvm::Expected<Translation> translate(ModuleOp module,
+                                      const TargetSpec &target) {
+  Translation result;
+  result.context = std::make_unique<llvm::LLVMContext>();
+  auto machine = createTargetMachine(target);
+  if (!machine) {
+    return machine.takeError();
+  }
+  result.machine = std::move(*machine);
+  auto llvmModule = translateToLLVM(module, *result.context, *result.machine);
+  if (!llvmModule) {
+    return llvmModule.takeError();
+  }
+  result.module = std::move(*llvmModule);
+  return result;
+}
+
+/// Runs `fn`, which yields an error of its own, under `runSafely`.
+llvm::Error runStep(llvm::Twine doing, llvm::function_ref<llvm::Error()> fn) {
+  llvm::Error inner = llvm::Error::success();
+  llvm::Error outer = runSafely(doing, [&] {
+    llvm::consumeError(std::move(inner));
+    inner = fn();
+  });
+  return llvm::joinErrors(std::move(outer), std::move(inner));
+}
+
+llvm::Error emitInto(ModuleOp module, const TargetSpec &target, EmitKind kind,
+                     llvm::SmallVectorImpl<char> &output) {
+  auto translation = translate(module, target);
+  if (!translation) {
+    return translation.takeError();
+  }
+  llvm::raw_svector_ostream stream(output);
+  if (kind != EmitKind::LLVMIR) {
+    optimize(*translation->module, *translation->machine);
+  }
+  if (kind == EmitKind::LLVMIR || kind == EmitKind::OptimizedLLVMIR) {
+    translation->module->print(stream, nullptr);
+    return llvm::Error::success();
+  }
+  auto type = kind == EmitKind::Assembly ? llvm::CodeGenFileType::AssemblyFile
+                                         : llvm::CodeGenFileType::ObjectFile;
+  if (!emitMachineCode(*translation->module, *translation->machine, type,
+                       stream)) {
+    return llvm::createStringError("the target cannot write this kind of file");
+  }
+  return llvm::Error::success();
+}
+
+} // namespace
+
+struct JitModule::Impl {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+};
+
+JitModule::JitModule() : impl(std::make_unique<Impl>()) {}
+JitModule::~JitModule() = default;
+
+/// An empty JIT that knows the symbols of the process and ours.
+static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> createEmptyJit() {
+  auto jit = llvm::orc::LLJITBuilder().create();
+  if (!jit) {
+    return jit.takeError();
+  }
+  llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
+  llvm::orc::MangleAndInterner mangle((*jit)->getExecutionSession(),
+                                      (*jit)->getDataLayout());
+  if (llvm::Error error = library.define(
+          llvm::orc::absoluteSymbols(getJitSymbols(mangle)))) {
+    return error;
+  }
+  auto process =
+      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+          (*jit)->getDataLayout().getGlobalPrefix());
+  if (!process) {
+    return process.takeError();
+  }
+  library.addGenerator(std::move(*process));
+  return jit;
+}
+
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
+  std::unique_ptr<JitModule> result(new JitModule());
+  llvm::SmallVector<char, 0> object;
+  llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
+    auto translation = translate(module, TargetSpec());
+    if (!translation) {
+      return translation.takeError();
+    }
+    result->sizes = countInstructions(*translation->module);
+    addPackedEntries(*translation->module);
+    optimize(*translation->module, *translation->machine);
+    llvm::raw_svector_ostream stream(object);
+    if (!emitMachineCode(*translation->module, *translation->machine,
+                         llvm::CodeGenFileType::ObjectFile, stream)) {
+      return llvm::createStringError("the host has no object writer");
+    }
+    auto jit = createEmptyJit();
+    if (!jit) {
+      return jit.takeError();
+    }
+    result->impl->jit = std::move(*jit);
+    return result->impl->jit->addObjectFile(
+        std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object),
+                                                        "attn", false));
+  });
+  if (error) {
+    return error;
+  }
+  return result;
+}
+
+llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {
+  void *address = nullptr;
+  llvm::Error error = runStep("linking", [&]() -> llvm::Error {
+    auto found = impl->jit->lookup(symbol);
+    if (!found) {
+      return found.takeError();
+    }
+    address = found->toPtr<void *>();
+    return llvm::Error::success();
+  });
+  if (error) {
+    return error;
+  }
+  return address;
+}
+
+llvm::Error JitModule::invoke(StringRef name,
+                              MutableArrayRef<void *> args) const {
+  auto entry = lookup(("attn_packed_" + name).str());
+  if (!entry) {
+    return entry.takeError();
+  }
+  reinterpret_cast<void (*)(void **)>(*entry)(args.data());
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::string> attn::emitCode(ModuleOp module,
+                                           const TargetSpec &target,
+                                           EmitKind kind) {
+  llvm::SmallVector<char, 0> output;
+  if (llvm::Error error = runStep("code generation", [&] {
+        return emitInto(module, target, kind, output);
+      })) {
+    return error;
+  }
+  return std::string(output.begin(), output.end());
+}
+
+llvm::Expected<std::vector<FunctionSize>>
+attn::getFunctionSizes(ModuleOp module, const TargetSpec &target) {
+  std::vector<FunctionSize> sizes;
+  if (llvm::Error error = runStep("translation", [&]() -> llvm::Error {
+        auto translation = translate(module, target);
+        if (!translation) {
+          return translation.takeError();
+        }
+        sizes = countInstructions(*translation->module);
+        return llvm::Error::success();
+      })) {
+    return error;
+  }
+  return sizes;
+}

@@ -1,0 +1,164 @@
+//===- Pipelines.cpp - from programs to plans and to LLVM -----------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The order of the passes, in one place. The three executable pipelines differ
+// in what they make of scores and streams, and share the rest:
+//
+//   scores --(reference: linalg on whole matrices)---------.
+//     |                                                     |
+//   naive streams --(loops: one scf loop per index)---------+-- bufferization,
+//     |                                                     |   loops, LLVM
+//   fused streams --(cpu: tiles, threads, vectors)----------'
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Compiler/Pipelines.h"
+
+#include "Boundary.h"
+#include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Target/CPU/Passes.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+void addCleanup(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+/// Scores to primitive ops on scores.
+void addDesugar(OpPassManager &pm) {
+  pm.addPass(createResolveScoresPass());
+  pm.addNestedPass<func::FuncOp>(createDesugarPass());
+  addCleanup(pm);
+}
+
+void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
+  addDesugar(pm);
+  pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+  FuseSweepsPassOptions fuse;
+  fuse.maxRecomputeFactor = maxRecomputeFactor;
+  pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
+  pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
+  pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
+  SplitKeysPassOptions split;
+  split.splits = splits;
+  pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
+  addCleanup(pm);
+}
+
+void addBufferization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  addCleanup(pm);
+}
+
+/// Frees what no caller receives. Runs where no op hides its use of buffers.
+void addDeallocation(OpPassManager &pm) {
+  bufferization::buildBufferDeallocationPipeline(
+      pm, bufferization::BufferDeallocationPipelineOptions());
+  pm.addPass(createConvertBufferizationToMemRefPass());
+}
+
+void addLowerToLLVM(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+} // namespace
+
+void attn::buildPlanPipeline(OpPassManager &pm,
+                             const PlanPipelineOptions &options) {
+  addPlan(pm, options.splits, options.maxRecomputeFactor);
+}
+
+void attn::buildReferencePipeline(OpPassManager &pm) {
+  addDesugar(pm);
+  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
+  addCleanup(pm);
+  addBufferization(pm);
+  addDeallocation(pm);
+  addLowerToLLVM(pm);
+}
+
+void attn::buildLoopsPipeline(OpPassManager &pm,
+                              const LoopsPipelineOptions &options) {
+  if (options.fuse) {
+    addPlan(pm, /*splits=*/0, /*maxRecomputeFactor=*/4);
+  } else {
+    addDesugar(pm);
+    pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+    addCleanup(pm);
+  }
+  pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
+  addBufferization(pm);
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  addCleanup(pm);
+  addDeallocation(pm);
+  addLowerToLLVM(pm);
+}
+
+void attn::buildCPUPipeline(OpPassManager &pm,
+                            const CPUPipelineOptions &options) {
+  addPlan(pm, options.splits, options.maxRecomputeFactor);
+  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
+  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
+  addBufferization(pm);
+  StreamToCPUPassOptions target;
+  target.triple = options.triple;
+  target.cpu = options.cpu;
+  pm.addPass(createStreamToCPUPass(target));
+  addCleanup(pm);
+  addDeallocation(pm);
+  pm.addPass(createCPUExpandMathPass());
+  addLowerToLLVM(pm);
+}
+
+void attn::registerPipelines() {
+  registerBoundaryPasses();
+  PassPipelineRegistration<PlanPipelineOptions>(
+      "attn-plan", "score programs to the streams that run",
+      buildPlanPipeline);
+  PassPipelineRegistration<>(
+      "attn-reference-pipeline",
+      "every op by itself on materialised tensors, down to LLVM",
+      buildReferencePipeline);
+  PassPipelineRegistration<LoopsPipelineOptions>(
+      "attn-loops-pipeline", "streams as scalar loops, down to LLVM",
+      buildLoopsPipeline);
+  PassPipelineRegistration<CPUPipelineOptions>(
+      "attn-cpu-pipeline", "tiled vector kernels for one CPU, down to LLVM",
+      buildCPUPipeline);
+}

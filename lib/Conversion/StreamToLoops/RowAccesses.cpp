@@ -1,0 +1,278 @@
+//===- RowAccesses.cpp - loads and contractions of rows -------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The ops of a stream that touch memory, one element at a time. A contraction
+// adds in the order of the features and in the result type:
+//
+//   %s = attn.dot %Q[%b, %h, %i], %K[%b, %g, %j] : ... -> f32
+// becomes
+//   %s = scf.for %d = 0 to 64 iter_args(%a = 0.0) { a + Q[b,h,i,d] * K[b,g,j,d]
+//   }
+//
+// A row whose stride is not known to be 1 goes through a buffer on the stack,
+// filled by a scalar loop.
+//
+//===----------------------------------------------------------------------===//
+
+#include "StreamToLoops.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::attn;
+
+Value mlir::attn::floatConstant(OpBuilder &builder, Location loc, Type type,
+                                double value) {
+  TypedAttr attr = builder.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    attr = DenseElementsAttr::get(vector, attr);
+  }
+  return arith::ConstantOp::create(builder, loc, type, attr);
+}
+
+Value mlir::attn::convertFloat(OpBuilder &builder, Location loc, Value value,
+                               Type type) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == type) {
+    return value;
+  }
+  Type to = type;
+  if (auto vector = dyn_cast<VectorType>(value.getType())) {
+    to = vector.clone(type);
+  }
+  if (isa<IntegerType>(from)) {
+    return arith::SIToFPOp::create(builder, loc, to, value);
+  }
+  unsigned fromBits = from.getIntOrFloatBitWidth();
+  unsigned toBits = type.getIntOrFloatBitWidth();
+  if (fromBits == toBits) { // f16 and bf16 meet in f32
+    value = convertFloat(builder, loc, value, builder.getF32Type());
+    return arith::TruncFOp::create(builder, loc, to, value);
+  }
+  if (fromBits < toBits) {
+    return arith::ExtFOp::create(builder, loc, to, value);
+  }
+  return arith::TruncFOp::create(builder, loc, to, value);
+}
+
+static Value indexConstant(OpBuilder &builder, Location loc, int64_t value) {
+  return arith::ConstantIndexOp::create(builder, loc, value);
+}
+
+static bool hasUnitStride(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  return succeeded(type.getStridesAndOffset(strides, offset)) &&
+         !strides.empty() && strides.back() == 1;
+}
+
+/// A buffer for one row in the frame of the function.
+static Value createRowBuffer(Operation *user, VectorType row) {
+  auto function = user->getParentOfType<FunctionOpInterface>();
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
+  auto type = MemRefType::get(row.getShape(), row.getElementType());
+  return memref::AllocaOp::create(builder, user->getLoc(), type,
+                                  builder.getI64IntegerAttr(64));
+}
+
+/// for d in [0, extent): body(d)
+static void
+forEachFeature(OpBuilder &builder, Location loc, int64_t extent,
+               function_ref<void(OpBuilder &, Location, Value)> body) {
+  scf::ForOp::create(builder, loc, indexConstant(builder, loc, 0),
+                     indexConstant(builder, loc, extent),
+                     indexConstant(builder, loc, 1), ValueRange(),
+                     [&](OpBuilder &b, Location l, Value d, ValueRange) {
+                       body(b, l, d);
+                       scf::YieldOp::create(b, l);
+                     });
+}
+
+static SmallVector<Value> append(ValueRange indices, Value last) {
+  SmallVector<Value> all(indices);
+  all.push_back(last);
+  return all;
+}
+
+static Value loadRow(OpBuilder &builder, AtOp op, VectorType row) {
+  Location loc = op.getLoc();
+  Value zero = indexConstant(builder, loc, 0);
+  if (hasUnitStride(op.getSource())) {
+    return vector::LoadOp::create(builder, loc, row, op.getSource(),
+                                  append(op.getIndices(), zero));
+  }
+  Value buffer = createRowBuffer(op->getParentOfType<StreamOp>(), row);
+  forEachFeature(builder, loc, row.getDimSize(0),
+                 [&](OpBuilder &b, Location l, Value d) {
+                   Value x = memref::LoadOp::create(b, l, op.getSource(),
+                                                    append(op.getIndices(), d));
+                   memref::StoreOp::create(b, l, x, buffer, d);
+                 });
+  return vector::LoadOp::create(builder, loc, row, buffer, zero);
+}
+
+static Value expandAt(OpBuilder &builder, AtOp op) {
+  if (auto row = dyn_cast<VectorType>(op.getType())) {
+    return loadRow(builder, op, row);
+  }
+  return memref::LoadOp::create(builder, op.getLoc(), op.getSource(),
+                                op.getIndices());
+}
+
+void mlir::attn::storeElementOrRow(OpBuilder &builder, Location loc,
+                                   Value value, Value output,
+                                   ValueRange indices) {
+  auto row = dyn_cast<VectorType>(value.getType());
+  if (!row) {
+    memref::StoreOp::create(builder, loc, value, output, indices);
+    return;
+  }
+  Value zero = indexConstant(builder, loc, 0);
+  if (hasUnitStride(output)) {
+    vector::StoreOp::create(builder, loc, value, output, append(indices, zero));
+    return;
+  }
+  Operation *user = builder.getInsertionBlock()->getParentOp();
+  Value buffer = createRowBuffer(user, row);
+  vector::StoreOp::create(builder, loc, value, buffer, zero);
+  forEachFeature(builder, loc, row.getDimSize(0),
+                 [&](OpBuilder &b, Location l, Value d) {
+                   Value x = memref::LoadOp::create(b, l, buffer, d);
+                   memref::StoreOp::create(b, l, x, output, append(indices, d));
+                 });
+}
+
+/// Reduces `element(lhs[d], rhs[d], d)` over the features of two rows.
+template <typename OpTy>
+static Value reduceFeatures(
+    OpBuilder &builder, OpTy op, double init,
+    function_ref<Value(OpBuilder &, Location, Value, Value, Value, Value)>
+        combine) {
+  Location loc = op.getLoc();
+  Type type = op.getResult().getType();
+  int64_t extent = cast<ShapedType>(op.getLhs().getType()).getShape().back();
+  auto loop = scf::ForOp::create(
+      builder, loc, indexConstant(builder, loc, 0),
+      indexConstant(builder, loc, extent), indexConstant(builder, loc, 1),
+      floatConstant(builder, loc, type, init),
+      [&](OpBuilder &b, Location l, Value d, ValueRange iter) {
+        Value x = memref::LoadOp::create(b, l, op.getLhs(),
+                                         append(op.getLhsIndices(), d));
+        Value y = memref::LoadOp::create(b, l, op.getRhs(),
+                                         append(op.getRhsIndices(), d));
+        x = convertFloat(b, l, x, type);
+        y = convertFloat(b, l, y, type);
+        scf::YieldOp::create(b, l, combine(b, l, iter.front(), x, y, d));
+      });
+  return loop.getResult(0);
+}
+
+static Value expandDot(OpBuilder &builder, DotOp op) {
+  return reduceFeatures(
+      builder, op, 0.0,
+      [](OpBuilder &b, Location l, Value acc, Value x, Value y, Value) {
+        Value product = arith::MulFOp::create(b, l, x, y);
+        return arith::AddFOp::create(b, l, acc, product).getResult();
+      });
+}
+
+static Value expandDotWith(OpBuilder &builder, DotWithOp op) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  FeatureReduceKind kind = op.getKind();
+  double init = kind == FeatureReduceKind::Sum   ? 0.0
+                : kind == FeatureReduceKind::Max ? -kInf
+                                                 : kInf;
+  return reduceFeatures(
+      builder, op, init,
+      [&](OpBuilder &b, Location l, Value acc, Value x, Value y, Value d) {
+        IRMapping map;
+        map.map(op.getBody().getArguments(), ValueRange{x, y, d});
+        Block &body = op.getBody().front();
+        for (Operation &inner : body.without_terminator()) {
+          b.clone(inner, map);
+        }
+        Value term = map.lookupOrDefault(body.getTerminator()->getOperand(0));
+        switch (kind) {
+        case FeatureReduceKind::Sum:
+          return arith::AddFOp::create(b, l, acc, term).getResult();
+        case FeatureReduceKind::Max:
+          return arith::MaximumFOp::create(b, l, acc, term).getResult();
+        case FeatureReduceKind::Min:
+          return arith::MinimumFOp::create(b, l, acc, term).getResult();
+        }
+        llvm_unreachable("kinds are listed");
+      });
+}
+
+/// Minimum and maximum of an integer row between two clamped indices.
+static SmallVector<Value> expandRange(OpBuilder &builder, RangeOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getMin().getType();
+  int64_t last = cast<ShapedType>(op.getSource().getType()).getRank() - 1;
+  unsigned bits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  auto constant = [&](const APInt &value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getIntegerAttr(type, value));
+  };
+  Value zero = indexConstant(builder, loc, 0);
+  Value one = indexConstant(builder, loc, 1);
+  Value extent = memref::DimOp::create(builder, loc, op.getSource(), last);
+  Value end = arith::SubIOp::create(builder, loc, extent, one);
+  Value from = arith::MaxSIOp::create(builder, loc, op.getFirst(), zero);
+  from = arith::MinSIOp::create(builder, loc, from, end);
+  from = arith::MaxSIOp::create(builder, loc, from, zero);
+  Value to = arith::MaxSIOp::create(builder, loc, op.getLast(), zero);
+  to = arith::MinSIOp::create(builder, loc, to, end);
+  to = arith::AddIOp::create(builder, loc, to, one);
+  auto loop = scf::ForOp::create(
+      builder, loc, from, to, one,
+      ValueRange{constant(APInt::getSignedMaxValue(bits)),
+                 constant(APInt::getSignedMinValue(bits))},
+      [&](OpBuilder &b, Location l, Value k, ValueRange iter) {
+        Value x = memref::LoadOp::create(b, l, op.getSource(),
+                                         append(op.getIndices(), k));
+        Value lo = arith::MinSIOp::create(b, l, iter[0], x);
+        Value hi = arith::MaxSIOp::create(b, l, iter[1], x);
+        scf::YieldOp::create(b, l, ValueRange{lo, hi});
+      });
+  return llvm::to_vector(llvm::map_range(
+      loop.getResults(), [](OpResult result) -> Value { return result; }));
+}
+
+static Value expandGuard(OpBuilder &builder, GuardOp op) {
+  Location loc = op.getLoc();
+  Value infinity = floatConstant(builder, loc, op.getType(),
+                                 -std::numeric_limits<double>::infinity());
+  Value zero = floatConstant(builder, loc, op.getType(), 0.0);
+  Value empty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
+                                      op.getValue(), infinity);
+  return arith::SelectOp::create(builder, loc, empty, zero, op.getValue());
+}
+
+void mlir::attn::expandRowAccesses(Operation *root) {
+  // Post-order: the region of a dot_with is expanded before it is copied.
+  root->walk([&](Operation *op) {
+    OpBuilder builder(op);
+    SmallVector<Value> results;
+    if (auto at = dyn_cast<AtOp>(op)) {
+      results = {expandAt(builder, at)};
+    } else if (auto dot = dyn_cast<DotOp>(op)) {
+      results = {expandDot(builder, dot)};
+    } else if (auto with = dyn_cast<DotWithOp>(op)) {
+      results = {expandDotWith(builder, with)};
+    } else if (auto range = dyn_cast<RangeOp>(op)) {
+      results = expandRange(builder, range);
+    } else if (auto guard = dyn_cast<GuardOp>(op)) {
+      results = {expandGuard(builder, guard)};
+    } else {
+      return;
+    }
+    op->replaceAllUsesWith(results);
+    op->erase();
+  });
+}

@@ -1,0 +1,38 @@
+//===- StreamToLoops.h - parts of the scalar lowering -----------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Shared by the files of this conversion only.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H
+#define ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H
+
+#include "attn/Conversion/Passes.h"
+
+namespace mlir::attn {
+
+/// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
+/// loops and arithmetic.
+void expandRowAccesses(Operation *root);
+
+/// Writes a scalar or a row to element or row [indices] of `buffer`.
+void storeElementOrRow(OpBuilder &builder, Location loc, Value value,
+                       Value buffer, ValueRange indices);
+
+/// Replaces a sweep by an `scf.for` with its carries as loop values.
+void lowerSweep(SweepOp sweep, bool useBounds);
+
+/// `value` (a scalar or a vector) as the floating-point element type `type`.
+Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
+
+/// A floating-point constant, splat over `type` if that is a vector.
+Value floatConstant(OpBuilder &builder, Location loc, Type type, double value);
+
+} // namespace mlir::attn
+
+#endif // ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H

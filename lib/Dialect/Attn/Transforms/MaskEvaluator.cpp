@@ -1,0 +1,280 @@
+//===- MaskEvaluator.cpp - presence conditions on a tile ------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MaskEvaluator.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using arith::CmpIPredicate;
+
+namespace {
+/// 64-bit integers that come from the program (offsets, positions, lengths)
+/// are checked to lie within this when the kernel runs.
+constexpr int64_t kMaxLoaded = int64_t(1) << 48;
+} // namespace
+
+MaskEvaluator::MaskEvaluator(SweepOp sweep, OpBuilder &builder, Interval row)
+    : stream(sweep->getParentOfType<StreamOp>()), sweep(sweep),
+      builder(builder), ib(builder, sweep.getLoc()), row(row) {}
+
+void MaskEvaluator::setKey(Interval interval, bool loads) {
+  key = interval;
+  keyLoads = loads;
+}
+
+//===----------------------------------------------------------------------===//
+// What a value depends on
+//===----------------------------------------------------------------------===//
+
+MaskEvaluator::Traits MaskEvaluator::getTraits(Value value) {
+  if (auto known = traits.find(value); known != traits.end()) {
+    return known->second;
+  }
+  Traits result{false, false};
+  Operation *def = value.getDefiningOp();
+  if (!def) {
+    bool isKey = value == sweep.getKeyArg();
+    bool ofStream = value.getParentRegion() == &stream.getBody();
+    result = {isKey || value == stream.getRowArg() || !ofStream, isKey};
+  } else {
+    for (Value operand : def->getOperands()) {
+      Traits of = getTraits(operand);
+      result.varies |= of.varies;
+      result.ofKey |= of.ofKey;
+    }
+    // Sweeps, carries and gauges are values of one row.
+    result.varies |= def->getNumRegions() != 0 || !isMemoryEffectFree(def) ||
+                     isa<CarryOp, RunningOp>(def);
+  }
+  traits[value] = result;
+  return result;
+}
+
+Value MaskEvaluator::clone(Value value) {
+  if (clones.contains(value)) {
+    return clones.lookup(value);
+  }
+  Operation *def = value.getDefiningOp();
+  if (!def) {
+    return value; // an argument of the stream
+  }
+  for (Value operand : def->getOperands()) {
+    clones.map(operand, clone(operand));
+  }
+  builder.clone(*def, clones);
+  return clones.lookup(value);
+}
+
+//===----------------------------------------------------------------------===//
+// Integers
+//===----------------------------------------------------------------------===//
+
+Interval MaskEvaluator::interval(Value value) {
+  if (auto known = intervals.find(value); known != intervals.end()) {
+    return known->second;
+  }
+  Interval result = computeInterval(value);
+  intervals[value] = result;
+  return result;
+}
+
+Interval MaskEvaluator::computeInterval(Value value) {
+  if (value == stream.getRowArg()) {
+    return row;
+  }
+  if (value == sweep.getKeyArg()) {
+    return key;
+  }
+  if (!value.getType().isIntOrIndex() || value.getType().isInteger(1)) {
+    return {};
+  }
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant))) {
+    return constant.getSignificantBits() <= 64
+               ? ib.constantPoint(constant.getSExtValue())
+               : Interval();
+  }
+  if (Operation *def = value.getDefiningOp()) {
+    if (Interval result = ib.fit(structured(def), value.getType())) {
+      return result;
+    }
+  }
+  return getTraits(value).varies ? Interval() : leaf(value);
+}
+
+/// A value that is the same for the whole tile and of which no more is known.
+Interval MaskEvaluator::leaf(Value value) {
+  Type type = value.getType();
+  bool isExtent =
+      isa_and_present<tensor::DimOp, memref::DimOp>(value.getDefiningOp()) ||
+      (isa<BlockArgument>(value) &&
+       cast<BlockArgument>(value).getArgNumber() < StreamOp::kNumIndexArgs);
+  Value point = clone(value);
+  if (isExtent) {
+    return ib.point(point, 0, kMaxExtent);
+  }
+  if (!type.isIndex()) {
+    if (type.getIntOrFloatBitWidth() > 64) {
+      return {};
+    }
+    point = builder.createOrFold<arith::IndexCastOp>(
+        ib.loc, builder.getIndexType(), point);
+  }
+  unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  if (width < 64) {
+    int64_t end = int64_t(1) << (width - 1);
+    return ib.point(point, -end, end - 1);
+  }
+  return ib.require(ib.point(point, INT64_MIN, INT64_MAX), -kMaxLoaded,
+                    kMaxLoaded);
+}
+
+/// An element of a captured tensor whose last index is an interval: smallest
+/// and largest of the stretch.
+Interval MaskEvaluator::load(Value source, ValueRange indices, Type type) {
+  bool wide = !type.isIntOrIndex() || type.isInteger(1) ||
+              (!type.isIndex() && type.getIntOrFloatBitWidth() > 64);
+  if (wide || indices.empty() || !isa<BlockArgument>(source) ||
+      llvm::any_of(indices.drop_back(),
+                   [&](Value index) { return getTraits(index).varies; }) ||
+      !getTraits(indices.back()).varies ||
+      (getTraits(indices.back()).ofKey && !keyLoads)) {
+    return {};
+  }
+  Interval last = interval(indices.back());
+  if (!last) {
+    return {};
+  }
+  SmallVector<Value> leading;
+  for (Value index : indices.drop_back()) {
+    leading.push_back(clone(index));
+  }
+  auto range = RangeOp::create(builder, ib.loc, TypeRange{type, type}, source,
+                               leading, last.lo, last.hi);
+  Value lo = range.getMin(), hi = range.getMax();
+  Interval result{lo, hi, INT64_MIN, INT64_MAX, last.valid};
+  if (!type.isIndex()) {
+    Type index = builder.getIndexType();
+    result.lo = arith::IndexCastOp::create(builder, ib.loc, index, lo);
+    result.hi = arith::IndexCastOp::create(builder, ib.loc, index, hi);
+    if (type.getIntOrFloatBitWidth() < 64) {
+      int64_t end = int64_t(1) << (type.getIntOrFloatBitWidth() - 1);
+      result.min = -end;
+      result.max = end - 1;
+      return result;
+    }
+  }
+  return ib.require(result, -kMaxLoaded, kMaxLoaded);
+}
+
+/// The rule of an operation; unknown where there is none. Unsigned operations
+/// agree with signed ones on non-negative operands, so they require those.
+Interval MaskEvaluator::structured(Operation *op) {
+  auto of = [&](unsigned k) { return interval(op->getOperand(k)); };
+  auto natural = [&](unsigned k) {
+    Interval x = of(k);
+    return ib.require(x, 0, x.max);
+  };
+  return TypeSwitch<Operation *, Interval>(op)
+      .Case<arith::AddIOp>([&](auto) { return ib.add(of(0), of(1)); })
+      .Case<arith::SubIOp>([&](auto) { return ib.sub(of(0), of(1)); })
+      .Case<arith::MulIOp>([&](auto) { return ib.mul(of(0), of(1)); })
+      .Case<arith::DivSIOp>(
+          [&](auto) { return ib.div<arith::DivSIOp>(of(0), of(1)); })
+      .Case<arith::FloorDivSIOp>(
+          [&](auto) { return ib.div<arith::FloorDivSIOp>(of(0), of(1)); })
+      .Case<arith::CeilDivSIOp>(
+          [&](auto) { return ib.div<arith::CeilDivSIOp>(of(0), of(1)); })
+      .Case<arith::DivUIOp>(
+          [&](auto) { return ib.div<arith::DivSIOp>(natural(0), natural(1)); })
+      .Case<arith::CeilDivUIOp>([&](auto) {
+        return ib.div<arith::CeilDivSIOp>(natural(0), natural(1));
+      })
+      .Case<arith::RemSIOp>([&](auto) { return ib.rem(of(0), of(1)); })
+      .Case<arith::RemUIOp>(
+          [&](auto) { return ib.rem(natural(0), natural(1)); })
+      .Case<arith::MinSIOp>([&](auto) { return ib.minimum(of(0), of(1)); })
+      .Case<arith::MaxSIOp>([&](auto) { return ib.maximum(of(0), of(1)); })
+      .Case<arith::MinUIOp>(
+          [&](auto) { return ib.minimum(natural(0), natural(1)); })
+      .Case<arith::MaxUIOp>(
+          [&](auto) { return ib.maximum(natural(0), natural(1)); })
+      .Case<math::AbsIOp>([&](auto) { return ib.absolute(of(0)); })
+      .Case<arith::IndexCastOp, arith::ExtSIOp, arith::TruncIOp>(
+          [&](auto) { return of(0); })
+      .Case<arith::IndexCastUIOp, arith::ExtUIOp>(
+          [&](auto) { return natural(0); })
+      .Case<arith::SelectOp>([&](arith::SelectOp select) {
+        if (!select.getCondition().getType().isInteger(1)) {
+          return Interval();
+        }
+        return ib.select(predicate(select.getCondition()), of(1), of(2));
+      })
+      .Case<AtOp>([&](AtOp at) {
+        return load(at.getSource(), at.getIndices(), at.getType());
+      })
+      .Case<tensor::ExtractOp>([&](tensor::ExtractOp at) {
+        return load(at.getTensor(), at.getIndices(), at.getType());
+      })
+      .Default([](Operation *) { return Interval(); });
+}
+
+//===----------------------------------------------------------------------===//
+// Predicates
+//===----------------------------------------------------------------------===//
+
+Predicate MaskEvaluator::predicate(Value value) {
+  if (auto known = predicates.find(value); known != predicates.end()) {
+    return known->second;
+  }
+  Predicate result = computePredicate(value);
+  predicates[value] = result;
+  return result;
+}
+
+Predicate MaskEvaluator::computePredicate(Value value) {
+  if (matchPattern(value, m_One()) || matchPattern(value, m_Zero())) {
+    bool holds = matchPattern(value, m_One());
+    return {ib.boolean(holds), ib.boolean(holds)};
+  }
+  // Exact where nothing varies; otherwise by the rules, which fail softly.
+  if (!getTraits(value).varies) {
+    Value same = clone(value);
+    return {same, same};
+  }
+  Operation *op = value.getDefiningOp();
+  if (!op) {
+    return ib.unknown();
+  }
+  auto of = [&](unsigned k) { return predicate(op->getOperand(k)); };
+  return TypeSwitch<Operation *, Predicate>(op)
+      .Case<arith::AndIOp>([&](auto) { return ib.both(of(0), of(1)); })
+      .Case<arith::OrIOp>([&](auto) { return ib.either(of(0), of(1)); })
+      .Case<arith::XOrIOp>([&](auto) { return ib.differ(of(0), of(1)); })
+      .Case<arith::SelectOp>([&](arith::SelectOp) {
+        Predicate c = of(0), x = of(1), y = of(2);
+        Predicate cases = ib.either(ib.both(c, x), ib.both(ib.negate(c), y));
+        return Predicate{cases.may,
+                         ib.either(cases.must, ib.both(x.must, y.must))};
+      })
+      .Case<arith::CmpIOp>([&](arith::CmpIOp cmp) {
+        if (!cmp.getLhs().getType().isInteger(1)) {
+          return ib.compare(cmp.getPredicate(), interval(cmp.getLhs()),
+                            interval(cmp.getRhs()));
+        }
+        Predicate differ = ib.differ(of(0), of(1));
+        return cmp.getPredicate() == CmpIPredicate::ne   ? differ
+               : cmp.getPredicate() == CmpIPredicate::eq ? ib.negate(differ)
+                                                         : ib.unknown();
+      })
+      .Default([&](Operation *) { return ib.unknown(); });
+}
