@@ -26,7 +26,7 @@ func.func @attention(
   %o = attn.aggregate %p, %v : !scores, tensor<?x2x?x64xf32> -> tensor<?x8x?x64xf32>
   %lse = attn.reduce lse keys %c : (!scores) -> tensor<?x8x?xf32>
   %entropy = attn.reduce entropy keys %c : (!scores) -> tensor<?x8x?xf32>
-  %largest = attn.reduce max keys %p : (!scores) -> tensor<?x8x?xf32>
+  %largest = attn.reduce max keys %c : (!scores) -> tensor<?x8x?xf32>
   %received = attn.reduce sum queries %p : (!scores) -> tensor<?x8x?xf32>
   return %o, %lse, %entropy, %largest, %received
     : tensor<?x8x?x64xf32>, tensor<?x8x?xf32>, tensor<?x8x?xf32>, tensor<?x8x?xf32>, tensor<?x8x?xf32>

@@ -27,9 +27,6 @@ void storeElementOrRow(OpBuilder &builder, Location loc, Value value,
 /// Replaces a sweep by an `scf.for` with its carries as loop values.
 void lowerSweep(SweepOp sweep, bool useBounds);
 
-/// `value` (a scalar or a vector) as the floating-point element type `type`.
-Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
-
 /// A floating-point constant, splat over `type` if that is a vector.
 Value floatConstant(OpBuilder &builder, Location loc, Type type, double value);
 

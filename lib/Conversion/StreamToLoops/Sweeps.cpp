@@ -180,7 +180,7 @@ void SweepBody::updateRunning(OpBuilder &builder, RunningOp op, State &state) {
   Value cond = getCondition(builder, loc, op.getCond());
   Value old = state.before.front();
   if (op.getKind() == GaugeKind::Max) {
-    Value max = arith::MaxNumFOp::create(builder, loc, old, op.getValue());
+    Value max = arith::MaximumFOp::create(builder, loc, old, op.getValue());
     state.after = {selectIf(builder, loc, cond, max, old)};
     return;
   }

@@ -140,6 +140,31 @@ Type mlir::attn::getAccumulationType(Type elementType) {
   return Float32Type::get(elementType.getContext());
 }
 
+Value mlir::attn::convertFloat(OpBuilder &builder, Location loc, Value value,
+                               Type type) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == type) {
+    return value;
+  }
+  Type to = type;
+  if (auto vector = dyn_cast<VectorType>(value.getType())) {
+    to = vector.clone(type);
+  }
+  if (isa<IntegerType>(from)) {
+    return arith::SIToFPOp::create(builder, loc, to, value);
+  }
+  unsigned fromBits = from.getIntOrFloatBitWidth();
+  unsigned toBits = type.getIntOrFloatBitWidth();
+  if (fromBits == toBits) { // f16 and bf16 meet in f32
+    value = convertFloat(builder, loc, value, builder.getF32Type());
+    return arith::TruncFOp::create(builder, loc, to, value);
+  }
+  if (fromBits < toBits) {
+    return arith::ExtFOp::create(builder, loc, to, value);
+  }
+  return arith::TruncFOp::create(builder, loc, to, value);
+}
+
 OpFoldResult GuardOp::fold(FoldAdaptor adaptor) {
   // guard(guard(x)) is guard(x).
   if (auto inner = getValue().getDefiningOp<GuardOp>()) {

@@ -68,19 +68,6 @@ Value mlir::attn::extractBroadcast(OpBuilder &builder, Location loc,
   return tensor::ExtractOp::create(builder, loc, tensor, at);
 }
 
-Value mlir::attn::convertFloat(OpBuilder &builder, Location loc, Value value,
-                               Type type) {
-  unsigned from = value.getType().getIntOrFloatBitWidth();
-  unsigned to = type.getIntOrFloatBitWidth();
-  if (from == to) {
-    return value;
-  }
-  if (from < to) {
-    return arith::ExtFOp::create(builder, loc, type, value);
-  }
-  return arith::TruncFOp::create(builder, loc, type, value);
-}
-
 //===----------------------------------------------------------------------===//
 // Entries and rows
 //===----------------------------------------------------------------------===//

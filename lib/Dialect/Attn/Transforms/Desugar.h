@@ -75,8 +75,6 @@ private:
 /// at 0.
 Value extractBroadcast(OpBuilder &builder, Location loc, Value tensor,
                        ValueRange indices);
-/// `value` in float type `type`.
-Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
 
 /// Each replaces the op by ops that the rest of the pipeline knows.
 void desugarMask(MaskOp op);

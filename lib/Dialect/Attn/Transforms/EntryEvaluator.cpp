@@ -34,18 +34,6 @@ Value EntryEvaluator::both(Value a, Value b) {
   return a == b ? a : arith::AndIOp::create(body, loc(), a, b);
 }
 
-/// Widens a float, or a row of floats, to the accumulation type.
-Value EntryEvaluator::extend(Value value, Type type) {
-  Type want = type;
-  if (auto row = dyn_cast<VectorType>(value.getType())) {
-    want = VectorType::get(row.getShape(), type);
-  }
-  if (value.getType() == want) {
-    return value;
-  }
-  return arith::ExtFOp::create(body, loc(), want, value);
-}
-
 Value EntryEvaluator::broadcast(Value index, int64_t extent) {
   if (extent != 1) {
     return index;
@@ -298,7 +286,8 @@ Entry EntryEvaluator::evaluateBias(BiasOp op, const EntrySite &site) {
   Value t = op.getTensor();
   Value value = read(t, {broadcast(site.b, dimOf(t, 0)),
                          broadcast(site.h, dimOf(t, 1)), site.i, site.j});
-  value = extend(value, op.getResult().getType().getElementType());
+  value = convertFloat(body, loc(), value,
+                       op.getResult().getType().getElementType());
   return {value, insideLengths(op.getResult(), site)};
 }
 

@@ -80,7 +80,6 @@ private:
   Value both(Value a, Value b);
   Value constantIndex(int64_t value);
   Value toIndex(Value integer);
-  Value extend(Value value, Type type);
   Value clampIndex(Value index, Value tensor, int64_t dim);
   Value extractInRegion(tensor::ExtractOp op, IRMapping &mapping);
 

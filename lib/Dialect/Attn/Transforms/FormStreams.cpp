@@ -51,7 +51,6 @@ private:
   Value rowValueOf(Value tensor);
   void evaluateRowOp(linalg::GenericOp op);
   OpFoldResult extentOf(const Sink &sink, bool stationary);
-  Value finish(Value value, Type element);
   void replaceResults();
 
   RowGroup &group;
@@ -135,22 +134,6 @@ Value StreamBuilder::rowValueOf(Value tensor) {
   return rowValues[tensor];
 }
 
-/// Converts a result to the element type under which it is stored.
-Value StreamBuilder::finish(Value value, Type element) {
-  Type have = getElementTypeOrSelf(value.getType());
-  if (have == element) {
-    return value;
-  }
-  Type want = element;
-  if (auto vector = dyn_cast<VectorType>(value.getType())) {
-    want = VectorType::get(vector.getShape(), element);
-  }
-  if (have.getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth()) {
-    return arith::TruncFOp::create(row, value.getLoc(), want, value);
-  }
-  return arith::ExtFOp::create(row, value.getLoc(), want, value);
-}
-
 static CarryKind carryKindOf(ReduceKind kind) {
   switch (kind) {
   case ReduceKind::Sum:
@@ -228,12 +211,7 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   Value line = evaluator.read(
       v, {evaluator.broadcast(b, type.getDimSize(0)), group, move});
   auto rowType = VectorType::get({type.getDimSize(3)}, entry.value.getType());
-  if (line.getType() != rowType) {
-    line = type.getElementTypeBitWidth() >
-                   entry.value.getType().getIntOrFloatBitWidth()
-               ? arith::TruncFOp::create(body, loc, rowType, line).getResult()
-               : arith::ExtFOp::create(body, loc, rowType, line).getResult();
-  }
+  line = convertFloat(body, loc, line, entry.value.getType());
   auto carry = createCarry(body, loc, CarryKind::Outer, rowType, entry.value,
                            line, entry.present);
   if (aggregate.getOperandTypeAttr()) {
@@ -279,7 +257,10 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
   for (Operation *op : sinks) {
     for (Value result : op->getResults()) {
       Type element = cast<RankedTensorType>(result.getType()).getElementType();
-      rowValues[result] = finish(sweep.getResult(next++), element);
+      Value value = sweep.getResult(next++);
+      rowValues[result] = isa<FloatType>(element)
+                              ? convertFloat(row, loc, value, element)
+                              : value;
     }
   }
 }

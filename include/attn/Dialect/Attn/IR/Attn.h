@@ -90,6 +90,9 @@ constexpr unsigned kNumEntryIndices = 6;
 /// The accumulation type of contractions on `elementType`: f64 for f64, else f32.
 Type getAccumulationType(Type elementType);
 
+/// `value`, a scalar or a vector, with the floating-point element type `type`.
+Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
+
 } // namespace mlir::attn
 
 #endif // ATTN_DIALECT_ATTN_IR_ATTN_H

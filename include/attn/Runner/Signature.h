@@ -1,0 +1,58 @@
+//===- Signature.h - how a function is called -------------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_RUNNER_SIGNATURE_H
+#define ATTN_RUNNER_SIGNATURE_H
+
+#include "attn/Runner/Array.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
+
+namespace mlir::attn {
+
+/// An argument or a result.
+struct Parameter {
+  std::string name;
+  ElementType type = ElementType::F32;
+  bool isScalar = false;
+  /// Static extents, or ShapedType::kDynamic.
+  SmallVector<int64_t, 4> shape;
+  /// The name of every dimension; a number for those that were named by one.
+  SmallVector<std::string, 4> dims;
+  /// How to generate it: the attn.init attribute, or "normal".
+  std::string init;
+};
+
+struct Signature {
+  std::string function;
+  std::vector<Parameter> arguments;
+  std::vector<Parameter> results;
+
+  const Parameter *findArgument(StringRef name) const;
+};
+
+/// Sizes by dimension name.
+using SizeMap = llvm::StringMap<int64_t>;
+
+/// Reads names, dimensions and types off a function; an error names what
+/// cannot be passed.
+llvm::Expected<Signature> readSignature(func::FuncOp func);
+
+/// The public function called `name`, or the only one if that is empty.
+llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef name);
+
+/// Compares an array with the argument it is for, and enters the sizes that it
+/// fixes into `sizes`; `origins` remembers where a size was first seen.
+llvm::Error bindSizes(const Parameter &parameter, const Array &array,
+                      SizeMap &sizes, llvm::StringMap<std::string> &origins);
+
+} // namespace mlir::attn
+
+#endif // ATTN_RUNNER_SIGNATURE_H

@@ -1,0 +1,184 @@
+//===- Signature.cpp - how a function is called ---------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Arguments may carry attributes that tools understand:
+//
+//   %q: tensor<?x8x?x64xf32> {attn.name = "q", attn.dims = ["B", "H", "M", "D"],
+//                             attn.init = "normal"}
+//
+// Dimensions of one name agree in size. That is checked here, once, before a
+// program runs, and a mismatch names both arguments.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Runner/Signature.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+const Parameter *Signature::findArgument(StringRef name) const {
+  for (const Parameter &argument : arguments) {
+    if (argument.name == name) {
+      return &argument;
+    }
+  }
+  return nullptr;
+}
+
+static llvm::Error readDims(DictionaryAttr attrs, Parameter &parameter) {
+  auto dims = attrs ? attrs.getAs<ArrayAttr>("attn.dims") : ArrayAttr();
+  if (dims && dims.size() != parameter.shape.size()) {
+    return llvm::createStringError(
+        "attn.dims of '" + parameter.name + "' names " +
+        llvm::Twine(dims.size()) + " dimensions, the type has " +
+        llvm::Twine(parameter.shape.size()));
+  }
+  for (auto [axis, extent] : llvm::enumerate(parameter.shape)) {
+    auto name = dims ? dyn_cast<StringAttr>(dims[axis]) : StringAttr();
+    if (dims && !name) {
+      return llvm::createStringError("attn.dims of '" + parameter.name +
+                                     "' holds something that is not a string");
+    }
+    std::string dim = name ? name.str() : std::string();
+    if (dim.empty()) {
+      dim = ShapedType::isDynamic(extent)
+                ? parameter.name + "." + std::to_string(axis)
+                : std::to_string(extent);
+    }
+    int64_t number = 0;
+    if (!StringRef(dim).getAsInteger(10, number)) {
+      if (!ShapedType::isDynamic(extent) && number != extent) {
+        return llvm::createStringError(
+            "attn.dims of '" + parameter.name + "' says " + dim +
+            " for axis " + llvm::Twine(axis) + ", the type says " +
+            llvm::Twine(extent));
+      }
+      extent = number;
+    }
+    parameter.dims.push_back(std::move(dim));
+  }
+  return llvm::Error::success();
+}
+
+static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
+                                               const llvm::Twine &fallback) {
+  Parameter parameter;
+  auto name = attrs ? attrs.getAs<StringAttr>("attn.name") : StringAttr();
+  auto init = attrs ? attrs.getAs<StringAttr>("attn.init") : StringAttr();
+  parameter.name = name ? name.str() : fallback.str();
+  parameter.init = init ? init.str() : "normal";
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  parameter.isScalar = !tensor;
+  std::optional<ElementType> element =
+      getElementType(tensor ? tensor.getElementType() : type);
+  if (!element || (tensor && tensor.getEncoding())) {
+    std::string text;
+    llvm::raw_string_ostream(text) << type;
+    return llvm::createStringError(
+        "'" + parameter.name + "' has type " + text +
+        ", which cannot be passed: allowed are tensors and scalars of f64, "
+        "f32, f16, bf16, i64, i32, i1 and index");
+  }
+  parameter.type = *element;
+  if (tensor) {
+    parameter.shape.assign(tensor.getShape().begin(), tensor.getShape().end());
+  }
+  if (llvm::Error error = readDims(attrs, parameter)) {
+    return error;
+  }
+  return parameter;
+}
+
+llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
+  Signature signature;
+  signature.function = func.getName().str();
+  for (auto [index, type] : llvm::enumerate(func.getArgumentTypes())) {
+    auto argument = readParameter(type, func.getArgAttrDict(index),
+                                  "arg" + llvm::Twine(index));
+    if (!argument) {
+      return argument.takeError();
+    }
+    if (signature.findArgument(argument->name)) {
+      return llvm::createStringError("two arguments of '" +
+                                     signature.function + "' are named '" +
+                                     argument->name + "'");
+    }
+    signature.arguments.push_back(std::move(*argument));
+  }
+  for (auto [index, type] : llvm::enumerate(func.getResultTypes())) {
+    auto result = readParameter(type, func.getResultAttrDict(index),
+                                "result" + llvm::Twine(index));
+    if (!result) {
+      return result.takeError();
+    }
+    signature.results.push_back(std::move(*result));
+  }
+  return signature;
+}
+
+llvm::Expected<func::FuncOp> attn::findEntry(ModuleOp module, StringRef name) {
+  SmallVector<func::FuncOp> entries;
+  std::string names;
+  for (auto func : module.getOps<func::FuncOp>()) {
+    if (!func.isPublic() || func.isExternal()) {
+      continue;
+    }
+    entries.push_back(func);
+    names += (names.empty() ? "" : ", ") + func.getName().str();
+    if (func.getName() == name) {
+      return func;
+    }
+  }
+  if (entries.empty()) {
+    return llvm::createStringError(
+        "the program has no public function with a body");
+  }
+  if (!name.empty()) {
+    return llvm::createStringError("the program has no public function '" +
+                                   name + "'; it has " + names);
+  }
+  if (entries.size() > 1) {
+    return llvm::createStringError(
+        "the program has several public functions (" + names +
+        "): choose one with --entry");
+  }
+  return entries.front();
+}
+
+llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,
+                            SizeMap &sizes,
+                            llvm::StringMap<std::string> &origins) {
+  if (array.getShape().size() != parameter.shape.size()) {
+    return llvm::createStringError(
+        "argument '" + parameter.name + "' has rank " +
+        llvm::Twine(array.getShape().size()) + ", the program asks for " +
+        llvm::Twine(parameter.shape.size()));
+  }
+  for (auto [axis, extent] : llvm::enumerate(array.getShape())) {
+    StringRef dim = parameter.dims[axis];
+    int64_t fixed = parameter.shape[axis];
+    std::string here = "argument '" + parameter.name + "' has " +
+                       std::to_string(extent) + " on axis " +
+                       std::to_string(axis) + " (" + dim.str() + "), ";
+    if (!ShapedType::isDynamic(fixed) && fixed != extent) {
+      return llvm::createStringError(here + "the program asks for " +
+                                     llvm::Twine(fixed));
+    }
+    auto [entry, inserted] = sizes.try_emplace(dim, extent);
+    if (inserted) {
+      origins[dim] = "argument '" + parameter.name + "'";
+    } else if (entry->second != extent) {
+      std::string origin = origins.lookup(dim);
+      return llvm::createStringError(
+          here + (origin.empty() ? "--size" : origin) + " says " + dim +
+          " = " + llvm::Twine(entry->second));
+    }
+  }
+  return llvm::Error::success();
+}

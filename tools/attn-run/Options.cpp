@@ -1,0 +1,328 @@
+//===- Options.cpp - the command line of attn-run -------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Parsed by hand: LLVM's option library would accept, and print in --help, the
+// hundreds of options that the libraries behind this tool register.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+static constexpr StringRef kUsage = R"(attn-run: runs a function of an attn program
+
+usage: attn-run PROGRAM.mlir [options]
+
+The program is read from the file, or from standard input if that is '-'. Its
+function is compiled for this machine and run once; a line per result is
+printed.
+
+what to run
+  --entry=NAME         the function; needed if there are several public ones
+  --reference          compile every op by itself on whole matrices
+  --loops[=fused]      compile streams as scalar loops: naive, or fused
+  --splits=N           split the keys of streams with few rows into N ranges
+  --max-recompute-factor=N
+                       refuse programs that visit their scores more often (4)
+
+operands
+  --input NAME=FILE    a .npy file for argument NAME; bf16 as uint16
+  --inputs FILE.npz    files for several arguments, by name
+  --size NAME=N ...    sizes of dimensions, for operands that are generated
+  --seed=N             seed of generated operands (0)
+  --pattern NAME=P     how to generate argument NAME (default: attn.init)
+  --strided NAME       pass argument NAME as a view with a last stride of 2
+
+results
+  --output PATH        write results as PATH/NAME.npy, or into PATH.npz
+
+instead of, or beside, a plain run
+  --check              compare with the reference: in the program's types, which
+                       gives the error budget, and in f64, which is the truth
+  --benchmark[=N]      run N times (as often as fits in a second) and report
+                       times, GFLOP/s, and the share of this machine's peak
+  --peak-memory        report memory used beyond operands and results
+  --time               report the time from text to first result
+  --threads=N          threads of parallel loops (default: all)
+  --attn-plan          print the plan and stop; also --dump=plan
+  --dump=llvm|asm|obj  print code and stop
+  --triple=T --cpu=C   for --dump: the target (default: this machine)
+
+patterns
+)";
+
+static constexpr StringRef kExitCodes = R"(
+exit codes
+  0 success   1 a check failed   2 bad usage or arguments
+  3 the program does not parse, compile or is refused   4 unreadable data file
+)";
+
+static constexpr std::nullopt_t kContinue = std::nullopt;
+
+static int fail(int code, const llvm::Twine &message) {
+  llvm::errs() << "error: " << message << "\n";
+  return code;
+}
+
+namespace {
+
+/// Walks over the arguments; the value of an option is what follows '=' or the
+/// next argument.
+class Parser {
+public:
+  Parser(ArrayRef<char *> args, RunOptions &options)
+      : args(args), options(options) {}
+
+  std::optional<int> parse() {
+    while (!args.empty()) {
+      StringRef arg = args.front();
+      args = args.drop_front();
+      if (arg.starts_with("--")) {
+        if (std::optional<int> code = parseOption(arg.drop_front(2))) {
+          return code;
+        }
+      } else if (arg.starts_with("-") && arg != "-") {
+        return fail(kBadUsage, "unknown option '" + arg + "'; see --help");
+      } else if (!options.program.empty()) {
+        return fail(kBadUsage, "more than one program: '" + options.program +
+                                   "' and '" + arg + "'");
+      } else {
+        options.program = arg.str();
+      }
+    }
+    if (options.program.empty()) {
+      return fail(kBadUsage, "no program given; see --help");
+    }
+    return kContinue;
+  }
+
+private:
+  std::optional<int> parseOption(StringRef text) {
+    auto [name, rest] = text.split('=');
+    value = rest;
+    hasValue = name.size() != text.size();
+    option = name;
+    if (name == "help") {
+      llvm::outs() << kUsage << getPatternHelp() << kExitCodes;
+      return kSuccess;
+    }
+    code = kContinue;
+    if (parseFlag() || parseValueOption()) {
+      return code;
+    }
+    return fail(kBadUsage, "unknown option '--" + name + "'; see --help");
+  }
+
+  /// Options without a value, or with one that may be left out. False for
+  /// others; `code` says whether to go on.
+  bool parseFlag() {
+    bool *flag = llvm::StringSwitch<bool *>(option)
+                     .Case("check", &options.check)
+                     .Case("peak-memory", &options.peakMemory)
+                     .Case("time", &options.time)
+                     .Case("benchmark", &options.benchmark)
+                     .Default(nullptr);
+    if (flag) {
+      *flag = true;
+      code = option == "benchmark" && hasValue
+                 ? parseInteger(options.repetitions, 1)
+                 : rejectValue();
+    } else if (option == "reference") {
+      options.compile.mode = ExecutionMode::Reference;
+      code = rejectValue();
+    } else if (option == "attn-plan") {
+      options.dump = DumpKind::Plan;
+      code = rejectValue();
+    } else if (option == "loops") {
+      code = parseLoops();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  std::optional<int> parseLoops() {
+    if (hasValue && value != "fused" && value != "naive") {
+      return fail(kBadUsage,
+                  "--loops is naive or fused, not '" + value + "'");
+    }
+    options.compile.mode = value == "fused" ? ExecutionMode::FusedLoops
+                                            : ExecutionMode::Loops;
+    return kContinue;
+  }
+
+  bool parseValueOption() {
+    std::string *string = llvm::StringSwitch<std::string *>(option)
+                              .Case("entry", &options.entry)
+                              .Case("output", &options.output)
+                              .Case("triple", &options.compile.target.triple)
+                              .Case("cpu", &options.compile.target.cpu)
+                              .Default(nullptr);
+    constexpr StringRef others[] = {"splits",  "max-recompute-factor",
+                                    "seed",    "threads",
+                                    "size",    "input",
+                                    "inputs",  "pattern",
+                                    "strided", "dump"};
+    if (!string && !llvm::is_contained(others, option)) {
+      return false;
+    }
+    if (!hasValue) {
+      if (args.empty()) {
+        code = fail(kBadUsage, "--" + option + " needs a value");
+        return true;
+      }
+      value = args.front();
+      args = args.drop_front();
+    }
+    if (string) {
+      *string = value.str();
+    } else {
+      code = parseTypedValue();
+    }
+    return true;
+  }
+
+  std::optional<int> parseTypedValue() {
+    if (option == "splits") {
+      return parseInteger(options.compile.splits, 0);
+    }
+    if (option == "max-recompute-factor") {
+      return parseInteger(options.compile.maxRecomputeFactor, 1);
+    }
+    if (option == "seed") {
+      int64_t seed = 0;
+      std::optional<int> failure = parseInteger(seed, 0);
+      options.inputs.seed = static_cast<uint64_t>(seed);
+      return failure;
+    }
+    if (option == "threads") {
+      int64_t threads = 0;
+      std::optional<int> failure = parseInteger(threads, 1);
+      options.threads = static_cast<int>(std::min<int64_t>(threads, 4096));
+      return failure;
+    }
+    if (option == "strided") {
+      options.inputs.strided[value] = true;
+      return kContinue;
+    }
+    if (option == "dump") {
+      return parseDump();
+    }
+    if (option == "inputs") {
+      return parseArchive();
+    }
+    return parseAssignment();
+  }
+
+  /// NAME=VALUE.
+  std::optional<int> parseAssignment() {
+    auto [name, text] = value.split('=');
+    if (name.empty() || text.empty()) {
+      return fail(kBadUsage,
+                  "--" + option + " takes NAME=VALUE, not '" + value + "'");
+    }
+    if (option == "size") {
+      return parseSizes();
+    }
+    if (option == "pattern") {
+      options.inputs.patterns[name] = text.str();
+      return kContinue;
+    }
+    auto buffer = llvm::MemoryBuffer::getFile(text);
+    if (!buffer) {
+      return fail(kBadFile, "cannot read '" + text +
+                                "': " + buffer.getError().message());
+    }
+    options.inputs.files[name] = (*buffer)->getBuffer().str();
+    return kContinue;
+  }
+
+  /// One NAME=N, and those that follow it.
+  std::optional<int> parseSizes() {
+    while (true) {
+      auto [name, text] = value.split('=');
+      int64_t size = 0;
+      if (text.getAsInteger(10, size) || size < 0) {
+        return fail(kBadUsage, "--size " + name + " is not a size: '" + text +
+                                   "'");
+      }
+      options.inputs.sizes[name] = size;
+      if (args.empty() || StringRef(args.front()).starts_with("-") ||
+          !StringRef(args.front()).contains('=')) {
+        return kContinue;
+      }
+      value = args.front();
+      args = args.drop_front();
+    }
+  }
+
+  std::optional<int> parseArchive() {
+    auto buffer = llvm::MemoryBuffer::getFile(value);
+    if (!buffer) {
+      return fail(kBadFile, "cannot read '" + value +
+                                "': " + buffer.getError().message());
+    }
+    auto members = parseNpz((*buffer)->getBuffer());
+    if (!members) {
+      return fail(kBadFile, "'" + value +
+                                "': " + llvm::toString(members.takeError()));
+    }
+    for (auto &[name, contents] : *members) {
+      options.inputs.files[name] = std::move(contents);
+    }
+    return kContinue;
+  }
+
+  std::optional<int> parseDump() {
+    options.dump = llvm::StringSwitch<DumpKind>(value)
+                       .Case("plan", DumpKind::Plan)
+                       .Case("llvm", DumpKind::LLVMIR)
+                       .Case("asm", DumpKind::Assembly)
+                       .Case("obj", DumpKind::Object)
+                       .Default(DumpKind::None);
+    if (options.dump == DumpKind::None) {
+      return fail(kBadUsage,
+                  "--dump is plan, llvm, asm or obj, not '" + value + "'");
+    }
+    return kContinue;
+  }
+
+  std::optional<int> parseInteger(int64_t &result, int64_t least) {
+    if (value.getAsInteger(10, result) || result < least) {
+      return fail(kBadUsage, "--" + option + " takes an integer of at least " +
+                                 llvm::Twine(least) + ", not '" + value + "'");
+    }
+    return kContinue;
+  }
+
+  std::optional<int> rejectValue() {
+    if (hasValue) {
+      return fail(kBadUsage, "--" + option + " takes no value");
+    }
+    return kContinue;
+  }
+
+  ArrayRef<char *> args;
+  RunOptions &options;
+  StringRef option, value;
+  bool hasValue = false;
+  std::optional<int> code;
+};
+
+} // namespace
+
+std::optional<int> attn::parseCommandLine(int argc, char **argv,
+                                          RunOptions &options) {
+  return Parser(ArrayRef<char *>(argv + 1, argc > 0 ? argc - 1 : 0), options)
+      .parse();
+}

@@ -1,0 +1,250 @@
+//===- Session.cpp - one program and its operands -------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Session.h"
+
+#include "Report.h"
+#include "attn/Runner/Check.h"
+#include "attn/Runner/Progress.h"
+#include "attn_runtime.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+int Session::fail(int code, const llvm::Twine &message) {
+  llvm::outs().flush();
+  llvm::errs() << "error: " << message << "\n";
+  return code;
+}
+
+int Session::fail(int code, llvm::Error error) {
+  std::string text;
+  llvm::handleAllErrors(std::move(error), [&](const llvm::ErrorInfoBase &info) {
+    text += (text.empty() ? "" : ": ") + info.message();
+  });
+  return fail(code, text);
+}
+
+double Session::getElapsed() const {
+  return std::chrono::duration<double, std::milli>(
+             std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+int Session::run() {
+  if (int code = parse()) {
+    return code;
+  }
+  if (options.threads > 0) {
+    attn_set_num_threads(options.threads);
+  }
+  if (options.dump != DumpKind::None) {
+    return dump();
+  }
+  if (!options.compile.target.isHost()) {
+    return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
+                           "this machine");
+  }
+  if (int code = prepare()) {
+    return code;
+  }
+  if (options.check) {
+    return runCheck();
+  }
+  if (options.benchmark) {
+    return runBenchmark();
+  }
+  return options.peakMemory ? runPeakMemory() : runPlain();
+}
+
+int Session::parse() {
+  auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(options.program);
+  if (!buffer) {
+    return fail(kBadUsage, "cannot read '" + options.program +
+                               "': " + buffer.getError().message());
+  }
+  // The parser may read the byte behind the text: hand it a terminated copy.
+  auto copy = llvm::MemoryBuffer::getMemBufferCopy((*buffer)->getBuffer(),
+                                                   options.program);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(copy), llvm::SMLoc());
+  if (llvm::Error error = runSafely("parsing", [&] {
+        module = parseSourceFile<ModuleOp>(sources, &context);
+      })) {
+    return fail(kBadProgram, std::move(error));
+  }
+  if (!module) {
+    return fail(kBadProgram, "'" + options.program + "' does not parse");
+  }
+  return kSuccess;
+}
+
+int Session::prepare() {
+  auto func = findEntry(*module, options.entry);
+  if (!func) {
+    return fail(kBadUsage, func.takeError());
+  }
+  auto read = readSignature(*func);
+  if (!read) {
+    return fail(kBadProgram, read.takeError());
+  }
+  signature = std::move(*read);
+  Progress progress("making operands");
+  std::vector<std::string> chosen;
+  auto made = makeInputs(signature, options.inputs, sizes, chosen);
+  if (!made) {
+    bool isFile = !options.inputs.files.empty();
+    return fail(isFile ? kBadFile : kBadUsage, made.takeError());
+  }
+  inputs = std::move(*made);
+  if (!chosen.empty()) {
+    llvm::outs() << "sizes:";
+    for (StringRef dim : chosen) {
+      llvm::outs() << " " << dim << "=" << sizes.lookup(dim);
+    }
+    llvm::outs() << " (set with --size)\n";
+  }
+  return kSuccess;
+}
+
+std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
+  Progress progress("compiling (" + getName(how.mode) + ")");
+  auto executable = Executable::compile(*module, options.entry, how);
+  if (!executable) {
+    fail(kBadProgram, executable.takeError());
+    return nullptr;
+  }
+  return std::move(*executable);
+}
+
+std::optional<std::vector<Array>>
+Session::execute(const Executable &executable, ArrayRef<Array> arguments) {
+  Progress progress("running");
+  auto results = executable.run(arguments);
+  if (!results) {
+    fail(kBadUsage, results.takeError());
+    return std::nullopt;
+  }
+  return std::move(*results);
+}
+
+int Session::writeOutput(const Signature &compiled, ArrayRef<Array> results) {
+  if (options.output.empty()) {
+    return kSuccess;
+  }
+  if (llvm::Error error =
+          writeResults(options.output, compiled.results, results)) {
+    return fail(kBadFile, std::move(error));
+  }
+  return kSuccess;
+}
+
+int Session::runPlain() {
+  double prepared = getElapsed();
+  std::unique_ptr<Executable> executable = compile(options.compile);
+  if (!executable) {
+    return kBadProgram;
+  }
+  jit_memory::setPoison(true);
+  double before = getElapsed();
+  auto results = execute(*executable, inputs);
+  if (!results) {
+    return kBadUsage;
+  }
+  double after = getElapsed();
+  for (auto [parameter, result] :
+       llvm::zip_equal(executable->getSignature().results, *results)) {
+    llvm::outs() << formatSummary(parameter, result) << "\n";
+  }
+  if (options.time) {
+    llvm::outs() << llvm::format(
+        "time: text and operands %.1f ms, passes %.1f ms, code %.1f ms, run "
+        "%.1f ms; text to first result %.1f ms\n",
+        prepared, executable->getLoweringTime(), executable->getCodegenTime(),
+        after - before, after);
+  }
+  return writeOutput(executable->getSignature(), *results);
+}
+
+int Session::runCheck() {
+  ExecutableOptions plain, exact;
+  plain.mode = exact.mode = ExecutionMode::Reference;
+  exact.promoteToF64 = true;
+  std::unique_ptr<Executable> subject = compile(options.compile);
+  std::unique_ptr<Executable> materialised = subject ? compile(plain) : nullptr;
+  std::unique_ptr<Executable> reference =
+      materialised ? compile(exact) : nullptr;
+  if (!reference) {
+    return kBadProgram;
+  }
+  auto widened = widenInputs(inputs, reference->getSignature());
+  if (!widened) {
+    return fail(kBadUsage, widened.takeError());
+  }
+  jit_memory::setPoison(true);
+  auto actual = execute(*subject, inputs);
+  auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
+  auto truth = wanted ? execute(*reference, *widened) : std::nullopt;
+  if (!truth) {
+    return kBadUsage;
+  }
+  bool passed = true;
+  for (auto [index, parameter] : llvm::enumerate(signature.results)) {
+    auto comparison = compareResults(parameter, (*truth)[index],
+                                     (*wanted)[index], (*actual)[index]);
+    if (!comparison) {
+      return fail(kCheckFailed, comparison.takeError());
+    }
+    llvm::outs() << formatComparison(*comparison, (*truth)[index],
+                                     (*wanted)[index], (*actual)[index])
+                 << "\n";
+    passed = passed && comparison->passes();
+  }
+  if (int code = writeOutput(signature, *actual)) {
+    return code;
+  }
+  actual->clear();
+  if (int64_t overruns = jit_memory::getOverruns()) {
+    return fail(kCheckFailed, llvm::Twine(overruns) +
+                                  " buffers were written beyond their end");
+  }
+  llvm::outs() << "check (" << getName(options.compile.mode)
+               << "): " << (passed ? "ok" : "FAILED") << "\n";
+  return passed ? kSuccess : kCheckFailed;
+}
+
+int Session::runBenchmark() { return kSuccess; }
+int Session::runPeakMemory() { return kSuccess; }
+
+int Session::dump() {
+  if (options.dump == DumpKind::Plan) {
+    auto plan = planProgram(*module, options.compile, /*print=*/true);
+    if (!plan) {
+      return fail(kBadProgram, plan.takeError());
+    }
+    return kSuccess;
+  }
+  Progress progress("compiling");
+  auto lowered = lowerProgram(*module, options.compile);
+  if (!lowered) {
+    return fail(kBadProgram, lowered.takeError());
+  }
+  EmitKind kind = options.dump == DumpKind::LLVMIR     ? EmitKind::LLVMIR
+                  : options.dump == DumpKind::Assembly ? EmitKind::Assembly
+                                                       : EmitKind::Object;
+  auto code = emitCode(**lowered, options.compile.target, kind);
+  if (!code) {
+    return fail(kBadProgram, code.takeError());
+  }
+  llvm::outs() << *code;
+  return kSuccess;
+}

@@ -1,0 +1,59 @@
+//===- Session.h - one program and its operands -----------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TOOLS_ATTN_RUN_SESSION_H
+#define ATTN_TOOLS_ATTN_RUN_SESSION_H
+
+#include "Options.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <chrono>
+
+namespace mlir::attn {
+
+/// What one invocation of the tool works on. The steps return an exit code, and
+/// have printed a sentence if it is not that of success.
+class Session {
+public:
+  Session(MLIRContext &context, const RunOptions &options)
+      : context(context), options(options),
+        start(std::chrono::steady_clock::now()) {}
+
+  /// Parses the program; then the step that the options ask for.
+  int run();
+
+private:
+  int parse();
+  int dump();
+  /// Signature and operands.
+  int prepare();
+  int runPlain();
+  int runCheck();
+  int runBenchmark();
+  int runPeakMemory();
+
+  /// Compiles in the chosen mode, or in another one.
+  std::unique_ptr<Executable> compile(ExecutableOptions how);
+  std::optional<std::vector<Array>> execute(const Executable &executable,
+                                            ArrayRef<Array> arguments);
+  int writeOutput(const Signature &signature, ArrayRef<Array> results);
+  int fail(int code, const llvm::Twine &message);
+  int fail(int code, llvm::Error error);
+  double getElapsed() const;
+
+  MLIRContext &context;
+  const RunOptions &options;
+  std::chrono::steady_clock::time_point start;
+  OwningOpRef<ModuleOp> module;
+  Signature signature;
+  SizeMap sizes;
+  std::vector<Array> inputs;
+};
+
+} // namespace mlir::attn
+
+#endif // ATTN_TOOLS_ATTN_RUN_SESSION_H
