@@ -18,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "N", "24"]},
     %w: tensor<24xf32>
         {attn.name = "w", attn.dims = ["24"]}
-  ) -> tensor<?x2x?x24xf32> {
+  ) -> (tensor<?x2x?x24xf32> {attn.name = "o"}) {
   %s = attn.score_with sum %q, %k {
   ^bb0(%x: f32, %y: f32, %d: index):
     %weight = tensor.extract %w[%d] : tensor<24xf32>

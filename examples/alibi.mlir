@@ -17,7 +17,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %slopes: tensor<8xf32>
         {attn.name = "slopes", attn.dims = ["8"], attn.init = "positive(0.5)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %a = attn.map %s (%x: f32) at (%b, %h, %i, %j) {

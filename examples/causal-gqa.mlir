@@ -16,7 +16,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "2", "L", "64"]},
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %c = attn.mask %s causal : !scores

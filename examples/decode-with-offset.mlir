@@ -22,7 +22,7 @@ func.func @attention(
         {attn.name = "past", attn.dims = ["B"], attn.init = "lengths(N)"},
     %key_length: tensor<?x1xi32>
         {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_offset(%past : tensor<?xi32>)
        key_length(%key_length : tensor<?x1xi32>)

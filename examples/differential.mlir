@@ -21,7 +21,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "128"]},
     %lambda: tensor<4xf32>
         {attn.name = "lambda", attn.dims = ["4"], attn.init = "positive(0.8)"}
-  ) -> tensor<?x4x?x128xf32> {
+  ) -> (tensor<?x4x?x128xf32> {attn.name = "o"}) {
   %s1 = attn.score %q1, %k1 scale(0.125) : tensor<?x4x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %s2 = attn.score %q2, %k2 scale(0.125) : tensor<?x4x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %c1 = attn.mask %s1 causal : !scores

@@ -17,7 +17,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %segments: tensor<?x?xi32>
         {attn.name = "segments", attn.dims = ["B", "L"], attn.init = "segments(3)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_segments(%segments : tensor<?x?xi32>)
        key_segments(%segments : tensor<?x?xi32>)

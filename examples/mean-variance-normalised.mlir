@@ -21,7 +21,7 @@ func.func @attention(
         {attn.name = "bias", attn.dims = ["4"]},
     %key_length: tensor<?x1xi32>
         {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
-  ) -> tensor<?x4x?x64xf32> {
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"}) {
   %eps = arith.constant 1.0e-3 : f32
   %s = attn.score %q, %k key_length(%key_length : tensor<?x1xi32>)
      : tensor<?x4x?x64xf32>, tensor<?x4x?x64xf32> -> !scores

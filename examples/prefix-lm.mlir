@@ -18,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %prefix: tensor<?xi32>
         {attn.name = "prefix", attn.dims = ["B"], attn.init = "lengths(L)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %m = attn.mask %s prefix prefix(%prefix : tensor<?xi32>) : !scores

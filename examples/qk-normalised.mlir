@@ -54,7 +54,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "4", "L", "64"]},
     %factor: tensor<4xf32>
         {attn.name = "factor", attn.dims = ["4"], attn.init = "positive(15)"}
-  ) -> tensor<?x4x?x64xf32> {
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"}) {
   %qn = func.call @normalise(%q) : (tensor<?x4x?x64xf32>) -> tensor<?x4x?x64xf32>
   %kn = func.call @normalise(%k) : (tensor<?x4x?x64xf32>) -> tensor<?x4x?x64xf32>
   %cosine = attn.score %qn, %kn : tensor<?x4x?x64xf32>, tensor<?x4x?x64xf32> -> !scores

@@ -19,7 +19,7 @@ func.func @attention(
         {attn.name = "query_length", attn.dims = ["B", "1"], attn.init = "lengths(M)"},
     %key_length: tensor<?x1xi32>
         {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_length(%query_length : tensor<?x1xi32>)
        key_length(%key_length : tensor<?x1xi32>)

@@ -16,7 +16,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "2", "L", "64"]},
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %c2 = arith.constant 2 : index
   %one = arith.constant 1.0 : f32
   %n = tensor.dim %k, %c2 : tensor<?x2x?x64xf32>

@@ -42,7 +42,8 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "4", "N", "64"]},
     %v: tensor<?x4x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "4", "N", "64"]}
-  ) -> (tensor<?x4x?x64xf32>, tensor<?x4x?xf32>) {
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"},
+        tensor<?x4x?xf32> {attn.name = "f"}) {
   %c2 = arith.constant 2 : index
   %m = tensor.dim %q, %c2 : tensor<?x4x?x64xf32>
   %n = tensor.dim %k, %c2 : tensor<?x4x?x64xf32>

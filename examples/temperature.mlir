@@ -18,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %temperature: tensor<?x8x?xf32>
         {attn.name = "temperature", attn.dims = ["B", "8", "L"], attn.init = "positive(2)"}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %c = attn.mask %s causal : !scores

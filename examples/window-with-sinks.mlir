@@ -18,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %sink: tensor<8xf32>
         {attn.name = "sink", attn.dims = ["8"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %w = attn.mask %s window<left = 47, right = 0> : !scores

@@ -347,31 +347,31 @@ void MaskOp::print(OpAsmPrinter &printer) {
   printer << " : " << getInput().getType();
 }
 
+/// A tensor from whose third dimension the axis of `scores` takes its extent:
+/// the operand of a score op up the expression, along first operands.
+static Value extentSource(Value scores, bool isQuery) {
+  while (Operation *def = scores.getDefiningOp()) {
+    if (auto score = dyn_cast<ScoreOp>(def)) {
+      return isQuery ? score.getQuery() : score.getKey();
+    }
+    if (auto score = dyn_cast<ScoreWithOp>(def)) {
+      return isQuery ? score.getQuery() : score.getKey();
+    }
+    if (def->getNumOperands() == 0 ||
+        !isa<ScoresType>(def->getOperand(0).getType())) {
+      break;
+    }
+    isQuery = isa<TransposeOp>(def) ? !isQuery : isQuery;
+    scores = def->getOperand(0);
+  }
+  return {};
+}
+
 /// The name of a dynamic extent, where the function argument that it comes from
 /// has one (`attn.dims`); null otherwise.
 static StringAttr extentName(Value scores, bool isQuery) {
-  Operation *def = scores.getDefiningOp();
-  if (!def) {
-    return {};
-  }
-  Value tensor;
-  if (auto score = dyn_cast<ScoreOp>(def)) {
-    tensor = isQuery ? score.getQuery() : score.getKey();
-  } else if (auto score = dyn_cast<ScoreWithOp>(def)) {
-    tensor = isQuery ? score.getQuery() : score.getKey();
-  } else {
-    bool inner = isa<TransposeOp>(def) ? !isQuery : isQuery;
-    for (Value operand : def->getOperands()) {
-      if (!isa<ScoresType>(operand.getType())) {
-        continue;
-      }
-      if (StringAttr name = extentName(operand, inner)) {
-        return name;
-      }
-    }
-    return {};
-  }
-  auto arg = dyn_cast<BlockArgument>(tensor);
+  auto arg =
+      dyn_cast_if_present<BlockArgument>(extentSource(scores, isQuery));
   if (!arg) {
     return {};
   }

@@ -204,7 +204,8 @@ func.func @mask_yield(%s: !attn.scores<1x8x5x5xf32>) {
 // -----
 
 // attn.mask C3: static extents
-func.func @mask_origin(%s: !attn.scores<1x8x5x7xf32>) {
+func.func @mask_origin(%q: tensor<1x8x5x64xf32>, %k: tensor<1x8x7x64xf32>) {
+  %s = attn.score %q, %k : tensor<1x8x5x64xf32>, tensor<1x8x7x64xf32> -> !attn.scores<1x8x5x7xf32>
   // expected-error @+2 {{C3: #attn.causal compares positions, but queries and keys differ in extent and neither axis has an offset or positions}}
   // expected-note @+1 {{give query_offset(...) to attn.score; bottom-right alignment is N - M}}
   %r = attn.mask %s causal : !attn.scores<1x8x5x7xf32>
@@ -229,7 +230,8 @@ func.func @mask_names(%q: tensor<1x8x?x64xf32> {attn.dims = ["B", "H", "M", "D"]
 // -----
 
 // attn.mask C3: an offset, even on one axis, says where the axes stand.
-func.func @mask_with_origin(%s: !attn.scores<1x8x5x7xf32>, %off: index) {
+func.func @mask_with_origin(%q: tensor<1x8x5x64xf32>, %k: tensor<1x8x7x64xf32>, %off: index) {
+  %s = attn.score %q, %k : tensor<1x8x5x64xf32>, tensor<1x8x7x64xf32> -> !attn.scores<1x8x5x7xf32>
   %t = attn.with_axes %s query_offset(%off : index) : !attn.scores<1x8x5x7xf32>
   %r = attn.mask %t causal : !attn.scores<1x8x5x7xf32>
   return
@@ -238,7 +240,8 @@ func.func @mask_with_origin(%s: !attn.scores<1x8x5x7xf32>, %off: index) {
 // -----
 
 // attn.mask C4
-func.func @mask_segments(%s: !attn.scores<1x8x5x7xf32>, %seg: tensor<1x5xi32>) {
+func.func @mask_segments(%q: tensor<1x8x5x64xf32>, %k: tensor<1x8x7x64xf32>, %seg: tensor<1x5xi32>) {
+  %s = attn.score %q, %k : tensor<1x8x5x64xf32>, tensor<1x8x7x64xf32> -> !attn.scores<1x8x5x7xf32>
   %t = attn.with_axes %s query_segments(%seg : tensor<1x5xi32>) : !attn.scores<1x8x5x7xf32>
   // expected-error @+1 {{C4: #attn.document needs segments on both axes}}
   %r = attn.mask %t document : !attn.scores<1x8x5x7xf32>
