@@ -1,5 +1,5 @@
 // Causal attention that also reports what its weights look like: per query the
-// log-sum-exp, the entropy and the largest weight, per key the weight it received
+// log-sum-exp, the entropy and the largest score, per key the weight it received
 // from all queries (by which caches decide what to evict).
 //
 // Paper: H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large
