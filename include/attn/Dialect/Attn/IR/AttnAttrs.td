@@ -150,6 +150,9 @@ def Attn_DilatedMask : Attn_Mask<"Dilated", "dilated"> {
 
 def Attn_ChunkedMask : Attn_Mask<"Chunked", "chunked"> {
   let summary = "causal inside chunks: pj <= pi and pi div size == pj div size";
+  let description = [{
+    Chunks count from position 0; key positions are at least 0.
+  }];
   let parameters = (ins "int64_t":$size);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
@@ -170,11 +173,8 @@ def Attn_NeighborhoodMask : Attn_Mask<"Neighborhood", "neighborhood"> {
     ArrayRefParameter<"int64_t">:$window,
     OptionalArrayRefParameter<"int64_t">:$dilation,
     OptionalArrayRefParameter<"int64_t">:$causal);
-  let assemblyFormat = [{
-    `<` `shape` `=` `[` $shape `]` `,` `window` `=` `[` $window `]`
-        (`,` `dilation` `=` `[` $dilation^ `]`)?
-        (`,` `causal` `=` `[` $causal^ `]`)? `>`
-  }];
+  // <shape = [..], window = [..](, dilation = [..])?(, causal = [..])?>
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 
