@@ -126,61 +126,6 @@ Value ChunkedMaskAttr::buildPredicate(OpBuilder &builder, Location loc,
   return x.both(x.le(site.keyPosition, site.queryPosition), same);
 }
 
-/// `= [1, 2]`, after its keyword.
-static ParseResult parseList(AsmParser &parser,
-                             SmallVectorImpl<int64_t> &list) {
-  return failure(
-      parser.parseEqual() ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-        return parser.parseInteger(list.emplace_back());
-      }));
-}
-
-// By hand, because either of the optional lists may follow the comma.
-Attribute NeighborhoodMaskAttr::parse(AsmParser &parser, Type) {
-  SmallVector<int64_t> shape, window, dilation, causal;
-  SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseKeyword("shape") ||
-      parseList(parser, shape) || parser.parseComma() ||
-      parser.parseKeyword("window") || parseList(parser, window)) {
-    return {};
-  }
-  bool more = succeeded(parser.parseOptionalComma());
-  if (more && succeeded(parser.parseOptionalKeyword("dilation"))) {
-    if (parseList(parser, dilation)) {
-      return {};
-    }
-    more = succeeded(parser.parseOptionalComma());
-  }
-  if (more && (parser.parseKeyword("causal") || parseList(parser, causal))) {
-    return {};
-  }
-  if (parser.parseGreater()) {
-    return {};
-  }
-  auto emitError = [&] { return parser.emitError(loc); };
-  if (failed(verify(emitError, shape, window, dilation, causal))) {
-    return {};
-  }
-  return get(parser.getContext(), shape, window, dilation, causal);
-}
-
-void NeighborhoodMaskAttr::print(AsmPrinter &printer) const {
-  auto list = [&](StringRef name, ArrayRef<int64_t> values) {
-    printer << name << " = [" << values << ']';
-  };
-  printer << '<';
-  list("shape", getShape());
-  list(", window", getWindow());
-  if (!getDilation().empty()) {
-    list(", dilation", getDilation());
-  }
-  if (!getCausal().empty()) {
-    list(", causal", getCausal());
-  }
-  printer << '>';
-}
-
 LogicalResult NeighborhoodMaskAttr::verify(EmitError emitError,
                                            ArrayRef<int64_t> shape,
                                            ArrayRef<int64_t> window,

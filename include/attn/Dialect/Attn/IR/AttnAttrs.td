@@ -173,8 +173,10 @@ def Attn_NeighborhoodMask : Attn_Mask<"Neighborhood", "neighborhood"> {
     ArrayRefParameter<"int64_t">:$window,
     OptionalArrayRefParameter<"int64_t">:$dilation,
     OptionalArrayRefParameter<"int64_t">:$causal);
-  // <shape = [..], window = [..](, dilation = [..])?(, causal = [..])?>
-  let hasCustomAssemblyFormat = 1;
+  let assemblyFormat = [{
+    `<` `shape` `=` `[` $shape `]` `,` `window` `=` `[` $window `]`
+        `` custom<OptionalAxes>($dilation, $causal) `>`
+  }];
   let genVerifyDecl = 1;
 }
 
