@@ -1,4 +1,6 @@
 # RUN: %python %s --reference
+# RUN: %python %s --loops
+# RUN: %python %s --loops=fused
 """Every kind of reduction, over keys and over queries, with rows and columns
 that have no present entry, ties, and NaN in absent entries."""
 
