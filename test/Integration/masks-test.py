@@ -14,29 +14,32 @@ rng = np.random.default_rng(1)
 
 
 def mask(text, visible, n, m=None, axes="", **extra):
-    """Compares `attn.mask %s TEXT` with `visible(b, i, j)`. The keys' values are
-    a unit matrix, so the aggregate shows every present entry."""
+    """Compares `attn.mask %s TEXT` with `visible(b, i, j)`, stored and as the
+    aggregate of a unit matrix, which shows every present entry."""
     m = m or n
     types = {"t": f"tensor<2x1x{m}x{n}xf32>", "eye": f"tensor<1x1x{n}x{n}xf32>"}
     types |= {name: type for name, (type, _) in extra.items()}
     program = f"""
     !s = !attn.scores<2x1x{m}x{n}xf32>
-    func.func @f({arguments(**types)}) -> tensor<2x1x{m}x{n}xf32> {{
+    func.func @f({arguments(**types)})
+        -> (tensor<2x1x{m}x{n}xf32>, tensor<2x1x{m}x{n}xf32>) {{
       %s = attn.bias %t {axes} : tensor<2x1x{m}x{n}xf32> -> !s
       %c = attn.mask %s {text} : !s
       %o = attn.aggregate %c, %eye
          : !s, tensor<1x1x{n}x{n}xf32> -> tensor<2x1x{m}x{n}xf32>
-      return %o : tensor<2x1x{m}x{n}xf32>
+      %k = attn.materialize %c absent(-9.0) : !s -> tensor<2x1x{m}x{n}xf32>
+      return %o, %k : tensor<2x1x{m}x{n}xf32>, tensor<2x1x{m}x{n}xf32>
     }}"""
     t = rng.normal(size=(2, 1, m, n)).astype(np.float32)
     inputs = {name: value for name, (_, value) in extra.items()}
     eye = np.eye(n, dtype=np.float32).reshape(1, 1, n, n)
-    got = run(program, t=t, eye=eye, **inputs)[0]
-    want = np.zeros(t.shape)
+    got = run(program, t=t, eye=eye, **inputs)
+    want, stored = np.zeros(t.shape), np.full(t.shape, -9.0)
     for b, i, j in itertools.product(range(2), range(m), range(n)):
         if visible(b, i, j):
-            want[b, 0, i, j] = t[b, 0, i, j]
-    check(f"{text} {axes}", got, want)
+            want[b, 0, i, j] = stored[b, 0, i, j] = t[b, 0, i, j]
+    check(f"{text} {axes}", got[0], want)
+    check(f"{text} {axes}, stored", got[1], stored)
 
 
 mask("causal", lambda b, i, j: j <= i, 7)
