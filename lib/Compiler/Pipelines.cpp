@@ -62,6 +62,12 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addCleanup(pm);
 }
 
+/// A matrix that attn.materialize asks for is computed op by op; streams stay.
+void addMaterialization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
+  addCleanup(pm);
+}
+
 void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
@@ -107,8 +113,7 @@ void attn::buildPlanPipeline(OpPassManager &pm,
 
 void attn::buildReferencePipeline(OpPassManager &pm) {
   addDesugar(pm);
-  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
-  addCleanup(pm);
+  addMaterialization(pm);
   addBufferization(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
@@ -121,8 +126,8 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
-    addCleanup(pm);
   }
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
   pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
@@ -134,6 +139,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
 void attn::buildCPUPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options) {
   addPlan(pm, options.splits, options.maxRecomputeFactor);
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
