@@ -150,7 +150,10 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   pm.addPass(createStreamToCPUPass(target));
   addCleanup(pm);
   addDeallocation(pm);
-  pm.addPass(createCPUExpandMathPass());
+  CPUExpandMathPassOptions math;
+  math.triple = options.triple;
+  math.cpu = options.cpu;
+  pm.addPass(createCPUExpandMathPass(math));
   addLowerToLLVM(pm);
 }
 
