@@ -5,8 +5,7 @@
 // arXiv 1409.0473.
 // Shapes: q [B, 2, M, 24], k and v [B, 2, N, 24], w [24].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,M=19,N=37
+// RUN: attn-run %s --check --loops=fused --size B=2 M=19 N=37
 
 !scores = !attn.scores<?x2x?x?xf32>
 
@@ -19,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "N", "24"]},
     %w: tensor<24xf32>
         {attn.name = "w", attn.dims = ["24"]}
-  ) -> tensor<?x2x?x24xf32> {
+  ) -> (tensor<?x2x?x24xf32> {attn.name = "o"}) {
   %s = attn.score_with sum %q, %k {
   ^bb0(%x: f32, %y: f32, %d: index):
     %weight = tensor.extract %w[%d] : tensor<24xf32>

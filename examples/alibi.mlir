@@ -4,8 +4,7 @@
 // Length Extrapolation, arXiv 2108.12409.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], one slope per query head.
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=67
+// RUN: attn-run %s --check --loops=fused --size B=2 L=67
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -17,8 +16,8 @@ func.func @attention(
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %slopes: tensor<8xf32>
-        {attn.name = "slopes", attn.dims = ["8"], attn.init = "uniform 0.004 0.5"}
-  ) -> tensor<?x8x?x64xf32> {
+        {attn.name = "slopes", attn.dims = ["8"], attn.init = "positive(0.5)"}
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %a = attn.map %s (%x: f32) at (%b, %h, %i, %j) {

@@ -4,9 +4,8 @@
 // Multi-Head Checkpoints, arXiv 2305.13245.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=65
-// Run: attn-run %s --check --size B=1,L=1
+// RUN: attn-run %s --check --loops=fused --size B=2 L=65
+// RUN: attn-run %s --check --loops=fused --size B=1 L=1
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -17,7 +16,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "2", "L", "64"]},
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %c = attn.mask %s causal : !scores

@@ -6,9 +6,8 @@
 // arXiv 1911.02150 (one key head for all query heads).
 // Shapes: q [B, 8, M, 64], k and v [B, 1, N, 64], past [B], key_length [B, 1].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=3,M=1,N=257
-// Run: attn-run %s --check --size B=2,M=4,N=100
+// RUN: attn-run %s --check --loops=fused --size B=3 M=1 N=257
+// RUN: attn-run %s --check --loops=fused --size B=2 M=4 N=100
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -20,10 +19,10 @@ func.func @attention(
     %v: tensor<?x1x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "1", "N", "64"]},
     %past: tensor<?xi32>
-        {attn.name = "past", attn.dims = ["B"], attn.init = "range 0 N"},
+        {attn.name = "past", attn.dims = ["B"], attn.init = "lengths(N)"},
     %key_length: tensor<?x1xi32>
-        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "range 0 N"}
-  ) -> tensor<?x8x?x64xf32> {
+        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_offset(%past : tensor<?xi32>)
        key_length(%key_length : tensor<?x1xi32>)

@@ -4,8 +4,7 @@
 // Paper: Differential Transformer, arXiv 2410.05258.
 // Shapes: q1, q2 [B, 4, L, 64], k1, k2 [B, 2, L, 64], v [B, 2, L, 128].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=65
+// RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x4x?x?xf32>
 
@@ -21,8 +20,8 @@ func.func @attention(
     %v: tensor<?x2x?x128xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "128"]},
     %lambda: tensor<4xf32>
-        {attn.name = "lambda", attn.dims = ["4"], attn.init = "uniform 0.2 0.8"}
-  ) -> tensor<?x4x?x128xf32> {
+        {attn.name = "lambda", attn.dims = ["4"], attn.init = "positive(0.8)"}
+  ) -> (tensor<?x4x?x128xf32> {attn.name = "o"}) {
   %s1 = attn.score %q1, %k1 scale(0.125) : tensor<?x4x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %s2 = attn.score %q2, %k2 scale(0.125) : tensor<?x4x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %c1 = attn.mask %s1 causal : !scores

@@ -4,8 +4,7 @@
 // Paper: Efficient Sequence Packing without Cross-contamination, arXiv 2107.02027.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], segments [B, L].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=129
+// RUN: attn-run %s --check --loops=fused --size B=2 L=129
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -17,8 +16,8 @@ func.func @attention(
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %segments: tensor<?x?xi32>
-        {attn.name = "segments", attn.dims = ["B", "L"], attn.init = "segments"}
-  ) -> tensor<?x8x?x64xf32> {
+        {attn.name = "segments", attn.dims = ["B", "L"], attn.init = "segments(3)"}
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_segments(%segments : tensor<?x?xi32>)
        key_segments(%segments : tensor<?x?xi32>)

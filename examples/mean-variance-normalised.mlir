@@ -4,8 +4,7 @@
 // Paper: Normalized Attention Without Probability Cage, arXiv 2005.09561.
 // Shapes: q [B, 4, M, 64], k and v [B, 4, N, 64]; key_length [B, 1] pads.
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=3,M=33,N=67
+// RUN: attn-run %s --check --loops=fused --size B=3 M=33 N=67
 
 !scores = !attn.scores<?x4x?x?xf32>
 
@@ -17,12 +16,12 @@ func.func @attention(
     %v: tensor<?x4x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "4", "N", "64"]},
     %gain: tensor<4xf32>
-        {attn.name = "gain", attn.dims = ["4"], attn.init = "uniform 0.5 1.5"},
+        {attn.name = "gain", attn.dims = ["4"], attn.init = "positive(1.5)"},
     %bias: tensor<4xf32>
         {attn.name = "bias", attn.dims = ["4"]},
     %key_length: tensor<?x1xi32>
-        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "range 0 N"}
-  ) -> tensor<?x4x?x64xf32> {
+        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"}) {
   %eps = arith.constant 1.0e-3 : f32
   %s = attn.score %q, %k key_length(%key_length : tensor<?x1xi32>)
      : tensor<?x4x?x64xf32>, tensor<?x4x?x64xf32> -> !scores

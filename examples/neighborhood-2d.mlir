@@ -5,8 +5,7 @@
 // Paper: Faster Neighborhood Attention, arXiv 2403.04690.
 // Shapes: q, k, v [B, 4, 117, 32].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2
+// RUN: attn-run %s --check --loops=fused --size B=2
 
 !scores = !attn.scores<?x4x117x117xf32>
 
@@ -17,7 +16,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "4", "117", "32"]},
     %v: tensor<?x4x117x32xf32>
         {attn.name = "v", attn.dims = ["B", "4", "117", "32"]}
-  ) -> tensor<?x4x117x32xf32> {
+  ) -> (tensor<?x4x117x32xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.17677669529663687)
      : tensor<?x4x117x32xf32>, tensor<?x4x117x32xf32> -> !scores
   %n = attn.mask %s neighborhood<shape = [9, 13], window = [3, 5], dilation = [2, 1]> : !scores

@@ -5,8 +5,7 @@
 // Transformer, arXiv 1910.10683.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], prefix [B].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=3,L=65
+// RUN: attn-run %s --check --loops=fused --size B=3 L=65
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -18,8 +17,8 @@ func.func @attention(
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %prefix: tensor<?xi32>
-        {attn.name = "prefix", attn.dims = ["B"], attn.init = "range 0 L"}
-  ) -> tensor<?x8x?x64xf32> {
+        {attn.name = "prefix", attn.dims = ["B"], attn.init = "lengths(L)"}
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %m = attn.mask %s prefix prefix(%prefix : tensor<?xi32>) : !scores

@@ -4,8 +4,7 @@
 // Paper: Query-Key Normalization for Transformers, arXiv 2010.04245.
 // Shapes: q [B, 4, L, 64], k and v [B, 4, L, 64], one factor per head.
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=65
+// RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x4x?x?xf32>
 
@@ -54,8 +53,8 @@ func.func @attention(
     %v: tensor<?x4x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "4", "L", "64"]},
     %factor: tensor<4xf32>
-        {attn.name = "factor", attn.dims = ["4"], attn.init = "uniform 5 15"}
-  ) -> tensor<?x4x?x64xf32> {
+        {attn.name = "factor", attn.dims = ["4"], attn.init = "positive(15)"}
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"}) {
   %qn = func.call @normalise(%q) : (tensor<?x4x?x64xf32>) -> tensor<?x4x?x64xf32>
   %kn = func.call @normalise(%k) : (tensor<?x4x?x64xf32>) -> tensor<?x4x?x64xf32>
   %cosine = attn.score %qn, %kn : tensor<?x4x?x64xf32>, tensor<?x4x?x64xf32> -> !scores

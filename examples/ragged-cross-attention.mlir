@@ -4,8 +4,7 @@
 // Paper: Attention Is All You Need, arXiv 1706.03762 (encoder-decoder attention).
 // Shapes: q [B, 8, M, 64], k and v [B, 2, N, 64], lengths [B, 1].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=5,M=33,N=70
+// RUN: attn-run %s --check --loops=fused --size B=5 M=33 N=70
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -17,10 +16,10 @@ func.func @attention(
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "N", "64"]},
     %query_length: tensor<?x1xi32>
-        {attn.name = "query_length", attn.dims = ["B", "1"], attn.init = "range 0 M"},
+        {attn.name = "query_length", attn.dims = ["B", "1"], attn.init = "lengths(M)"},
     %key_length: tensor<?x1xi32>
-        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "range 0 N"}
-  ) -> tensor<?x8x?x64xf32> {
+        {attn.name = "key_length", attn.dims = ["B", "1"], attn.init = "lengths(N)"}
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
        query_length(%query_length : tensor<?x1xi32>)
        key_length(%key_length : tensor<?x1xi32>)

@@ -5,8 +5,7 @@
 // arXiv 2409.04431.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=65
+// RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -17,7 +16,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "2", "L", "64"]},
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %c2 = arith.constant 2 : index
   %one = arith.constant 1.0 : f32
   %n = tensor.dim %k, %c2 : tensor<?x2x?x64xf32>

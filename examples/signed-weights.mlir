@@ -4,8 +4,7 @@
 // Paper: More Expressive Attention with Negative Weights, arXiv 2411.07176.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64].
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=65
+// RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -16,7 +15,7 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "2", "L", "64"]},
     %v: tensor<?x2x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %zero = arith.constant 0.0 : f32

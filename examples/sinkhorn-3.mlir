@@ -7,8 +7,7 @@
 // arXiv 2110.11773.
 // Shapes: q [B, 4, M, 64], k and v [B, 4, N, 64]; no causal form.
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,M=50,N=37
+// RUN: attn-run %s --check --loops=fused --size B=2 M=50 N=37
 
 !scores = !attn.scores<?x4x?x?xf32>
 
@@ -43,7 +42,8 @@ func.func @attention(
         {attn.name = "k", attn.dims = ["B", "4", "N", "64"]},
     %v: tensor<?x4x?x64xf32>
         {attn.name = "v", attn.dims = ["B", "4", "N", "64"]}
-  ) -> (tensor<?x4x?x64xf32>, tensor<?x4x?xf32>) {
+  ) -> (tensor<?x4x?x64xf32> {attn.name = "o"},
+        tensor<?x4x?xf32> {attn.name = "f"}) {
   %c2 = arith.constant 2 : index
   %m = tensor.dim %q, %c2 : tensor<?x4x?x64xf32>
   %n = tensor.dim %k, %c2 : tensor<?x4x?x64xf32>

@@ -5,8 +5,7 @@
 // Card, arXiv 2508.10925 (sink logits).
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], one sink logit per query head.
 //
-// RUN: attn-opt %s --verify-roundtrip -o %t
-// Run: attn-run %s --check --size B=2,L=131
+// RUN: attn-run %s --check --loops=fused --size B=2 L=131
 
 !scores = !attn.scores<?x8x?x?xf32>
 
@@ -19,7 +18,7 @@ func.func @attention(
         {attn.name = "v", attn.dims = ["B", "2", "L", "64"]},
     %sink: tensor<8xf32>
         {attn.name = "sink", attn.dims = ["8"]}
-  ) -> tensor<?x8x?x64xf32> {
+  ) -> (tensor<?x8x?x64xf32> {attn.name = "o"}) {
   %s = attn.score %q, %k scale(0.125)
      : tensor<?x8x?x64xf32>, tensor<?x2x?x64xf32> -> !scores
   %w = attn.mask %s window<left = 47, right = 0> : !scores

@@ -10,7 +10,7 @@ cmake --preset default >/dev/null
 cmake --build --preset default --target attn-opt attn-run
 
 if [ $# -eq 0 ]; then
-  set -- examples/causal-gqa.mlir --size B=1,L=2048
+  set -- examples/causal-gqa.mlir --size B=1 L=2048
 fi
 echo
 echo "build/bin/attn-run $* --check --benchmark"

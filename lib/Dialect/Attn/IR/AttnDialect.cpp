@@ -19,6 +19,51 @@ using namespace mlir::attn;
 #include "attn/Dialect/Attn/IR/AttnAttrInterfaces.cpp.inc"
 #include "attn/Dialect/Attn/IR/AttnInterfaces.cpp.inc"
 
+/// `, dilation = [2, 1], causal = [1, 0]`, each of the two if it is not empty.
+static ParseResult parseOptionalAxes(AsmParser &parser,
+                                     SmallVector<int64_t> &dilation,
+                                     SmallVector<int64_t> &causal) {
+  auto parseEntry = [&]() -> ParseResult {
+    return parser.parseInteger(dilation.emplace_back());
+  };
+  auto parseFlag = [&]() -> ParseResult {
+    return parser.parseInteger(causal.emplace_back());
+  };
+  while (succeeded(parser.parseOptionalComma())) {
+    StringRef name;
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseKeyword(&name)) {
+      return failure();
+    }
+    bool isDilation = name == "dilation";
+    if (!isDilation && name != "causal") {
+      return parser.emitError(loc)
+             << "expected dilation or causal, got '" << name << "'";
+    }
+    if (!(isDilation ? dilation : causal).empty()) {
+      return parser.emitError(loc) << name << " is given twice";
+    }
+    if (parser.parseEqual() ||
+        (isDilation ? parser.parseCommaSeparatedList(
+                          AsmParser::Delimiter::Square, parseEntry)
+                    : parser.parseCommaSeparatedList(
+                          AsmParser::Delimiter::Square, parseFlag))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
+                              ArrayRef<int64_t> causal) {
+  if (!dilation.empty()) {
+    printer << ", dilation = [" << dilation << ']';
+  }
+  if (!causal.empty()) {
+    printer << ", causal = [" << causal << ']';
+  }
+}
+
 #define GET_TYPEDEF_CLASSES
 #include "attn/Dialect/Attn/IR/AttnTypes.cpp.inc"
 
@@ -41,6 +86,11 @@ void AttnDialect::initialize() {
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
       >();
+}
+
+Operation *AttnDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                            Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
 }
 
 //===----------------------------------------------------------------------===//

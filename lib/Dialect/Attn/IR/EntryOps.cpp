@@ -82,9 +82,6 @@ LogicalResult mlir::attn::verifyEntryRegion(Operation *op, Region &region,
                                             TypeRange yields,
                                             StringRef argLabel,
                                             StringRef yieldLabel) {
-  if (!region.hasOneBlock()) {
-    return op->emitOpError() << argLabel << ": the region has one block";
-  }
   Block &block = region.front();
   SmallVector<Type> want(elements);
   want.append(kNumEntryIndices, IndexType::get(op->getContext()));
@@ -106,6 +103,35 @@ LogicalResult mlir::attn::verifyEntryRegion(Operation *op, Region &region,
   return success();
 }
 
+static bool isDivision(Operation *op) {
+  return isa<arith::DivSIOp, arith::DivUIOp, arith::CeilDivSIOp,
+             arith::CeilDivUIOp, arith::FloorDivSIOp, arith::RemSIOp,
+             arith::RemUIOp>(op);
+}
+
+/// Whether an integer is above 0 for sure: a constant, or a maximum with one.
+static bool isKnownPositive(Value value) {
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant))) {
+    return constant.isStrictlyPositive();
+  }
+  Operation *def = value.getDefiningOp();
+  return isa_and_present<arith::MaxSIOp, arith::MaxUIOp>(def) &&
+         llvm::any_of(def->getOperands(), [](Value operand) {
+           APInt bound;
+           return matchPattern(operand, m_ConstantInt(&bound)) &&
+                  bound.isStrictlyPositive();
+         });
+}
+
+/// Division by 0 traps, remainders included, whatever upstream says of them.
+static bool mayRunAnywhere(Operation *op) {
+  if (isDivision(op)) {
+    return isKnownPositive(op->getOperand(1));
+  }
+  return isMemoryEffectFree(op) && isSpeculatable(op);
+}
+
 LogicalResult mlir::attn::verifySpeculatable(Operation *op, Region &region,
                                              StringRef label) {
   Operation *bad = nullptr;
@@ -113,7 +139,7 @@ LogicalResult mlir::attn::verifySpeculatable(Operation *op, Region &region,
     if (isa<YieldOp>(inner)) {
       return WalkResult::advance();
     }
-    if (!isMemoryEffectFree(inner) || !isSpeculatable(inner)) {
+    if (!mayRunAnywhere(inner)) {
       bad = inner;
       return WalkResult::interrupt();
     }
@@ -127,9 +153,15 @@ LogicalResult mlir::attn::verifySpeculatable(Operation *op, Region &region,
                         << ": the region may run on absent entries, so it is "
                            "pure and speculatable; '"
                         << bad->getName() << "' is not";
-  diag.attachNote(bad->getLoc())
-      << "an integer division needs a divisor known not to be 0; select a safe "
-         "one first";
+  if (isDivision(bad)) {
+    diag.attachNote(bad->getLoc())
+        << "an integer division needs a divisor known to be positive: a "
+           "constant, or arith.maxsi of the divisor and 1";
+  } else {
+    diag.attachNote(bad->getLoc())
+        << "captured data is read with tensor.extract; compute the rest before "
+           "the op";
+  }
   return diag;
 }
 
@@ -315,15 +347,31 @@ void MaskOp::print(OpAsmPrinter &printer) {
   printer << " : " << getInput().getType();
 }
 
+/// A tensor from whose third dimension the axis of `scores` takes its extent:
+/// the operand of a score op up the expression, along first operands.
+static Value extentSource(Value scores, bool isQuery) {
+  while (Operation *def = scores.getDefiningOp()) {
+    if (auto score = dyn_cast<ScoreOp>(def)) {
+      return isQuery ? score.getQuery() : score.getKey();
+    }
+    if (auto score = dyn_cast<ScoreWithOp>(def)) {
+      return isQuery ? score.getQuery() : score.getKey();
+    }
+    if (def->getNumOperands() == 0 ||
+        !isa<ScoresType>(def->getOperand(0).getType())) {
+      break;
+    }
+    isQuery = isa<TransposeOp>(def) ? !isQuery : isQuery;
+    scores = def->getOperand(0);
+  }
+  return {};
+}
+
 /// The name of a dynamic extent, where the function argument that it comes from
 /// has one (`attn.dims`); null otherwise.
 static StringAttr extentName(Value scores, bool isQuery) {
-  auto score = scores.getDefiningOp<ScoreOp>();
-  if (!score) {
-    return {};
-  }
-  auto arg = dyn_cast<BlockArgument>(isQuery ? score.getQuery()
-                                             : score.getKey());
+  auto arg =
+      dyn_cast_if_present<BlockArgument>(extentSource(scores, isQuery));
   if (!arg) {
     return {};
   }

@@ -139,6 +139,11 @@ LogicalResult BiasOp::verify() {
       return emitOpError() << "C2: a broadcast extent of the result is static";
     }
   }
+  Type element = getAccumulationType(type.getElementType());
+  if (result.getElementType() != element) {
+    return emitOpError() << "C2: the result has element type " << element
+                         << ", got " << result.getElementType();
+  }
   return verifyAxes(*this, "C3");
 }
 AxisInfo BiasOp::getAxisInfo(bool isQuery) {
@@ -179,9 +184,12 @@ LogicalResult WithAxesOp::verify() {
     AxisInfo axis = getAxisInfo(isQuery);
     for (auto [value, rank] :
          {std::pair<Value, int64_t>{axis.positions, 3},
+          {axis.offset, 1},
           {axis.length, 2},
           {axis.segments, 2}}) {
-      if (value && cast<RankedTensorType>(value.getType()).getRank() != rank) {
+      auto ranked =
+          value ? dyn_cast<RankedTensorType>(value.getType()) : nullptr;
+      if (ranked && ranked.getRank() != rank) {
         return verifyAxis(*this, axis, name, type, dim, "C1");
       }
     }

@@ -172,8 +172,7 @@ def Attn_NeighborhoodMask : Attn_Mask<"Neighborhood", "neighborhood"> {
     OptionalArrayRefParameter<"int64_t">:$causal);
   let assemblyFormat = [{
     `<` `shape` `=` `[` $shape `]` `,` `window` `=` `[` $window `]`
-        (`,` `dilation` `=` `[` $dilation^ `]`)?
-        (`,` `causal` `=` `[` $causal^ `]`)? `>`
+        `` custom<OptionalAxes>($dilation, $causal) `>`
   }];
   let genVerifyDecl = 1;
 }

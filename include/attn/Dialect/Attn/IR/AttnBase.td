@@ -25,6 +25,7 @@ def Attn_Dialect : Dialect {
     column) that sweeps over the other axis.
   }];
   let cppNamespace = "::mlir::attn";
+  let hasConstantMaterializer = 1;
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
   let dependentDialects = [

@@ -153,7 +153,7 @@ def Attn_BiasOp : Attn_ScoresOp<"bias", [AttrSizedOperandSegments,
 
     Constraints:
     * C1: the tensor has rank 4.
-    * C2: the result has the extents of the tensor (B and H may be larger where the tensor has 1).
+    * C2: the result has the extents of the tensor (B and H may be larger where the tensor has 1) and its accumulation type.
     * C3: axis operands have the shapes that attn.with_axes states.
 
     ```mlir
