@@ -6,30 +6,27 @@
 //===----------------------------------------------------------------------===//
 //
 // A stream with few rows (decoding) leaves a machine idle. Its keys are cut in
-// `splits` ranges, which become part of the batch; a second stream sweeps over
-// the ranges and merges what they carried, by the action of each carry:
+// `splits` ranges, which become part of the batch; a second stream merges what
+// the ranges carried, by the action of each carry (MergeRanges.h):
 //
-//   %o = attn.stream rows (%b, %h, %i)     %g', %l' = attn.stream rows (%bs,
-//   ..)
+//   %o = attn.stream rows (%b, %h, %i)     %g, %l = attn.stream rows (%bs, ..)
 //     %l = attn.sweep %j = 0 to %n {           in [S B, H, M] { sweep a range }
 //       %g = running max %f            ==>   %o = attn.stream rows (%b, %h, %i)
-//       carry sum %e act(%g by %a) }           over S {
-//     (epilogue)                               %l = attn.sweep %s = 0 to S {
-//                                                %x = at %g'[s B + b, h, i]
-//                                                %g = running max %x
-//                                                %f = 2^(a (g - x))
-//                                                carry sum %l' f if x > -inf
-//                                                    act(%g by %a) }
+//       carry sum %e act(%g by %a) }           %g0 = at %g[b, h, i]
+//     (epilogue)                               %g1 = at %g[B + b, h, i] ...
+//                                              %m  = max(%g0, %g1, ...)
+//                                              %l  = %l0 2^(a (%m - %g0)) + ...
 //                                              (epilogue)
 //
-// A range without keys carries the neutral element: zero, minus infinity for a
-// gauge. Ranges whose gauge is minus infinity are absent from the merge, so
-// that inf - inf is never taken. What does not merge this way (argmax, means,
-// moments about a running mean) is left as it is, with a remark.
+// The merge is arithmetic of one row, not a sweep: there are few ranges, and
+// what it sums differs from row to row, which no matrix product would share.
+// Gauges that are means, and what moves with them, are left as they are, with a
+// remark.
 //
 //===----------------------------------------------------------------------===//
 
 #include "MaskEvaluator.h"
+#include "MergeRanges.h"
 #include "StreamUtils.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -49,14 +46,6 @@ using namespace mlir::attn;
 
 /// Why a carry does not merge; empty where it does.
 static std::string whyNot(CarryOp carry, SweepOp sweep) {
-  switch (carry.getKind()) {
-  case CarryKind::Mean:
-  case CarryKind::ArgMax:
-  case CarryKind::ArgMin:
-    return "it carries " + stringifyCarryKind(carry.getKind()).str();
-  default:
-    break;
-  }
   if (carry.getPolyGauge()) {
     return "a carry moves with a gauge as a polynomial";
   }
@@ -104,13 +93,9 @@ private:
   StreamOp buildParts();
   StreamOp buildMerge(StreamOp parts);
   void buildRange(OpBuilder &b, IRMapping &map, Value split);
-  void buildMergeSweep(OpBuilder &b, IRMapping &map, StreamOp merge,
-                       StreamOp parts);
-  void mergeAccumulator(OpBuilder &b, Operation *op,
-                        function_ref<Value(Value)> partOf, IRMapping &map);
-  void mergeCarry(OpBuilder &b, CarryOp carry,
-                  function_ref<Value(Value)> partOf, IRMapping &map);
-  void mapResults(IRMapping &map);
+  void addAuxiliaries();
+  void mergeRanges(OpBuilder &b, IRMapping &map, StreamOp merge,
+                   StreamOp parts);
   Value batchInside(OpBuilder &b, StreamOp inner);
   Value emptyFor(Type type);
   IRMapping mapArguments(StreamOp inner);
@@ -120,7 +105,8 @@ private:
   int64_t splits;
   OpBuilder outer;
   Location loc;
-  SetVector<Value> carried; // accumulators that are stored and merged
+  SetVector<Value> carried;         // accumulators that are stored and merged
+  DenseMap<Value, Value> auxiliary; // of carries that need a second one
   Value partBatch;
 };
 } // namespace
@@ -243,148 +229,38 @@ StreamOp KeySplitter::buildParts() {
   return parts;
 }
 
-/// sum and outer move to the merged gauges; other kinds are their own merge.
-void KeySplitter::mergeCarry(OpBuilder &b, CarryOp carry,
-                             function_ref<Value(Value)> partOf,
-                             IRMapping &map) {
-  Value part = partOf(carry);
-  bool outerProduct = carry.getKind() == CarryKind::Outer;
-  if (carry.getKind() == CarryKind::Any) {
-    Value zero = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0));
-    Value any =
-        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, part, zero);
-    map.map(carry.getResult(), createCarry(b, loc, CarryKind::Any,
-                                           b.getI1Type(), Value(), Value(), any)
-                                   .getResult());
-    return;
-  }
-  Type element = getElementTypeOrSelf(carry.getType());
-  Value factor, live;
-  SmallVector<Value> gauges, rates;
-  for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
-    Value old = partOf(gauge), now = map.lookup(gauge);
-    gauges.push_back(now);
-    rates.push_back(map.lookup(rate));
-    auto f = [&](double value) {
-      return arith::ConstantOp::create(b, loc, b.getFloatAttr(element, value));
-    };
-    Value present =
-        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNE, old,
-                              f(-std::numeric_limits<double>::infinity()));
-    Value still =
-        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, now, old);
-    Value moved = arith::SelectOp::create(
-        b, loc, still, f(0.0), arith::SubFOp::create(b, loc, now, old));
-    Value power = math::Exp2Op::create(
-        b, loc, arith::MulFOp::create(b, loc, rates.back(), moved));
-    factor = factor ? arith::MulFOp::create(b, loc, factor, power).getResult()
-                    : power;
-    live = live ? arith::AndIOp::create(b, loc, live, present).getResult()
-                : present;
-  }
-  Value value = part, row;
-  if (outerProduct) {
-    row = part;
-    value =
-        factor ? factor
-               : arith::ConstantOp::create(b, loc, b.getFloatAttr(element, 1.0))
-                     .getResult();
-  } else if (factor) {
-    value = arith::MulFOp::create(b, loc, part, factor);
-  }
-  auto merged = CarryOp::create(
-      b, carry.getLoc(), carry.getType(), carry.getKind(), value, row, live,
-      gauges, rates, /*poly_gauge=*/Value(), /*companions=*/ValueRange(),
-      /*operand_type=*/TypeAttr());
-  map.map(carry.getResult(), merged.getResult());
-}
-
-void KeySplitter::mergeAccumulator(OpBuilder &b, Operation *op,
-                                   function_ref<Value(Value)> partOf,
-                                   IRMapping &map) {
-  if (auto running = dyn_cast<RunningOp>(op)) {
-    auto merged = RunningOp::create(b, op->getLoc(), running.getType(),
-                                    GaugeKind::Max, partOf(running.getResult()),
-                                    /*cond=*/Value(), /*init=*/Value());
-    map.map(running.getResult(), merged.getResult());
-  } else if (auto fold = dyn_cast<FoldOp>(op)) {
-    SmallVector<Value> parts = llvm::map_to_vector(
-        fold.getResults(), [&](Value v) { return partOf(v); });
-    // Clones the combination; what it lifted before is replaced by the parts.
-    auto merged = cast<FoldOp>(b.clone(*op, map));
-    merged.getValuesMutable().assign(parts);
-    merged.getCondMutable().clear();
-  } else {
-    mergeCarry(b, cast<CarryOp>(op), partOf, map);
-  }
-}
-
-/// The sweep over the ranges; counts are sums of integers and are added here.
-void KeySplitter::buildMergeSweep(OpBuilder &b, IRMapping &map, StreamOp merge,
-                                  StreamOp parts) {
+/// Merges every accumulator of the ranges at one row.
+void KeySplitter::mergeRanges(OpBuilder &b, IRMapping &map, StreamOp merge,
+                              StreamOp parts) {
   Value batch = batchInside(b, merge);
-  auto load = [&](OpBuilder &at, Value accumulator, Value split) -> Value {
+  SmallVector<Value> positions;
+  for (int64_t s = 0; s < splits; ++s) {
+    Value skipped = arith::MulIOp::create(b, loc, cst(b, loc, s), batch);
+    positions.push_back(
+        arith::AddIOp::create(b, loc, skipped, merge.getBatchArg()));
+  }
+  auto load = [&](Value accumulator) {
     unsigned k = llvm::find(carried, accumulator) - carried.begin();
     Value source = merge.addInput(parts.getResult(k));
     Type type = getElementTypeOrSelf(source.getType());
     if (auto row = dyn_cast<VectorType>(accumulator.getType())) {
       type = row;
     }
-    Value position = arith::AddIOp::create(
-        at, loc, arith::MulIOp::create(at, loc, split, batch),
-        merge.getBatchArg());
-    return AtOp::create(
-        at, loc, type, source,
-        ValueRange{position, merge.getHeadArg(), merge.getRowArg()});
-  };
-  SmallVector<Value> swept;
-  for (Value value : carried) {
-    auto carry = value.getDefiningOp<CarryOp>();
-    if (!carry || carry.getKind() != CarryKind::Count) {
-      swept.push_back(value);
-      continue;
+    SmallVector<Value> values;
+    for (Value position : positions) {
+      values.push_back(AtOp::create(
+          b, loc, type, source,
+          ValueRange{position, merge.getHeadArg(), merge.getRowArg()}));
     }
-    Value total;
-    for (int64_t s = 0; s < splits; ++s) {
-      Value part = load(b, value, cst(b, loc, s));
-      total =
-          total ? arith::AddIOp::create(b, loc, total, part).getResult() : part;
-    }
-    map.map(value, total);
-  }
-  if (swept.empty()) {
-    return mapResults(map);
-  }
-  Value zero = cst(b, loc, 0), end = cst(b, loc, splits);
-  auto ranges =
-      SweepOp::create(b, loc, zero, end, ValueRange(swept).getTypes());
-  OpBuilder body = OpBuilder::atBlockEnd(&ranges.getBody().front());
-  SetVector<Operation *> ops;
-  for (Value value : swept) {
-    ops.insert(value.getDefiningOp());
-  }
-  auto partOf = [&](Value accumulator) {
-    return load(body, accumulator, ranges.getKeyArg());
+    return values;
   };
+  RangeMerger merger(b, loc, load, auxiliary, map);
   // Gauges come before what moves with them, as in the original.
   for (Operation &op : sweep.getBody().front()) {
-    if (ops.contains(&op)) {
-      mergeAccumulator(body, &op, partOf, map);
+    if (op.getNumResults() && carried.contains(op.getResult(0))) {
+      merger.merge(&op);
     }
   }
-  SmallVector<Value> yielded;
-  for (Value value : swept) {
-    yielded.push_back(map.lookup(value));
-  }
-  YieldOp::create(body, loc, yielded);
-  for (auto [value, result] : llvm::zip(swept, ranges.getResults())) {
-    map.map(value, result);
-  }
-  mapResults(map);
-}
-
-/// Maps the results of the original sweep as what it yields is mapped.
-void KeySplitter::mapResults(IRMapping &map) {
   for (auto [k, result] : llvm::enumerate(sweep.getResults())) {
     map.map(result, map.lookup(sweep.getYield().getOperand(k)));
   }
@@ -393,16 +269,15 @@ void KeySplitter::mapResults(IRMapping &map) {
 StreamOp KeySplitter::buildMerge(StreamOp parts) {
   auto merge = StreamOp::create(outer, loc, stream.getOrientation(),
                                 {stream.getBatch(), stream.getHeads(),
-                                 stream.getRows(), cst(outer, loc, splits)},
+                                 stream.getRows(), stream.getExtent()},
                                 ValueRange(), stream.getOutputs());
   IRMapping map = mapArguments(merge);
   map.map(stream.getBatchArg(), merge.getBatchArg());
   OpBuilder b = OpBuilder::atBlockEnd(&merge.getBody().front());
-  // The extent of the original is an input here.
-  map.map(stream.getExtentArg(), merge.addInput(stream.getExtent()));
+  map.map(stream.getExtentArg(), merge.getExtentArg());
   for (Operation &op : stream.getBody().front()) {
     if (&op == sweep) {
-      buildMergeSweep(b, map, merge, parts);
+      mergeRanges(b, map, merge, parts);
     } else {
       b.clone(op, map);
     }
@@ -410,6 +285,37 @@ StreamOp KeySplitter::buildMerge(StreamOp parts) {
   eraseDeadOps(merge.getBody().front());
   dropUnusedInputs(merge);
   return merge;
+}
+
+/// An argmax merges by the maximum it belongs to, a mean by its count.
+void KeySplitter::addAuxiliaries() {
+  for (Value value : llvm::to_vector(carried)) {
+    auto carry = value.getDefiningOp<CarryOp>();
+    if (!carry) {
+      continue;
+    }
+    OpBuilder b(carry);
+    CarryOp second;
+    switch (carry.getKind()) {
+    case CarryKind::ArgMax:
+    case CarryKind::ArgMin:
+      second =
+          createCarry(b, loc,
+                      carry.getKind() == CarryKind::ArgMax ? CarryKind::Max
+                                                           : CarryKind::Min,
+                      carry.getValue().getType(), carry.getValue(), Value(),
+                      carry.getCond());
+      break;
+    case CarryKind::Mean:
+      second = createCarry(b, loc, CarryKind::Count, b.getI64Type(), Value(),
+                           Value(), carry.getCond());
+      break;
+    default:
+      continue;
+    }
+    auxiliary[value] = second.getResult();
+    carried.insert(second.getResult());
+  }
 }
 
 void KeySplitter::run() {
@@ -424,6 +330,7 @@ void KeySplitter::run() {
       carried.insert(carry.getGauges().begin(), carry.getGauges().end());
     }
   }
+  addAuxiliaries();
   StreamOp merge = buildMerge(buildParts());
   stream.replaceAllUsesWith(merge.getResults());
   stream.erase();
