@@ -122,7 +122,7 @@ void attn::buildReferencePipeline(OpPassManager &pm) {
 void attn::buildLoopsPipeline(OpPassManager &pm,
                               const LoopsPipelineOptions &options) {
   if (options.fuse) {
-    addPlan(pm, /*splits=*/0, /*maxRecomputeFactor=*/4);
+    addPlan(pm, options.splits, /*maxRecomputeFactor=*/4);
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
@@ -130,7 +130,9 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
-  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  StreamToLoopsPassOptions loops;
+  loops.useBounds = options.fuse && options.useBounds;
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass(loops));
   addCleanup(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
