@@ -13,6 +13,7 @@
 #include "attn/Runner/Inputs.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <cmath>
 #include <limits>
@@ -53,9 +54,14 @@ private:
   uint64_t state;
 };
 
+/// "uniform 0.3 2" or "uniform(0.3, 2)".
 struct FillPattern {
   StringRef name;
-  std::optional<double> argument;
+  SmallVector<double, 2> args;
+
+  double get(size_t index, double fallback) const {
+    return index < args.size() ? args[index] : fallback;
+  }
 };
 
 int64_t getLastExtent(const Array &array) {
@@ -101,11 +107,13 @@ void fillLateMax(Array &array, Random &random) {
 
 bool fillFloatPattern(Array &array, const FillPattern &pattern, Random &random) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  double scale = pattern.argument.value_or(1.0);
+  double scale = pattern.get(0, 1.0);
   StringRef name = pattern.name;
   if (name == "uniform") {
+    double low = pattern.args.size() > 1 ? scale : -scale;
+    double high = pattern.get(1, scale);
     fillFloats(array,
-               [&](int64_t) { return scale * (2.0 * random.unit() - 1.0); });
+               [&](int64_t) { return low + (high - low) * random.unit(); });
     return true;
   }
   if (name == "positive") {
@@ -123,9 +131,9 @@ bool fillFloatPattern(Array &array, const FillPattern &pattern, Random &random) 
           .Case("neg-inf-row", -infinity)
           .Default(std::nullopt);
   if (name == "large") {
-    scale = pattern.argument.value_or(64.0);
+    scale = pattern.get(0, 64.0);
   } else if (name == "tiny") {
-    scale = pattern.argument.value_or(0x1p-12);
+    scale = pattern.get(0, 0x1p-12);
   } else if (name != "normal" && !planted) {
     return false;
   }
@@ -163,21 +171,30 @@ void fillPositions(Array &array, int64_t step, Random &random) {
   });
 }
 
+/// Integers in [low, high]; of an array of several, some are the extremes,
+/// because those are where kernels go wrong.
+void fillRange(Array &array, int64_t low, int64_t high, Random &random) {
+  fillInts(array, [&](int64_t i) {
+    return i == 1 ? low : i == 2 ? high : low + random.below(high - low + 1);
+  });
+}
+
 bool fillIntPattern(Array &array, const FillPattern &pattern, Random &random) {
-  auto argument = static_cast<int64_t>(pattern.argument.value_or(0.0));
+  auto argument = [&](size_t index, int64_t fallback) {
+    return static_cast<int64_t>(
+        pattern.get(index, static_cast<double>(fallback)));
+  };
   StringRef name = pattern.name;
   if (name == "segments") {
-    fillSegments(array, pattern.argument ? argument : 3, random);
+    fillSegments(array, argument(0, 3), random);
   } else if (name == "positions") {
-    fillPositions(array, pattern.argument ? std::max<int64_t>(argument, 1) : 1,
-                  random);
+    fillPositions(array, std::max<int64_t>(argument(0, 1), 1), random);
   } else if (name == "lengths") {
-    fillInts(array, [&](int64_t i) {
-      // The extremes first; they are where kernels go wrong.
-      return i == 1 ? 0 : i == 2 ? argument : random.below(argument + 1);
-    });
+    fillRange(array, 0, argument(0, 0), random);
+  } else if (name == "range") {
+    fillRange(array, argument(0, 0), argument(1, 1), random);
   } else if (name == "table" || name == "normal") {
-    int64_t bound = pattern.argument ? argument : 2;
+    int64_t bound = argument(0, 2);
     fillInts(array, [&](int64_t) { return random.below(bound); });
   } else {
     return false;
@@ -194,7 +211,7 @@ bool fillEither(Array &array, const FillPattern &pattern) {
                [&](int64_t i) { return static_cast<int64_t>(value(i)); });
     }
   };
-  double argument = pattern.argument.value_or(0.0);
+  double argument = pattern.get(0, 0.0);
   if (pattern.name == "zeros") {
     fill([](int64_t) { return 0.0; });
   } else if (pattern.name == "ones") {
@@ -210,40 +227,45 @@ bool fillEither(Array &array, const FillPattern &pattern) {
   return true;
 }
 
-/// The argument of `lengths` and `table` may be left out of the attribute.
 llvm::Expected<FillPattern> parsePattern(StringRef text, const SizeMap &sizes) {
-  FillPattern pattern{text.trim(), std::nullopt};
-  size_t open = pattern.name.find('(');
-  if (open == StringRef::npos) {
-    return pattern;
+  FillPattern pattern;
+  SmallVector<StringRef> words;
+  llvm::SplitString(text, words, " (),");
+  if (words.empty()) {
+    return llvm::createStringError("the pattern is empty");
   }
-  StringRef argument = pattern.name.drop_front(open + 1);
-  pattern.name = pattern.name.take_front(open);
-  double number = 0.0;
-  if (!argument.consume_back(")")) {
-    return llvm::createStringError("pattern '" + text +
-                                   "' lacks its closing parenthesis");
+  pattern.name = words.front();
+  for (StringRef word : ArrayRef<StringRef>(words).drop_front()) {
+    double number = 0.0;
+    if (auto size = sizes.find(word); size != sizes.end()) {
+      number = static_cast<double>(size->second);
+    } else if (word.getAsDouble(number)) {
+      return llvm::createStringError("pattern '" + text + "': '" + word +
+                                     "' is neither a number nor a dimension");
+    }
+    pattern.args.push_back(number);
   }
-  if (auto size = sizes.find(argument); size != sizes.end()) {
-    number = static_cast<double>(size->second);
-  } else if (argument.getAsDouble(number)) {
-    return llvm::createStringError("pattern '" + text + "': '" + argument +
-                                   "' is neither a number nor a dimension");
-  }
-  pattern.argument = number;
   return pattern;
 }
 
 } // namespace
 
 StringRef attn::getPatternHelp() {
-  return "  floats: normal(scale) uniform(scale) positive(scale) large tiny\n"
-         "          late-max nan-row inf-row neg-inf-row\n"
-         "  integers: segments(count) positions(max-step) lengths(bound)\n"
-         "            table(bound)\n"
-         "  both: zeros ones constant(x) iota(start)\n"
-         "  An argument in parentheses is optional except for lengths and\n"
-         "  constant, and may be the name of a dimension.\n";
+  return "  floats    normal(scale) uniform(low, high) positive(scale) large tiny\n"
+         "            late-max nan-row inf-row neg-inf-row\n"
+         "  integers  segments(count) positions(max-step) range(low, high)\n"
+         "            lengths(high) table(count)\n"
+         "  both      zeros ones constant(x) iota(start)\n"
+         "  Arguments are numbers or names of dimensions; 'range 0 N' is the\n"
+         "  same as 'range(0, N)'. Most may be left out.\n";
+}
+
+/// The number of arguments that a pattern cannot do without.
+static size_t getRequiredArguments(StringRef name) {
+  return llvm::StringSwitch<size_t>(name)
+      .Case("range", 2)
+      .Cases({"lengths", "constant", "table"}, 1)
+      .Default(0);
 }
 
 llvm::Error attn::fillArray(Array &array, StringRef text, const SizeMap &sizes,
@@ -252,11 +274,11 @@ llvm::Error attn::fillArray(Array &array, StringRef text, const SizeMap &sizes,
   if (!pattern) {
     return pattern.takeError();
   }
-  if ((pattern->name == "lengths" || pattern->name == "constant") &&
-      !pattern->argument) {
-    return llvm::createStringError("pattern '" + pattern->name +
-                                   "' needs a number or a dimension in "
-                                   "parentheses");
+  if (pattern->args.size() < getRequiredArguments(pattern->name)) {
+    return llvm::createStringError(
+        "pattern '" + pattern->name + "' needs " +
+        llvm::Twine(getRequiredArguments(pattern->name)) +
+        " numbers or dimensions after its name");
   }
   Random random(seed);
   if (fillEither(array, *pattern)) {

@@ -38,7 +38,7 @@ what to run
 operands
   --input NAME=FILE    a .npy file for argument NAME; bf16 as uint16
   --inputs FILE.npz    files for several arguments, by name
-  --size NAME=N ...    sizes of dimensions, for operands that are generated
+  --size NAME=N,...    sizes of dimensions, for operands that are generated
   --seed=N             seed of generated operands (0)
   --pattern NAME=P     how to generate argument NAME (default: attn.init)
   --strided NAME       pass argument NAME as a view with a last stride of 2
@@ -247,16 +247,20 @@ private:
     return kContinue;
   }
 
-  /// One NAME=N, and those that follow it.
+  /// NAME=N, more of them after commas, and as separate arguments.
   std::optional<int> parseSizes() {
     while (true) {
-      auto [name, text] = value.split('=');
-      int64_t size = 0;
-      if (text.getAsInteger(10, size) || size < 0) {
-        return fail(kBadUsage, "--size " + name + " is not a size: '" + text +
-                                   "'");
+      SmallVector<StringRef> assignments;
+      value.split(assignments, ',', -1, /*KeepEmpty=*/false);
+      for (StringRef assignment : assignments) {
+        auto [name, text] = assignment.split('=');
+        int64_t size = 0;
+        if (name.empty() || text.getAsInteger(10, size) || size < 0) {
+          return fail(kBadUsage, "--size takes NAME=N with N at least 0, not '" +
+                                     assignment + "'");
+        }
+        options.inputs.sizes[name] = size;
       }
-      options.inputs.sizes[name] = size;
       if (args.empty() || StringRef(args.front()).starts_with("-") ||
           !StringRef(args.front()).contains('=')) {
         return kContinue;

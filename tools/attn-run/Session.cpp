@@ -58,7 +58,10 @@ int Session::run() {
     return code;
   }
   if (options.check) {
-    return runCheck();
+    int code = runCheck();
+    if (code || !(options.benchmark || options.peakMemory)) {
+      return code;
+    }
   }
   if (options.benchmark) {
     return runBenchmark();

@@ -189,12 +189,11 @@ SmallVector<Value> Reference::inlineBlock(Block &block, ValueRange args) {
 
 SmallVector<Value> Reference::inlineEntry(Region &region, ValueRange elements,
                                           Value scores) {
+  SmallVector<Value> at{index(0), index(1), index(2), index(3)};
+  at.push_back(position(getAxis(scores, /*isQuery=*/true), at[2]));
+  at.push_back(position(getAxis(scores, /*isQuery=*/false), at[3]));
   SmallVector<Value> args(elements);
-  for (unsigned d = 0; d < 4; ++d) {
-    args.push_back(index(d));
-  }
-  args.push_back(position(getAxis(scores, /*isQuery=*/true), index(2)));
-  args.push_back(position(getAxis(scores, /*isQuery=*/false), index(3)));
+  llvm::append_range(args, at);
   return inlineBlock(region.front(), args);
 }
 

@@ -24,9 +24,10 @@
 
 using namespace mlir;
 using namespace mlir::attn;
+using namespace mlir::attn::loops;
 
-Value mlir::attn::floatConstant(OpBuilder &builder, Location loc, Type type,
-                                double value) {
+Value attn::loops::floatConstant(OpBuilder &builder, Location loc, Type type,
+                                 double value) {
   TypedAttr attr = builder.getFloatAttr(getElementTypeOrSelf(type), value);
   if (auto vector = dyn_cast<VectorType>(type)) {
     attr = DenseElementsAttr::get(vector, attr);
@@ -99,9 +100,9 @@ static Value expandAt(OpBuilder &builder, AtOp op) {
                                 op.getIndices());
 }
 
-void mlir::attn::storeElementOrRow(OpBuilder &builder, Location loc,
-                                   Value value, Value output,
-                                   ValueRange indices) {
+void attn::loops::storeElementOrRow(OpBuilder &builder, Location loc,
+                                    Value value, Value output,
+                                    ValueRange indices) {
   auto row = dyn_cast<VectorType>(value.getType());
   if (!row) {
     memref::StoreOp::create(builder, loc, value, output, indices);
@@ -229,7 +230,7 @@ static Value expandGuard(OpBuilder &builder, GuardOp op) {
   return arith::SelectOp::create(builder, loc, empty, zero, op.getValue());
 }
 
-void mlir::attn::expandRowAccesses(Operation *root) {
+void attn::loops::expandRowAccesses(Operation *root) {
   // Post-order: the region of a dot_with is expanded before it is copied.
   root->walk([&](Operation *op) {
     OpBuilder builder(op);

@@ -30,6 +30,7 @@ namespace mlir::attn {
 
 using namespace mlir;
 using namespace mlir::attn;
+using namespace mlir::attn::loops;
 
 /// One-shot-bufferize casts buffers to the dynamic layout of stream inputs; the
 /// layout before the cast may be a better one.

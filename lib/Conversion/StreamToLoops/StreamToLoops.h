@@ -14,7 +14,7 @@
 
 #include "attn/Conversion/Passes.h"
 
-namespace mlir::attn {
+namespace mlir::attn::loops {
 
 /// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
 /// loops and arithmetic.
@@ -30,6 +30,6 @@ void lowerSweep(SweepOp sweep, bool useBounds);
 /// A floating-point constant, splat over `type` if that is a vector.
 Value floatConstant(OpBuilder &builder, Location loc, Type type, double value);
 
-} // namespace mlir::attn
+} // namespace mlir::attn::loops
 
 #endif // ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H

@@ -24,6 +24,7 @@
 
 using namespace mlir;
 using namespace mlir::attn;
+using namespace mlir::attn::loops;
 
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -58,6 +59,7 @@ public:
 private:
   void updateRunning(OpBuilder &builder, RunningOp op, State &state);
   void updateCarry(OpBuilder &builder, CarryOp op, State &state);
+  void updateFold(OpBuilder &builder, FoldOp op, State &state);
   Value updateExtremumIndex(OpBuilder &builder, CarryOp op, State &state,
                             Value cond);
   /// The state before this key, as it is seen from the gauges after it.
@@ -109,6 +111,14 @@ static SmallVector<Value> getInit(OpBuilder &builder, Operation *op) {
     Value init = running.getInit();
     return {init ? init : floatConstant(builder, loc, type, -kInfinity)};
   }
+  if (auto fold = dyn_cast<FoldOp>(op)) {
+    SmallVector<Value> identity;
+    for (auto value : fold.getIdentity().getAsValueRange<FloatAttr>()) {
+      identity.push_back(
+          floatConstant(builder, loc, type, value.convertToDouble()));
+    }
+    return identity;
+  }
   auto carry = cast<CarryOp>(op);
   switch (carry.getKind()) {
   case CarryKind::Max:
@@ -127,13 +137,16 @@ static SmallVector<Value> getInit(OpBuilder &builder, Operation *op) {
   }
 }
 
-/// The result of the sweep from the loop values after the last key.
-static Value finish(OpBuilder &builder, State &state, ValueRange values) {
-  auto carry = dyn_cast<CarryOp>(state.op);
+/// A result of the sweep from the loop values after the last key.
+static Value finish(OpBuilder &builder, OpResult result, ValueRange values) {
+  auto carry = dyn_cast<CarryOp>(result.getOwner());
+  if (isa<FoldOp>(result.getOwner())) {
+    return values[result.getResultNumber()];
+  }
   if (!carry || carry.getKind() != CarryKind::Mean) {
     return values.front();
   }
-  Location loc = state.op->getLoc();
+  Location loc = result.getLoc();
   Value zero = zeroOf(builder, loc, values[1].getType());
   Value mean = arith::DivFOp::create(builder, loc, values[0], values[1]);
   Value none = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
@@ -150,10 +163,14 @@ void SweepBody::update(OpBuilder &builder, State &state) {
     builder.setInsertionPoint(state.op);
     updateRunning(builder, running, state);
     gaugeOf[state.after.front()] = position[state.op];
+  } else if (auto fold = dyn_cast<FoldOp>(state.op)) {
+    updateFold(builder, fold, state);
   } else {
     updateCarry(builder, cast<CarryOp>(state.op), state);
   }
-  state.op->getResult(0).replaceAllUsesWith(state.after.front());
+  for (auto [result, value] : llvm::zip(state.op->getResults(), state.after)) {
+    result.replaceAllUsesWith(value);
+  }
 }
 
 Value SweepBody::getCondition(OpBuilder &builder, Location loc, Value cond) {
@@ -173,6 +190,21 @@ static Value selectIf(OpBuilder &builder, Location loc, Value cond, Value yes,
                       Value no) {
   return cond ? arith::SelectOp::create(builder, loc, cond, yes, no).getResult()
               : yes;
+}
+
+/// Copies a region of the sweep to the insertion point and returns its results.
+static SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
+                                      ValueRange args) {
+  IRMapping map;
+  map.map(region.getArguments(), args);
+  for (Operation &op : region.front().without_terminator()) {
+    builder.clone(op, map);
+  }
+  SmallVector<Value> results;
+  for (Value value : region.front().getTerminator()->getOperands()) {
+    results.push_back(map.lookupOrDefault(value));
+  }
+  return results;
 }
 
 void SweepBody::updateRunning(OpBuilder &builder, RunningOp op, State &state) {
@@ -417,24 +449,20 @@ void SweepBody::updateCarry(OpBuilder &builder, CarryOp op, State &state) {
   state.after[0] = selectIf(builder, loc, cond, next, old);
 }
 
+void SweepBody::updateFold(OpBuilder &builder, FoldOp op, State &state) {
+  Location loc = op.getLoc();
+  Value cond = getCondition(builder, loc, op.getCond());
+  SmallVector<Value> args(state.before);
+  llvm::append_range(args, op.getValues());
+  SmallVector<Value> next = cloneRegion(builder, op.getCombine(), args);
+  for (auto [value, old] : llvm::zip(next, state.before)) {
+    state.after.push_back(selectIf(builder, loc, cond, value, old));
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // The loop
 //===----------------------------------------------------------------------===//
-
-/// Copies a region of the sweep to the insertion point and returns its results.
-static SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
-                                      ValueRange args) {
-  IRMapping map;
-  map.map(region.getArguments(), args);
-  for (Operation &op : region.front().without_terminator()) {
-    builder.clone(op, map);
-  }
-  SmallVector<Value> results;
-  for (Value value : region.front().getTerminator()->getOperands()) {
-    results.push_back(map.lookupOrDefault(value));
-  }
-  return results;
-}
 
 static SmallVector<Value> flatten(ArrayRef<State> states,
                                   SmallVector<Value> State::*field) {
@@ -459,7 +487,7 @@ static void buildBody(OpBuilder &builder, SweepOp sweep,
   // before the gauge that moves it.
   for (bool carries : {false, true}) {
     for (State &state : states) {
-      if (isa<CarryOp>(state.op) == carries) {
+      if (isa<CarryOp, FoldOp>(state.op) == carries) {
         OpBuilder::InsertionGuard guard(builder);
         update.update(builder, state);
       }
@@ -470,21 +498,23 @@ static void buildBody(OpBuilder &builder, SweepOp sweep,
   }
 }
 
-void mlir::attn::lowerSweep(SweepOp sweep, bool useBounds) {
+void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
   OpBuilder builder(sweep);
   Location loc = sweep.getLoc();
   SmallVector<State> states;
   for (Operation &op : sweep.getBody().front()) {
-    if (isa<CarryOp, RunningOp>(op)) {
+    if (isa<CarryOp, RunningOp, FoldOp>(op)) {
       states.push_back({&op, getInit(builder, &op), {}, {}});
     }
   }
-  SmallVector<unsigned> yielded; // which state each result is
+  // Which state, and which of its op's results, each result is.
+  SmallVector<std::pair<unsigned, unsigned>> yielded;
   for (Value value : sweep.getYield().getValues()) {
     auto found = llvm::find_if(states, [&](const State &state) {
       return state.op == value.getDefiningOp();
     });
-    yielded.push_back(found - states.begin());
+    yielded.push_back({found - states.begin(),
+                       cast<OpResult>(value).getResultNumber()});
   }
 
   Value lower = sweep.getLower(), upper = sweep.getUpper();
@@ -533,8 +563,10 @@ void mlir::attn::lowerSweep(SweepOp sweep, bool useBounds) {
     results.emplace_back(finals.begin(), finals.begin() + state.init.size());
     finals = finals.drop_front(state.init.size());
   }
-  for (auto [result, k] : llvm::zip(sweep.getResults(), yielded)) {
-    result.replaceAllUsesWith(finish(builder, states[k], results[k]));
+  for (auto [result, which] : llvm::zip(sweep.getResults(), yielded)) {
+    auto [k, number] = which;
+    OpResult accumulator = states[k].op->getResult(number);
+    result.replaceAllUsesWith(finish(builder, accumulator, results[k]));
   }
   for (State &state : states) {
     state.op->erase();

@@ -31,13 +31,23 @@ def StreamToCPUPass : Pass<"attn-stream-to-cpu", "ModuleOp"> {
 }
 
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
-  let summary = "vector exp2, exp, log2, log, tanh as polynomials";
+  let summary = "exp2, exp, log2, log and tanh of f32 as polynomials";
   let description = [{
-    Expands math ops on vectors (and scalars) of f32 into range reduction and
-    polynomials of at most 2 ulp error, with the exact values at 0, infinities
-    and NaN. f64 ops go to the runtime's scalar functions.
+    Expands these math ops on f32, scalars and vectors, into range reduction and
+    a polynomial: at most 2 ulp of error over the whole range, subnormal results
+    included, and the exact values at 0, infinities and NaN. f16 and bf16 are
+    computed in f32. Everything else (f64, pow, sin, erf, ...) is left for
+    `convert-math-to-libm`, which unrolls vectors into calls.
+
+    With `isa=avx512` (F, VL and DQ) vectors of 4, 8 and multiples of 16 use
+    vreduceps and vscalefps. `auto` reads the `target_features` of the function
+    or module around the op, and is generic without any.
   }];
-  let dependentDialects = ["arith::ArithDialect", "math::MathDialect",
+  let options = [
+    Option<"isa", "isa", "std::string", "\"auto\"",
+           "Instructions to use: auto, generic or avx512">
+  ];
+  let dependentDialects = ["arith::ArithDialect", "LLVM::LLVMDialect",
                            "vector::VectorDialect"];
 }
 

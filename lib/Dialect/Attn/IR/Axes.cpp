@@ -89,7 +89,8 @@ constexpr StringLiteral kRemedy =
     "carry row and column tensors instead, or ask for the matrix with "
     "attn.materialize";
 
-LogicalResult mlir::attn::verifyResolvedScores(Operation *function) {
+LogicalResult mlir::attn::verifyResolvedScores(
+    Operation *function, function_ref<std::string(Operation *)> explain) {
   if (auto func = dyn_cast<FunctionOpInterface>(function)) {
     if (hasScores(func.getArgumentTypes()) ||
         hasScores(func.getResultTypes())) {
@@ -108,10 +109,15 @@ LogicalResult mlir::attn::verifyResolvedScores(Operation *function) {
     });
     if (carried || (foreign && (hasScores(op->getOperandTypes()) ||
                                 hasScores(op->getResultTypes())))) {
-      op->emitError() << "'" << op->getName()
-                      << "' takes, carries or returns scores, which live in "
-                         "one block; "
-                      << kRemedy;
+      InFlightDiagnostic diag =
+          op->emitError() << "'" << op->getName()
+                          << "' takes, carries or returns scores, which live "
+                             "in one block; "
+                          << kRemedy;
+      std::string why = explain ? explain(op) : "";
+      if (!why.empty()) {
+        diag.attachNote() << why;
+      }
       return WalkResult::interrupt();
     }
     return WalkResult::advance();

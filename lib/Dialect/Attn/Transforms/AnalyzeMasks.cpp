@@ -51,6 +51,8 @@ static SetVector<Value> collectConditions(SweepOp sweep) {
       conditions.insert(carry.getCond());
     } else if (auto running = dyn_cast<RunningOp>(op)) {
       conditions.insert(running.getCond());
+    } else if (auto fold = dyn_cast<FoldOp>(op)) {
+      conditions.insert(fold.getCond());
     }
   }
   return conditions;
@@ -129,7 +131,7 @@ static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
   }
   Value lo = lower.lo, hi = upper.hi;
   if (range.lo) {
-    lo = ib.fold<arith::MaxSIOp>(range.lo, lo);
+    lo = ib.fold<arith::MinSIOp>(ib.fold<arith::MaxSIOp>(range.lo, lo), hi);
   }
   if (range.hi) {
     hi = ib.fold<arith::MinSIOp>(range.hi, hi);

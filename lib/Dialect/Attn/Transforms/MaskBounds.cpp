@@ -30,7 +30,7 @@ using arith::CmpIPredicate;
 
 KeyRange MaskEvaluator::intersect(KeyRange x, KeyRange y) {
   auto pick = [&](Value a, Value b, bool larger) {
-    if (!a || !b) {
+    if (!a || !b || a == b) {
       return a ? a : b;
     }
     return larger ? ib.fold<arith::MaxSIOp>(a, b)
@@ -40,14 +40,14 @@ KeyRange MaskEvaluator::intersect(KeyRange x, KeyRange y) {
 }
 
 KeyRange MaskEvaluator::unite(KeyRange x, KeyRange y) {
-  Value lo, hi;
-  if (x.lo && y.lo) {
-    lo = ib.fold<arith::MinSIOp>(x.lo, y.lo);
-  }
-  if (x.hi && y.hi) {
-    hi = ib.fold<arith::MaxSIOp>(x.hi, y.hi);
-  }
-  return {lo, hi};
+  auto pick = [&](Value a, Value b, bool larger) {
+    if (!a || !b || a == b) {
+      return a == b ? a : Value();
+    }
+    return larger ? ib.fold<arith::MaxSIOp>(a, b)
+                  : ib.fold<arith::MinSIOp>(a, b);
+  };
+  return {pick(x.lo, y.lo, false), pick(x.hi, y.hi, true)};
 }
 
 /// Every key where `condition` holds, none where it does not. The empty range
@@ -61,6 +61,16 @@ KeyRange MaskEvaluator::whenever(Value condition) {
 }
 
 KeyRange MaskEvaluator::keysWhere(Value value, bool holds) {
+  auto known = ranges.find({value, holds});
+  if (known != ranges.end()) {
+    return known->second;
+  }
+  KeyRange result = computeKeys(value, holds);
+  ranges[{value, holds}] = result;
+  return result;
+}
+
+KeyRange MaskEvaluator::computeKeys(Value value, bool holds) {
   if (!getTraits(value).ofKey) {
     Predicate p = predicate(value);
     return whenever(holds ? p.may : ib.negate(p.must));

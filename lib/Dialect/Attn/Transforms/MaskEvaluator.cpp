@@ -53,7 +53,7 @@ MaskEvaluator::Traits MaskEvaluator::getTraits(Value value) {
     }
     // Sweeps, carries and gauges are values of one row.
     result.varies |= def->getNumRegions() != 0 || !isMemoryEffectFree(def) ||
-                     isa<CarryOp, RunningOp>(def);
+                     isa<CarryOp, RunningOp, FoldOp>(def);
   }
   traits[value] = result;
   return result;
@@ -143,7 +143,7 @@ Interval MaskEvaluator::leaf(Value value) {
 Interval MaskEvaluator::load(Value source, ValueRange indices, Type type) {
   bool wide = !type.isIntOrIndex() || type.isInteger(1) ||
               (!type.isIndex() && type.getIntOrFloatBitWidth() > 64);
-  if (wide || indices.empty() || !isa<BlockArgument>(source) ||
+  if (wide || indices.empty() || getTraits(source).varies ||
       llvm::any_of(indices.drop_back(),
                    [&](Value index) { return getTraits(index).varies; }) ||
       !getTraits(indices.back()).varies ||
@@ -158,8 +158,8 @@ Interval MaskEvaluator::load(Value source, ValueRange indices, Type type) {
   for (Value index : indices.drop_back()) {
     leading.push_back(clone(index));
   }
-  auto range = RangeOp::create(builder, ib.loc, TypeRange{type, type}, source,
-                               leading, last.lo, last.hi);
+  auto range = RangeOp::create(builder, ib.loc, TypeRange{type, type},
+                               clone(source), leading, last.lo, last.hi);
   Value lo = range.getMin(), hi = range.getMax();
   Interval result{lo, hi, INT64_MIN, INT64_MAX, last.valid};
   if (!type.isIndex()) {

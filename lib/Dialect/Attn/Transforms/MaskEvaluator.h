@@ -61,6 +61,7 @@ private:
   Interval load(Value source, ValueRange indices, Type type);
   Predicate computePredicate(Value value);
 
+  KeyRange computeKeys(Value value, bool holds);
   KeyRange intersect(KeyRange x, KeyRange y);
   KeyRange whenever(Value condition);
   KeyRange keysWhereCompared(arith::CmpIOp cmp, bool holds);
@@ -78,6 +79,7 @@ private:
   DenseMap<Value, Interval> intervals;
   DenseMap<Value, Predicate> predicates;
   DenseMap<Value, Traits> traits;
+  DenseMap<std::pair<Value, unsigned>, KeyRange> ranges;
   IRMapping clones;
 };
 

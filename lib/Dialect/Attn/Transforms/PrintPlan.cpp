@@ -1,11 +1,36 @@
-//===- PrintPlan.cpp - stub -===//
+//===- PrintPlan.cpp - the plan in words ----------------------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+// Prints what a program became: which kernels run, what each one reads, carries
+// and writes, which tiles it leaves out, how much work that is and what is kept
+// in memory between kernels.
+//
+//   plan of @attention: 1 stream
+//     stream 1: rows (b, h, i) in [B, 8, L] over j in L
+//       reads q: tensor<?x8x?x64xf32>, k: tensor<?x2x?x64xf32>, ...
+//       writes tensor<?x8x?x64xf32>
+//       sweep 1: j from 0 to N: 1 dot, 1 outer
+//         gauge 1: running max f32 if j <= i
+//         sum f32 if j <= i, act(gauge 1)
+//         outer vector<64xf32> if j <= i, act(gauge 1)
+//         tiles: empty ones are skipped, full ones unmasked; the range is
+//         bounded work 2.00
+//     work 2.00 in all, where one Q K^T is 1
+//     memory: nothing of size M x N is stored, no tensors between streams
+//
+// Work counts multiply-adds per entry in units of one contraction over the
+// features, before tiles are skipped.
+//
+//===----------------------------------------------------------------------===//
 
+#include "PlanText.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/Support/Format.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_PRINTPLANPASS
@@ -15,9 +40,234 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 
+static int64_t lastExtent(Value value) {
+  return cast<ShapedType>(value.getType()).getShape().back();
+}
+
+namespace {
+/// Multiply-adds per entry of one sweep.
+struct SweepWork {
+  int64_t dots = 0, outers = 0;
+  int64_t dotFeatures = 0, outerFeatures = 0;
+
+  explicit SweepWork(SweepOp sweep) {
+    for (Operation &op : sweep.getBody().front()) {
+      if (auto dot = dyn_cast<DotOp>(op)) {
+        add(lastExtent(dot.getLhs()));
+      } else if (auto dot = dyn_cast<DotWithOp>(op)) {
+        add(lastExtent(dot.getLhs()));
+      } else if (auto carry = dyn_cast<CarryOp>(op);
+                 carry && carry.getKind() == CarryKind::Outer) {
+        ++outers;
+        outerFeatures += lastExtent(carry.getRow());
+      }
+    }
+  }
+  void add(int64_t features) {
+    ++dots;
+    dotFeatures += features;
+  }
+};
+
+class PlanPrinter {
+public:
+  PlanPrinter(func::FuncOp func, raw_ostream &os) : func(func), os(os) {}
+  void print();
+
+private:
+  void printStream(StreamOp stream, unsigned position);
+  void printSweep(SweepOp sweep, unsigned position);
+  void printAccumulators(SweepOp sweep);
+  void printCarry(CarryOp carry, const DenseMap<Value, unsigned> &gauges);
+  void printCondition(Value condition);
+  void printTiles(SweepOp sweep);
+  void printMemory(ArrayRef<StreamOp> streams);
+  void printWork(double features);
+
+  func::FuncOp func;
+  raw_ostream &os;
+  int64_t unit = 0; // features of one Q K^T
+  double total = 0;
+};
+} // namespace
+
+static StringRef plural(uint64_t count) { return count == 1 ? "" : "s"; }
+
+void PlanPrinter::printCondition(Value condition) {
+  if (condition) {
+    os << " if " << formulaOf(condition);
+  }
+}
+
+void PlanPrinter::printCarry(CarryOp carry,
+                             const DenseMap<Value, unsigned> &gauges) {
+  os << "      " << stringifyCarryKind(carry.getKind()) << " "
+     << carry.getType();
+  printCondition(carry.getCond());
+  if (!carry.getGauges().empty()) {
+    os << ", act(";
+    llvm::interleaveComma(carry.getGauges(), os, [&](Value gauge) {
+      os << "gauge " << gauges.lookup(gauge);
+    });
+    os << ")";
+  }
+  if (carry.getPolyGauge()) {
+    os << ", poly(gauge " << gauges.lookup(carry.getPolyGauge())
+       << ") of degree " << carry.getCompanions().size();
+  }
+  os << "\n";
+}
+
+void PlanPrinter::printAccumulators(SweepOp sweep) {
+  DenseMap<Value, unsigned> gauges;
+  for (auto running : sweep.getBody().getOps<RunningOp>()) {
+    unsigned number = gauges.size() + 1;
+    gauges[running] = number;
+    os << "      gauge " << number << ": running "
+       << stringifyGaugeKind(running.getKind()) << " " << running.getType();
+    printCondition(running.getCond());
+    os << "\n";
+  }
+  for (Operation &op : sweep.getBody().front()) {
+    if (auto carry = dyn_cast<CarryOp>(op)) {
+      printCarry(carry, gauges);
+    } else if (auto fold = dyn_cast<FoldOp>(op)) {
+      os << "      fold of " << fold.getNumResults() << " value"
+         << plural(fold.getNumResults());
+      printCondition(fold.getCond());
+      os << "\n";
+    }
+  }
+}
+
+void PlanPrinter::printTiles(SweepOp sweep) {
+  if (sweep.getTiles().empty()) {
+    return;
+  }
+  Operation *answers = sweep.getTiles().front().getTerminator();
+  bool neverFull = matchPattern(answers->getOperand(1), m_Zero());
+  os << "      tiles: empty ones are skipped, "
+     << (neverFull ? "all others masked" : "full ones unmasked")
+     << (sweep.getBounds().empty() ? "" : "; the range is bounded") << "\n";
+}
+
+void PlanPrinter::printWork(double features) {
+  os << "      work ";
+  if (unit == 0) {
+    os << "0 (no products)\n";
+    return;
+  }
+  double work = features / static_cast<double>(unit);
+  total += work;
+  os << llvm::format("%.2f", work) << "\n";
+}
+
+void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
+  auto stream = sweep->getParentOfType<StreamOp>();
+  SweepWork work(sweep);
+  os << "    sweep " << position << ": "
+     << (stream.getOrientation() == Orientation::Rows ? "j" : "i") << " from "
+     << formulaOf(sweep.getLower()) << " to " << formulaOf(sweep.getUpper())
+     << ": " << work.dots << " dot" << plural(work.dots) << ", " << work.outers
+     << " outer" << plural(work.outers) << "\n";
+  printAccumulators(sweep);
+  printTiles(sweep);
+  printWork(static_cast<double>(work.dotFeatures + work.outerFeatures));
+}
+
+void PlanPrinter::printStream(StreamOp stream, unsigned position) {
+  bool rows = stream.getOrientation() == Orientation::Rows;
+  os << "  stream " << position << ": "
+     << stringifyOrientation(stream.getOrientation()) << " (b, h, "
+     << (rows ? "i" : "j") << ") in [" << nameOfExtent(stream.getBatch())
+     << ", " << nameOfExtent(stream.getHeads()) << ", "
+     << nameOfExtent(stream.getRows()) << "] over " << (rows ? "j" : "i")
+     << " in " << nameOfExtent(stream.getExtent()) << "\n";
+  os << "    reads ";
+  if (stream.getInputs().empty()) {
+    os << "nothing";
+  }
+  llvm::interleaveComma(stream.getInputs(), os, [&](Value input) {
+    os << (input.getType().isIndex() ? nameOfExtent(input)
+                                     : nameOfTensor(input))
+       << ": " << input.getType();
+  });
+  os << "\n    writes ";
+  llvm::interleaveComma(stream.getOutputs().getTypes(), os);
+  os << "\n";
+  for (auto [k, sweep] : llvm::enumerate(stream.getBody().getOps<SweepOp>())) {
+    printSweep(sweep, k + 1);
+  }
+}
+
+void PlanPrinter::printMemory(ArrayRef<StreamOp> streams) {
+  SmallVector<Type> stored;
+  func.walk(
+      [&](MaterializeOp op) { stored.push_back(op->getResult(0).getType()); });
+  os << "  memory: ";
+  if (stored.empty()) {
+    os << "nothing of size M x N is stored";
+  } else {
+    os << "stores M x N, as asked: ";
+    llvm::interleaveComma(stored, os);
+  }
+  SmallVector<Value> between;
+  for (StreamOp stream : streams) {
+    for (Value result : stream.getResults()) {
+      if (llvm::any_of(result.getUsers(), [](Operation *user) {
+            return !user->hasTrait<OpTrait::ReturnLike>();
+          })) {
+        between.push_back(result);
+      }
+    }
+  }
+  if (between.empty()) {
+    os << ", no tensors between streams\n";
+    return;
+  }
+  os << ", between streams ";
+  llvm::interleaveComma(between, os, [&](Value tensor) {
+    os << nameOfTensor(tensor) << ": " << tensor.getType();
+  });
+  os << "\n";
+}
+
+void PlanPrinter::print() {
+  SmallVector<StreamOp> streams;
+  func.walk([&](StreamOp stream) { streams.push_back(stream); });
+  func.walk([&](SweepOp sweep) {
+    SweepWork work(sweep);
+    if (unit == 0 && work.dots) {
+      unit = work.dotFeatures / work.dots;
+    }
+  });
+  if (unit == 0) {
+    func.walk([&](SweepOp sweep) {
+      unit = std::max(unit, SweepWork(sweep).outerFeatures);
+    });
+  }
+  os << "plan of @" << func.getName() << ": " << streams.size() << " stream"
+     << plural(streams.size()) << "\n";
+  for (auto [k, stream] : llvm::enumerate(streams)) {
+    printStream(stream, k + 1);
+  }
+  os << "  work " << llvm::format("%.2f", total)
+     << " in all, where one Q K^T is 1\n";
+  printMemory(streams);
+}
+
 namespace {
 struct PrintPlanPass : attn::impl::PrintPlanPassBase<PrintPlanPass> {
   using Base::Base;
-  void runOnOperation() override {}
+  void runOnOperation() override {
+    // One write per run, as functions may be visited by several threads.
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    getOperation()->walk(
+        [&](func::FuncOp func) { PlanPrinter(func, os).print(); });
+    llvm::outs() << text;
+    llvm::outs().flush();
+    markAllAnalysesPreserved();
+  }
 };
 } // namespace

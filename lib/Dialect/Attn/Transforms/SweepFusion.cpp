@@ -200,6 +200,37 @@ FailureOr<Value> SweepFusion::gaugeOf(OpResult result, Value init) {
       .getResult();
 }
 
+/// max(m, z1, z2, ...): the maximum m started at the largest z.
+FailureOr<Value> SweepFusion::startedMaximum(Value value) {
+  SmallVector<Value> work{value};
+  OpResult maximum;
+  Value init;
+  OpBuilder before(trial);
+  while (!work.empty()) {
+    Value v = work.pop_back_val();
+    Operation *def = v.getDefiningOp();
+    if (!dependsOnEarlier(v)) {
+      hoistAbove(v);
+      init = init ? arith::MaximumFOp::create(before, v.getLoc(), init, v)
+                        .getResult()
+                  : v;
+    } else if (isa<arith::MaximumFOp, arith::MaxNumFOp>(def)) {
+      llvm::append_range(work, def->getOperands());
+    } else if (def == earlier && !maximum) {
+      maximum = cast<OpResult>(v);
+    } else {
+      return fail("a maximum of values that both follow the sweep");
+    }
+  }
+  auto carry = earlier.getYield()
+                   .getOperand(maximum.getResultNumber())
+                   .getDefiningOp<CarryOp>();
+  if (!carry || carry.getKind() != CarryKind::Max) {
+    return fail("a maximum of something other than a running maximum");
+  }
+  return gaugeOf(maximum, init);
+}
+
 /// A dependent row value, evaluated on running values.
 FailureOr<Value> SweepFusion::gaugeValue(Value value) {
   auto known = gauges.find(value);
@@ -215,25 +246,7 @@ FailureOr<Value> SweepFusion::gaugeValue(Value value) {
   if (def == earlier) {
     result = gaugeOf(cast<OpResult>(value), {});
   } else if (isa<arith::MaximumFOp, arith::MaxNumFOp>(def)) {
-    // max(m, z): a maximum that starts at z.
-    Value x = def->getOperand(0), y = def->getOperand(1);
-    if (!dependsOnEarlier(x)) {
-      std::swap(x, y);
-    }
-    auto maximum = dyn_cast<OpResult>(x);
-    if (dependsOnEarlier(y) || x.getDefiningOp() != earlier ||
-        !isa_and_present<CarryOp>(
-            earlier.getYield()
-                .getOperand(maximum.getResultNumber())
-                .getDefiningOp()) ||
-        cast<CarryOp>(earlier.getYield()
-                          .getOperand(maximum.getResultNumber())
-                          .getDefiningOp())
-                .getKind() != CarryKind::Max) {
-      return fail("a maximum of two values that both follow the sweep");
-    }
-    hoistAbove(y);
-    result = gaugeOf(maximum, y);
+    result = startedMaximum(value);
   } else {
     IRMapping mapping;
     for (Value operand : def->getOperands()) {

@@ -60,6 +60,7 @@ private:
   FailureOr<Value> cloneIn(Value value);
   FailureOr<Value> gaugeValue(Value value);
   FailureOr<Value> gaugeOf(OpResult result, Value init);
+  FailureOr<Value> startedMaximum(Value value);
   Value cloneNumbered(Operation &op, IRMapping &mapping, unsigned result);
   FailureOr<SmallVector<Term>> split(Value value);
   FailureOr<SmallVector<Term>> splitAtom(Value value);

@@ -77,8 +77,11 @@ AxisInfo getAxis(Value scores, bool isQuery);
 bool hasKnownAxes(Value scores);
 
 /// Checks that every score matrix of `function` is made and used by ops of this
-/// dialect; reports the first that is not, with the remedy.
-LogicalResult verifyResolvedScores(Operation *function);
+/// dialect; reports the first that is not, with the remedy and with what
+/// `explain` has to say of the op.
+LogicalResult verifyResolvedScores(
+    Operation *function,
+    function_ref<std::string(Operation *)> explain = nullptr);
 
 /// The extents [B, H, M, N] of a score matrix.
 SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);

@@ -108,7 +108,7 @@ def SplitKeysPass : Pass<"attn-split-keys", "func::FuncOp"> {
                            "math::MathDialect", "tensor::TensorDialect"];
 }
 
-def PrintPlanPass : Pass<"attn-print-plan", "func::FuncOp"> {
+def PrintPlanPass : Pass<"attn-print-plan"> {
   let summary = "print streams, sweeps and relative work";
 }
 
