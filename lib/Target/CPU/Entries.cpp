@@ -1,0 +1,256 @@
+//===- Entries.cpp - W keys of a row at once ------------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Entries.h. Lanes beyond the last key repeat the last key, so that every
+// load is in range; what they compute is dropped by `getPresence`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Entries.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column)
+    : scope(&row), tile(tile), tileRow(tileRow), column(column) {
+  firstKey = builder().add(tile.firstKey, column);
+}
+
+Value Entries::getIota() {
+  Emit &e = builder();
+  SmallVector<int32_t> lanes(getLanes());
+  std::iota(lanes.begin(), lanes.end(), 0);
+  auto type = getVectorType(e.getI32Type());
+  return arith::ConstantOp::create(
+      e, DenseElementsAttr::get(type, ArrayRef<int32_t>(lanes)));
+}
+
+Value Entries::getPresence(Value cond) {
+  if (tile.full) {
+    return {};
+  }
+  Emit &e = builder();
+  if (!inside) {
+    Value left = clampLane(e.sub(tile.upper, firstKey));
+    inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, getIota(),
+                                   e.broadcast(left, getLanes()));
+  }
+  return cond ? e.both(get(cond), inside) : inside;
+}
+
+/// An index as i32, where only its order among lane numbers matters.
+Value Entries::clampLane(Value offset) {
+  Emit &e = builder();
+  Value clamped = e.max(e.index(-1), e.min(offset, e.index(getLanes())));
+  return arith::IndexCastOp::create(e, e.getI32Type(), clamped);
+}
+
+Value Entries::getKeys() {
+  Emit &e = builder();
+  Type type = getVectorType(e.getIndexType());
+  Value lanes = arith::IndexCastOp::create(e, type, getIota());
+  Value keys = e.add(e.broadcast(firstKey, getLanes()), lanes);
+  if (tile.full) {
+    return keys;
+  }
+  return e.min(keys, e.broadcast(e.sub(tile.upper, 1), getLanes()));
+}
+
+Value Entries::get(Value value) {
+  if (Value found = known.lookup(value)) {
+    return found;
+  }
+  return known[value] = compute(value);
+}
+
+Value Entries::compute(Value value) {
+  KernelState &kernel = scope.kernel;
+  Emit &e = builder();
+  if (!kernel.analysis.getClass(value).key) {
+    return e.broadcast(scope.get(value), getLanes());
+  }
+  if (value == tile.plan.op.getKeyArg()) {
+    return getKeys();
+  }
+  Value buffer = tile.buffers.lookup(value);
+  auto saved = tile.plan.saved.find(value);
+  bool isSaved = saved != tile.plan.saved.end();
+  if (buffer && (!isSaved || saved->second < tile.stage)) {
+    Value loaded = e.loadVector(buffer, {tileRow, column}, getLanes());
+    // Bits are kept as bytes.
+    return value.getType().isInteger(1)
+               ? arith::TruncIOp::create(e, getVectorType(value.getType()), loaded)
+               : loaded;
+  }
+  Operation *op = value.getDefiningOp();
+  Value result;
+  if (auto at = dyn_cast<AtOp>(op); at && !isa<VectorType>(value.getType())) {
+    result = load(at);
+  } else if (auto guard = dyn_cast<GuardOp>(op)) {
+    result = emitGuard(e, get(guard.getValue()));
+  } else if (auto compared = dyn_cast<arith::CmpIOp>(op);
+             compared && (result = compare(compared))) {
+    // Done in lane numbers.
+  } else if (isElementwise(op) && !isa<VectorType>(value.getType())) {
+    SmallVector<Value> operands = llvm::map_to_vector(
+        op->getOperands(), [&](Value operand) { return get(operand); });
+    Operation *copy = cloneElementwise(e, op, operands, getLanes());
+    for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults())) {
+      known[from] = to;
+    }
+    result = known.lookup(value);
+  } else {
+    return kernel.unsupported(value, getVectorType(e.getF32Type()));
+  }
+  if (isSaved && saved->second == tile.stage) {
+    e.storeVector(result, buffer, {tileRow, column});
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Comparisons
+//===----------------------------------------------------------------------===//
+
+/// The scalar b if `value` is b + lane; null otherwise.
+Value Entries::emitLaneBase(Value value) {
+  if (value == tile.plan.op.getKeyArg()) {
+    return firstKey;
+  }
+  StreamAnalysis &analysis = scope.kernel.analysis;
+  Emit &e = builder();
+  Operation *op = value.getDefiningOp();
+  if (!op) {
+    return {};
+  }
+  auto isLane = [&](Value v) { return analysis.getClass(v).key; };
+  if (isa<arith::AddIOp>(op) && isLane(op->getOperand(0)) != isLane(op->getOperand(1))) {
+    bool first = isLane(op->getOperand(0));
+    if (Value base = emitLaneBase(op->getOperand(first ? 0 : 1))) {
+      return e.add(base, scope.get(op->getOperand(first ? 1 : 0)));
+    }
+  }
+  if (isa<arith::SubIOp>(op) && !isLane(op->getOperand(1))) {
+    if (Value base = emitLaneBase(op->getOperand(0))) {
+      return e.sub(base, scope.get(op->getOperand(1)));
+    }
+  }
+  return {};
+}
+
+/// base + lane against one value for all lanes is lane against value - base,
+/// which i32 lanes decide once it is clamped to [-1, W].
+Value Entries::compare(arith::CmpIOp op) {
+  using P = arith::CmpIPredicate;
+  P predicate = op.getPredicate();
+  StreamAnalysis &analysis = scope.kernel.analysis;
+  bool leftLanes = analysis.getClass(op.getLhs()).key;
+  bool rightLanes = analysis.getClass(op.getRhs()).key;
+  if (leftLanes == rightLanes || predicate >= P::ult ||
+      !op.getLhs().getType().isIndex()) {
+    return {};
+  }
+  Emit &e = builder();
+  Value base = emitLaneBase(leftLanes ? op.getLhs() : op.getRhs());
+  if (!base) {
+    return {};
+  }
+  // Clamping before the difference keeps it from overflowing.
+  Value value = scope.get(leftLanes ? op.getRhs() : op.getLhs());
+  value = e.max(e.sub(base, 1), e.min(value, e.add(base, getLanes())));
+  Value offset = arith::IndexCastOp::create(e, e.getI32Type(), e.sub(value, base));
+  Value lanes = getIota(), limit = e.broadcast(offset, getLanes());
+  return arith::CmpIOp::create(e, predicate, leftLanes ? lanes : limit,
+                               leftLanes ? limit : lanes);
+}
+
+//===----------------------------------------------------------------------===//
+// Loads
+//===----------------------------------------------------------------------===//
+
+namespace {
+enum class Stride { None, Clamped, Unit };
+} // namespace
+
+/// How an index moves from key to key: by 1; by 1 or, where a clamp holds it,
+/// by 0; or in some other way.
+static Stride getStride(StreamAnalysis &analysis, Value value, Value key) {
+  if (value == key) {
+    return Stride::Unit;
+  }
+  Operation *op = value.getDefiningOp();
+  if (!op || !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
+    return Stride::None;
+  }
+  bool left = analysis.getClass(op->getOperand(0)).key;
+  bool right = analysis.getClass(op->getOperand(1)).key;
+  if (left == right || (isa<arith::SubIOp>(op) && right)) {
+    return Stride::None;
+  }
+  Stride inner = getStride(analysis, op->getOperand(left ? 0 : 1), key);
+  if (inner == Stride::None) {
+    return inner;
+  }
+  return isa<arith::MinSIOp, arith::MaxSIOp>(op) ? Stride::Clamped : inner;
+}
+
+Value Entries::load(AtOp op) {
+  Emit &e = builder();
+  StreamAnalysis &analysis = scope.kernel.analysis;
+  Value key = tile.plan.op.getKeyArg();
+  auto type = getVectorType(op.getResult().getType());
+  auto indices = op.getIndices();
+  auto isKey = [&](Value index) { return analysis.getClass(index).key; };
+  Stride stride = llvm::any_of(indices.drop_back(), isKey)
+                      ? Stride::None
+                      : getStride(analysis, indices.back(), key);
+  if (stride == Stride::None) {
+    return gather(op);
+  }
+  auto indicesAt = [&](Value lane) {
+    Scope place(&scope);
+    place.bind(key, tile.full ? lane : e.min(lane, e.sub(tile.upper, 1)));
+    return place.get(indices);
+  };
+  SmallVector<Value> first = indicesAt(firstKey);
+  Value source = scope.get(op.getSource());
+  if (stride == Stride::Unit && tile.full) {
+    return e.loadVector(source, first, getLanes());
+  }
+  Value last = indicesAt(e.add(firstKey, getLanes() - 1)).back();
+  Value contiguous = arith::CmpIOp::create(
+      e, arith::CmpIPredicate::eq, e.sub(last, first.back()),
+      e.index(getLanes() - 1));
+  return e.ifValue(
+      contiguous, type, [&] { return e.loadVector(source, first, getLanes()); },
+      [&] { return Entries(scope, tile, tileRow, column).gather(op); });
+}
+
+/// Lane by lane: offsets from the buffer's first element, as 64-bit indices.
+Value Entries::gather(AtOp op) {
+  Emit &e = builder();
+  StreamAnalysis &analysis = scope.kernel.analysis;
+  Value source = scope.get(op.getSource());
+  auto metadata = memref::ExtractStridedMetadataOp::create(e, source);
+  Value uniform = e.index(0), lanes;
+  for (auto [index, stride] : llvm::zip(op.getIndices(), metadata.getStrides())) {
+    if (!analysis.getClass(index).key) {
+      uniform = e.add(uniform, arith::MulIOp::create(e, scope.get(index), stride));
+      continue;
+    }
+    Value term = arith::MulIOp::create(e, get(index), e.broadcast(stride, getLanes()));
+    lanes = lanes ? e.add(lanes, term) : term;
+  }
+  Value offsets = e.broadcast(uniform, getLanes());
+  offsets = lanes ? e.add(offsets, lanes) : offsets;
+  auto type = getVectorType(op.getResult().getType());
+  SmallVector<Value> origin(op.getIndices().size(), e.index(0));
+  Value all = e.constant(getVectorType(e.getI1Type()), 1);
+  return vector::GatherOp::create(e, type, source, origin, offsets, all,
+                                  e.constant(type, 0));
+}

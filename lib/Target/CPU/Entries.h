@@ -1,0 +1,80 @@
+//===- Entries.h - W keys of a row at once ----------------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The pointwise program of a sweep on 1-D vectors over the keys:
+//
+//   %f = arith.mulf %s, %scale : f32
+//   %p = arith.cmpi sle, %j, %i : index
+//   ->
+//   %f = arith.mulf %S[%r, %c], splat(%scale) : vector<16xf32>
+//   %p = arith.cmpi sle, iota, splat(clamp(%i - %j0)) : vector<16xi32>
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_CPU_ENTRIES_H
+#define ATTN_LIB_TARGET_CPU_ENTRIES_H
+
+#include "Scope.h"
+
+namespace mlir::attn::cpu {
+
+/// A tile of rows and keys on which a sweep's stages run.
+struct Tile {
+  SweepPlan &plan;
+  /// Score buffers [tileRows][tileKeys] by contraction, filled or saved value.
+  DenseMap<Value, Value> &buffers;
+  Value firstKey;             // key index of column 0
+  Value upper;                // end of the sweep's keys
+  Value firstRow, rows;       // in the block
+  Value firstColumn, columns; // columns [firstColumn, columns) are computed
+  Value globalRow;            // first row in the stream
+  Value fill;                 // what outer carries see of absent entries
+  unsigned stage = 0;
+  /// All entries are present, and all columns are keys.
+  bool full = false;
+};
+
+class Entries {
+public:
+  /// Columns [column, column + W) of tile row `tileRow`.
+  Entries(Scope &row, Tile &tile, Value tileRow, Value column);
+  Value get(Value value);
+  /// The entries present under `cond` (may be null); null if all are.
+  Value getPresence(Value cond);
+  /// Columns, and what the row's own place evaluates.
+  Value getColumn() const { return column; }
+  Value getTileRow() const { return tileRow; }
+  Tile &getTile() { return tile; }
+  Scope &getScope() { return scope; }
+  Emit &builder() { return scope.kernel.e; }
+  int64_t getLanes() const { return scope.kernel.lanes; }
+  VectorType getVectorType(Type element) const {
+    return VectorType::get({getLanes()}, element);
+  }
+  /// 0, 1, 2, ... as i32.
+  Value getIota();
+
+private:
+  Value compute(Value value);
+  Value load(AtOp op);
+  Value gather(AtOp op);
+  Value compare(arith::CmpIOp op);
+  Value emitLaneBase(Value value);
+  Value clampLane(Value offset);
+  Value getKeys();
+
+  Scope scope;
+  Tile &tile;
+  Value tileRow, column;
+  Value firstKey; // key index of lane 0
+  Value inside;   // lanes that are keys, in partial tiles
+  DenseMap<Value, Value> known;
+};
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_LIB_TARGET_CPU_ENTRIES_H

@@ -1,0 +1,80 @@
+//===- Microkernel.cpp - the product of packed panels ---------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Microkernel.h. The accumulators are separate 1-D vectors: a 2-D vector
+// would be unrolled into the same, later and slower.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Microkernel.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+/// acc + a * b, where lanes of a and b are floats, or pairs of bf16 in i32.
+static Value multiplyAdd(Emit &e, Value a, Value b, Value acc) {
+  auto type = cast<VectorType>(a.getType());
+  if (!type.getElementType().isInteger(32)) {
+    return vector::FMAOp::create(e, a, b, acc);
+  }
+  auto pairs = VectorType::get({2 * type.getNumElements()}, e.getBF16Type());
+  a = vector::BitCastOp::create(e, pairs, a);
+  b = vector::BitCastOp::create(e, pairs, b);
+  return LLVM::CallIntrinsicOp::create(
+             e, acc.getType(),
+             e.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+             ValueRange{acc, a, b})
+      .getResult(0);
+}
+
+void cpu::emitProduct(KernelState &kernel, const Product &product) {
+  Emit &e = kernel.e;
+  int64_t rows = kernel.target.kernelRows, lanes = kernel.lanes;
+  Type element = cast<MemRefType>(product.out.getType()).getElementType();
+  SmallVector<Value> outRows, aRows, accumulators;
+  for (int64_t r = 0; r < rows; ++r) {
+    outRows.push_back(e.add(product.outRow, r));
+    aRows.push_back(e.add(product.aRow, r));
+  }
+  auto forEach = [&](auto body) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t v = 0; v < product.vectors; ++v) {
+        body(r, v, e.add(product.outColumn, v * lanes));
+      }
+    }
+  };
+  Value zero = e.constant(VectorType::get({lanes}, element), 0);
+  forEach([&](int64_t r, int64_t, Value column) {
+    accumulators.push_back(
+        product.accumulate
+            ? e.loadVector(product.out, {outRows[r], column}, lanes)
+            : zero);
+  });
+  SmallVector<Value> sums = e.loop(
+      product.begin, product.end, 1, accumulators,
+      [&](Value k, ValueRange carried) {
+        SmallVector<Value> b, next(carried);
+        for (int64_t v = 0; v < product.vectors; ++v) {
+          b.push_back(product.loadB(k, v));
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          Value a = e.broadcast(e.load(product.a, {aRows[r], k}), lanes);
+          for (int64_t v = 0; v < product.vectors; ++v) {
+            Value &sum = next[r * product.vectors + v];
+            sum = multiplyAdd(e, a, b[v], sum);
+          }
+        }
+        return next;
+      });
+  forEach([&](int64_t r, int64_t v, Value column) {
+    e.storeVector(sums[r * product.vectors + v], product.out,
+                  {outRows[r], column});
+  });
+}

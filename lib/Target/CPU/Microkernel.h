@@ -1,0 +1,72 @@
+//===- Microkernel.h - packed panels and their product ----------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Both contractions of attention, scores = Q K^T and rows += P V, are sums of
+// outer products: a column of A, broadcast, times a row of B. B is packed so
+// that its rows are contiguous:
+//
+//   K tile  [keys / panel][features][panel]     V tile  [keys][features]
+//
+//   A (6 rows)          B (row of 4 vectors)
+//   a0 |   ->  broadcast a0 * [ b0 b1 b2 b3 ]   24 accumulators, carried by
+//   a1 |   ->  broadcast a1 * [ b0 b1 b2 b3 ]   the loop over the contracted
+//   ..                                          index: never in memory
+//
+// With bf16 pairs the contracted index counts pairs, and A and B hold two
+// neighbours in each 32-bit lane.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_CPU_MICROKERNEL_H
+#define ATTN_LIB_TARGET_CPU_MICROKERNEL_H
+
+#include "Scope.h"
+
+namespace mlir::attn::cpu {
+
+/// out[rows of the group, columns] (+)= sum over depth of a * b.
+struct Product {
+  Value a;           // [rows][depth], of the accumulation type, or i32 pairs
+  Value aRow;        // first of kernelRows rows
+  Value begin, end;  // the contracted index
+  Value out;         // [rows][columns]
+  Value outRow, outColumn;
+  int64_t vectors;   // columns, in vectors
+  bool accumulate;
+  llvm::function_ref<Value(Value, int64_t)> loadB; // (depth, vector)
+};
+
+void emitProduct(KernelState &kernel, const Product &product);
+
+/// A buffer seen as rows of floats, and of 32-bit pairs where it holds bf16.
+struct Packed {
+  Value floats, pairs;
+  explicit operator bool() const { return static_cast<bool>(floats); }
+  Value operand() const { return pairs ? pairs : floats; }
+};
+
+/// Keys of a tile that `packKeys` and `packRows` read.
+struct KeyRange {
+  Value keyArg;         // the sweep's key
+  Value first, columns; // columns of the tile, a multiple of W
+  Value upper;          // keys end here; columns beyond repeat the last one
+};
+
+/// Rows [0, rows) of a block, converted: out[r][d].
+void packStationary(Scope &block, const Contraction &contraction, Value rows,
+                    Value rowArg, Value firstRow, Packed out);
+/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'].
+void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
+              Packed staging, Value out);
+/// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
+void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
+/// Whether the packed rows hold an infinity or a NaN.
+Value findNonFinite(KernelState &kernel, KeyRange keys, Packed rows);
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_LIB_TARGET_CPU_MICROKERNEL_H

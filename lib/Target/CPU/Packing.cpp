@@ -1,0 +1,164 @@
+//===- Packing.cpp - copies that the microkernel reads --------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Microkernel.h. Every index of a packed row is the stream's own code, so
+// gathered keys, head maps and paged tables need nothing here. Keys go through
+// a small staging buffer in their own order and are transposed from there in
+// squares of W by W lanes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Microkernel.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+/// Copies row `indices` of `source` to row `outRow` of a packed buffer.
+static void copyRow(Scope &place, RowOf row, Value out, Value outRow) {
+  Emit &e = place.kernel.e;
+  int64_t depth = cast<ShapedType>(row.source.getType()).getShape().back();
+  Type element = cast<MemRefType>(out.getType()).getElementType();
+  Value source = place.get(row.source);
+  SmallVector<Value> indices = place.get(row.indices);
+  forEachChunk(e, depth, place.kernel.lanes, [&](Value d, int64_t width) {
+    RowChunk chunk(place, d, width);
+    Value features = e.convertFloat(chunk.load(source, indices), element);
+    e.storeVector(features, out, {outRow, d});
+  });
+}
+
+void cpu::packStationary(Scope &block, const Contraction &contraction,
+                         Value rows, Value rowArg, Value firstRow, Packed out) {
+  Emit &e = block.kernel.e;
+  e.loop(e.index(0), rows, 1, [&](Value r) {
+    Scope place(&block);
+    place.bind(rowArg, e.add(firstRow, r));
+    place.setBlockRow(r);
+    copyRow(place, contraction.stationary, out.floats, r);
+  });
+}
+
+/// The key of column `c`, or the last one.
+static Value keyAt(Emit &e, const KeyRange &keys, Value c) {
+  return e.min(e.add(keys.first, c), e.sub(keys.upper, 1));
+}
+
+/// Exchanges lane bit `bit` with row bit `bit`: after all bits, the transpose.
+static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
+  int64_t n = rows.size();
+  SmallVector<int64_t> low(n), high(n);
+  for (int64_t lane = 0; lane < n; ++lane) {
+    bool upper = lane & bit;
+    low[lane] = upper ? n + (lane ^ bit) : lane;
+    high[lane] = upper ? n + lane : lane ^ bit;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    if (i & bit) {
+      continue;
+    }
+    Value a = rows[i], b = rows[i | bit];
+    rows[i] = vector::ShuffleOp::create(e, a, b, low);
+    rows[i | bit] = vector::ShuffleOp::create(e, a, b, high);
+  }
+}
+
+void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
+                   Packed staging, Value out) {
+  KernelState &kernel = tile.kernel;
+  Emit &e = kernel.e;
+  int64_t lanes = kernel.lanes;
+  auto shape = cast<MemRefType>(out.getType()).getShape();
+  int64_t depth = shape[1], panel = shape[2];
+  Value zero = e.index(0);
+  e.loop(zero, keys.columns, lanes, [&](Value c) {
+    e.loop(zero, e.index(lanes), 1, [&](Value lane) {
+      Scope place(&tile);
+      place.bind(keys.keyArg, keyAt(e, keys, e.add(c, lane)));
+      copyRow(place, contraction.streamed, staging.floats, lane);
+    });
+    Value panelIndex = e.div(c, panel);
+    Value column = e.sub(c, e.mul(panelIndex, panel));
+    e.loop(zero, e.index(depth), lanes, [&](Value d) {
+      SmallVector<Value> square;
+      for (int64_t i = 0; i < lanes; ++i) {
+        square.push_back(
+            e.loadVector(staging.operand(), {e.index(i), d}, lanes));
+      }
+      for (int64_t bit = lanes / 2; bit; bit /= 2) {
+        exchange(e, square, bit);
+      }
+      for (int64_t i = 0; i < lanes; ++i) {
+        e.storeVector(square[i], out, {panelIndex, e.add(d, i), column});
+      }
+    });
+  });
+}
+
+void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
+  KernelState &kernel = tile.kernel;
+  Emit &e = kernel.e;
+  int64_t extent = cast<VectorType>(row.getType()).getNumElements();
+  int64_t step = out.pairs ? 2 : 1;
+  e.loop(e.index(0), keys.columns, step, [&](Value c) {
+    Scope first(&tile), second(&tile);
+    first.bind(keys.keyArg, keyAt(e, keys, c));
+    first.prepareRow(row);
+    if (out.pairs) {
+      second.bind(keys.keyArg, keyAt(e, keys, e.add(c, 1)));
+      second.prepareRow(row);
+    }
+    forEachChunk(e, extent, kernel.lanes, [&](Value d, int64_t width) {
+      RowChunk low(first, d, width), high(second, d, width);
+      if (!out.pairs) {
+        Type element = cast<MemRefType>(out.floats.getType()).getElementType();
+        e.storeVector(e.convertFloat(low.get(row), element), out.floats, {c, d});
+        return;
+      }
+      Value both = vector::InterleaveOp::create(
+          e, e.convertFloat(low.get(row), e.getBF16Type()),
+          e.convertFloat(high.get(row), e.getBF16Type()));
+      Value lanes = vector::BitCastOp::create(
+          e, VectorType::get({width}, e.getI32Type()), both);
+      e.storeVector(lanes, out.pairs, {e.div(c, 2), d});
+    });
+  });
+}
+
+Value cpu::findNonFinite(KernelState &kernel, KeyRange keys, Packed rows) {
+  Emit &e = kernel.e;
+  Value buffer = rows.operand();
+  auto shape = cast<MemRefType>(buffer.getType()).getShape();
+  Type element = rows.pairs ? e.getF32Type() : cast<MemRefType>(buffer.getType()).getElementType();
+  auto type = VectorType::get({kernel.lanes}, element);
+  Value end = rows.pairs ? e.div(keys.columns, 2) : keys.columns;
+  // x - x is 0 for finite x and NaN otherwise, and NaN stays.
+  auto collect = [&](Value x, Value sum) -> Value {
+    return arith::AddFOp::create(e, sum, arith::SubFOp::create(e, x, x));
+  };
+  Value sum = e.loop(
+      e.index(0), end, 1, e.constant(type, 0),
+      [&](Value c, ValueRange outer) -> SmallVector<Value> {
+        return e.loop(
+            e.index(0), e.index(shape[1]), kernel.lanes, outer,
+            [&](Value d, ValueRange inner) -> SmallVector<Value> {
+              Value x = e.loadVector(buffer, {c, d}, kernel.lanes);
+              if (!rows.pairs) {
+                return {collect(x, inner[0])};
+              }
+              Value sixteen = e.constant(x.getType(), 16);
+              Value low = arith::ShLIOp::create(e, x, sixteen);
+              Value high = arith::ShLIOp::create(
+                  e, arith::ShRUIOp::create(e, x, sixteen), sixteen);
+              Value once = collect(arith::BitcastOp::create(e, type, low), inner[0]);
+              return {collect(arith::BitcastOp::create(e, type, high), once)};
+            });
+      })[0];
+  Value total = vector::ReductionOp::create(e, vector::CombiningKind::ADD, sum,
+                                            arith::FastMathFlags::reassoc);
+  return arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, total, total);
+}

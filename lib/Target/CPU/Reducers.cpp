@@ -1,0 +1,439 @@
+//===- Reducers.cpp - gauges, carries and folds over a tile ---------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Reducers.h. Absent entries take part as the neutral element, by select.
+// Movement of gauges is in Movement.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Reducers.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+static bool isArg(CarryOp op) {
+  return op.getKind() == CarryKind::ArgMax || op.getKind() == CarryKind::ArgMin;
+}
+
+Type Reducers::getAuxiliaryType(Operation *op) {
+  Builder b(op->getContext());
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    return running.getKind() == GaugeKind::Mean ? b.getI64Type() : Type();
+  }
+  auto carry = dyn_cast<CarryOp>(op);
+  if (!carry) {
+    return {};
+  }
+  if (carry.getKind() == CarryKind::Mean) {
+    return b.getI64Type();
+  }
+  return isArg(carry) ? carry.getValue().getType() : Type();
+}
+
+Value Reducers::loadState(Operation *op, Value row) {
+  return kernel.e.load(kernel.rowArrays.lookup(op->getResult(0)), row);
+}
+
+void Reducers::storeState(Operation *op, Value value, Value row) {
+  kernel.e.store(value, kernel.rowArrays.lookup(op->getResult(0)), row);
+}
+
+void Reducers::start(Scope &row) {
+  Emit &e = kernel.e;
+  Value r = row.getBlockRow();
+  auto startOp = [&](Operation *op) {
+    Type type = op->getResult(0).getType();
+    if (Value auxiliary = state.auxiliary.lookup(op)) {
+      e.store(e.constant(getAuxiliaryType(op), 0), auxiliary, r);
+    }
+    if (auto running = dyn_cast<RunningOp>(op)) {
+      Value init = running.getInit() ? row.get(running.getInit())
+                   : running.getKind() == GaugeKind::Max
+                       ? e.infinity(type, /*negative=*/true)
+                       : e.constant(type, 0);
+      storeState(op, init, r);
+      return;
+    }
+    if (auto fold = dyn_cast<FoldOp>(op)) {
+      for (auto [result, identity] : llvm::zip(
+               fold.getResults(), fold.getIdentity().getAsValueRange<FloatAttr>())) {
+        e.store(e.constant(result.getType(), identity.convertToDouble()),
+                kernel.rowArrays.lookup(result), r);
+      }
+      return;
+    }
+    auto carry = cast<CarryOp>(op);
+    switch (carry.getKind()) {
+    case CarryKind::Outer: {
+      Value rows = kernel.rowVectors.lookup(carry.getResult());
+      auto shape = cast<MemRefType>(rows.getType()).getShape();
+      Value zero = e.constant(
+          VectorType::get({kernel.lanes},
+                          getElementTypeOrSelf(rows.getType())), 0);
+      e.loop(e.index(0), e.index(shape[1]), kernel.lanes,
+             [&](Value d) { e.storeVector(zero, rows, {r, d}); });
+      break;
+    }
+    case CarryKind::Max:
+    case CarryKind::Min:
+      storeState(op, e.infinity(type, carry.getKind() == CarryKind::Max), r);
+      break;
+    case CarryKind::ArgMax:
+    case CarryKind::ArgMin:
+      storeState(op, e.constant(type, -1), r);
+      break;
+    default:
+      storeState(op, e.constant(type, 0), r);
+    }
+  };
+  for (auto &stage : plan.stages) {
+    llvm::for_each(stage, startOp);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Inside a row of a tile
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> Reducers::partials(Operation *op, Tile &tile) {
+  Emit &e = kernel.e;
+  auto vector = [&](Type type) { return VectorType::get({kernel.lanes}, type); };
+  auto zero = [&](Type type) { return e.constant(vector(type), 0); };
+  Type count = e.getI32Type();
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    Type type = running.getResult().getType();
+    if (running.getKind() == GaugeKind::Max) {
+      return {e.infinity(vector(type), /*negative=*/true)};
+    }
+    return tile.full ? SmallVector<Value>{zero(type)}
+                     : SmallVector<Value>{zero(type), zero(count)};
+  }
+  auto carry = dyn_cast<CarryOp>(op);
+  if (!carry) {
+    return {};
+  }
+  switch (carry.getKind()) {
+  case CarryKind::Sum:
+    return {zero(carry.getResult().getType())};
+  case CarryKind::Max:
+  case CarryKind::Min:
+    return {e.infinity(vector(carry.getResult().getType()),
+                       carry.getKind() == CarryKind::Max)};
+  case CarryKind::Mean: {
+    Type type = carry.getResult().getType();
+    return tile.full ? SmallVector<Value>{zero(type)}
+                     : SmallVector<Value>{zero(type), zero(count)};
+  }
+  case CarryKind::Count:
+  case CarryKind::Any:
+    return tile.full ? SmallVector<Value>{} : SmallVector<Value>{zero(count)};
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    return {zero(carry.getValue().getType()), e.constant(vector(count), -1)};
+  case CarryKind::Outer:
+    return {};
+  }
+  llvm_unreachable("all kinds handled");
+}
+
+Value Reducers::presentOr(Entries &entries, Operation *op, Value value,
+                          Value absent) {
+  Value present = entries.getPresence(getCondition(op));
+  return present ? kernel.e.select(present, value, absent) : value;
+}
+
+/// Adds the columns' values pairwise before they meet the running sum, so that
+/// the loop waits for one addition only.
+static Value combine(SmallVector<Value> values, Value partial,
+                     llvm::function_ref<Value(Value, Value)> join) {
+  while (values.size() > 1) {
+    SmallVector<Value> next;
+    for (size_t k = 0; k + 1 < values.size(); k += 2) {
+      next.push_back(join(values[k], values[k + 1]));
+    }
+    if (values.size() % 2) {
+      next.push_back(values.back());
+    }
+    values = next;
+  }
+  return join(values.front(), partial);
+}
+
+SmallVector<Value> Reducers::take(Operation *op,
+                                  MutableArrayRef<Entries> columns,
+                                  ValueRange partials) {
+  Emit &e = kernel.e;
+  auto addF = [&](Value a, Value b) -> Value { return arith::AddFOp::create(e, a, b); };
+  auto gather = [&](llvm::function_ref<Value(Entries &)> value) {
+    return llvm::map_to_vector(columns, value);
+  };
+  auto countPresent = [&](Value partial) {
+    Value one = e.constant(partial.getType(), 1), zero = e.constant(partial.getType(), 0);
+    return combine(gather([&](Entries &entries) { return presentOr(entries, op, one, zero); }),
+                   partial, [&](Value a, Value b) { return e.add(a, b); });
+  };
+  SmallVector<Value> next(partials);
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    if (running.getKind() == GaugeKind::Max) {
+      next[0] = combine(gather([&](Entries &entries) {
+                          return presentOr(entries, op, entries.get(running.getValue()),
+                                           e.infinity(partials[0].getType(), true));
+                        }),
+                        partials[0], [&](Value a, Value b) { return e.greater(a, b); });
+      return next;
+    }
+    Value zero = e.constant(partials[0].getType(), 0);
+    next[0] = combine(gather([&](Entries &entries) -> Value {
+                        Scope &scope = entries.getScope();
+                        Value mean = e.broadcast(loadState(op, scope.getBlockRow()), kernel.lanes);
+                        Value distance = arith::SubFOp::create(e, entries.get(running.getValue()), mean);
+                        return presentOr(entries, op, distance, zero);
+                      }),
+                      partials[0], addF);
+    if (partials.size() > 1) {
+      next[1] = countPresent(partials[1]);
+    }
+    return next;
+  }
+  if (auto fold = dyn_cast<FoldOp>(op)) {
+    ArrayRef<Value> rows = state.foldRows[op];
+    for (Entries &entries : columns) {
+      for (auto [value, row] : llvm::zip(fold.getValues(), rows)) {
+        e.storeVector(entries.get(value), row, entries.getColumn());
+      }
+      if (Value present = entries.getPresence(fold.getCond())) {
+        Type byte = VectorType::get({kernel.lanes}, e.getI8Type());
+        e.storeVector(arith::ExtUIOp::create(e, byte, present), rows.back(),
+                      entries.getColumn());
+      }
+    }
+    return next;
+  }
+  auto carry = cast<CarryOp>(op);
+  CarryKind kind = carry.getKind();
+  switch (kind) {
+  case CarryKind::Sum:
+  case CarryKind::Mean:
+    next[0] = combine(gather([&](Entries &entries) {
+                        return presentOr(entries, op, entries.get(carry.getValue()),
+                                         e.constant(partials[0].getType(), 0));
+                      }),
+                      partials[0], addF);
+    if (partials.size() > 1) {
+      next[1] = countPresent(partials[1]);
+    }
+    return next;
+  case CarryKind::Max:
+  case CarryKind::Min:
+    next[0] = combine(gather([&](Entries &entries) {
+                        return presentOr(entries, op, entries.get(carry.getValue()),
+                                         e.infinity(partials[0].getType(), kind == CarryKind::Max));
+                      }),
+                      partials[0], [&](Value a, Value b) -> Value {
+                        return kind == CarryKind::Max
+                                   ? arith::MaximumFOp::create(e, a, b).getResult()
+                                   : arith::MinimumFOp::create(e, a, b).getResult();
+                      });
+    return next;
+  case CarryKind::Count:
+  case CarryKind::Any:
+    if (!partials.empty()) {
+      next[0] = countPresent(partials[0]);
+    }
+    return next;
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    for (Entries &entries : columns) {
+      next = takeArg(carry, entries, next);
+    }
+    return next;
+  case CarryKind::Outer: {
+    Value buffer = state.coefficients.lookup(op);
+    Type element = cast<MemRefType>(buffer.getType()).getElementType();
+    for (Entries &entries : columns) {
+      Value x = e.convertFloat(entries.get(carry.getValue()), element);
+      if (Value present = entries.getPresence(carry.getCond())) {
+        Value absent = e.fromBits(entries.getTile().fill, element);
+        x = e.select(present, x, e.broadcast(absent, kernel.lanes));
+      }
+      e.storeVector(x, buffer, {entries.getTileRow(), entries.getColumn()});
+    }
+    return next;
+  }
+  }
+  llvm_unreachable("all kinds handled");
+}
+
+/// Whether x replaces y as the extremum: a NaN does, unless y is one.
+static Value isBetter(Emit &e, CarryKind kind, Value x, Value y) {
+  using P = arith::CmpFPredicate;
+  Value more = arith::CmpFOp::create(e, kind == CarryKind::ArgMax ? P::OGT : P::OLT, x, y);
+  Value number = arith::CmpFOp::create(e, P::ORD, y, y);
+  Value nan = arith::CmpFOp::create(e, P::UNO, x, x);
+  return arith::OrIOp::create(e, more, e.both(number, nan));
+}
+
+SmallVector<Value> Reducers::takeArg(CarryOp op, Entries &entries,
+                                     ValueRange partials) {
+  Emit &e = kernel.e;
+  Value x = entries.get(op.getValue());
+  Value first = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, partials[1],
+                                      e.constant(partials[1].getType(), 0));
+  Value better = arith::OrIOp::create(
+      e, first, isBetter(e, op.getKind(), x, partials[0]));
+  if (Value present = entries.getPresence(op.getCond())) {
+    better = e.both(better, present);
+  }
+  Value column = arith::IndexCastOp::create(e, e.getI32Type(), entries.getColumn());
+  Value columns = e.add(e.broadcast(column, kernel.lanes), entries.getIota());
+  return {e.select(better, x, partials[0]), e.select(better, columns, partials[1])};
+}
+
+//===----------------------------------------------------------------------===//
+// After a row of a tile
+//===----------------------------------------------------------------------===//
+
+/// The number of entries that a tile's row had.
+Value Reducers::countOf(Tile &tile, ValueRange partials) {
+  Emit &e = kernel.e;
+  Type type = e.getI64Type();
+  if (partials.empty()) {
+    return arith::IndexCastOp::create(e, type, e.sub(tile.columns, tile.firstColumn));
+  }
+  Value sum = vector::ReductionOp::create(e, vector::CombiningKind::ADD, partials[0]);
+  return arith::ExtUIOp::create(e, type, sum);
+}
+
+static Value sumLanes(Emit &e, Value partial) {
+  return vector::ReductionOp::create(e, vector::CombiningKind::ADD, partial,
+                                     arith::FastMathFlags::reassoc);
+}
+
+void Reducers::finish(Operation *op, Scope &row, Tile &tile,
+                      ValueRange partials) {
+  Emit &e = kernel.e;
+  Value r = row.getBlockRow();
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    if (running.getKind() == GaugeKind::Max) {
+      finishGauge(running, row, partials);
+    } else {
+      finishMean(running, row, tile, partials);
+    }
+    return;
+  }
+  if (auto fold = dyn_cast<FoldOp>(op)) {
+    finishFold(fold, row, tile);
+    return;
+  }
+  auto carry = cast<CarryOp>(op);
+  switch (carry.getKind()) {
+  case CarryKind::Mean: {
+    Value counts = state.auxiliary.lookup(op);
+    e.store(e.add(e.load(counts, r), countOf(tile, partials.drop_front())), counts, r);
+    [[fallthrough]];
+  }
+  case CarryKind::Sum:
+    storeState(op, arith::AddFOp::create(e, loadState(op, r), sumLanes(e, partials[0])), r);
+    return;
+  case CarryKind::Max:
+  case CarryKind::Min: {
+    auto kind = carry.getKind() == CarryKind::Max ? vector::CombiningKind::MAXIMUMF
+                                                  : vector::CombiningKind::MINIMUMF;
+    storeState(op, vector::ReductionOp::create(e, kind, partials[0], loadState(op, r)), r);
+    return;
+  }
+  case CarryKind::Count:
+    storeState(op, e.add(loadState(op, r), countOf(tile, partials)), r);
+    return;
+  case CarryKind::Any: {
+    Value some = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, countOf(tile, partials),
+                                       e.constant(e.getI64Type(), 0));
+    storeState(op, arith::OrIOp::create(e, loadState(op, r), some), r);
+    return;
+  }
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    finishArg(carry, row, tile, partials);
+    return;
+  case CarryKind::Outer:
+    return;
+  }
+}
+
+/// Lanes against each other and against the state, by better value and, among
+/// equals, by lower column. Tiles come in the order of their keys.
+void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials) {
+  Emit &e = kernel.e;
+  Value r = row.getBlockRow(), values = state.auxiliary.lookup(op);
+  Type index = e.getI32Type();
+  using P = arith::CmpIPredicate;
+  Value none = e.constant(index, -1);
+  Value lanes = e.index(kernel.lanes);
+  SmallVector<Value> best = e.loop(
+      e.index(0), lanes, 1, {e.constant(op.getValue().getType(), 0), none},
+      [&](Value lane, ValueRange so) -> SmallVector<Value> {
+        Value x = vector::ExtractOp::create(e, partials[0], OpFoldResult(lane));
+        Value c = vector::ExtractOp::create(e, partials[1], OpFoldResult(lane));
+        Value some = arith::CmpIOp::create(e, P::sge, c, e.constant(index, 0));
+        Value first = arith::CmpIOp::create(e, P::slt, so[1], e.constant(index, 0));
+        Value better = isBetter(e, op.getKind(), x, so[0]);
+        Value worse = isBetter(e, op.getKind(), so[0], x);
+        Value lower = arith::CmpIOp::create(e, P::slt, c, so[1]);
+        Value tie = e.both(lower, arith::XOrIOp::create(e, worse, e.truth(true)));
+        Value wins = e.both(some, arith::OrIOp::create(e, first, arith::OrIOp::create(e, better, tie)));
+        return {e.select(wins, x, so[0]), e.select(wins, c, so[1])};
+      });
+  Value some = arith::CmpIOp::create(e, P::sge, best[1], e.constant(index, 0));
+  Value old = loadState(op, r);
+  Value first = arith::CmpIOp::create(e, P::slt, old, e.constant(old.getType(), 0));
+  Value better = isBetter(e, op.getKind(), best[0], e.load(values, r));
+  e.ifThen(e.both(some, arith::OrIOp::create(e, first, better)), [&] {
+    Value key = e.add(tile.firstKey, arith::IndexCastOp::create(e, e.getIndexType(), best[1]));
+    storeState(op, arith::IndexCastOp::create(e, e.getI64Type(), key), r);
+    e.store(best[0], values, r);
+  });
+}
+
+/// A user's monoid need not commute: its entries are combined one by one.
+void Reducers::finishFold(FoldOp op, Scope &row, Tile &tile) {
+  Emit &e = kernel.e;
+  ArrayRef<Value> rows = state.foldRows[op];
+  Value r = row.getBlockRow();
+  SmallVector<Value> init = llvm::map_to_vector(op.getResults(), [&](Value result) {
+    return e.load(kernel.rowArrays.lookup(result), r);
+  });
+  auto combineAt = [&](Value c, ValueRange so) {
+    SmallVector<Value> arguments(so);
+    for (unsigned k = 0; k < op.getNumResults(); ++k) {
+      arguments.push_back(e.load(rows[k], c));
+    }
+    SmallVector<Value> joined;
+    for (unsigned k = 0; k < op.getNumResults(); ++k) {
+      Scope place(&row);
+      joined.push_back(inlineRegion(e, op.getCombine(), arguments, place, 0, k));
+    }
+    return joined;
+  };
+  SmallVector<Value> result = e.loop(
+      tile.firstColumn, tile.columns, 1, init,
+      [&](Value c, ValueRange so) -> SmallVector<Value> {
+        SmallVector<Value> joined = combineAt(c, so);
+        if (tile.full) {
+          return joined;
+        }
+        Value present = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, e.load(rows.back(), c),
+                                              e.constant(e.getI8Type(), 0));
+        for (auto [value, old] : llvm::zip(joined, so)) {
+          value = e.select(present, value, old);
+        }
+        return joined;
+      });
+  for (auto [value, array] : llvm::zip(result, op.getResults())) {
+    e.store(value, kernel.rowArrays.lookup(array), r);
+  }
+}

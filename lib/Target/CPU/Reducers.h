@@ -1,0 +1,72 @@
+//===- Reducers.h - gauges, carries and folds over a tile -------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// How each reducing op of a sweep starts, takes in W entries, ends a row of a
+// tile, and ends the sweep. Between tiles its state is one element (or row)
+// per row of the block; inside a row of a tile it is a few vectors carried by
+// the column loop.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_CPU_REDUCERS_H
+#define ATTN_LIB_TARGET_CPU_REDUCERS_H
+
+#include "Entries.h"
+
+namespace mlir::attn::cpu {
+
+/// Where the state of the reducers of a sweep lives.
+struct ReducerState {
+  /// A second element per row: counts of means, values of argmax.
+  DenseMap<Operation *, Value> auxiliary;
+  /// Coefficients of outer carries, [tileRows][tileKeys].
+  DenseMap<Operation *, Value> coefficients;
+  /// Values and presence of folds, one row of a tile each.
+  DenseMap<Operation *, SmallVector<Value>> foldRows;
+};
+
+class Reducers {
+public:
+  Reducers(KernelState &kernel, SweepPlan &plan, ReducerState &state)
+      : kernel(kernel), plan(plan), state(state) {}
+
+  /// The element type of the auxiliary array of `op`; null if it has none.
+  static Type getAuxiliaryType(Operation *op);
+
+  /// Before the first tile, for one row.
+  void start(Scope &row);
+  /// The vectors that the column loop of `op` carries.
+  SmallVector<Value> partials(Operation *op, Tile &tile);
+  /// Takes in `entries`, W columns each.
+  SmallVector<Value> take(Operation *op, MutableArrayRef<Entries> entries,
+                          ValueRange partials);
+  /// After the columns of one row: state of the row, movement of its carries.
+  void finish(Operation *op, Scope &row, Tile &tile, ValueRange partials);
+  /// After the last tile, for one row.
+  void end(Scope &row);
+
+private:
+  Value loadState(Operation *op, Value row);
+  void storeState(Operation *op, Value value, Value row);
+  Value presentOr(Entries &entries, Operation *op, Value value, Value absent);
+  void finishGauge(RunningOp op, Scope &row, ValueRange partials);
+  void finishMean(RunningOp op, Scope &row, Tile &tile, ValueRange partials);
+  void finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials);
+  void finishFold(FoldOp op, Scope &row, Tile &tile);
+  void move(RunningOp gauge, Scope &row, Value before, Value after);
+  void movePolynomials(RunningOp gauge, Value row, Value distance);
+  Value countOf(Tile &tile, ValueRange partials);
+  SmallVector<Value> takeArg(CarryOp op, Entries &entries, ValueRange partials);
+
+  KernelState &kernel;
+  SweepPlan &plan;
+  ReducerState &state;
+};
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_LIB_TARGET_CPU_REDUCERS_H

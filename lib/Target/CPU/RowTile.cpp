@@ -1,0 +1,261 @@
+//===- RowTile.cpp - one tile of rows and keys ----------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Contractions fill score tiles; each stage is a loop over rows around a loop
+// over columns; outer carries end it with a second product. See Kernel.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Sweep.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+//===----------------------------------------------------------------------===//
+// Scores
+//===----------------------------------------------------------------------===//
+
+void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
+  int64_t panel = state.target.kernelVectors * state.lanes;
+  for (auto [k, contraction] : llvm::enumerate(sweep.plan.contractions)) {
+    if (isa<DotWithOp>(contraction.op)) {
+      emitDotWith(sweep, k, scope, tile);
+      continue;
+    }
+    int64_t depth = contraction.getDepth();
+    Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
+    Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
+    e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
+      e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
+        auto loadB = [&](Value d, int64_t v) {
+          return e.loadVector(sweep.keys[k], {p, d, e.index(v * state.lanes)}, state.lanes);
+        };
+        emitProduct(state, {sweep.rows[k].operand(), e.add(tile.firstRow, r), e.index(0), end,
+                            sweep.buffers.lookup(contraction.getResult()), r, e.mul(p, panel),
+                            state.target.kernelVectors, /*accumulate=*/false, loadB});
+      });
+    });
+  }
+}
+
+/// The region on W keys at a time, over packed keys.
+void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
+  Contraction &contraction = sweep.plan.contractions[k];
+  auto op = cast<DotWithOp>(contraction.op);
+  Type element = op.getResult().getType();
+  auto type = VectorType::get({state.lanes}, element);
+  int64_t panel = state.target.kernelVectors * state.lanes;
+  FeatureReduceKind kind = op.getKind();
+  Value init = kind == FeatureReduceKind::Sum
+                   ? e.constant(type, 0)
+                   : e.infinity(type, kind == FeatureReduceKind::Max);
+  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    row.get(captured.getArrayRef());
+    e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
+      Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
+      Value sum = e.loop(
+          e.index(0), e.index(contraction.getDepth()), 1, init,
+          [&](Value d, ValueRange so) -> SmallVector<Value> {
+            Value a = e.broadcast(e.load(sweep.rows[k].floats, {row.getBlockRow(), d}), state.lanes);
+            Value b = e.loadVector(sweep.keys[k], {p, d, column}, state.lanes);
+            if (contraction.swapped) {
+              std::swap(a, b);
+            }
+            Scope place(&row);
+            Value term = inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
+            switch (kind) {
+            case FeatureReduceKind::Sum:
+              return {arith::AddFOp::create(e, so[0], term)};
+            case FeatureReduceKind::Max:
+              return {arith::MaximumFOp::create(e, so[0], term)};
+            case FeatureReduceKind::Min:
+              return {arith::MinimumFOp::create(e, so[0], term)};
+            }
+            llvm_unreachable("all kinds handled");
+          })[0];
+      e.storeVector(sum, sweep.buffers.lookup(op.getResult()), {r, c});
+    });
+  });
+}
+
+/// Entries that have no vector form, one by one.
+void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level) {
+  SweepPlan &plan = sweep.plan;
+  auto values = llvm::filter_to_vector(plan.filled, [&](Value value) {
+    return state.analysis.getClass(value).level == level;
+  });
+  if (values.empty()) {
+    return;
+  }
+  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
+    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+      Scope entry(&row);
+      entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c), e.sub(tile.upper, 1)));
+      for (Value value : values) {
+        Value x = entry.get(value);
+        if (value.getType().isInteger(1)) {
+          x = arith::ExtUIOp::create(e, e.getI8Type(), x);
+        }
+        e.store(x, sweep.buffers.lookup(value), {r, c});
+      }
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Stages
+//===----------------------------------------------------------------------===//
+
+/// Writes before the column loop what its entries share.
+static void prepareStage(KernelState &state, Scope &row, const Tile &tile) {
+  for (Operation &op : tile.plan.op.getBody().front()) {
+    if (op.getNumResults() == 0 || !state.analysis.getClass(op.getResult(0)).key ||
+        state.analysis.getClass(op.getResult(0)).level > tile.stage) {
+      continue;
+    }
+    for (Value operand : op.getOperands()) {
+      if (!state.analysis.getClass(operand).key && !isa<VectorType, ShapedType>(operand.getType())) {
+        row.get(operand);
+      }
+    }
+  }
+}
+
+void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
+                         Value lower, Value upper, int64_t unroll,
+                         SmallVector<Value> &partials) {
+  SweepPlan &plan = sweep.plan;
+  Reducers reducers(state, plan, sweep.reducers);
+  partials = e.loop(
+      lower, upper, unroll * state.lanes, partials,
+      [&](Value column, ValueRange carried) {
+        SmallVector<Entries> entries;
+        for (int64_t k = 0; k < unroll; ++k) {
+          entries.emplace_back(row, tile, tileRow, e.add(column, k * state.lanes));
+        }
+        SmallVector<Value> next;
+        for (Operation *op : plan.stages[tile.stage]) {
+          size_t count = reducers.partials(op, tile).size();
+          llvm::append_range(next, reducers.take(op, entries, carried.take_front(count)));
+          carried = carried.drop_front(count);
+        }
+        for (auto [value, stage] : plan.saved) {
+          for (Entries &one : entries) {
+            if (stage == tile.stage) {
+              one.get(value);
+            }
+          }
+        }
+        return next;
+      });
+}
+
+void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
+  SweepPlan &plan = sweep.plan;
+  Reducers reducers(state, plan, sweep.reducers);
+  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
+    prepareStage(state, row, tile);
+    SmallVector<Value> partials;
+    for (Operation *op : plan.stages[tile.stage]) {
+      llvm::append_range(partials, reducers.partials(op, tile));
+    }
+    Value middle = tile.firstColumn;
+    if (tile.full) {
+      constexpr int64_t unroll = 4;
+      Value count = e.sub(tile.columns, tile.firstColumn);
+      middle = e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
+      emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll, partials);
+    }
+    emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
+    ValueRange left = partials;
+    for (Operation *op : plan.stages[tile.stage]) {
+      size_t count = reducers.partials(op, tile).size();
+      reducers.finish(op, row, tile, left.take_front(count));
+      left = left.drop_front(count);
+    }
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Outer carries
+//===----------------------------------------------------------------------===//
+
+void Kernel::emitOuters(Sweep &sweep, Tile &tile, Value partial) {
+  int64_t lanes = state.lanes, vectors = state.target.kernelVectors;
+  for (CarryOp outer : sweep.plan.getOuters()) {
+    Packed a = sweep.coefficients.lookup(outer), b = sweep.values.lookup(outer.getRow());
+    Value out = state.rowVectors.lookup(outer.getResult());
+    int64_t width = cast<MemRefType>(out.getType()).getDimSize(1) / lanes;
+    int64_t step = a.pairs ? 2 : 1;
+    auto emitPanel = [&](Value column, int64_t count) {
+      e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
+        auto loadB = [&](Value k, int64_t v) {
+          return e.loadVector(b.operand(), {k, e.add(column, v * lanes)}, lanes);
+        };
+        emitProduct(state, {a.operand(), r, e.div(tile.firstColumn, step), e.div(tile.columns, step),
+                            out, e.add(tile.firstRow, r), column, count, /*accumulate=*/true, loadB});
+      });
+    };
+    auto emitAll = [&] {
+      int64_t whole = width / vectors * vectors;
+      if (whole == vectors) {
+        emitPanel(e.index(0), vectors);
+      } else if (whole) {
+        e.loop(e.index(0), e.index(whole * lanes), vectors * lanes,
+               [&](Value column) { emitPanel(column, vectors); });
+      }
+      if (width > whole) {
+        emitPanel(e.index(whole * lanes), width - whole);
+      }
+    };
+    e.ifThen(e.both(partial, sweep.nonFinite),
+             [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+  }
+}
+
+/// Entry by entry, skipping absent ones: their rows may hold infinities.
+void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows) {
+  Value coefficients = sweep.coefficients.lookup(outer).floats;
+  Value out = state.rowVectors.lookup(outer.getResult());
+  auto outType = cast<MemRefType>(out.getType());
+  Type element = cast<MemRefType>(coefficients.getType()).getElementType();
+  unsigned bits = element.getIntOrFloatBitWidth();
+  Value marker = arith::BitcastOp::create(e, e.getIntegerType(bits), e.fromBits(e.constant64(kMarkerBits), element));
+  e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+      Value x = e.load(coefficients, {r, c});
+      Value present = arith::CmpIOp::create(
+          e, arith::CmpIPredicate::ne,
+          arith::BitcastOp::create(e, e.getIntegerType(bits), x), marker);
+      e.ifThen(present, [&] {
+        Value lanes = e.broadcast(e.convertFloat(x, outType.getElementType()), state.lanes);
+        Value row = e.add(tile.firstRow, r);
+        e.loop(e.index(0), e.index(outType.getDimSize(1)), state.lanes, [&](Value d) {
+          Value features;
+          if (rows.pairs) {
+            // The key is the lower or the upper half of each lane.
+            Value pair = e.loadVector(rows.pairs, {e.div(c, 2), d}, state.lanes);
+            Value odd = arith::TruncIOp::create(e, e.getI1Type(), arith::IndexCastOp::create(e, e.getI32Type(), c));
+            Value sixteen = e.constant(pair.getType(), 16);
+            Value high = arith::ShLIOp::create(e, arith::ShRUIOp::create(e, pair, sixteen), sixteen);
+            Value half = e.select(odd, high, arith::ShLIOp::create(e, pair, sixteen));
+            features = arith::BitcastOp::create(e, VectorType::get({state.lanes}, e.getF32Type()), half);
+          } else {
+            features = e.loadVector(rows.floats, {c, d}, state.lanes);
+          }
+          Value sum = e.loadVector(out, {row, d}, state.lanes);
+          e.storeVector(vector::FMAOp::create(e, lanes, features, sum), out, {row, d});
+        });
+      });
+    });
+  });
+}

@@ -1,0 +1,229 @@
+//===- Scope.cpp - scalars of a stream's program --------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Scope.h. Features of rows are in RowChunk.cpp, keys of rows in
+// Entries.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Scope.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+Value KernelState::unsupported(Value value, Type type) {
+  if (!failed) {
+    Operation *op = value.getDefiningOp();
+    if (op) {
+      op->emitError("the CPU target cannot evaluate '")
+          << op->getName() << "' here";
+    } else {
+      stream.emitError("the CPU target meets an index outside of its loop");
+    }
+    failed = true;
+  }
+  Type element = getElementTypeOrSelf(type);
+  return element.isIntOrIndexOrFloat() ? e.constant(type, 0) : Value();
+}
+
+Value Scope::lookup(Value value) const {
+  if (Value found = known.lookup(value)) {
+    return found;
+  }
+  return parent ? parent->lookup(value) : Value();
+}
+
+Value Scope::get(Value value) {
+  if (Value found = lookup(value)) {
+    return found;
+  }
+  Value result = compute(value);
+  known[value] = result;
+  return result;
+}
+
+SmallVector<Value> Scope::get(ValueRange values) {
+  return llvm::map_to_vector(values, [&](Value value) { return get(value); });
+}
+
+Value cpu::emitGuard(Emit &e, Value maximum) {
+  Type type = maximum.getType();
+  Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, maximum,
+                                     e.infinity(type, /*negative=*/true));
+  return e.select(none, e.constant(type, 0), maximum);
+}
+
+Value Scope::compute(Value value) {
+  Emit &e = kernel.e;
+  if (Value array = kernel.rowArrays.lookup(value)) {
+    if (Value row = getBlockRow()) {
+      return e.load(array, row);
+    }
+  }
+  Operation *op = value.getDefiningOp();
+  if (!op || isa<SweepOp, RunningOp, CarryOp, FoldOp>(op) ||
+      isa<VectorType>(value.getType())) {
+    return kernel.unsupported(value, value.getType());
+  }
+  if (auto at = dyn_cast<AtOp>(op)) {
+    return e.load(get(at.getSource()), get(at.getIndices()));
+  }
+  if (auto guard = dyn_cast<GuardOp>(op)) {
+    return emitGuard(e, get(guard.getValue()));
+  }
+  if (auto dot = dyn_cast<DotOp>(op)) {
+    return computeDot(dot);
+  }
+  if (auto dot = dyn_cast<DotWithOp>(op)) {
+    return computeDotWith(dot);
+  }
+  if (auto range = dyn_cast<RangeOp>(op)) {
+    computeRange(range);
+    return known.lookup(value);
+  }
+  if (auto reduction = dyn_cast<vector::ReductionOp>(op)) {
+    return computeReduction(reduction);
+  }
+  if (auto extract = dyn_cast<vector::ExtractOp>(op);
+      extract && !extract.hasDynamicPosition()) {
+    RowChunk chunk(*this, e.index(extract.getStaticPosition().front()), 1);
+    return vector::ExtractOp::create(e, chunk.get(extract.getSource()),
+                                     ArrayRef<int64_t>{0});
+  }
+  bool rows = llvm::any_of(op->getOperandTypes(), llvm::IsaPred<VectorType>);
+  if (rows || !isMemoryEffectFree(op) ||
+      isa<AttnDialect>(op->getDialect())) {
+    return kernel.unsupported(value, value.getType());
+  }
+  IRMapping mapping;
+  SetVector<Value> used(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), used);
+  for (Value operand : used) {
+    mapping.map(operand, get(operand));
+  }
+  Operation *copy = e.clone(*op, mapping);
+  for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults())) {
+    known[from] = to;
+  }
+  return known.lookup(value);
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions over features
+//===----------------------------------------------------------------------===//
+
+static int64_t getLastExtent(Value buffer) {
+  return cast<ShapedType>(buffer.getType()).getShape().back();
+}
+
+Value Scope::computeDot(DotOp op) {
+  Emit &e = kernel.e;
+  Type type = op.getResult().getType();
+  Value lhs = get(op.getLhs()), rhs = get(op.getRhs());
+  SmallVector<Value> i = get(op.getLhsIndices()), k = get(op.getRhsIndices());
+  return foldChunks(
+      e, getLastExtent(op.getLhs()), kernel.lanes, e.constant(type, 0),
+      [&](Value first, int64_t width, Value sum) -> Value {
+        RowChunk chunk(*this, first, width);
+        Value product =
+            arith::MulFOp::create(e, e.convertFloat(chunk.load(lhs, i), type),
+                                  e.convertFloat(chunk.load(rhs, k), type));
+        return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
+                                           product, sum,
+                                           arith::FastMathFlags::reassoc);
+      });
+}
+
+Value Scope::computeDotWith(DotWithOp op) {
+  Emit &e = kernel.e;
+  Type type = op.getResult().getType();
+  Value lhs = get(op.getLhs()), rhs = get(op.getRhs());
+  SmallVector<Value> i = get(op.getLhsIndices()), k = get(op.getRhsIndices());
+  Value init = op.getKind() == FeatureReduceKind::Sum
+                   ? e.constant(type, 0)
+                   : e.infinity(type, op.getKind() == FeatureReduceKind::Max);
+  i.push_back({});
+  k.push_back({});
+  SmallVector<Value> result = e.loop(
+      e.index(0), e.index(getLastExtent(op.getLhs())), 1, init,
+      [&](Value d, ValueRange carried) -> SmallVector<Value> {
+        i.back() = k.back() = d;
+        Value a = e.convertFloat(e.load(lhs, i), type);
+        Value b = e.convertFloat(e.load(rhs, k), type);
+        Scope inner(this);
+        Value term = inlineRegion(e, op.getBody(), {a, b, d}, inner, 0);
+        switch (op.getKind()) {
+        case FeatureReduceKind::Sum:
+          return {arith::AddFOp::create(e, carried[0], term)};
+        case FeatureReduceKind::Max:
+          return {arith::MaximumFOp::create(e, carried[0], term)};
+        case FeatureReduceKind::Min:
+          return {arith::MinimumFOp::create(e, carried[0], term)};
+        }
+        llvm_unreachable("all kinds handled");
+      });
+  return result[0];
+}
+
+Value Scope::computeReduction(vector::ReductionOp op) {
+  Emit &e = kernel.e;
+  int64_t extent = op.getSourceVectorType().getNumElements();
+  auto reduce = [&](Value first, int64_t width, Value sum) -> Value {
+    RowChunk chunk(*this, first, width);
+    return vector::ReductionOp::create(e, op.getKind(), chunk.get(op.getVector()),
+                                       sum, op.getFastmath());
+  };
+  prepareRow(op.getVector());
+  // The first feature starts the reduction, whatever its neutral element.
+  RowChunk start(*this, e.index(0), 1);
+  Value init = op.getAcc() ? get(op.getAcc()) : Value();
+  if (!init) {
+    init = vector::ExtractOp::create(e, start.get(op.getVector()),
+                                     ArrayRef<int64_t>{0});
+    Value rest = init;
+    for (int64_t d = 1; d < std::min(extent, kernel.lanes); ++d) {
+      rest = reduce(e.index(d), 1, rest);
+    }
+    if (extent <= kernel.lanes) {
+      return rest;
+    }
+    int64_t left = extent - kernel.lanes;
+    return foldChunks(e, left, kernel.lanes, rest,
+                      [&](Value first, int64_t width, Value sum) {
+                        return reduce(e.add(first, kernel.lanes), width, sum);
+                      });
+  }
+  return foldChunks(e, extent, kernel.lanes, init, reduce);
+}
+
+void Scope::computeRange(RangeOp op) {
+  Emit &e = kernel.e;
+  Value source = get(op.getSource());
+  SmallVector<Value> indices = get(op.getIndices());
+  auto rank = cast<MemRefType>(source.getType()).getRank();
+  Value end = memref::DimOp::create(e, source, rank - 1);
+  Value last = e.sub(end, 1), zero = e.index(0);
+  Value from = e.max(zero, e.min(get(op.getFirst()), last));
+  Value to = e.max(zero, e.min(get(op.getLast()), last));
+  auto at = [&](Value k) {
+    SmallVector<Value> full(indices);
+    full.push_back(k);
+    return e.load(source, full);
+  };
+  Value start = at(from);
+  SmallVector<Value> result =
+      e.loop(e.add(from, 1), e.add(to, 1), 1, {start, start},
+             [&](Value k, ValueRange seen) -> SmallVector<Value> {
+               Value x = at(k);
+               return {e.min(seen[0], x), e.max(seen[1], x)};
+             });
+  known[op.getMin()] = result[0];
+  known[op.getMax()] = result[1];
+}

@@ -1,0 +1,112 @@
+//===- Scope.h - evaluating a stream's program at some place ----*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The body of a stream is never copied as a whole: each place of the kernel
+// (a block, a tile, a row, W features of a row, W keys of a row) asks for the
+// values it needs, and they are written there, from operands up. A scope
+// remembers what it has written; an inner one sees what the outer ones know.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_CPU_SCOPE_H
+#define ATTN_LIB_TARGET_CPU_SCOPE_H
+
+#include "Emit.h"
+#include "StreamAnalysis.h"
+
+namespace mlir::attn::cpu {
+
+/// Everything that the scopes of one kernel share.
+struct KernelState {
+  KernelState(Emit &e, StreamOp stream, const TargetInfo &target,
+              StreamAnalysis &analysis)
+      : e(e), stream(stream), target(target), analysis(analysis),
+        lanes(target.getLanes(analysis.getElementBits())) {}
+
+  Emit &e;
+  StreamOp stream;
+  const TargetInfo &target;
+  StreamAnalysis &analysis;
+  /// Lanes of the vectors of this kernel, whatever their element.
+  int64_t lanes;
+  /// Row values kept in arrays [blockRows], outer carries in [blockRows][D'].
+  DenseMap<Value, Value> rowArrays, rowVectors;
+  bool failed = false;
+
+  /// Reports an op that no place can evaluate; a constant stands for it.
+  Value unsupported(Value value, Type type);
+};
+
+/// Scalars of one place.
+class Scope {
+public:
+  explicit Scope(KernelState &kernel) : kernel(kernel) {}
+  explicit Scope(Scope *parent) : kernel(parent->kernel), parent(parent) {}
+
+  void bind(Value value, Value emitted) { known[value] = emitted; }
+  /// The row, as index into the arrays of the block.
+  void setBlockRow(Value row) { blockRow = row; }
+  Value getBlockRow() const {
+    return blockRow || !parent ? blockRow : parent->getBlockRow();
+  }
+  Value get(Value value);
+  SmallVector<Value> get(ValueRange values);
+  /// Writes here what the row vector `value` needs besides its features, so
+  /// that a loop over features does not repeat it.
+  void prepareRow(Value value);
+
+  KernelState &kernel;
+
+private:
+  Value lookup(Value value) const;
+  Value compute(Value value);
+  Value computeDot(DotOp op);
+  Value computeDotWith(DotWithOp op);
+  Value computeReduction(vector::ReductionOp op);
+  void computeRange(RangeOp op);
+
+  Scope *parent = nullptr;
+  Value blockRow;
+  DenseMap<Value, Value> known;
+};
+
+/// Features [first, first + width) of row vectors.
+class RowChunk {
+public:
+  RowChunk(Scope &parent, Value first, int64_t width)
+      : scope(&parent), first(first), width(width) {}
+  Value get(Value rowVector);
+  /// The same features of row `indices` of a memref.
+  Value load(Value source, ValueRange indices);
+
+private:
+  Scope scope;
+  Value first;
+  int64_t width;
+  DenseMap<Value, Value> known;
+};
+
+/// Calls `body(first, width)` for chunks of at most `lanes` of `extent`
+/// features: a loop, and what is left.
+void forEachChunk(Emit &e, int64_t extent, int64_t lanes,
+                  llvm::function_ref<void(Value, int64_t)> body);
+/// The same, with one value that each chunk hands to the next.
+Value foldChunks(Emit &e, int64_t extent, int64_t lanes, Value init,
+                 llvm::function_ref<Value(Value, int64_t, Value)> body);
+
+/// A copy of the elementwise `op` on vectors of `lanes` lanes (0: scalars).
+Operation *cloneElementwise(Emit &e, Operation *op, ValueRange operands,
+                            int64_t lanes);
+/// Inlines a region of scalar ops, on vectors if `lanes` is not 0. Other
+/// values come from `outside`, as scalars.
+Value inlineRegion(Emit &e, Region &region, ValueRange arguments, Scope &outside,
+                   int64_t lanes, unsigned result = 0);
+Value emitGuard(Emit &e, Value maximum);
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_LIB_TARGET_CPU_SCOPE_H

@@ -1,0 +1,48 @@
+//===- TargetInfo.h - what the CPU lowering knows of a CPU ------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The one place that turns a triple and a CPU name into numbers: the register
+// file decides the microkernel, the caches decide the tiles. A new CPU is a
+// new line here.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_CPU_TARGETINFO_H
+#define ATTN_LIB_TARGET_CPU_TARGETINFO_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/Support/LLVM.h"
+
+namespace mlir::attn::cpu {
+
+struct TargetInfo {
+  /// Width of a vector register.
+  int64_t vectorBits = 128;
+  /// The microkernel holds kernelRows x kernelVectors accumulators.
+  int64_t kernelRows = 6;
+  int64_t kernelVectors = 2;
+  /// Whether bf16 pairs are multiplied and added by one instruction (vdpbf16ps).
+  bool hasBF16Dot = false;
+  /// Rows and keys of the tile on which pointwise stages work: its scores stay
+  /// in the first-level cache. A multiple of kernelRows, and of any panel.
+  int64_t tileRows = 48;
+  int64_t tileKeys = 128;
+  /// Rows that share a packed key tile.
+  int64_t blockRows = 192;
+
+  /// Lanes of a vector of `bits` wide elements.
+  int64_t getLanes(int64_t bits) const { return vectorBits / bits; }
+
+  /// The target of a triple and CPU name; the host where both are empty.
+  /// Fails with a sentence in `error`.
+  static FailureOr<TargetInfo> get(StringRef triple, StringRef cpu,
+                                   std::string &error);
+};
+
+} // namespace mlir::attn::cpu
+
+#endif // ATTN_LIB_TARGET_CPU_TARGETINFO_H
