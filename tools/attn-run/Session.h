@@ -9,6 +9,7 @@
 #define ATTN_TOOLS_ATTN_RUN_SESSION_H
 
 #include "Options.h"
+#include "attn/Runner/Work.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <chrono>
@@ -35,6 +36,8 @@ private:
   int runCheck();
   int runBenchmark();
   int runPeakMemory();
+  /// What the program computes on the operands, where that can be told.
+  std::optional<Work> getWork();
 
   /// Compiles in the chosen mode, or in another one.
   std::unique_ptr<Executable> compile(ExecutableOptions how);
