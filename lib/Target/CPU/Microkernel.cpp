@@ -12,7 +12,7 @@
 
 #include "Microkernel.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -27,11 +27,7 @@ static Value multiplyAdd(Emit &e, Value a, Value b, Value acc) {
   auto pairs = VectorType::get({2 * type.getNumElements()}, e.getBF16Type());
   a = vector::BitCastOp::create(e, pairs, a);
   b = vector::BitCastOp::create(e, pairs, b);
-  return LLVM::CallIntrinsicOp::create(
-             e, acc.getType(),
-             e.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
-             ValueRange{acc, a, b})
-      .getResult(0);
+  return x86vector::DotBF16Op::create(e, acc.getType(), acc, a, b);
 }
 
 void cpu::emitProduct(KernelState &kernel, const Product &product) {

@@ -17,17 +17,43 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-void Reducers::finishGauge(RunningOp op, Scope &row, ValueRange partials) {
+void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
+                           ValueRange partials) {
   Emit &e = kernel.e;
   Value r = row.getBlockRow();
   Value before = loadState(op, r);
-  Value tile = vector::ReductionOp::create(
+  Value max = vector::ReductionOp::create(
       e, vector::CombiningKind::MAXNUMF, partials[0], arith::FastMathFlags::nnan);
-  Value after = e.greater(tile, before);
+  Value after = e.greater(max, before);
+  // The maximum passes over NaNs; only where nothing else was found does it
+  // matter, for a row of NaNs is not an empty one.
+  Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, after,
+                                     e.infinity(after.getType(), true));
+  after = e.ifValue(
+      none, after.getType(), [&] { return findNaN(op, row, tile, tileRow); },
+      [&] { return after; });
   e.ifThen(e.differs(after, before), [&] {
     storeState(op, after, r);
     move(op, row, before, after);
   });
+}
+
+/// NaN if a present entry is one, else -inf.
+Value Reducers::findNaN(RunningOp op, Scope &row, Tile &tile, Value tileRow) {
+  Emit &e = kernel.e;
+  Type type = op.getResult().getType();
+  auto vector = VectorType::get({kernel.lanes}, type);
+  Value start = e.infinity(vector, /*negative=*/true);
+  Value seen = e.loop(
+      tile.firstColumn, tile.columns, kernel.lanes, start,
+      [&](Value column, ValueRange carried) -> SmallVector<Value> {
+        Entries entries(row, tile, tileRow, column);
+        Value x = presentOr(entries, op, entries.get(op.getValue()), start);
+        // -inf + x is -inf, NaN for NaN, and +inf does not occur here.
+        return {arith::AddFOp::create(e, carried[0], x)};
+      })[0];
+  return vector::ReductionOp::create(e, vector::CombiningKind::ADD, seen,
+                                     arith::FastMathFlags::reassoc);
 }
 
 void Reducers::finishMean(RunningOp op, Scope &row, Tile &tile,

@@ -314,13 +314,13 @@ static Value sumLanes(Emit &e, Value partial) {
                                      arith::FastMathFlags::reassoc);
 }
 
-void Reducers::finish(Operation *op, Scope &row, Tile &tile,
+void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
                       ValueRange partials) {
   Emit &e = kernel.e;
   Value r = row.getBlockRow();
   if (auto running = dyn_cast<RunningOp>(op)) {
     if (running.getKind() == GaugeKind::Max) {
-      finishGauge(running, row, partials);
+      finishGauge(running, row, tile, tileRow, partials);
     } else {
       finishMean(running, row, tile, partials);
     }

@@ -45,7 +45,8 @@ public:
   SmallVector<Value> take(Operation *op, MutableArrayRef<Entries> entries,
                           ValueRange partials);
   /// After the columns of one row: state of the row, movement of its carries.
-  void finish(Operation *op, Scope &row, Tile &tile, ValueRange partials);
+  void finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
+              ValueRange partials);
   /// After the last tile, for one row.
   void end(Scope &row);
 
@@ -53,7 +54,9 @@ private:
   Value loadState(Operation *op, Value row);
   void storeState(Operation *op, Value value, Value row);
   Value presentOr(Entries &entries, Operation *op, Value value, Value absent);
-  void finishGauge(RunningOp op, Scope &row, ValueRange partials);
+  void finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
+                   ValueRange partials);
+  Value findNaN(RunningOp op, Scope &row, Tile &tile, Value tileRow);
   void finishMean(RunningOp op, Scope &row, Tile &tile, ValueRange partials);
   void finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials);
   void finishFold(FoldOp op, Scope &row, Tile &tile);

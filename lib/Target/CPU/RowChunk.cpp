@@ -64,37 +64,49 @@ Operation *cpu::cloneElementwise(Emit &e, Operation *op, ValueRange operands,
 
 Value cpu::inlineRegion(Emit &e, Region &region, ValueRange arguments,
                         Scope &outside, int64_t lanes, unsigned result) {
+  // Values are scalars as long as nothing they depend on has lanes.
   DenseMap<Value, Value> inside;
   for (auto [from, to] : llvm::zip(region.getArguments(), arguments)) {
     inside[from] = to;
   }
-  auto widen = [&](Value x) {
-    return lanes && !isa<VectorType>(x.getType()) ? e.broadcast(x, lanes) : x;
-  };
   auto find = [&](Value value) {
     Value found = inside.lookup(value);
-    return widen(found ? found : outside.get(value));
+    return found ? found : outside.get(value);
   };
+  auto hasLanes = [](Value x) { return isa<VectorType>(x.getType()); };
+  auto widen = [&](Value x) {
+    return lanes && !hasLanes(x) ? e.broadcast(x, lanes) : x;
+  };
+  Operation *end = region.front().getTerminator();
   for (Operation &op : region.front().without_terminator()) {
     if (op.hasTrait<OpTrait::ConstantLike>()) {
       inside[op.getResult(0)] = e.clone(op)->getResult(0);
       continue;
     }
+    SmallVector<Value> operands = llvm::map_to_vector(op.getOperands(), find);
+    bool wide = llvm::any_of(operands, hasLanes);
     if (auto guard = dyn_cast<GuardOp>(op)) {
-      inside[guard.getResult()] = emitGuard(e, find(guard.getValue()));
+      inside[guard.getResult()] = emitGuard(e, operands[0]);
+      continue;
+    }
+    if (auto at = dyn_cast<AtOp>(op); at && !wide && !hasLanes(at.getResult())) {
+      inside[at.getResult()] =
+          e.load(operands[0], ArrayRef<Value>(operands).drop_front());
       continue;
     }
     if (!isElementwise(&op)) {
-      return outside.kernel.unsupported(
-          op.getResult(0), region.front().getTerminator()->getOperand(result).getType());
+      return outside.kernel.unsupported(op.getResult(0),
+                                        end->getOperand(result).getType());
     }
-    SmallVector<Value> operands = llvm::map_to_vector(op.getOperands(), find);
-    Operation *copy = cloneElementwise(e, &op, operands, lanes);
+    if (wide) {
+      operands = llvm::map_to_vector(operands, widen);
+    }
+    Operation *copy = cloneElementwise(e, &op, operands, wide ? lanes : 0);
     for (auto [from, to] : llvm::zip(op.getResults(), copy->getResults())) {
       inside[from] = to;
     }
   }
-  return find(region.front().getTerminator()->getOperand(result));
+  return widen(find(end->getOperand(result)));
 }
 
 void Scope::prepareRow(Value value) {

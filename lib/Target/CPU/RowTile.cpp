@@ -179,7 +179,7 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
     ValueRange left = partials;
     for (Operation *op : plan.stages[tile.stage]) {
       size_t count = reducers.partials(op, tile).size();
-      reducers.finish(op, row, tile, left.take_front(count));
+      reducers.finish(op, row, tile, r, left.take_front(count));
       left = left.drop_front(count);
     }
   });

@@ -27,7 +27,8 @@ def StreamToCPUPass : Pass<"attn-stream-to-cpu", "ModuleOp"> {
   ];
   let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
                            "math::MathDialect", "memref::MemRefDialect",
-                           "vector::VectorDialect", "LLVM::LLVMDialect"];
+                           "vector::VectorDialect", "LLVM::LLVMDialect",
+                           "x86vector::X86VectorDialect"];
 }
 
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
