@@ -51,9 +51,13 @@ void addDesugar(OpPassManager &pm) {
 void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addDesugar(pm);
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+  // Fusion asks whether two sweeps compute the same value: let equal ones be
+  // the same first.
+  addCleanup(pm);
   FuseSweepsPassOptions fuse;
   fuse.maxRecomputeFactor = maxRecomputeFactor;
   pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
+  addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
