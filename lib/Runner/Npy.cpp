@@ -156,7 +156,7 @@ llvm::Expected<Header> parseHeader(StringRef bytes) {
   if (bytes.size() < 2) {
     return damaged("it ends inside the version");
   }
-  auto major = static_cast<unsigned char>(bytes[0]);
+  unsigned major = static_cast<unsigned char>(bytes[0]);
   if (major < 1 || major > 3) {
     return damaged("unknown format version " + llvm::Twine(major));
   }

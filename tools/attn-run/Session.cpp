@@ -8,6 +8,7 @@
 #include "Session.h"
 
 #include "Report.h"
+#include "attn/Runner/Benchmark.h"
 #include "attn/Runner/Check.h"
 #include "attn/Runner/Progress.h"
 #include "attn_runtime.h"
@@ -41,6 +42,12 @@ double Session::getElapsed() const {
 }
 
 int Session::run() {
+  SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
+  // Remarks explain the plan; they are of interest where it is printed.
+  ScopedDiagnosticHandler filter(&context, [&](Diagnostic &diagnostic) {
+    bool isRemark = diagnostic.getSeverity() == DiagnosticSeverity::Remark;
+    return success(isRemark && options.dump != DumpKind::Plan);
+  });
   if (int code = parse()) {
     return code;
   }
@@ -63,10 +70,13 @@ int Session::run() {
       return code;
     }
   }
-  if (options.benchmark) {
-    return runBenchmark();
+  if (options.peakMemory) {
+    int code = runPeakMemory();
+    if (code || !options.benchmark) {
+      return code;
+    }
   }
-  return options.peakMemory ? runPeakMemory() : runPlain();
+  return options.benchmark ? runBenchmark() : runPlain();
 }
 
 int Session::parse() {
@@ -78,7 +88,6 @@ int Session::parse() {
   // The parser may read the byte behind the text: hand it a terminated copy.
   auto copy = llvm::MemoryBuffer::getMemBufferCopy((*buffer)->getBuffer(),
                                                    options.program);
-  llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(copy), llvm::SMLoc());
   if (llvm::Error error = runSafely("parsing", [&] {
         module = parseSourceFile<ModuleOp>(sources, &context);
@@ -225,8 +234,80 @@ int Session::runCheck() {
   return passed ? kSuccess : kCheckFailed;
 }
 
-int Session::runBenchmark() { return kSuccess; }
-int Session::runPeakMemory() { return kSuccess; }
+std::optional<Work> Session::getWork() {
+  auto plan = planProgram(*module, options.compile);
+  if (!plan) {
+    llvm::consumeError(plan.takeError());
+    return std::nullopt;
+  }
+  auto func = findEntry(**plan, options.entry);
+  if (!func) {
+    llvm::consumeError(func.takeError());
+    return std::nullopt;
+  }
+  std::optional<Work> work = countWork(*func, inputs);
+  return work && work->flops > 0.0 ? work : std::nullopt;
+}
+
+int Session::runBenchmark() {
+  std::unique_ptr<Executable> executable = compile(options.compile);
+  if (!executable) {
+    return kBadProgram;
+  }
+  std::optional<Work> work = getWork();
+  std::unique_ptr<PeakKernel> peak;
+  if (work) {
+    auto created = PeakKernel::create(context, work->isF64);
+    if (!created) {
+      return fail(kBadProgram, created.takeError());
+    }
+    peak = std::move(*created);
+  }
+  jit_memory::setPoison(false);
+  Progress progress("measuring");
+  auto timing =
+      benchmark(*executable, inputs, options.repetitions, peak.get());
+  if (!timing) {
+    return fail(kBadUsage, timing.takeError());
+  }
+  llvm::outs() << llvm::format(
+      "benchmark: median %.3f ms, min %.3f ms over %zu runs, %d threads\n",
+      timing->getMedian(), timing->getMinimum(), timing->runs.size(),
+      attn_get_num_threads());
+  if (!work) {
+    llvm::outs() << "benchmark: no work rate, because the plan has no "
+                    "contractions of known size\n";
+    return kSuccess;
+  }
+  double rate = work->flops / timing->getMedian() * 1e-6;
+  llvm::outs() << llvm::format(
+      "benchmark: %.1f GFLOP/s, %.3f of measured %s FMA peak %.1f GFLOP/s\n",
+      rate, rate / timing->peak, work->isF64 ? "f64" : "f32", timing->peak);
+  llvm::outs() << llvm::format(
+      "benchmark: work %.3f GFLOP, %.1f %% of the entries needed\n",
+      work->flops * 1e-9, 100.0 * work->visited / work->entries);
+  return kSuccess;
+}
+
+int Session::runPeakMemory() {
+  std::unique_ptr<Executable> executable = compile(options.compile);
+  if (!executable) {
+    return kBadProgram;
+  }
+  jit_memory::setPoison(false);
+  Progress progress("running");
+  auto memory = measurePeakMemory(*executable, inputs);
+  if (!memory) {
+    return fail(kBadUsage, memory.takeError());
+  }
+  constexpr double mebibyte = 1 << 20;
+  llvm::outs() << llvm::format(
+      "peak memory beyond operands and results: %.2f MiB resident, %.2f MiB "
+      "allocated by the program\n",
+      static_cast<double>(memory->resident) / mebibyte,
+      static_cast<double>(memory->allocated) / mebibyte);
+  return kSuccess;
+}
 
 int Session::dump() {
   if (options.dump == DumpKind::Plan) {

@@ -9,8 +9,10 @@
 #define ATTN_TOOLS_ATTN_RUN_SESSION_H
 
 #include "Options.h"
+#include "attn/Runner/Work.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/SourceMgr.h"
 #include <chrono>
 
 namespace mlir::attn {
@@ -35,6 +37,8 @@ private:
   int runCheck();
   int runBenchmark();
   int runPeakMemory();
+  /// What the program computes on the operands, where that can be told.
+  std::optional<Work> getWork();
 
   /// Compiles in the chosen mode, or in another one.
   std::unique_ptr<Executable> compile(ExecutableOptions how);
@@ -48,6 +52,7 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   std::chrono::steady_clock::time_point start;
+  llvm::SourceMgr sources;
   OwningOpRef<ModuleOp> module;
   Signature signature;
   SizeMap sizes;

@@ -1,0 +1,138 @@
+//===- Work.cpp - how much a plan computes --------------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Read off the streams: a sweep does, per entry, two operations for every
+// feature of each `attn.dot` and each `outer` carry. Plain attention comes to
+// the customary 4 B H M N D. Under a mask only the entries that the `tiles`
+// region lets through count, so that skipping work does not look like speed.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Runner/Work.h"
+
+#include "IndexEvaluator.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// Entries at which the condition of a sweep is evaluated.
+constexpr int64_t kSamples = 20000;
+
+double getFeatures(Value buffer) {
+  return static_cast<double>(cast<ShapedType>(buffer.getType()).getShape().back());
+}
+
+double countFlopsPerEntry(SweepOp sweep, bool &isF64) {
+  double flops = 0.0;
+  for (Operation &op : sweep.getBody().front()) {
+    Type accumulator;
+    if (auto dot = dyn_cast<DotOp>(op)) {
+      flops += 2.0 * getFeatures(dot.getLhs());
+      accumulator = dot.getType();
+    } else if (auto dot = dyn_cast<DotWithOp>(op)) {
+      flops += 2.0 * getFeatures(dot.getLhs());
+      accumulator = dot.getType();
+    } else if (auto carry = dyn_cast<CarryOp>(op);
+               carry && carry.getKind() == CarryKind::Outer) {
+      auto row = cast<VectorType>(carry.getRow().getType());
+      flops += 2.0 * static_cast<double>(row.getNumElements());
+      accumulator = getElementTypeOrSelf(carry.getType());
+    }
+    isF64 = isF64 || (accumulator && accumulator.isF64());
+  }
+  return flops;
+}
+
+/// The share of the entries of a sweep that its `tiles` region lets through,
+/// from points spread evenly over rows and keys.
+double sampleVisited(StreamOp stream, SweepOp sweep, ArrayRef<int64_t> space,
+                     int64_t lower, int64_t upper, ArrayRef<Array> inputs) {
+  if (sweep.getTiles().empty()) {
+    return 1.0;
+  }
+  Block &tiles = sweep.getTiles().front();
+  Value may = tiles.getTerminator()->getOperand(0);
+  // The additive recurrence of the plastic number: low discrepancy in 2-D.
+  constexpr double stepRow = 0.7548776662466927, stepKey = 0.5698402909980532;
+  double row = 0.5, key = 0.5;
+  int64_t hits = 0;
+  IndexEvaluator evaluator(inputs);
+  for (int64_t k = 0; k < kSamples; ++k) {
+    row += stepRow;
+    row -= row >= 1.0;
+    key += stepKey;
+    key -= key >= 1.0;
+    auto i = static_cast<int64_t>(row * static_cast<double>(space[2]));
+    auto j = lower +
+             static_cast<int64_t>(key * static_cast<double>(upper - lower));
+    evaluator.bind(stream.getBatchArg(), k % space[0]);
+    evaluator.bind(stream.getHeadArg(), k / space[0] % space[1]);
+    evaluator.bind(stream.getRowArg(), i);
+    for (auto [argument, value] : llvm::zip_equal(
+             tiles.getArguments(), std::array<int64_t, 4>{i, i, j, j})) {
+      evaluator.bind(argument, value);
+    }
+    std::optional<int64_t> needed = evaluator.evaluate(may);
+    hits += !needed || *needed;
+  }
+  return static_cast<double>(hits) / static_cast<double>(kSamples);
+}
+
+bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
+  IndexEvaluator evaluator(inputs);
+  SmallVector<int64_t, 3> space;
+  double rows = 1.0;
+  for (Value size : {stream.getBatch(), stream.getHeads(), stream.getRows()}) {
+    std::optional<int64_t> extent = evaluator.evaluate(size);
+    if (!extent) {
+      return false;
+    }
+    space.push_back(*extent);
+    rows *= static_cast<double>(*extent);
+  }
+  if (rows == 0.0) {
+    return true;
+  }
+  evaluator.bind(stream.getBatchArg(), 0);
+  evaluator.bind(stream.getHeadArg(), 0);
+  evaluator.bind(stream.getRowArg(), 0);
+  for (auto sweep : stream.getBody().getOps<SweepOp>()) {
+    std::optional<int64_t> lower = evaluator.evaluate(sweep.getLower());
+    std::optional<int64_t> upper = evaluator.evaluate(sweep.getUpper());
+    if (!lower || !upper) {
+      return false;
+    }
+    if (*upper <= *lower) {
+      continue;
+    }
+    double entries = rows * static_cast<double>(*upper - *lower);
+    double visited = entries * sampleVisited(stream, sweep, space, *lower,
+                                             *upper, inputs);
+    work.entries += entries;
+    work.visited += visited;
+    work.flops += visited * countFlopsPerEntry(sweep, work.isF64);
+  }
+  return true;
+}
+
+} // namespace
+
+std::optional<Work> attn::countWork(func::FuncOp plan,
+                                    ArrayRef<Array> inputs) {
+  Work work;
+  WalkResult result = plan.walk([&](StreamOp stream) {
+    bool counted = stream->getParentOp() == plan &&
+                   addStream(stream, inputs, work);
+    return counted ? WalkResult::skip() : WalkResult::interrupt();
+  });
+  if (result.wasInterrupted()) {
+    return std::nullopt;
+  }
+  return work;
+}
