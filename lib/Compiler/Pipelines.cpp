@@ -106,6 +106,8 @@ void addLowerToLLVM(OpPassManager &pm) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  // Address arithmetic of neighbouring accesses is the same.
+  pm.addPass(createCSEPass());
 }
 
 } // namespace
