@@ -66,6 +66,12 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addCleanup(pm);
 }
 
+/// A matrix that attn.materialize asks for is computed op by op; streams stay.
+void addMaterialization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
+  addCleanup(pm);
+}
+
 void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
@@ -113,8 +119,7 @@ void attn::buildPlanPipeline(OpPassManager &pm,
 
 void attn::buildReferencePipeline(OpPassManager &pm) {
   addDesugar(pm);
-  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
-  addCleanup(pm);
+  addMaterialization(pm);
   addBufferization(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
@@ -123,15 +128,17 @@ void attn::buildReferencePipeline(OpPassManager &pm) {
 void attn::buildLoopsPipeline(OpPassManager &pm,
                               const LoopsPipelineOptions &options) {
   if (options.fuse) {
-    addPlan(pm, /*splits=*/0, /*maxRecomputeFactor=*/4);
+    addPlan(pm, options.splits, /*maxRecomputeFactor=*/4);
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
-    addCleanup(pm);
   }
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
-  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  StreamToLoopsPassOptions loops;
+  loops.useBounds = options.fuse && options.useBounds;
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass(loops));
   addCleanup(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
@@ -140,6 +147,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
 void attn::buildCPUPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options) {
   addPlan(pm, options.splits, options.maxRecomputeFactor);
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
@@ -150,7 +158,10 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   pm.addPass(createStreamToCPUPass(target));
   addCleanup(pm);
   addDeallocation(pm);
-  pm.addPass(createCPUExpandMathPass());
+  CPUExpandMathPassOptions math;
+  math.triple = options.triple;
+  math.cpu = options.cpu;
+  pm.addPass(createCPUExpandMathPass(math));
   addLowerToLLVM(pm);
 }
 
