@@ -69,6 +69,8 @@ static void buildPipeline(PassManager &manager,
   case ExecutionMode::FusedLoops: {
     LoopsPipelineOptions loops;
     loops.fuse = options.mode == ExecutionMode::FusedLoops;
+    loops.splits = options.splits;
+    loops.useBounds = true;
     return buildLoopsPipeline(manager, loops);
   }
   case ExecutionMode::CPU: {

@@ -21,6 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TargetInfo.h"
 #include "VectorMath.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -49,21 +50,6 @@ static Function getFunction(Operation *op) {
     return &VectorMath::log;
   }
   return isa<math::TanhOp>(op) ? &VectorMath::tanh : Function();
-}
-
-/// Whether the target features around `op` allow AVX-512 F, VL and DQ.
-static bool hasAVX512(Operation *op) {
-  for (Operation *at = op; at; at = at->getParentOp()) {
-    for (StringRef name : {"target_features", "llvm.target_features"}) {
-      auto features =
-          dyn_cast_if_present<LLVM::TargetFeaturesAttr>(at->getAttr(name));
-      if (features) {
-        return features.contains("+avx512f") &&
-               features.contains("+avx512vl") && features.contains("+avx512dq");
-      }
-    }
-  }
-  return false;
 }
 
 /// Applies `function` to a scalar or 1-D vector, register by register.
@@ -134,9 +120,8 @@ struct CPUExpandMathPass
     : attn::impl::CPUExpandMathPassBase<CPUExpandMathPass> {
   using Base::Base;
   void runOnOperation() override {
-    if (isa != "auto" && isa != "generic" && isa != "avx512") {
-      getOperation()->emitError()
-          << "isa is auto, generic or avx512, got '" << isa << "'";
+    FailureOr<bool> avx512 = usesAVX512();
+    if (failed(avx512)) {
       return signalPassFailure();
     }
     SmallVector<Operation *> ops;
@@ -146,9 +131,26 @@ struct CPUExpandMathPass
       }
     });
     for (Operation *op : ops) {
-      bool avx512 = isa == "avx512" || (isa == "auto" && hasAVX512(op));
-      expandOp(op, getFunction(op), avx512);
+      expandOp(op, getFunction(op), *avx512);
     }
+  }
+
+private:
+  FailureOr<bool> usesAVX512() {
+    if (isa == "generic" || isa == "avx512") {
+      return isa == "avx512";
+    }
+    if (isa != "auto") {
+      return getOperation()->emitError()
+             << "isa is auto, generic or avx512, got '" << isa << "'";
+    }
+    std::string error;
+    FailureOr<attn::cpu::TargetInfo> target =
+        attn::cpu::TargetInfo::get(triple, cpu, error);
+    if (failed(target)) {
+      return getOperation()->emitError() << error;
+    }
+    return target->vectorBits == 512;
   }
 };
 } // namespace

@@ -41,12 +41,16 @@ def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
     `convert-math-to-libm`, which unrolls vectors into calls.
 
     With `isa=avx512` (F, VL and DQ) vectors of 4, 8 and multiples of 16 use
-    vreduceps and vscalefps. `auto` reads the `target_features` of the function
-    or module around the op, and is generic without any.
+    vreduceps and vscalefps; `generic` is any CPU. `auto` follows `triple` and
+    `cpu`, as in `attn-stream-to-cpu`.
   }];
   let options = [
     Option<"isa", "isa", "std::string", "\"auto\"",
-           "Instructions to use: auto, generic or avx512">
+           "Instructions to use: auto, generic or avx512">,
+    Option<"triple", "triple", "std::string", "\"\"",
+           "Target triple; the host's if empty">,
+    Option<"cpu", "cpu", "std::string", "\"\"",
+           "Target CPU in LLVM's naming; the host's if both are empty">
   ];
   let dependentDialects = ["arith::ArithDialect", "LLVM::LLVMDialect",
                            "vector::VectorDialect"];
