@@ -122,18 +122,43 @@ struct LegalizeBuffersPass
 
   StringRef getArgument() const override { return "attn-legalize-buffers"; }
   StringRef getDescription() const override {
-    return "strided copies as linalg, rounding divisions as arithmetic";
+    return "strided copies as linalg, rounding divisions as arithmetic; drops "
+           "attributes for tools";
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<linalg::LinalgDialect, arith::ArithDialect>();
   }
 
   void runOnOperation() override {
+    dropToolAttributes(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<StridedCopy>(&getContext());
     arith::populateCeilFloorDivExpandOpsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
       signalPassFailure();
+    }
+  }
+
+  /// attn.name and the like have said what they had to say.
+  static void dropToolAttributes(func::FuncOp func) {
+    auto keep = [](DictionaryAttr attrs) {
+      SmallVector<NamedAttribute> kept;
+      for (NamedAttribute attr : attrs) {
+        if (!attr.getName().strref().starts_with("attn.")) {
+          kept.push_back(attr);
+        }
+      }
+      return kept;
+    };
+    for (unsigned k = 0; k < func.getNumArguments(); ++k) {
+      if (DictionaryAttr attrs = func.getArgAttrDict(k)) {
+        func.setArgAttrs(k, keep(attrs));
+      }
+    }
+    for (unsigned k = 0; k < func.getNumResults(); ++k) {
+      if (DictionaryAttr attrs = func.getResultAttrDict(k)) {
+        func.setResultAttrs(k, keep(attrs));
+      }
     }
   }
 };

@@ -51,14 +51,24 @@ void addDesugar(OpPassManager &pm) {
 void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addDesugar(pm);
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+  // Fusion asks whether two sweeps compute the same value: let equal ones be
+  // the same first.
+  addCleanup(pm);
   FuseSweepsPassOptions fuse;
   fuse.maxRecomputeFactor = maxRecomputeFactor;
   pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
+  addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = splits;
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
+  addCleanup(pm);
+}
+
+/// A matrix that attn.materialize asks for is computed op by op; streams stay.
+void addMaterialization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
   addCleanup(pm);
 }
 
@@ -96,6 +106,8 @@ void addLowerToLLVM(OpPassManager &pm) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  // A fifth of what the conversions leave is repeated descriptor arithmetic.
+  pm.addPass(createCSEPass());
 }
 
 } // namespace
@@ -107,8 +119,7 @@ void attn::buildPlanPipeline(OpPassManager &pm,
 
 void attn::buildReferencePipeline(OpPassManager &pm) {
   addDesugar(pm);
-  pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
-  addCleanup(pm);
+  addMaterialization(pm);
   addBufferization(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
@@ -117,15 +128,17 @@ void attn::buildReferencePipeline(OpPassManager &pm) {
 void attn::buildLoopsPipeline(OpPassManager &pm,
                               const LoopsPipelineOptions &options) {
   if (options.fuse) {
-    addPlan(pm, /*splits=*/0, /*maxRecomputeFactor=*/4);
+    addPlan(pm, options.splits, /*maxRecomputeFactor=*/4);
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
-    addCleanup(pm);
   }
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
-  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  StreamToLoopsPassOptions loops;
+  loops.useBounds = options.fuse && options.useBounds;
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass(loops));
   addCleanup(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
@@ -134,6 +147,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
 void attn::buildCPUPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options) {
   addPlan(pm, options.splits, options.maxRecomputeFactor);
+  addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgElementwiseOpFusionPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());

@@ -31,6 +31,10 @@ static bool haveSameClass(double a, double b) {
   return true;
 }
 
+static double getFloorUlps(ElementType type) {
+  return type == ElementType::F64 ? kFloorUlpsF64 : kFloorUlps;
+}
+
 static void compareFloats(Comparison &result, const Array &exact,
                           const Array &materialised, const Array &actual) {
   for (int64_t i = 0; i < exact.size(); ++i) {
@@ -54,7 +58,7 @@ static void compareFloats(Comparison &result, const Array &exact,
     }
   }
   result.budget = 2.0 * result.materialisedError +
-                  kFloorUlps * getEpsilon(result.type) * result.magnitude;
+                  getFloorUlps(result.type) * getEpsilon(result.type) * result.magnitude;
 }
 
 static void compareIntegers(Comparison &result, const Array &exact,
@@ -119,7 +123,7 @@ std::string attn::formatComparison(const Comparison &comparison,
     os << "error " << number(comparison.error) << ", materialised "
        << number(comparison.materialisedError) << ", budget "
        << number(comparison.budget) << " (2 x materialised + "
-       << number(kFloorUlps) << " ulp of " << number(comparison.magnitude)
+       << number(getFloorUlps(comparison.type)) << " ulp of " << number(comparison.magnitude)
        << ")";
   } else {
     os << (comparison.mismatches ? "integers differ" : "integers equal");

@@ -42,6 +42,12 @@ double Session::getElapsed() const {
 }
 
 int Session::run() {
+  SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
+  // Remarks explain the plan; they are of interest where it is printed.
+  ScopedDiagnosticHandler filter(&context, [&](Diagnostic &diagnostic) {
+    bool isRemark = diagnostic.getSeverity() == DiagnosticSeverity::Remark;
+    return success(isRemark && options.dump != DumpKind::Plan);
+  });
   if (int code = parse()) {
     return code;
   }
@@ -82,7 +88,6 @@ int Session::parse() {
   // The parser may read the byte behind the text: hand it a terminated copy.
   auto copy = llvm::MemoryBuffer::getMemBufferCopy((*buffer)->getBuffer(),
                                                    options.program);
-  llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(copy), llvm::SMLoc());
   if (llvm::Error error = runSafely("parsing", [&] {
         module = parseSourceFile<ModuleOp>(sources, &context);

@@ -12,6 +12,7 @@
 #include "attn/Runner/Work.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/SourceMgr.h"
 #include <chrono>
 
 namespace mlir::attn {
@@ -51,6 +52,7 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   std::chrono::steady_clock::time_point start;
+  llvm::SourceMgr sources;
   OwningOpRef<ModuleOp> module;
   Signature signature;
   SizeMap sizes;

@@ -37,6 +37,14 @@ struct LoopsPipelineOptions : PassPipelineOptions<LoopsPipelineOptions> {
   Option<bool> fuse{*this, "fuse",
                     llvm::cl::desc("Fuse sweeps and share streams first"),
                     llvm::cl::init(false)};
+  Option<int64_t> splits{
+      *this, "splits",
+      llvm::cl::desc("With fuse: number of key ranges of split streams"),
+      llvm::cl::init(0)};
+  Option<bool> useBounds{
+      *this, "use-bounds",
+      llvm::cl::desc("With fuse: skip what mask analysis found empty"),
+      llvm::cl::init(false)};
 };
 
 struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {

@@ -37,6 +37,8 @@ struct Comparison {
 /// How many units in the last place, of the result's largest magnitude, an
 /// error may have in any case.
 constexpr double kFloorUlps = 4.0;
+/// In f64 the truth itself is rounded, in an order of its own.
+constexpr double kFloorUlpsF64 = 64.0;
 
 /// Compares `actual` with the same program on f64 and with the materialised
 /// computation: the error may be twice that of the latter, plus a floor.

@@ -14,6 +14,9 @@
 //   %present' = linalg.generic(%values, %present): and(present, j <= i)
 //   %c = linalg.generic(%values, %present') over j: present' ? acc + v : acc
 //
+// After attn-form-streams it converts what is left, the matrices that
+// attn.materialize asks for, and leaves the streams alone.
+//
 // Nothing is fused or reordered, and nothing here is fast. An absent entry is
 // kept out by arith.select, so that a NaN in it reaches no one.
 //
@@ -100,7 +103,12 @@ struct AttnToLinalgPass : attn::impl::AttnToLinalgPassBase<AttnToLinalgPass> {
     for (Operation *op : llvm::reverse(ops)) {
       op->erase();
     }
-    getOperation().walk([&](GuardOp op) { guards.push_back(op); });
+    // Streams, where there are any, know what a guard is.
+    getOperation().walk([&](GuardOp op) {
+      if (!op->getParentOfType<StreamOp>()) {
+        guards.push_back(op);
+      }
+    });
     llvm::for_each(guards, expandGuard);
   }
 };

@@ -47,6 +47,9 @@ struct Index {
 
 using EmitError = function_ref<InFlightDiagnostic()>;
 
+/// Distances stay below this, so that adding one to a position cannot wrap.
+constexpr int64_t kMaxDistance = int64_t(1) << 62;
+
 Value CausalMaskAttr::buildPredicate(OpBuilder &builder, Location loc,
                                      const MaskSite &site) const {
   return Index{builder, loc}.le(site.keyPosition, site.queryPosition);
@@ -57,6 +60,10 @@ LogicalResult WindowMaskAttr::verify(EmitError emitError, int64_t left,
   if (left < 0 || right < 0) {
     return emitError() << "window: left and right are at least 0, got " << left
                        << " and " << right;
+  }
+  if (left > kMaxDistance || right > kMaxDistance) {
+    return emitError() << "window: left and right are at most 2^62, got "
+                       << left << " and " << right;
   }
   return success();
 }
@@ -89,15 +96,19 @@ LogicalResult DilatedMaskAttr::verify(EmitError emitError, int64_t window,
     return emitError() << "dilated: window and dilation are at least 1, got "
                        << window << " and " << dilation;
   }
+  if (window > kMaxDistance / dilation) {
+    return emitError() << "dilated: window * dilation is at most 2^62, got "
+                       << window << " * " << dilation;
+  }
   return success();
 }
 Value DilatedMaskAttr::buildPredicate(OpBuilder &builder, Location loc,
                                       const MaskSite &site) const {
   Index x{builder, loc};
   Value distance = x.sub(site.queryPosition, site.keyPosition);
-  Value inside = x.both(
-      x.le(site.keyPosition, site.queryPosition),
-      x.lt(distance, x.constant(getWindow() * getDilation())));
+  Value inside =
+      x.both(x.le(site.keyPosition, site.queryPosition),
+             x.lt(distance, x.constant(getWindow() * getDilation())));
   return x.both(inside, x.eq(x.rem(distance, getDilation()), x.constant(0)));
 }
 
@@ -155,8 +166,7 @@ static Value visibleOnAxis(Index x, Value i, Value j, int64_t n, int64_t w,
     Value group = x.rem(i, d);
     Value room = x.sub(x.constant(n + d - 1), group);
     Value last = x.add(x.div(room, d), -w);
-    Value first =
-        x.min(x.max(x.add(u, -(w / 2)), x.constant(0)), last);
+    Value first = x.min(x.max(x.add(u, -(w / 2)), x.constant(0)), last);
     visible = x.both(x.le(first, s), x.lt(s, x.add(first, w)));
   }
   if (d == 1) {
@@ -173,10 +183,9 @@ Value NeighborhoodMaskAttr::buildPredicate(OpBuilder &builder, Location loc,
     int64_t n = getShape()[a];
     // The first axis is what remains; the others are peeled from the right.
     Value ia = a == 0 ? i : x.rem(i, n), ja = a == 0 ? j : x.rem(j, n);
-    Value axis = visibleOnAxis(
-        x, ia, ja, n, getWindow()[a],
-        getDilation().empty() ? 1 : getDilation()[a],
-        !getCausal().empty() && getCausal()[a]);
+    Value axis = visibleOnAxis(x, ia, ja, n, getWindow()[a],
+                               getDilation().empty() ? 1 : getDilation()[a],
+                               !getCausal().empty() && getCausal()[a]);
     visible = visible ? x.both(axis, visible) : axis;
     i = x.div(i, n);
     j = x.div(j, n);
@@ -189,8 +198,7 @@ Value NeighborhoodMaskAttr::buildPredicate(OpBuilder &builder, Location loc,
 //===----------------------------------------------------------------------===//
 
 namespace {
-template <typename... Ts>
-struct MaskList {};
+template <typename... Ts> struct MaskList {};
 /// Every named mask; a new one is added here.
 using AllMasks =
     MaskList<CausalMaskAttr, WindowMaskAttr, PrefixMaskAttr, DocumentMaskAttr,

@@ -30,9 +30,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "MaskEvaluator.h"
+#include "StreamUtils.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::attn {
@@ -67,14 +67,6 @@ static Block *makeBlock(Region &region, unsigned count, Location loc) {
   return &block;
 }
 
-static void eraseDead(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
-    if (isOpTriviallyDead(&op)) {
-      op.erase();
-    }
-  }
-}
-
 static Interval argumentInterval(Block *block, unsigned first) {
   return {block->getArgument(first), block->getArgument(first + 1), 0,
           kMaxExtent, Value()};
@@ -102,7 +94,7 @@ static void buildTiles(SweepOp sweep, ArrayRef<Value> conditions) {
     return;
   }
   YieldOp::create(builder, loc, ValueRange{may, must});
-  eraseDead(*block);
+  eraseDeadOps(*block);
 }
 
 /// Fills in `bounds`; leaves it empty if no condition limits the keys.
@@ -112,8 +104,8 @@ static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
   OpBuilder builder = OpBuilder::atBlockBegin(block);
   MaskEvaluator evaluator(sweep, builder, argumentInterval(block, 0));
   IntervalBuilder &ib = evaluator.getBuilder();
-  Interval lower = evaluator.interval(sweep.getLower());
-  Interval upper = evaluator.interval(sweep.getUpper());
+  Interval lower = evaluator.extent(sweep.getLower());
+  Interval upper = evaluator.extent(sweep.getUpper());
   KeyRange range;
   if (lower && upper && !lower.valid && !upper.valid &&
       !llvm::is_contained(conditions, Value())) {
@@ -139,24 +131,23 @@ static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
   // An empty range ends where it starts.
   hi = ib.fold<arith::MaxSIOp>(hi, lo);
   YieldOp::create(builder, loc, ValueRange{lo, hi});
-  eraseDead(*block);
+  eraseDeadOps(*block);
+}
+
+void mlir::attn::analyzeMasks(SweepOp sweep) {
+  sweep.getTiles().getBlocks().clear();
+  sweep.getBounds().getBlocks().clear();
+  SetVector<Value> conditions = collectConditions(sweep);
+  if (conditions.empty() || (conditions.size() == 1 && !conditions.front())) {
+    return;
+  }
+  buildTiles(sweep, conditions.getArrayRef());
+  buildBounds(sweep, conditions.getArrayRef());
 }
 
 namespace {
 struct AnalyzeMasksPass : attn::impl::AnalyzeMasksPassBase<AnalyzeMasksPass> {
   using Base::Base;
-  void runOnOperation() override {
-    getOperation().walk([](SweepOp sweep) {
-      sweep.getTiles().getBlocks().clear();
-      sweep.getBounds().getBlocks().clear();
-      SetVector<Value> conditions = collectConditions(sweep);
-      if (conditions.empty() ||
-          (conditions.size() == 1 && !conditions.front())) {
-        return;
-      }
-      buildTiles(sweep, conditions.getArrayRef());
-      buildBounds(sweep, conditions.getArrayRef());
-    });
-  }
+  void runOnOperation() override { getOperation().walk(analyzeMasks); }
 };
 } // namespace

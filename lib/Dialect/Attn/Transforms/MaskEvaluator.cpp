@@ -111,6 +111,13 @@ Interval MaskEvaluator::computeInterval(Value value) {
   return getTraits(value).varies ? Interval() : leaf(value);
 }
 
+Interval MaskEvaluator::extent(Value value) {
+  if (getTraits(value).varies) {
+    return interval(value);
+  }
+  return ib.point(clone(value), 0, kMaxExtent);
+}
+
 /// A value that is the same for the whole tile and of which no more is known.
 Interval MaskEvaluator::leaf(Value value) {
   Type type = value.getType();

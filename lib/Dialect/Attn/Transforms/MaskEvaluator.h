@@ -19,6 +19,9 @@
 
 namespace mlir::attn {
 
+/// Derives `tiles` and `bounds` of a sweep anew.
+void analyzeMasks(SweepOp sweep);
+
 /// A range [lo, hi) of keys; a null end is not constrained.
 struct KeyRange {
   Value lo, hi;
@@ -36,6 +39,8 @@ public:
   void setKey(Interval interval, bool loads);
 
   Interval interval(Value value);
+  /// An end of a sweep: like `interval`, but known to be an index of a key.
+  Interval extent(Value value);
   Predicate predicate(Value value);
   /// The keys for which `value` can be `holds` on some row of the tile, within
   /// the range of keys set before.

@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -126,6 +127,23 @@ Value mlir::attn::emptyValue(OpBuilder &builder, Location loc,
     attr = DenseElementsAttr::get(vector, attr);
   }
   return arith::ConstantOp::create(builder, loc, attr);
+}
+
+void mlir::attn::eraseDeadOps(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    if (isOpTriviallyDead(&op)) {
+      op.erase();
+    }
+  }
+}
+
+void mlir::attn::dropUnusedInputs(StreamOp stream) {
+  for (unsigned k = stream.getInputs().size(); k-- > 0;) {
+    if (stream.getInputArg(k).use_empty()) {
+      stream.getBody().eraseArgument(StreamOp::kNumIndexArgs + k);
+      stream.getInputsMutable().erase(k);
+    }
+  }
 }
 
 /// The tensor and dimension behind an extent.

@@ -30,6 +30,12 @@ void eraseDeadRowOps(StreamOp stream);
 /// What a carry gives where nothing was present.
 Value emptyValue(OpBuilder &builder, Location loc, CarryOp carry);
 
+/// Removes ops whose results nothing uses, the last first.
+void eraseDeadOps(Block &block);
+
+/// Removes inputs that the body does not read.
+void dropUnusedInputs(StreamOp stream);
+
 /// Whether two extents are known to be equal: one value, equal constants, or
 /// the same dimension of the same tensor, or dimensions of function arguments
 /// that carry one name in `attn.dims`.

@@ -150,6 +150,9 @@ def Attn_DilatedMask : Attn_Mask<"Dilated", "dilated"> {
 
 def Attn_ChunkedMask : Attn_Mask<"Chunked", "chunked"> {
   let summary = "causal inside chunks: pj <= pi and pi div size == pj div size";
+  let description = [{
+    Chunks count from position 0; key positions are at least 0.
+  }];
   let parameters = (ins "int64_t":$size);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;

@@ -137,7 +137,7 @@ def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
   let results = (outs Attn_ScoresType:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = !strconcat([{
-    $kind $query `,` $key
+    `` $kind $query `,` $key
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
   }], Attn_AxisFormat, [{
     $body attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))

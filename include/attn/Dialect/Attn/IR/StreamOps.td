@@ -128,7 +128,7 @@ def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments, NoMemoryEffect,
     OptionalAttr<TypeAttr>:$operand_type);
   let results = (outs AnyType:$result);
   let assemblyFormat = [{
-    $kind ($value^)? (`,` $row^)? (`if` $cond^)?
+    `` $kind ($value^)? (`,` $row^)? (`if` $cond^)?
     (`act` `(` $gauges^ `by` $rates `)`)?
     (`poly` `(` $poly_gauge^ `:` $companions `)`)?
     (`operand_type` `(` $operand_type^ `)`)? attr-dict
@@ -175,7 +175,7 @@ def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
                        Optional<I1>:$cond, Optional<AnyFloat>:$init);
   let results = (outs AnyFloat:$result);
   let assemblyFormat = [{
-    $kind $value (`if` $cond^)? (`init` $init^)? attr-dict
+    `` $kind $value (`if` $cond^)? (`init` $init^)? attr-dict
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
@@ -218,7 +218,7 @@ def Attn_DotWithOp : Attn_Op<"dot_with", [AttrSizedOperandSegments, Pure,
   let results = (outs AnyFloat:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $kind $lhs `[` $lhs_indices `]` `,` $rhs `[` $rhs_indices `]` $body attr-dict
+    `` $kind $lhs `[` $lhs_indices `]` `,` $rhs `[` $rhs_indices `]` $body attr-dict
     `:` type($lhs) `,` type($rhs) `->` type($result)
   }];
   let hasVerifier = 1;

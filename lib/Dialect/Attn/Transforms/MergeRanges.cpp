@@ -1,0 +1,191 @@
+//===- MergeRanges.cpp - carries of disjoint ranges of keys ---------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "MergeRanges.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::attn;
+using arith::CmpFPredicate;
+using arith::CmpIPredicate;
+
+/// A constant of `type`, in every element of a vector.
+Value RangeMerger::number(Type type, double value) {
+  TypedAttr attr = b.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto row = dyn_cast<VectorType>(type)) {
+    attr = DenseElementsAttr::get(row, static_cast<Attribute>(attr));
+  }
+  return arith::ConstantOp::create(b, loc, attr);
+}
+
+template <typename OpTy> Value RangeMerger::combine(ArrayRef<Value> values) {
+  Value result = values.front();
+  for (Value value : values.drop_front()) {
+    result = OpTy::create(b, loc, result, value);
+  }
+  return result;
+}
+
+void RangeMerger::merge(Operation *accumulator) {
+  if (auto running = dyn_cast<RunningOp>(accumulator)) {
+    SmallVector<Value> parts = load(running.getResult());
+    map.map(running.getResult(), combine<arith::MaximumFOp>(parts));
+    gaugeParts[running.getResult()] = parts;
+  } else if (auto fold = dyn_cast<FoldOp>(accumulator)) {
+    mergeFold(fold);
+  } else {
+    auto carry = cast<CarryOp>(accumulator);
+    map.map(carry.getResult(), mergeCarry(carry));
+  }
+}
+
+Value RangeMerger::mergeCarry(CarryOp carry) {
+  switch (carry.getKind()) {
+  case CarryKind::Sum:
+  case CarryKind::Outer:
+    return mergeSum(carry);
+  case CarryKind::Max:
+    return combine<arith::MaximumFOp>(load(carry.getResult()));
+  case CarryKind::Min:
+    return combine<arith::MinimumFOp>(load(carry.getResult()));
+  case CarryKind::Count:
+    return combine<arith::AddIOp>(load(carry.getResult()));
+  case CarryKind::Any:
+    return mergeAny(carry);
+  case CarryKind::Mean:
+    return mergeMean(carry);
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    return mergeArgument(carry);
+  }
+  return {};
+}
+
+void RangeMerger::weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
+                        SmallVectorImpl<Value> &live) {
+  Type type = getElementTypeOrSelf(carry.getType());
+  double inf = std::numeric_limits<double>::infinity();
+  for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
+    Value now = map.lookup(gauge), a = map.lookup(rate);
+    for (auto [s, old] : llvm::enumerate(gaugeParts[gauge])) {
+      // Equal values, infinities among them, have not moved.
+      Value still = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, now, old);
+      Value moved =
+          arith::SelectOp::create(b, loc, still, number(type, 0.0),
+                                  arith::SubFOp::create(b, loc, now, old));
+      Value weight =
+          math::Exp2Op::create(b, loc, arith::MulFOp::create(b, loc, a, moved));
+      Value present = arith::CmpFOp::create(b, loc, CmpFPredicate::UNE, old,
+                                            number(type, -inf));
+      if (s == weights.size()) {
+        weights.push_back(weight);
+        live.push_back(present);
+        continue;
+      }
+      weights[s] = arith::MulFOp::create(b, loc, weights[s], weight);
+      live[s] = arith::AndIOp::create(b, loc, live[s], present);
+    }
+  }
+}
+
+Value RangeMerger::mergeSum(CarryOp carry) {
+  SmallVector<Value> parts = load(carry.getResult()), weights, live;
+  weigh(carry, weights, live);
+  Type type = carry.getType();
+  for (auto [s, weight] : llvm::enumerate(weights)) {
+    if (isa<VectorType>(type)) {
+      weight = vector::BroadcastOp::create(b, loc, type, weight);
+    }
+    Value moved = arith::MulFOp::create(b, loc, parts[s], weight);
+    parts[s] =
+        arith::SelectOp::create(b, loc, live[s], moved, number(type, 0.0));
+  }
+  return combine<arith::AddFOp>(parts);
+}
+
+Value RangeMerger::mergeAny(CarryOp carry) {
+  Value any = combine<arith::OrIOp>(load(carry.getResult()));
+  Value zero = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0));
+  return arith::CmpIOp::create(b, loc, CmpIPredicate::ne, any, zero);
+}
+
+Value RangeMerger::mergeMean(CarryOp carry) {
+  Type type = carry.getType();
+  SmallVector<Value> means = load(carry.getResult());
+  SmallVector<Value> counts = load(auxiliary.lookup(carry.getResult()));
+  for (auto [mean, count] : llvm::zip(means, counts)) {
+    Value weight = arith::SIToFPOp::create(b, loc, type, count);
+    mean = arith::MulFOp::create(b, loc, mean, weight);
+  }
+  Value total = combine<arith::AddIOp>(counts);
+  Value zero = arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(0));
+  Value none = arith::CmpIOp::create(b, loc, CmpIPredicate::eq, total, zero);
+  Value mean =
+      arith::DivFOp::create(b, loc, combine<arith::AddFOp>(means),
+                            arith::SIToFPOp::create(b, loc, type, total));
+  return arith::SelectOp::create(b, loc, none, number(type, 0.0), mean);
+}
+
+/// The first NaN wins, then the larger (smaller) value, then the lower index; a
+/// range without keys has the index -1.
+Value RangeMerger::mergeArgument(CarryOp carry) {
+  SmallVector<Value> indices = load(carry.getResult());
+  SmallVector<Value> values = load(auxiliary.lookup(carry.getResult()));
+  CmpFPredicate better = carry.getKind() == CarryKind::ArgMax
+                             ? CmpFPredicate::OGT
+                             : CmpFPredicate::OLT;
+  Value none = arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(-1));
+  Value index = indices.front(), value = values.front();
+  auto cmp = [&](CmpFPredicate predicate, Value x, Value y) -> Value {
+    return arith::CmpFOp::create(b, loc, predicate, x, y);
+  };
+  auto has = [&](CmpIPredicate predicate, Value x) -> Value {
+    return arith::CmpIOp::create(b, loc, predicate, x, none);
+  };
+  auto both = [&](Value x, Value y) -> Value {
+    return arith::AndIOp::create(b, loc, x, y);
+  };
+  auto either = [&](Value x, Value y) -> Value {
+    return arith::OrIOp::create(b, loc, x, y);
+  };
+  for (auto [i, v] : llvm::drop_begin(llvm::zip(indices, values))) {
+    Value firstNaN = both(cmp(CmpFPredicate::UNO, v, v),
+                          cmp(CmpFPredicate::ORD, value, value));
+    Value wins = either(cmp(better, v, value), firstNaN);
+    wins = both(either(wins, has(CmpIPredicate::eq, index)),
+                has(CmpIPredicate::ne, i));
+    index = arith::SelectOp::create(b, loc, wins, i, index);
+    value = arith::SelectOp::create(b, loc, wins, v, value);
+  }
+  return index;
+}
+
+void RangeMerger::mergeFold(FoldOp fold) {
+  SmallVector<Value> merged;
+  SmallVector<SmallVector<Value>> parts;
+  for (Value result : fold.getResults()) {
+    parts.push_back(load(result));
+    merged.push_back(parts.back().front());
+  }
+  Block &combination = fold.getCombine().front();
+  for (size_t s = 1; s < parts.front().size(); ++s) {
+    IRMapping inner(map);
+    for (auto [k, value] : llvm::enumerate(merged)) {
+      inner.map(combination.getArgument(k), value);
+      inner.map(combination.getArgument(k + merged.size()), parts[k][s]);
+    }
+    for (Operation &op : combination.without_terminator()) {
+      b.clone(op, inner);
+    }
+    for (auto [value, yielded] :
+         llvm::zip(merged, combination.getTerminator()->getOperands())) {
+      value = inner.lookupOrDefault(yielded);
+    }
+  }
+  map.map(fold.getResults(), merged);
+}

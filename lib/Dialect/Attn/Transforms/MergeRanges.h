@@ -1,0 +1,69 @@
+//===- MergeRanges.h - carries of disjoint ranges of keys -----------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What a sweep would have accumulated over all keys, from what it accumulated
+// over disjoint ranges of them:
+//
+//   gauge         g = max g_s
+//   sum, outer    c = sum_s c_s 2^(a (g - g_s)), over each gauge and rate of
+//   act mean          sum_s n_s mean_s / sum_s n_s argmax        the index of
+//   the range with the larger maximum; the earlier
+//                 range, which has the lower indices, among equals
+//   fold          its combination, in the order of the ranges
+//   max, min, count, any: the same over the ranges
+//
+// A range without keys carries the neutral element. One whose gauge is minus
+// infinity is left out of sums, so that neither inf - inf is formed nor a NaN
+// let in from entries that have no weight.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_MERGERANGES_H
+#define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_MERGERANGES_H
+
+#include "attn/Dialect/Attn/IR/Attn.h"
+
+namespace mlir::attn {
+
+class RangeMerger {
+public:
+  /// Loads the parts of an accumulator, in the order of the ranges; bits come
+  /// as i32.
+  using Loader = function_ref<SmallVector<Value>(Value)>;
+
+  /// `auxiliary` names the maximum of an argmax and the count of a mean.
+  RangeMerger(OpBuilder &builder, Location loc, Loader load,
+              const DenseMap<Value, Value> &auxiliary, IRMapping &map)
+      : b(builder), loc(loc), load(load), auxiliary(auxiliary), map(map) {}
+
+  /// Merges a gauge or carry and maps its results to the merged ones.
+  void merge(Operation *accumulator);
+
+private:
+  Value mergeCarry(CarryOp carry);
+  Value mergeSum(CarryOp carry);
+  Value mergeMean(CarryOp carry);
+  Value mergeArgument(CarryOp carry);
+  Value mergeAny(CarryOp carry);
+  void mergeFold(FoldOp fold);
+  /// The weight of each range, and whether it has any; empty without act.
+  void weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
+             SmallVectorImpl<Value> &live);
+  Value number(Type type, double value);
+  template <typename OpTy> Value combine(ArrayRef<Value> values);
+
+  OpBuilder &b;
+  Location loc;
+  Loader load;
+  const DenseMap<Value, Value> &auxiliary;
+  IRMapping &map;
+  DenseMap<Value, SmallVector<Value>> gaugeParts;
+};
+
+} // namespace mlir::attn
+
+#endif // ATTN_LIB_DIALECT_ATTN_TRANSFORMS_MERGERANGES_H
