@@ -5,6 +5,7 @@
 // arXiv 1409.0473.
 // Shapes: q [B, 2, M, 24], k and v [B, 2, N, 24], w [24].
 //
+// RUN: attn-run %s --check --size B=2 M=19 N=37
 // RUN: attn-run %s --check --loops=fused --size B=2 M=19 N=37
 
 !scores = !attn.scores<?x2x?x?xf32>

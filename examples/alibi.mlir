@@ -4,6 +4,7 @@
 // Length Extrapolation, arXiv 2108.12409.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], one slope per query head.
 //
+// RUN: attn-run %s --check --size B=2 L=67
 // RUN: attn-run %s --check --loops=fused --size B=2 L=67
 
 !scores = !attn.scores<?x8x?x?xf32>

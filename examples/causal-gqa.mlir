@@ -4,7 +4,9 @@
 // Multi-Head Checkpoints, arXiv 2305.13245.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64].
 //
+// RUN: attn-run %s --check --size B=2 L=65
 // RUN: attn-run %s --check --loops=fused --size B=2 L=65
+// RUN: attn-run %s --check --size B=1 L=1
 // RUN: attn-run %s --check --loops=fused --size B=1 L=1
 
 !scores = !attn.scores<?x8x?x?xf32>

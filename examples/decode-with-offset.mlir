@@ -6,7 +6,9 @@
 // arXiv 1911.02150 (one key head for all query heads).
 // Shapes: q [B, 8, M, 64], k and v [B, 1, N, 64], past [B], key_length [B, 1].
 //
+// RUN: attn-run %s --check --size B=3 M=1 N=257
 // RUN: attn-run %s --check --loops=fused --size B=3 M=1 N=257
+// RUN: attn-run %s --check --size B=2 M=4 N=100
 // RUN: attn-run %s --check --loops=fused --size B=2 M=4 N=100
 
 !scores = !attn.scores<?x8x?x?xf32>

@@ -4,6 +4,7 @@
 // Paper: Differential Transformer, arXiv 2410.05258.
 // Shapes: q1, q2 [B, 4, L, 64], k1, k2 [B, 2, L, 64], v [B, 2, L, 128].
 //
+// RUN: attn-run %s --check --size B=2 L=65
 // RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x4x?x?xf32>

@@ -4,6 +4,7 @@
 // Paper: Efficient Sequence Packing without Cross-contamination, arXiv 2107.02027.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], segments [B, L].
 //
+// RUN: attn-run %s --check --size B=2 L=129
 // RUN: attn-run %s --check --loops=fused --size B=2 L=129
 
 !scores = !attn.scores<?x8x?x?xf32>

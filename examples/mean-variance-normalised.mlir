@@ -4,6 +4,7 @@
 // Paper: Normalized Attention Without Probability Cage, arXiv 2005.09561.
 // Shapes: q [B, 4, M, 64], k and v [B, 4, N, 64]; key_length [B, 1] pads.
 //
+// RUN: attn-run %s --check --size B=3 M=33 N=67
 // RUN: attn-run %s --check --loops=fused --size B=3 M=33 N=67
 
 !scores = !attn.scores<?x4x?x?xf32>

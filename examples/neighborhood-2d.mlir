@@ -5,6 +5,7 @@
 // Paper: Faster Neighborhood Attention, arXiv 2403.04690.
 // Shapes: q, k, v [B, 4, 117, 32].
 //
+// RUN: attn-run %s --check --size B=2
 // RUN: attn-run %s --check --loops=fused --size B=2
 
 !scores = !attn.scores<?x4x117x117xf32>

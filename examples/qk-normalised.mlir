@@ -4,6 +4,7 @@
 // Paper: Query-Key Normalization for Transformers, arXiv 2010.04245.
 // Shapes: q [B, 4, L, 64], k and v [B, 4, L, 64], one factor per head.
 //
+// RUN: attn-run %s --check --size B=2 L=65
 // RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x4x?x?xf32>

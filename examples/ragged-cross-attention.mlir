@@ -4,6 +4,7 @@
 // Paper: Attention Is All You Need, arXiv 1706.03762 (encoder-decoder attention).
 // Shapes: q [B, 8, M, 64], k and v [B, 2, N, 64], lengths [B, 1].
 //
+// RUN: attn-run %s --check --size B=5 M=33 N=70
 // RUN: attn-run %s --check --loops=fused --size B=5 M=33 N=70
 
 !scores = !attn.scores<?x8x?x?xf32>

@@ -5,6 +5,7 @@
 // arXiv 2409.04431.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64].
 //
+// RUN: attn-run %s --check --size B=2 L=65
 // RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x8x?x?xf32>

@@ -7,6 +7,7 @@
 // arXiv 2110.11773.
 // Shapes: q [B, 4, M, 64], k and v [B, 4, N, 64]; no causal form.
 //
+// RUN: attn-run %s --check --size B=2 M=50 N=37
 // RUN: attn-run %s --check --loops=fused --size B=2 M=50 N=37
 
 !scores = !attn.scores<?x4x?x?xf32>

@@ -5,6 +5,7 @@
 // Control, arXiv 2411.12892.
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], temperature [B, 8, L].
 //
+// RUN: attn-run %s --check --size B=2 L=65
 // RUN: attn-run %s --check --loops=fused --size B=2 L=65
 
 !scores = !attn.scores<?x8x?x?xf32>

@@ -5,6 +5,7 @@
 // Card, arXiv 2508.10925 (sink logits).
 // Shapes: q [B, 8, L, 64], k and v [B, 2, L, 64], one sink logit per query head.
 //
+// RUN: attn-run %s --check --size B=2 L=131
 // RUN: attn-run %s --check --loops=fused --size B=2 L=131
 
 !scores = !attn.scores<?x8x?x?xf32>

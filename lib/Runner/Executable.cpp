@@ -45,13 +45,16 @@ static double getMilliseconds() {
 }
 
 /// Runs passes under crash recovery: a bug in one pass must not take the tool,
-/// and its other results, with it.
-static llvm::Error runPasses(PassManager &manager, ModuleOp module,
+/// and its other results, with it. What is left of the module after a crash is
+/// not touched again.
+static llvm::Error runPasses(PassManager &manager,
+                             OwningOpRef<ModuleOp> &module,
                              const llvm::Twine &what) {
   bool succeededAll = false;
   if (llvm::Error error = runSafely(what, [&] {
-        succeededAll = succeeded(manager.run(module));
+        succeededAll = succeeded(manager.run(*module));
       })) {
+    (void)module.release();
     return error;
   }
   if (!succeededAll) {
@@ -91,7 +94,7 @@ attn::lowerProgram(ModuleOp module, const ExecutableOptions &options,
   if (options.promoteToF64) {
     PassManager promote(module.getContext());
     promote.addPass(createPromoteToF64Pass());
-    if (llvm::Error error = runPasses(promote, *copy, "promotion to f64")) {
+    if (llvm::Error error = runPasses(promote, copy, "promotion to f64")) {
       return error;
     }
   }
@@ -109,7 +112,7 @@ attn::lowerProgram(ModuleOp module, const ExecutableOptions &options,
   PassManager manager(module.getContext());
   buildPipeline(manager, options);
   if (llvm::Error error =
-          runPasses(manager, *copy,
+          runPasses(manager, copy,
                     "compilation (" + getName(options.mode) + ")")) {
     return error;
   }
@@ -128,7 +131,7 @@ attn::planProgram(ModuleOp module, const ExecutableOptions &options,
   if (print) {
     manager.addNestedPass<func::FuncOp>(createPrintPlanPass());
   }
-  if (llvm::Error error = runPasses(manager, *copy, "planning")) {
+  if (llvm::Error error = runPasses(manager, copy, "planning")) {
     return error;
   }
   return copy;
@@ -149,6 +152,12 @@ Executable::compile(ModuleOp module, StringRef entry,
     return jit.takeError();
   }
   result->jit = std::move(*jit);
+  // Links now, so that a missing symbol is an error of the compilation.
+  auto address = result->jit->lookup("attn_packed_" +
+                                     result->signature.function);
+  if (!address) {
+    return address.takeError();
+  }
   result->loweringTime = afterLowering - start;
   result->codegenTime = getMilliseconds() - afterLowering;
   return result;

@@ -1,6 +1,39 @@
 // Programs whose online forms are easy to get wrong: fused loops and fused
 // kernels agree with the reference within its own error, also where a maximum
 // arrives late, rows are empty, or values are not finite.
+//
+// RUN: attn-run %s --entry=own_softmax --size B=2,M=33,N=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=own_softmax --size B=2,M=33,N=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=own_softmax --size B=2,M=33,N=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=own_softmax --size B=2,M=33,N=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=bias_after_max --size B=2,M=33,N=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=bias_after_max --size B=2,M=33,N=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=bias_after_max --size B=2,M=33,N=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=bias_after_max --size B=2,M=33,N=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=squares_and_products --size B=2,L=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=squares_and_products --size B=2,L=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=squares_and_products --size B=2,L=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=squares_and_products --size B=2,L=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=relu_of_weights --size B=2,L=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=relu_of_weights --size B=2,L=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=relu_of_weights --size B=2,L=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=relu_of_weights --size B=2,L=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=softmax_of_softmax --size B=2,L=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=softmax_of_softmax --size B=2,L=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=softmax_of_softmax --size B=2,L=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=softmax_of_softmax --size B=2,L=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=key_temperature --size B=2,M=33,N=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=key_temperature --size B=2,M=33,N=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=key_temperature --size B=2,M=33,N=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=key_temperature --size B=2,M=33,N=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=statistics --size B=2,L=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=statistics --size B=2,L=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=statistics --size B=2,L=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=statistics --size B=2,L=70 --pattern q=large --check --loops=fused
+// RUN: attn-run %s --entry=two_largest --size B=2,L=70 --pattern q=late-max --check
+// RUN: attn-run %s --entry=two_largest --size B=2,L=70 --pattern q=nan-row --check
+// RUN: attn-run %s --entry=two_largest --size B=2,L=70 --pattern q=neg-inf-row --check
+// RUN: attn-run %s --entry=two_largest --size B=2,L=70 --pattern q=large --check --loops=fused
 
 !scores = !attn.scores<?x2x?x?xf32>
 !qkv = tensor<?x2x?x16xf32>

@@ -174,6 +174,12 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
           entries.emplace_back(row, tile, tileRow,
                                e.add(column, k * state.lanes));
         }
+        // An outer carry may overwrite the scores that another one reads.
+        for (Contraction &contraction : plan.contractions) {
+          for (Entries &one : entries) {
+            one.get(contraction.getResult());
+          }
+        }
         SmallVector<Value> next;
         for (Operation *op : plan.stages[tile.stage]) {
           size_t count = reducers.partials(op, tile).size();

@@ -15,6 +15,9 @@
 #include "SweepFusion.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
+#include "mlir/IR/Dominance.h"
+#include "mlir/Transforms/CSE.h"
+
 namespace mlir::attn {
 #define GEN_PASS_DEF_FUSESWEEPSPASS
 #include "attn/Dialect/Attn/Transforms/Passes.h.inc"
@@ -45,6 +48,10 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    // Expressions are compared by value.
+    IRRewriter rewriter(&getContext());
+    DominanceInfo dominance(getOperation());
+    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
     SmallVector<StreamOp> streams;
     getOperation().walk([&](StreamOp stream) { streams.push_back(stream); });
     for (StreamOp stream : streams) {
@@ -85,9 +92,10 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
     }
     if (static_cast<int64_t>(kept.size()) > maxRecomputeFactor) {
       InFlightDiagnostic diag =
-          stream.emitError()
-          << "visits its scores " << kept.size()
-          << " times, more than max-recompute-factor = " << maxRecomputeFactor;
+          emitError(stream.getLoc())
+          << "this stream visits its scores " << kept.size()
+          << " times, more than max-recompute-factor = "
+          << maxRecomputeFactor.getValue();
       diag.attachNote() << "raise the option, or store the matrix with "
                            "attn.materialize";
       return diag;

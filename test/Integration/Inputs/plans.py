@@ -1,0 +1,39 @@
+"""How many kernels, and how many passes over the keys, each example takes.
+
+usage: plans.py EXAMPLES_DIR
+
+A program that suddenly needs another sweep still computes the right thing, at
+twice the price; only this test notices.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+# Examples that are not one stream with one sweep: (streams, sweeps).
+PLANS = {
+    "entropy-and-column-statistics": (2, 2),  # rows, then columns
+    "sinkhorn-3": (3, 3),  # rows, columns, rows
+}
+
+
+def main():
+    failures = 0
+    paths = sorted(glob.glob(os.path.join(sys.argv[1], "*.mlir")))
+    for path in paths:
+        name = os.path.splitext(os.path.basename(path))[0]
+        command = ["attn-opt", path, "--attn-plan"]
+        run = subprocess.run(command, text=True, capture_output=True)
+        counts = tuple(len(re.findall(rf"= attn\.{op} ", run.stdout)) for op in ("stream", "sweep"))
+        wanted = PLANS.get(name, (1, 1))
+        if run.returncode or counts != wanted:
+            failures += 1
+            print(f"FAILED {name}: {counts[0]} streams with {counts[1]} sweeps, expected {wanted}\n{run.stderr}")
+    print(f"{len(paths)} plans, {failures} failures")
+    sys.exit(failures > 0 or len(paths) < 18)
+
+
+if __name__ == "__main__":
+    main()

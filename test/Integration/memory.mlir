@@ -1,0 +1,40 @@
+// Long sequences take memory in proportion to their length: a stored matrix of
+// one head would be 4096 MiB here.
+
+// RUN: attn-run %s --peak-memory --size L=32768 --entry=attention | FileCheck %s
+// RUN: attn-run %s --peak-memory --size L=32768 --entry=statistics | FileCheck %s
+// CHECK: peak memory beyond operands and results: {{[0-9]\.[0-9]+}} MiB resident, {{[0-9]\.[0-9]+}} MiB
+
+// The reference does store it, and this is how that looks at a quarter of the
+// length.
+// RUN: attn-run %s --reference --peak-memory --size L=8192 --entry=attention \
+// RUN:   | FileCheck %s --check-prefix=STORED
+// STORED: peak memory beyond operands and results: {{[0-9][0-9][0-9]\.[0-9]+}} MiB resident
+
+!scores = !attn.scores<1x1x?x?xf32>
+
+func.func @attention(
+    %q: tensor<1x1x?x16xf32> {attn.name = "q", attn.dims = ["1", "1", "L", "16"]},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "L", "16"]},
+    %v: tensor<1x1x?x16xf32> {attn.name = "v", attn.dims = ["1", "1", "L", "16"]}
+  ) -> (tensor<1x1x?x16xf32> {attn.name = "o"}) {
+  %s = attn.score %q, %k scale(0.25)
+     : tensor<1x1x?x16xf32>, tensor<1x1x?x16xf32> -> !scores
+  %c = attn.mask %s window<left = 2047, right = 0> : !scores
+  %p = attn.softmax %c : !scores
+  %o = attn.aggregate %p, %v : !scores, tensor<1x1x?x16xf32> -> tensor<1x1x?x16xf32>
+  return %o : tensor<1x1x?x16xf32>
+}
+
+// Sums over both axes: two kernels, and one vector between them.
+func.func @statistics(
+    %q: tensor<1x1x?x16xf32> {attn.name = "q", attn.dims = ["1", "1", "L", "16"]},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "L", "16"]}
+  ) -> (tensor<1x1x?xf32> {attn.name = "received"}) {
+  %s = attn.score %q, %k scale(0.25)
+     : tensor<1x1x?x16xf32>, tensor<1x1x?x16xf32> -> !scores
+  %c = attn.mask %s window<left = 2047, right = 0> : !scores
+  %p = attn.softmax %c : !scores
+  %r = attn.reduce sum queries %p : (!scores) -> tensor<1x1x?xf32>
+  return %r : tensor<1x1x?xf32>
+}
