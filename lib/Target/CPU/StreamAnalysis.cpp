@@ -277,19 +277,6 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
                              "row of its stream");
     }
   }
-  for (auto &stage : plan.stages) {
-    for (Operation *reducer : stage) {
-      auto carry = dyn_cast<CarryOp>(reducer);
-      for (Value rate : carry ? carry.getRates()
-                              : OperandRange(reducer->operand_end(),
-                                             reducer->operand_end())) {
-        if (getClass(rate).key) {
-          return carry.emitError(
-              "the rate of a carry must not depend on the key");
-        }
-      }
-    }
-  }
   return success();
 }
 

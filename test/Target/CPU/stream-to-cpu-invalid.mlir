@@ -52,24 +52,6 @@ func.func @row_of_outer(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x8xf32>, %n: 
 
 // -----
 
-func.func @rate(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
-  %c1 = arith.constant 1 : index
-  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
-    %z = arith.constant 0 : index
-    %s = attn.sweep %j = %z to %e {
-      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
-      %m = attn.running max %d : (f32) -> f32
-      // expected-error @below {{the rate of a carry must not depend on the key}}
-      %c = attn.carry sum %d act(%m by %d) : (f32, f32, f32) -> f32
-      attn.yield %c : f32
-    } : f32
-    attn.store_row %s : f32
-  }
-  return
-}
-
-// -----
-
 func.func @effects(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {

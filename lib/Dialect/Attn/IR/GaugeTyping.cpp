@@ -10,7 +10,7 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/MapVector.h"
 
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
 
 #include <cmath>
 
@@ -112,6 +112,20 @@ static Rate rateOf(Value value) {
   return {1, value};
 }
 
+/// Equal up to the rounding of a constant to the type of its gauge.
+static bool closeRates(const Rates &x, const Rates &y) {
+  std::optional<Rates> difference = addRates(x, y, -1);
+  if (!difference) {
+    return false;
+  }
+  return llvm::all_of(*difference, [&](auto &left) {
+    return llvm::any_of(y, [&](auto &rate) {
+      return rate.first == left.first && std::abs(left.second.factor) <=
+                                             1e-6 * std::abs(rate.second.factor);
+    });
+  });
+}
+
 LogicalResult mlir::attn::verifyAction(CarryOp carry) {
   auto sweep = cast<SweepOp>(carry->getParentOp());
   GaugeTyping typing(sweep, nullptr);
@@ -139,14 +153,16 @@ LogicalResult mlir::attn::verifyAction(CarryOp carry) {
   for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
     recorded.push_back({gauge, rateOf(rate)});
   }
-  if (!sameRates(recorded, exponent) ||
+  if (!closeRates(recorded, exponent) ||
       degree != carry.getCompanions().size() ||
       (degree && polyGauge != carry.getPolyGauge())) {
     InFlightDiagnostic diag = carry.emitOpError()
                               << "C4: the recorded action is not that of the "
                                  "operand, which moves with";
     for (auto &[gauge, rate] : exponent) {
-      diag << " rate " << llvm::formatv("{0}", rate.factor).str()
+      SmallString<16> factor;
+      llvm::raw_svector_ostream(factor) << llvm::format("%g", rate.factor);
+      diag << " rate " << factor
            << (rate.value ? " times a row value," : ",");
     }
     return diag << " degree " << degree;
@@ -313,7 +329,7 @@ Movement GaugeTyping::typeOp(Operation *op) {
   if (isa<GuardOp>(op)) {
     return typeOf(op->getOperand(0));
   }
-  if (isa<math::AbsFOp>(op)) {
+  if (isa<math::AbsFOp, arith::ExtFOp>(op)) {
     return typePower(op, 1.0);
   }
   if (isa<arith::NegFOp>(op)) {
