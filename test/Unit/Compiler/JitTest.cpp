@@ -60,6 +60,14 @@ constexpr const char *kHypot = R"(
     return %f : f64
   })";
 
+constexpr const char *kBuffer = R"(
+  func.func @fill(%n: index, %at: index) -> memref<?xf32> {
+    %c1 = arith.constant 1.0 : f32
+    %m = memref.alloc(%n) : memref<?xf32>
+    memref.store %c1, %m[%at] : memref<?xf32>
+    return %m : memref<?xf32>
+  })";
+
 TEST_F(Jit, CallsFunctionsOfTheMathLibrary) {
   auto jit = compile(kHypot);
   double x = 0.3, y = 0.4, result = 0.0;
@@ -101,11 +109,15 @@ TEST_F(Jit, EmitsCodeForOtherMachines) {
   auto object = emitCode(*module, {}, EmitKind::Object);
   ASSERT_TRUE(static_cast<bool>(object));
   EXPECT_EQ(object->substr(1, 3), "ELF");
+}
+
+TEST_F(Jit, OptimizesDescriptorsAway) {
+  auto module = lower(kBuffer);
   auto plain = emitCode(*module, {}, EmitKind::LLVMIR);
   auto optimized = emitCode(*module, {}, EmitKind::OptimizedLLVMIR);
   ASSERT_TRUE(plain && optimized);
-  EXPECT_NE(plain->find("define double @hypot"), std::string::npos);
-  EXPECT_NE(*plain, *optimized);
+  EXPECT_NE(plain->find("@fill("), std::string::npos);
+  EXPECT_LT(optimized->size(), plain->size());
 }
 
 TEST_F(Jit, NamesUnknownTargets) {
@@ -115,14 +127,6 @@ TEST_F(Jit, NamesUnknownTargets) {
   EXPECT_EQ(llvm::toString(triple.takeError()),
             "unknown target triple 'pdp11': supported are x86_64 and aarch64");
 }
-
-constexpr const char *kBuffer = R"(
-  func.func @fill(%n: index, %at: index) -> memref<?xf32> {
-    %c1 = arith.constant 1.0 : f32
-    %m = memref.alloc(%n) : memref<?xf32>
-    memref.store %c1, %m[%at] : memref<?xf32>
-    return %m : memref<?xf32>
-  })";
 
 struct Descriptor {
   float *allocated = nullptr, *aligned = nullptr;
