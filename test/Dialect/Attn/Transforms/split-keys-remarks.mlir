@@ -71,27 +71,6 @@ func.func @polynomial(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) 
 
 // -----
 
-func.func @varying_rate(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> tensor<2x2x?xf32> {
-  %c2 = arith.constant 2 : index
-  // expected-remark @below {{keys are not split: the rate of an action is computed inside the sweep}}
-  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?xf32>) {
-    %z = arith.constant 0 : index
-    %c = attn.sweep %j = %z to %n {
-      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
-      %g = attn.running max %s : (f32) -> f32
-      %d = arith.subf %s, %g : f32
-      %e = math.exp2 %d : f32
-      %minus1 = arith.constant -1.0 : f32
-      %t = attn.carry sum %e act(%g by %minus1) : (f32, f32, f32) -> f32
-      attn.yield %t : f32
-    } : f32
-    attn.store_row %c : f32
-  }
-  return %a : tensor<2x2x?xf32>
-}
-
-// -----
-
 func.func @two_precisions(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf64>, %M: index) -> tensor<2x2x?xf64> {
   %c2 = arith.constant 2 : index
   // expected-remark @below {{keys are not split: a gauge and its carry have different types}}
