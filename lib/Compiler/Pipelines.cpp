@@ -170,8 +170,11 @@ void attn::registerPipelines() {
   registerBoundaryPasses();
   registerOrderLinalgPass();
   PassPipelineRegistration<PlanPipelineOptions>(
-      "attn-plan", "score programs to the streams that run",
-      buildPlanPipeline);
+      "attn-plan", "score programs to the streams that run, and their plan in words",
+      [](OpPassManager &pm, const PlanPipelineOptions &options) {
+        buildPlanPipeline(pm, options);
+        pm.addNestedPass<func::FuncOp>(createPrintPlanPass());
+      });
   PassPipelineRegistration<>(
       "attn-reference-pipeline",
       "every op by itself on materialised tensors, down to LLVM",
