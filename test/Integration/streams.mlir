@@ -179,6 +179,9 @@ func.func @variance(%x: !x {attn.name = "x", attn.dims = ["2", "3", "M", "8"]},
     %zero = arith.constant 0 : index
     %one = arith.constant 1 : index
     %f1 = arith.constant 1.0 : f32
+    %two = arith.constant 2.0 : f32
+    %six = arith.constant 6.0 : f32
+    %minus6 = arith.constant -6.0 : f32
     %minus2 = arith.constant -2.0 : f32
     %minus3 = arith.constant -3.0 : f32
     %three = arith.constant 3.0 : f32
@@ -192,12 +195,17 @@ func.func @variance(%x: !x {attn.name = "x", attn.dims = ["2", "3", "M", "8"]},
       %d1 = arith.mulf %d, %minus2 : f32
       %t1 = arith.mulf %dd, %minus3 : f32
       %t2 = arith.mulf %d, %three : f32
+      %t6 = arith.mulf %d, %six : f32
       %a2 = attn.carry sum %f1 : (f32) -> f32
-      %a1 = attn.carry sum %d1 : (f32) -> f32
+      %a3 = attn.carry sum %two : (f32) -> f32
+      %a1 = attn.carry sum %d1 poly(%g : %a3) : (f32, f32, f32) -> f32
       %a0 = attn.carry sum %dd poly(%g : %a1, %a2) : (f32, f32, f32, f32) -> f32
       %b3 = attn.carry sum %minus1 : (f32) -> f32
-      %b2 = attn.carry sum %t2 : (f32) -> f32
-      %b1 = attn.carry sum %t1 : (f32) -> f32
+      %b4 = attn.carry sum %minus3 : (f32) -> f32
+      %b2 = attn.carry sum %t2 poly(%g : %b4) : (f32, f32, f32) -> f32
+      %b5 = attn.carry sum %minus6 : (f32) -> f32
+      %b6 = attn.carry sum %t6 poly(%g : %b5) : (f32, f32, f32) -> f32
+      %b1 = attn.carry sum %t1 poly(%g : %b6, %b4) : (f32, f32, f32, f32) -> f32
       %b0 = attn.carry sum %ddd poly(%g : %b1, %b2, %b3) : (f32, f32, f32, f32, f32) -> f32
       attn.yield %a0, %b0 : f32, f32
     } : f32, f32

@@ -278,48 +278,26 @@ static Value splat(OpBuilder &builder, Location loc, Value scalar, Type type) {
   return vector::BroadcastOp::create(builder, loc, type, scalar);
 }
 
-/// c0' = c0 + c1 d + ... + ck d^k, for a carry with companions. One that is the
-/// i-th companion of a carry and has none of its own moves as the i-th
-/// coefficient of that polynomial: ci' = sum_t binom(t, i) d^(t - i) ct.
+/// c0' = c0 + c1 d + ... + ck d^k, all from values before this key. A companion
+/// moves by a list of its own.
 Value SweepBody::movePolynomial(OpBuilder &builder, CarryOp op, Value old) {
-  Location loc = op.getLoc();
-  CarryOp owner = op;
-  unsigned first = 0;
-  if (companions[op].empty()) {
-    for (State &state : states) {
-      auto carry = dyn_cast<CarryOp>(state.op);
-      auto found =
-          carry ? llvm::find(companions[carry], op.getOperation()) : nullptr;
-      if (carry && found != companions[carry].end()) {
-        owner = carry;
-        first = found - companions[carry].begin() + 1;
-        break;
-      }
-    }
-  }
-  ArrayRef<Operation *> terms = companions[owner];
-  if (first >= terms.size()) {
+  ArrayRef<Operation *> terms = companions[op];
+  if (terms.empty()) {
     return old;
   }
+  Location loc = op.getLoc();
   Type type = old.getType();
-  Type element = getElementTypeOrSelf(type);
-  Value d = getMovement(builder, loc, getGauge(owner.getPolyGauge()));
-  d = splat(builder, loc, convertFloat(builder, loc, d, element), type);
+  Value d = getMovement(builder, loc, getGauge(op.getPolyGauge()));
+  d = convertFloat(builder, loc, d, getElementTypeOrSelf(type));
+  d = splat(builder, loc, d, type);
   Value power = d;
-  Value moved = old;
-  double binomial = 1.0;
-  for (unsigned t = first + 1; t <= terms.size(); ++t) {
-    binomial = binomial * t / (t - first);
-    Value term = states[position[terms[t - 1]]].before.front();
+  for (Operation *companion : terms) {
+    Value term = states[position[companion]].before.front();
     term = arith::MulFOp::create(builder, loc, term, power);
-    if (binomial != 1.0) {
-      term = arith::MulFOp::create(builder, loc, term,
-                                   floatConstant(builder, loc, type, binomial));
-    }
-    moved = arith::AddFOp::create(builder, loc, moved, term);
+    old = arith::AddFOp::create(builder, loc, old, term);
     power = arith::MulFOp::create(builder, loc, power, d);
   }
-  return moved;
+  return old;
 }
 
 Value SweepBody::moveCarry(OpBuilder &builder, CarryOp op, State &state) {
@@ -483,8 +461,7 @@ static void buildBody(OpBuilder &builder, SweepOp sweep,
       builder.getInsertionPoint(), body.getOperations(), body.begin(),
       std::prev(body.end()));
   SweepBody update(states, key, allPresent);
-  // Carries come last: only the yield uses them, and a companion may stand
-  // before the gauge that moves it.
+  // Carries come last: only the yield uses them.
   for (bool carries : {false, true}) {
     for (State &state : states) {
       if (isa<CarryOp, FoldOp>(state.op) == carries) {
@@ -513,8 +490,8 @@ void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
     auto found = llvm::find_if(states, [&](const State &state) {
       return state.op == value.getDefiningOp();
     });
-    yielded.push_back({found - states.begin(),
-                       cast<OpResult>(value).getResultNumber()});
+    yielded.push_back(
+        {found - states.begin(), cast<OpResult>(value).getResultNumber()});
   }
 
   Value lower = sweep.getLower(), upper = sweep.getUpper();

@@ -137,19 +137,18 @@ func.func @argmax(%x: memref<1x1x4x?xf32>, %o: memref<1x1x4xi64>, %N: index) {
 
 // -----
 
-// A variance around the running mean: the sum of squares is a polynomial of
-// degree 2 in the movement of the mean, d = g' - g:
-// c0' = c0 + c1 d + c2 d^2, and c1, which lists no companions, c1 + 2 c2 d.
+// A variance around the running mean, which moves by d = g' - g: the sum of
+// squares c0 becomes c0 + c1 d + c2 d^2 and c1 becomes c1 + c3 d, from the values
+// before this key.
 
 // CHECK-LABEL: @variance(
-// CHECK:         scf.for {{.*}} iter_args(%[[G:.*]] = %{{.*}}, %[[COUNT:.*]] = %{{.*}}, %[[C2:.*]] = %{{.*}}, %[[C1:.*]] = %{{.*}}, %[[C0:.*]] = %{{.*}})
+// CHECK:         scf.for {{.*}} iter_args(%[[G:.*]] = %{{.*}}, %[[COUNT:.*]] = %{{.*}}, %[[C2:.*]] = %{{.*}}, %[[C3:.*]] = %{{.*}}, %[[C1:.*]] = %{{.*}}, %[[C0:.*]] = %{{.*}})
 // CHECK:           %[[G1:.*]] = arith.addf %[[G]], %{{.*}} : f32
 // CHECK:           arith.cmpf oeq, %[[COUNT]]
 // CHECK:           %[[DIFF:.*]] = arith.subf %[[G1]], %[[G]]
 // CHECK:           %[[D:.*]] = arith.select %{{.*}}, %{{.*}}, %[[DIFF]]
-// CHECK:           %[[C2D:.*]] = arith.mulf %[[C2]], %[[D]]
-// CHECK:           %[[TWICE:.*]] = arith.mulf %[[C2D]], %cst{{.*}}
-// CHECK:           arith.addf %[[C1]], %[[TWICE]]
+// CHECK:           %[[C3D:.*]] = arith.mulf %[[C3]], %[[D]]
+// CHECK:           arith.addf %[[C1]], %[[C3D]]
 // CHECK:           %[[C1D:.*]] = arith.mulf %[[C1]], %{{.*}}
 // CHECK:           %[[T1:.*]] = arith.addf %[[C0]], %[[C1D]]
 // CHECK:           %[[C2D2:.*]] = arith.mulf %[[C2]], %{{.*}}
@@ -161,6 +160,7 @@ func.func @variance(%x: memref<1x1x4x?xf32>, %o: memref<1x1x4xf32>, %N: index) {
       ins(%X = %x : memref<1x1x4x?xf32>) outs(%o : memref<1x1x4xf32>) {
     %zero = arith.constant 0 : index
     %one = arith.constant 1.0 : f32
+    %two = arith.constant 2.0 : f32
     %minus2 = arith.constant -2.0 : f32
     %k = attn.sweep %j = %zero to %n {
       %e = attn.at %X[%b, %h, %i, %j] : memref<1x1x4x?xf32> -> f32
@@ -169,7 +169,8 @@ func.func @variance(%x: memref<1x1x4x?xf32>, %o: memref<1x1x4xf32>, %N: index) {
       %d1 = arith.mulf %d, %minus2 : f32
       %d2 = arith.mulf %d, %d : f32
       %s2 = attn.carry sum %one : (f32) -> f32
-      %s1 = attn.carry sum %d1 : (f32) -> f32
+      %s3 = attn.carry sum %two : (f32) -> f32
+      %s1 = attn.carry sum %d1 poly(%g : %s3) : (f32, f32, f32) -> f32
       %s0 = attn.carry sum %d2 poly(%g : %s1, %s2) : (f32, f32, f32, f32) -> f32
       attn.yield %s0 : f32
     } : f32

@@ -145,42 +145,121 @@ Interval MaskEvaluator::leaf(Value value) {
                     kMaxLoaded);
 }
 
-/// An element of a captured tensor whose last index is an interval: smallest
-/// and largest of the stretch.
+/// `index`, moved into dimension `dim` of `source`: the end of an interval may
+/// be a value that no entry of the tile has.
+Value MaskEvaluator::clampIndex(Value index, Value source, int64_t dim) {
+  auto type = cast<ShapedType>(source.getType());
+  Value extent;
+  if (!type.isDynamicDim(dim)) {
+    extent = ib.constant(type.getDimSize(dim));
+  } else if (isa<TensorType>(type)) {
+    extent = tensor::DimOp::create(builder, ib.loc, source, dim);
+  } else {
+    extent = memref::DimOp::create(builder, ib.loc, source, dim);
+  }
+  Value last = ib.fold<arith::SubIOp>(extent, ib.constant(1));
+  return ib.fold<arith::MinSIOp>(ib.fold<arith::MaxSIOp>(index, ib.constant(0)),
+                                 last);
+}
+
+/// The index lists that `indices` can be on the tile, and when that is all of
+/// them: each may take two values, the ends of its interval. That serves tables
+/// over blocks, of which a tile touches one or two along each axis.
+bool MaskEvaluator::enumerate(Value source, ValueRange indices,
+                              SmallVectorImpl<SmallVector<Value>> &lists,
+                              Value &valid) {
+  lists.assign(1, {});
+  for (auto [dim, index] : llvm::enumerate(indices)) {
+    if (!getTraits(index).varies) {
+      for (auto &list : lists) {
+        list.push_back(clone(index));
+      }
+      continue;
+    }
+    Interval x = interval(index);
+    if (!x || lists.size() > 2) {
+      return false;
+    }
+    Value gap = ib.fold<arith::SubIOp>(x.hi, x.lo);
+    Value near = ib.compareValues(CmpIPredicate::sle, gap, ib.constant(1));
+    valid = ib.both(valid, ib.both(x.valid, x.isPoint() ? Value() : near));
+    SmallVector<SmallVector<Value>> longer;
+    for (const auto &list : lists) {
+      for (Value end : {x.lo, x.hi}) {
+        longer.push_back(list);
+        longer.back().push_back(clampIndex(end, source, dim));
+        if (x.isPoint()) {
+          break;
+        }
+      }
+    }
+    lists.assign(longer.begin(), longer.end());
+  }
+  return true;
+}
+
+/// Whether a captured tensor can be read at these indices on a tile.
+bool MaskEvaluator::isReadable(Value source, ValueRange indices) {
+  return !indices.empty() && !getTraits(source).varies &&
+         (keyLoads || llvm::none_of(indices, [&](Value index) {
+            return getTraits(index).ofKey;
+          }));
+}
+
+/// An element of a captured tensor: the smallest and largest over the interval
+/// of the last index, at each value of the others.
 Interval MaskEvaluator::load(Value source, ValueRange indices, Type type) {
-  bool wide = !type.isIntOrIndex() || type.isInteger(1) ||
-              (!type.isIndex() && type.getIntOrFloatBitWidth() > 64);
-  if (wide || indices.empty() || getTraits(source).varies ||
-      llvm::any_of(indices.drop_back(),
-                   [&](Value index) { return getTraits(index).varies; }) ||
-      !getTraits(indices.back()).varies ||
-      (getTraits(indices.back()).ofKey && !keyLoads)) {
+  if (!type.isIntOrIndex() || type.isInteger(1) ||
+      (!type.isIndex() && type.getIntOrFloatBitWidth() > 64) ||
+      !isReadable(source, indices) ||
+      llvm::none_of(indices, [&](Value v) { return getTraits(v).varies; })) {
     return {};
   }
   Interval last = interval(indices.back());
-  if (!last) {
+  Value from = clone(source), valid = last.valid;
+  SmallVector<SmallVector<Value>> lists;
+  if (!last || !enumerate(from, indices.drop_back(), lists, valid)) {
     return {};
   }
-  SmallVector<Value> leading;
-  for (Value index : indices.drop_back()) {
-    leading.push_back(clone(index));
+  Interval result{Value(), Value(), INT64_MIN, INT64_MAX, valid};
+  auto toIndex = [&](Value value) -> Value {
+    return type.isIndex() ? value
+                          : arith::IndexCastOp::create(
+                                builder, ib.loc, builder.getIndexType(), value);
+  };
+  for (const auto &list : lists) {
+    auto range = RangeOp::create(builder, ib.loc, TypeRange{type, type}, from,
+                                 list, last.lo, last.hi);
+    Value lo = toIndex(range.getMin()), hi = toIndex(range.getMax());
+    result.lo = result.lo ? ib.fold<arith::MinSIOp>(result.lo, lo) : lo;
+    result.hi = result.hi ? ib.fold<arith::MaxSIOp>(result.hi, hi) : hi;
   }
-  auto range = RangeOp::create(builder, ib.loc, TypeRange{type, type},
-                               clone(source), leading, last.lo, last.hi);
-  Value lo = range.getMin(), hi = range.getMax();
-  Interval result{lo, hi, INT64_MIN, INT64_MAX, last.valid};
-  if (!type.isIndex()) {
-    Type index = builder.getIndexType();
-    result.lo = arith::IndexCastOp::create(builder, ib.loc, index, lo);
-    result.hi = arith::IndexCastOp::create(builder, ib.loc, index, hi);
-    if (type.getIntOrFloatBitWidth() < 64) {
-      int64_t end = int64_t(1) << (type.getIntOrFloatBitWidth() - 1);
-      result.min = -end;
-      result.max = end - 1;
-      return result;
-    }
+  if (!type.isIndex() && type.getIntOrFloatBitWidth() < 64) {
+    int64_t end = int64_t(1) << (type.getIntOrFloatBitWidth() - 1);
+    result.min = -end;
+    result.max = end - 1;
+    return result;
   }
   return ib.require(result, -kMaxLoaded, kMaxLoaded);
+}
+
+/// A captured bit, where the tile touches at most two along each axis.
+Predicate MaskEvaluator::loadBit(Value source, ValueRange indices) {
+  Value from, valid;
+  SmallVector<SmallVector<Value>> lists;
+  if (!isReadable(source, indices) ||
+      !enumerate(from = clone(source), indices, lists, valid)) {
+    return ib.unknown();
+  }
+  Predicate result{ib.boolean(false), ib.boolean(true)};
+  for (const auto &list : lists) {
+    Value bit = AtOp::create(builder, ib.loc, builder.getI1Type(), from, list);
+    result = {ib.either(result.may, bit), ib.both(result.must, bit)};
+  }
+  if (!valid) {
+    return result;
+  }
+  return {ib.either(ib.negate(valid), result.may), ib.both(valid, result.must)};
 }
 
 /// The rule of an operation; unknown where there is none. Unsigned operations
@@ -218,8 +297,15 @@ Interval MaskEvaluator::structured(Operation *op) {
       .Case<math::AbsIOp>([&](auto) { return ib.absolute(of(0)); })
       .Case<arith::IndexCastOp, arith::ExtSIOp, arith::TruncIOp>(
           [&](auto) { return of(0); })
-      .Case<arith::IndexCastUIOp, arith::ExtUIOp>(
-          [&](auto) { return natural(0); })
+      .Case<arith::IndexCastUIOp, arith::ExtUIOp>([&](auto) {
+        if (!op->getOperand(0).getType().isInteger(1)) {
+          return natural(0);
+        }
+        Predicate bit = predicate(op->getOperand(0));
+        Value zero = ib.constant(0), one = ib.constant(1);
+        return Interval{ib.select(bit.must, one, zero),
+                        ib.select(bit.may, one, zero), 0, 1, Value()};
+      })
       .Case<arith::SelectOp>([&](arith::SelectOp select) {
         if (!select.getCondition().getType().isInteger(1)) {
           return Interval();
@@ -282,6 +368,11 @@ Predicate MaskEvaluator::computePredicate(Value value) {
         return cmp.getPredicate() == CmpIPredicate::ne   ? differ
                : cmp.getPredicate() == CmpIPredicate::eq ? ib.negate(differ)
                                                          : ib.unknown();
+      })
+      .Case<AtOp>(
+          [&](AtOp at) { return loadBit(at.getSource(), at.getIndices()); })
+      .Case<tensor::ExtractOp>([&](tensor::ExtractOp at) {
+        return loadBit(at.getTensor(), at.getIndices());
       })
       .Default([&](Operation *) { return ib.unknown(); });
 }

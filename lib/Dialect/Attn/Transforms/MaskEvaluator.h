@@ -64,6 +64,11 @@ private:
   Interval structured(Operation *op);
   Interval leaf(Value value);
   Interval load(Value source, ValueRange indices, Type type);
+  Predicate loadBit(Value source, ValueRange indices);
+  bool isReadable(Value source, ValueRange indices);
+  bool enumerate(Value source, ValueRange indices,
+                 SmallVectorImpl<SmallVector<Value>> &lists, Value &valid);
+  Value clampIndex(Value index, Value source, int64_t dim);
   Predicate computePredicate(Value value);
 
   KeyRange computeKeys(Value value, bool holds);

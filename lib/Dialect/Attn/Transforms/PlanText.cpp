@@ -207,8 +207,15 @@ Formula FormulaWriter::writeOp(Operation *op) {
         return infix(arith::stringifyCmpFPredicate(cmp.getPredicate()),
                      kCompare);
       })
-      .Case<arith::AddIOp, arith::AddFOp>(
-          [&](auto) { return infix("+", kSum); })
+      .Case<arith::AddIOp>([&](auto) {
+        std::optional<int64_t> c = getConstantIntValue(op->getOperand(1));
+        if (c && *c < 0 && *c != INT64_MIN) {
+          return Formula{
+              at(op->getOperand(0), kSum) + " - " + llvm::itostr(-*c), kSum};
+        }
+        return infix("+", kSum);
+      })
+      .Case<arith::AddFOp>([&](auto) { return infix("+", kSum); })
       .Case<arith::SubIOp, arith::SubFOp>(
           [&](auto) { return infix("-", kSum); })
       .Case<arith::MulIOp, arith::MulFOp>(

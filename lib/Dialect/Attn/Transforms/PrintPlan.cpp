@@ -263,8 +263,14 @@ struct PrintPlanPass : attn::impl::PrintPlanPassBase<PrintPlanPass> {
     // One write per run, as functions may be visited by several threads.
     std::string text;
     llvm::raw_string_ostream os(text);
-    getOperation()->walk(
-        [&](func::FuncOp func) { PlanPrinter(func, os).print(); });
+    getOperation()->walk([&](func::FuncOp func) {
+      bool plans = func.walk([](StreamOp) { return WalkResult::interrupt(); })
+                       .wasInterrupted();
+      // What private functions held was inlined.
+      if (plans || func.isPublic()) {
+        PlanPrinter(func, os).print();
+      }
+    });
     llvm::outs() << text;
     llvm::outs().flush();
     markAllAnalysesPreserved();

@@ -65,7 +65,7 @@ func.func @fused(%q: tensor<?x2x16x8xf32> {attn.name = "query", attn.dims = ["B"
 // CHECK:        stream 2: cols (b, h, j) in [2, 2, arg4] over i in arg4
 // CHECK-NEXT:     reads arg0: tensor<2x2x?x8xf32>, stream1.0: tensor<2x2x?xf32>
 // CHECK:          sweep 1: i from 0 to M: 1 dot, 0 outers
-// CHECK-NEXT:       sum f32 if i mod 2 == 0 or not (j + 1) * 3 > i
+// CHECK-NEXT:       sum f32 if i mod 2 == 0 or not (j - 1) * 3 > i
 // CHECK-NOT:        tiles
 // CHECK:        memory: stores M x N, as asked: tensor<2x2x?x?xf32>, between streams stream1.0: tensor<2x2x?xf32>
 func.func @two(%q: tensor<2x2x?x8xf32>, %e0: tensor<2x2x?xf32>, %e1: tensor<2x2x?xf32>, %s: !attn.scores<2x2x?x?xf32>, %M: index) -> (tensor<2x2x?xf32>, tensor<2x2x?x?xf32>) {
@@ -81,7 +81,7 @@ func.func @two(%q: tensor<2x2x?x8xf32>, %e0: tensor<2x2x?xf32>, %e1: tensor<2x2x
   }
   %t = attn.stream cols (%b, %h, %j) in [%c2, %c2, %M] over %n = %M ins(%Q = %q : tensor<2x2x?x8xf32>, %R = %m : tensor<2x2x?xf32>) outs(%e1 : tensor<2x2x?xf32>) {
     %z = arith.constant 0 : index
-    %one = arith.constant 1 : index
+    %minus = arith.constant -1 : index
     %two = arith.constant 2 : index
     %three = arith.constant 3 : index
     %true = arith.constant true
@@ -91,7 +91,7 @@ func.func @two(%q: tensor<2x2x?x8xf32>, %e0: tensor<2x2x?xf32>, %e1: tensor<2x2x
       %y = arith.subf %x, %r : f32
       %mod = arith.remsi %i, %two : index
       %even = arith.cmpi eq, %mod, %z : index
-      %jj = arith.addi %j, %one : index
+      %jj = arith.addi %j, %minus : index
       %j3 = arith.muli %jj, %three : index
       %late = arith.cmpi sgt, %j3, %i : index
       %soon = arith.xori %late, %true : i1

@@ -112,7 +112,8 @@ def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments, NoMemoryEffect,
     the first present key are dropped, never rescaled by inf - inf.
     `poly(g : c1, ..., ck)` says that it is a polynomial of degree k in the
     movement d of g, whose i-th coefficient is accumulated by ci:
-    c0' = c0 + c1 d + ... + ck d^k. Companions carry the same act.
+    c0' = c0 + c1 d + ... + ck d^k. Companions carry the same act,
+    and move by lists of their own, all from the values before the movement.
 
     Constraints:
     * C1: operands are those of the kind (value; value and row for outer; none for count and any).
