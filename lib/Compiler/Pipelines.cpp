@@ -170,8 +170,7 @@ void attn::registerPipelines() {
   registerBoundaryPasses();
   registerOrderLinalgPass();
   PassPipelineRegistration<PlanPipelineOptions>(
-      "attn-plan", "score programs to the streams that run",
-      buildPlanPipeline);
+      "attn-plan", "score programs to the streams that run", buildPlanPipeline);
   PassPipelineRegistration<>(
       "attn-reference-pipeline",
       "every op by itself on materialised tensors, down to LLVM",

@@ -99,8 +99,8 @@ TEST_F(Jit, CountsInstructions) {
 
 TEST_F(Jit, EmitsCodeForOtherMachines) {
   auto module = lower(kHypot);
-  auto avx = emitCode(*module, {"x86_64-linux-gnu", "haswell"},
-                      EmitKind::Assembly);
+  auto avx =
+      emitCode(*module, {"x86_64-linux-gnu", "haswell"}, EmitKind::Assembly);
   ASSERT_TRUE(static_cast<bool>(avx));
   EXPECT_NE(avx->find("vsqrtsd"), std::string::npos);
   auto neon = emitCode(*module, {"aarch64-linux-gnu", ""}, EmitKind::Assembly);
@@ -169,9 +169,8 @@ TEST_F(Jit, NoticesWritesBeyondABuffer) {
 }
 
 TEST(SafeRun, FatalErrorsBecomeErrors) {
-  llvm::Error error = runSafely("brewing", [] {
-    llvm::report_fatal_error("the kettle is empty");
-  });
+  llvm::Error error = runSafely(
+      "brewing", [] { llvm::report_fatal_error("the kettle is empty"); });
   EXPECT_EQ(llvm::toString(std::move(error)),
             "brewing failed: the kettle is empty");
 }
