@@ -94,8 +94,8 @@ attn::createTargetMachine(const TargetSpec &spec) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, cpu, features, options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
+      triple, cpu, features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      llvm::CodeGenOptLevel::Aggressive));
   if (!machine) {
     return llvm::createStringError("no code generator for target triple '" +
                                    triple.str() + "'");
@@ -145,18 +145,19 @@ std::vector<FunctionSize> attn::countInstructions(const llvm::Module &module) {
 void attn::addPackedEntries(llvm::Module &module) {
   SmallVector<llvm::Function *> entries;
   for (llvm::Function &function : module) {
-    if (!function.isDeclaration() && function.getName().starts_with(kInterfacePrefix)) {
+    if (!function.isDeclaration() &&
+        function.getName().starts_with(kInterfacePrefix)) {
       entries.push_back(&function);
     }
   }
   llvm::IRBuilder<> builder(module.getContext());
   llvm::Type *pointer = builder.getPtrTy();
   for (llvm::Function *entry : entries) {
-    auto *type =
-        llvm::FunctionType::get(builder.getVoidTy(), {pointer}, false);
+    auto *type = llvm::FunctionType::get(builder.getVoidTy(), {pointer}, false);
     auto *packed = llvm::Function::Create(
         type, llvm::GlobalValue::ExternalLinkage,
-        "attn_packed_" + entry->getName().drop_front(kInterfacePrefix.size()), module);
+        "attn_packed_" + entry->getName().drop_front(kInterfacePrefix.size()),
+        module);
     for (llvm::Attribute attr : entry->getAttributes().getFnAttrs()) {
       if (attr.isStringAttribute()) {
         packed->addFnAttr(attr);
@@ -165,8 +166,8 @@ void attn::addPackedEntries(llvm::Module &module) {
     builder.SetInsertPoint(
         llvm::BasicBlock::Create(module.getContext(), "", packed));
     auto slot = [&](unsigned index) -> llvm::Value * {
-      llvm::Value *address = builder.CreateConstGEP1_64(
-          pointer, packed->getArg(0), index);
+      llvm::Value *address =
+          builder.CreateConstGEP1_64(pointer, packed->getArg(0), index);
       return builder.CreateLoad(pointer, address);
     };
     SmallVector<llvm::Value *> arguments;

@@ -104,13 +104,12 @@ createEmptyJit(std::string &reports) {
   llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
   llvm::orc::MangleAndInterner mangle((*jit)->getExecutionSession(),
                                       (*jit)->getDataLayout());
-  if (llvm::Error error = library.define(
-          llvm::orc::absoluteSymbols(getJitSymbols(mangle)))) {
+  if (llvm::Error error =
+          library.define(llvm::orc::absoluteSymbols(getJitSymbols(mangle)))) {
     return error;
   }
-  auto process =
-      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-          (*jit)->getDataLayout().getGlobalPrefix());
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      (*jit)->getDataLayout().getGlobalPrefix());
   if (!process) {
     return process.takeError();
   }
@@ -177,9 +176,8 @@ llvm::Error JitModule::invoke(StringRef name,
   return llvm::Error::success();
 }
 
-llvm::Expected<std::string> attn::emitCode(ModuleOp module,
-                                           const TargetSpec &target,
-                                           EmitKind kind) {
+llvm::Expected<std::string>
+attn::emitCode(ModuleOp module, const TargetSpec &target, EmitKind kind) {
   llvm::SmallVector<char, 0> output;
   if (llvm::Error error = runStep("code generation", [&] {
         return emitInto(module, target, kind, output);

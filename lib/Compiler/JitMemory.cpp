@@ -46,9 +46,8 @@ void addBytes(int64_t bytes) {
 }
 
 [[noreturn]] void reportOutOfMemory(size_t bytes) {
-  std::fprintf(stderr,
-               "error: out of memory: the program asked for %zu bytes\n",
-               bytes);
+  std::fprintf(
+      stderr, "error: out of memory: the program asked for %zu bytes\n", bytes);
   std::fflush(stderr);
   std::_Exit(attn::kOutOfMemoryExitCode);
 }

@@ -67,16 +67,14 @@ uint16_t roundToHalf(float value) {
   }
   if (magnitude < 0x38800000u) { // subnormal: let an addition round
     float sum = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<uint16_t>(
-        sign | (std::bit_cast<uint32_t>(sum) - 0x3f000000u));
+    return static_cast<uint16_t>(sign |
+                                 (std::bit_cast<uint32_t>(sum) - 0x3f000000u));
   }
   uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
 }
 
-Half truncsfhf2(float value) {
-  return std::bit_cast<Half>(roundToHalf(value));
-}
+Half truncsfhf2(float value) { return std::bit_cast<Half>(roundToHalf(value)); }
 
 Half truncdfhf2(double value) { return truncsfhf2(roundToOdd(value)); }
 
@@ -95,8 +93,7 @@ float extendhfsf2(Half value) {
 #endif
 } // namespace
 
-llvm::orc::SymbolMap
-attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
+llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   llvm::orc::SymbolMap symbols;
   auto add = [&](llvm::StringRef name, auto *function) {
     symbols[mangle(name)] = {llvm::orc::ExecutorAddr::fromPtr(function),

@@ -88,8 +88,8 @@ struct OrderLinalgPass
     IRRewriter rewriter(&getContext());
     for (linalg::GenericOp op : products) {
       std::optional<unsigned> innermost = getInnermostResultLoop(op);
-      if (!innermost || !linalg::isParallelIterator(
-                            op.getIteratorTypesArray()[*innermost])) {
+      if (!innermost ||
+          !linalg::isParallelIterator(op.getIteratorTypesArray()[*innermost])) {
         continue;
       }
       SmallVector<unsigned> order = getOrder(op, *innermost);

@@ -170,7 +170,8 @@ void attn::registerPipelines() {
   registerBoundaryPasses();
   registerOrderLinalgPass();
   PassPipelineRegistration<PlanPipelineOptions>(
-      "attn-plan", "score programs to the streams that run, and their plan in words",
+      "attn-plan",
+      "score programs to the streams that run, and their plan in words",
       [](OpPassManager &pm, const PlanPipelineOptions &options) {
         buildPlanPipeline(pm, options);
         pm.addNestedPass<func::FuncOp>(createPrintPlanPass());

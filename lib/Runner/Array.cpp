@@ -183,9 +183,8 @@ Array Array::wrap(ElementType type, ArrayRef<int64_t> shape,
   array.shape.assign(shape.begin(), shape.end());
   array.strides.assign(strides.begin(), strides.end());
   array.numElements = getNumElements(shape).value_or(0);
-  array.contiguous =
-      ArrayRef<int64_t>(array.strides) ==
-      ArrayRef<int64_t>(getRowMajorStrides(shape));
+  array.contiguous = ArrayRef<int64_t>(array.strides) ==
+                     ArrayRef<int64_t>(getRowMajorStrides(shape));
   array.owner = std::move(owner);
   array.origin = static_cast<unsigned char *>(origin);
   return array;
@@ -205,8 +204,7 @@ std::optional<Array> Array::createStrided() const {
   }
   SmallVector<int64_t, 4> steps = getRowMajorStrides(wide);
   steps.back() = 2;
-  Array result =
-      wrap(type, shape, steps, storage->owner, storage->getOrigin());
+  Array result = wrap(type, shape, steps, storage->owner, storage->getOrigin());
   for (int64_t i = 0; i < numElements; ++i) {
     std::memcpy(result.getAddress(i), getAddress(i), getByteWidth(type));
   }
@@ -292,8 +290,7 @@ void Array::setFloat(int64_t index, double value) {
   bool inexact = false;
   number.convert(getSmallSemantics(type), llvm::APFloat::rmNearestTiesToEven,
                  &inexact);
-  auto bits =
-      static_cast<uint16_t>(number.bitcastToAPInt().getZExtValue());
+  auto bits = static_cast<uint16_t>(number.bitcastToAPInt().getZExtValue());
   std::memcpy(address, &bits, sizeof(bits));
 }
 

@@ -80,9 +80,8 @@ llvm::Expected<Timing> attn::benchmark(const Executable &executable,
     if (!second) {
       return second.takeError();
     }
-    wanted = std::max(
-        kLeastRuns, static_cast<size_t>(kDefaultMilliseconds /
-                                        std::max(*second, 1e-3)));
+    wanted = std::max(kLeastRuns, static_cast<size_t>(kDefaultMilliseconds /
+                                                      std::max(*second, 1e-3)));
   }
   Timing timing;
   size_t interval = std::max<size_t>(1, wanted / kPeakMeasurements);
@@ -104,8 +103,8 @@ llvm::Expected<Timing> attn::benchmark(const Executable &executable,
   return timing;
 }
 
-llvm::Expected<PeakMemory>
-attn::measurePeakMemory(const Executable &executable, ArrayRef<Array> inputs) {
+llvm::Expected<PeakMemory> attn::measurePeakMemory(const Executable &executable,
+                                                   ArrayRef<Array> inputs) {
   // Threads and their stacks belong to the process, not to the program.
   attn_parallel_for([](void *, int64_t, int64_t) {}, nullptr,
                     4 * attn_get_num_threads());
@@ -130,7 +129,7 @@ attn::measurePeakMemory(const Executable &executable, ArrayRef<Array> inputs) {
   }
   PeakMemory memory;
   memory.resident = std::max<int64_t>(0, *peak - *before - resultBytes);
-  memory.allocated = std::max<int64_t>(
-      0, jit_memory::getPeakBytes() - allocatedBefore - resultBytes);
+  memory.allocated = std::max<int64_t>(0, jit_memory::getPeakBytes() -
+                                              allocatedBefore - resultBytes);
   return memory;
 }

@@ -57,8 +57,9 @@ static void compareFloats(Comparison &result, const Array &exact,
       result.worst = result.mismatches == 0 ? i : result.worst;
     }
   }
-  result.budget = 2.0 * result.materialisedError +
-                  getFloorUlps(result.type) * getEpsilon(result.type) * result.magnitude;
+  result.budget = 2.0 * result.materialisedError + getFloorUlps(result.type) *
+                                                       getEpsilon(result.type) *
+                                                       result.magnitude;
 }
 
 static void compareIntegers(Comparison &result, const Array &exact,
@@ -123,8 +124,8 @@ std::string attn::formatComparison(const Comparison &comparison,
     os << "error " << number(comparison.error) << ", materialised "
        << number(comparison.materialisedError) << ", budget "
        << number(comparison.budget) << " (2 x materialised + "
-       << number(getFloorUlps(comparison.type)) << " ulp of " << number(comparison.magnitude)
-       << ")";
+       << number(getFloorUlps(comparison.type)) << " ulp of "
+       << number(comparison.magnitude) << ")";
   } else {
     os << (comparison.mismatches ? "integers differ" : "integers equal");
     if (comparison.ties) {
@@ -140,8 +141,7 @@ std::string attn::formatComparison(const Comparison &comparison,
      << llvm::format("%.9g", actual.getNumber(comparison.worst))
      << ", materialised "
      << llvm::format("%.9g", materialised.getNumber(comparison.worst))
-     << ", in f64 "
-     << llvm::format("%.9g", exact.getNumber(comparison.worst));
+     << ", in f64 " << llvm::format("%.9g", exact.getNumber(comparison.worst));
   if (comparison.mismatches && isFloat(comparison.type)) {
     os << "; " << comparison.mismatches
        << " elements are NaN or infinite in one and not in the other";
@@ -151,8 +151,8 @@ std::string attn::formatComparison(const Comparison &comparison,
   return text;
 }
 
-llvm::Expected<std::vector<Array>>
-attn::widenInputs(ArrayRef<Array> inputs, const Signature &widened) {
+llvm::Expected<std::vector<Array>> attn::widenInputs(ArrayRef<Array> inputs,
+                                                     const Signature &widened) {
   std::vector<Array> result;
   for (auto [input, parameter] : llvm::zip_equal(inputs, widened.arguments)) {
     std::optional<Array> converted = input.convertTo(parameter.type);

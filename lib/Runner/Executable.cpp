@@ -51,9 +51,8 @@ static llvm::Error runPasses(PassManager &manager,
                              OwningOpRef<ModuleOp> &module,
                              const llvm::Twine &what) {
   bool succeededAll = false;
-  if (llvm::Error error = runSafely(what, [&] {
-        succeededAll = succeeded(manager.run(*module));
-      })) {
+  if (llvm::Error error = runSafely(
+          what, [&] { succeededAll = succeeded(manager.run(*module)); })) {
     (void)module.release();
     return error;
   }
@@ -111,9 +110,8 @@ attn::lowerProgram(ModuleOp module, const ExecutableOptions &options,
   }
   PassManager manager(module.getContext());
   buildPipeline(manager, options);
-  if (llvm::Error error =
-          runPasses(manager, copy,
-                    "compilation (" + getName(options.mode) + ")")) {
+  if (llvm::Error error = runPasses(
+          manager, copy, "compilation (" + getName(options.mode) + ")")) {
     return error;
   }
   return copy;
@@ -153,8 +151,8 @@ Executable::compile(ModuleOp module, StringRef entry,
   }
   result->jit = std::move(*jit);
   // Links now, so that a missing symbol is an error of the compilation.
-  auto address = result->jit->lookup("attn_packed_" +
-                                     result->signature.function);
+  auto address =
+      result->jit->lookup("attn_packed_" + result->signature.function);
   if (!address) {
     return address.takeError();
   }
@@ -175,8 +173,8 @@ size_t getDescriptorBytes(const Parameter &parameter) {
 
 SmallVector<int64_t> makeDescriptor(const Array &array) {
   SmallVector<int64_t> words;
-  auto address = static_cast<int64_t>(
-      reinterpret_cast<intptr_t>(array.getOrigin()));
+  auto address =
+      static_cast<int64_t>(reinterpret_cast<intptr_t>(array.getOrigin()));
   words.append({address, address, 0});
   words.append(array.getShape().begin(), array.getShape().end());
   words.append(array.getStrides().begin(), array.getStrides().end());
@@ -194,8 +192,8 @@ Array adoptDescriptor(const Parameter &parameter, const char *bytes) {
   ArrayRef<int64_t> all(words);
   return Array::wrap(parameter.type, all.slice(kSizesWord, rank),
                      all.slice(kSizesWord + rank, rank), std::move(owner),
-                     aligned + words[kOffsetWord] *
-                                   getByteWidth(parameter.type));
+                     aligned +
+                         words[kOffsetWord] * getByteWidth(parameter.type));
 }
 
 /// Where each result lies in the struct that the C interface returns.
@@ -220,16 +218,15 @@ struct ResultLayout {
 llvm::Expected<std::vector<Array>>
 Executable::run(ArrayRef<Array> inputs) const {
   if (inputs.size() != signature.arguments.size()) {
-    return llvm::createStringError(
-        "'" + signature.function + "' takes " +
-        llvm::Twine(signature.arguments.size()) + " arguments, not " +
-        llvm::Twine(inputs.size()));
+    return llvm::createStringError("'" + signature.function + "' takes " +
+                                   llvm::Twine(signature.arguments.size()) +
+                                   " arguments, not " +
+                                   llvm::Twine(inputs.size()));
   }
   SizeMap sizes;
   llvm::StringMap<std::string> origins;
   std::vector<SmallVector<int64_t>> descriptors;
-  for (auto [input, parameter] :
-       llvm::zip_equal(inputs, signature.arguments)) {
+  for (auto [input, parameter] : llvm::zip_equal(inputs, signature.arguments)) {
     if (llvm::Error error = bindSizes(parameter, input, sizes, origins)) {
       return error;
     }

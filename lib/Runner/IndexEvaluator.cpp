@@ -161,8 +161,8 @@ std::optional<int64_t> IndexEvaluator::evaluateRange(RangeOp op,
   int64_t result = input->getInt(base * extent + from);
   for (int64_t k = from + 1; k <= to; ++k) {
     int64_t element = input->getInt(base * extent + k);
-    result = wantMaximum ? std::max(result, element)
-                         : std::min(result, element);
+    result =
+        wantMaximum ? std::max(result, element) : std::min(result, element);
   }
   return result;
 }
@@ -213,9 +213,8 @@ static std::optional<int64_t> fold(Operation *op, int64_t a, int64_t b) {
       .Case([&](arith::MaxSIOp) { return std::max(a, b); })
       .Case([&](arith::MinUIOp) { return wrap(std::min(ua, ub)); })
       .Case([&](arith::MaxUIOp) { return wrap(std::max(ua, ub)); })
-      .Case([&](arith::CmpIOp cmp) {
-        return compare(cmp.getPredicate(), a, b);
-      })
+      .Case(
+          [&](arith::CmpIOp cmp) { return compare(cmp.getPredicate(), a, b); })
       .Default([&](Operation *) -> std::optional<int64_t> {
         if (!canDivide) {
           return std::nullopt;
@@ -258,8 +257,8 @@ std::optional<int64_t> IndexEvaluator::evaluateOp(Operation *op,
     return evaluate(*condition ? select.getTrueValue()
                                : select.getFalseValue());
   }
-  if (isa<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp,
-          arith::TruncIOp>(op)) {
+  if (isa<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp>(
+          op)) {
     return evaluate(op->getOperand(0));
   }
   if (op->getNumOperands() != 2 || op->getNumResults() != 1) {

@@ -30,9 +30,9 @@ llvm::Error checkNames(const Signature &signature,
   auto check = [&](auto &map, StringRef flag) -> llvm::Error {
     for (const auto &entry : map) {
       if (!signature.findArgument(entry.getKey())) {
-        return llvm::createStringError(
-            flag + " names '" + entry.getKey() + "', which is no argument of '" +
-            signature.function + "'");
+        return llvm::createStringError(flag + " names '" + entry.getKey() +
+                                       "', which is no argument of '" +
+                                       signature.function + "'");
       }
     }
     return llvm::Error::success();
@@ -53,9 +53,9 @@ llvm::Error checkSizes(const Signature &signature,
       return llvm::is_contained(p.dims, entry.getKey());
     });
     if (!known) {
-      return llvm::createStringError(
-          "--size names '" + entry.getKey() + "', which is no dimension of '" +
-          signature.function + "'");
+      return llvm::createStringError("--size names '" + entry.getKey() +
+                                     "', which is no dimension of '" +
+                                     signature.function + "'");
     }
   }
   return llvm::Error::success();
@@ -65,16 +65,17 @@ llvm::Error checkSizes(const Signature &signature,
 llvm::Error completeSizes(const Signature &signature, SizeMap &sizes,
                           std::vector<std::string> &chosen) {
   for (const Parameter &parameter : signature.arguments) {
-    for (auto [dim, extent] : llvm::zip_equal(parameter.dims, parameter.shape)) {
+    for (auto [dim, extent] :
+         llvm::zip_equal(parameter.dims, parameter.shape)) {
       if (ShapedType::isDynamic(extent)) {
         continue;
       }
       auto [entry, inserted] = sizes.try_emplace(dim, extent);
       if (!inserted && entry->second != extent) {
-        return llvm::createStringError(
-            "dimension " + dim + " is " + llvm::Twine(entry->second) +
-            ", argument '" + parameter.name + "' asks for " +
-            llvm::Twine(extent));
+        return llvm::createStringError("dimension " + dim + " is " +
+                                       llvm::Twine(entry->second) +
+                                       ", argument '" + parameter.name +
+                                       "' asks for " + llvm::Twine(extent));
       }
     }
   }
@@ -110,9 +111,9 @@ llvm::Expected<Array> generate(const Parameter &parameter,
   // Every argument has a sequence of its own, whatever the others are.
   uint64_t seed = options.seed ^ llvm::xxh3_64bits(parameter.name);
   if (llvm::Error error = fillArray(*array, text, sizes, seed)) {
-    return llvm::joinErrors(llvm::createStringError("argument '" +
-                                                    parameter.name + "'"),
-                            std::move(error));
+    return llvm::joinErrors(
+        llvm::createStringError("argument '" + parameter.name + "'"),
+        std::move(error));
   }
   return std::move(*array);
 }

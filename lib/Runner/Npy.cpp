@@ -173,7 +173,8 @@ llvm::Expected<Header> parseHeader(StringRef bytes) {
     return damaged("it ends inside the header");
   }
   Header header;
-  if (llvm::Error error = HeaderParser(bytes.take_front(length)).parse(header)) {
+  if (llvm::Error error =
+          HeaderParser(bytes.take_front(length)).parse(header)) {
     return error;
   }
   header.data = bytes.drop_front(length);
@@ -288,8 +289,8 @@ llvm::Expected<Array> attn::parseNpy(StringRef bytes, ElementType type) {
                    header->width >= 1 && header->width <= 8 &&
                    !attn::isFloat(type);
   if (!isSameEncoding(*header, type) && !isInteger) {
-    return llvm::createStringError("it holds " + describe(*header) +
-                                   " where " + getName(type) + " is needed");
+    return llvm::createStringError("it holds " + describe(*header) + " where " +
+                                   getName(type) + " is needed");
   }
   std::optional<int64_t> count = getNumElements(header->shape);
   int64_t needed = 0;

@@ -67,9 +67,8 @@ std::optional<StringRef> slice(StringRef bytes, uint64_t offset,
 
 llvm::Expected<Directory> findDirectory(StringRef bytes) {
   // The end record is followed by a comment of at most 65535 bytes.
-  size_t lowest = bytes.size() > kEndBytes + 65535
-                      ? bytes.size() - kEndBytes - 65535
-                      : 0;
+  size_t lowest =
+      bytes.size() > kEndBytes + 65535 ? bytes.size() - kEndBytes - 65535 : 0;
   for (size_t at = bytes.size() >= kEndBytes ? bytes.size() - kEndBytes + 1 : 0;
        at-- > lowest;) {
     const char *end = bytes.data() + at;
@@ -168,8 +167,7 @@ llvm::Expected<std::string> inflateMember(const Entry &entry,
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
     return damaged("no memory to decompress member '" + entry.name + "'");
   }
-  stream.next_in =
-      reinterpret_cast<Bytef *>(const_cast<char *>(packed.data()));
+  stream.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(packed.data()));
   stream.avail_in = static_cast<uInt>(packed.size());
   stream.next_out = reinterpret_cast<Bytef *>(result.data());
   stream.avail_out = static_cast<uInt>(result.size());
@@ -256,8 +254,8 @@ void append(std::string &out, uint64_t value, unsigned bytes) {
 
 /// What local headers and directory entries have in common.
 void appendCommon(std::string &out, StringRef name, StringRef contents) {
-  auto checksum = crc32_z(
-      0, reinterpret_cast<const Bytef *>(contents.data()), contents.size());
+  auto checksum = crc32_z(0, reinterpret_cast<const Bytef *>(contents.data()),
+                          contents.size());
   append(out, 20, 2);   // version needed
   append(out, 0, 2);    // flags
   append(out, 0, 2);    // stored

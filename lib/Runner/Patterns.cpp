@@ -45,9 +45,9 @@ public:
 
   /// Uniform in [0, bound).
   int64_t below(int64_t bound) {
-    return bound <= 0 ? 0
-                      : static_cast<int64_t>(next() %
-                                             static_cast<uint64_t>(bound));
+    return bound <= 0
+               ? 0
+               : static_cast<int64_t>(next() % static_cast<uint64_t>(bound));
   }
 
 private:
@@ -99,13 +99,14 @@ void fillLateMax(Array &array, Random &random) {
   size_t rank = array.getShape().size();
   int64_t length = rank >= 2 ? array.getShape()[rank - 2] : 1;
   fillFloats(array, [&](int64_t i) {
-    double progress =
-        static_cast<double>(i / width % length + 1) / static_cast<double>(length);
+    double progress = static_cast<double>(i / width % length + 1) /
+                      static_cast<double>(length);
     return random.normal() * (0.25 + 4.0 * progress * progress);
   });
 }
 
-bool fillFloatPattern(Array &array, const FillPattern &pattern, Random &random) {
+bool fillFloatPattern(Array &array, const FillPattern &pattern,
+                      Random &random) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   double scale = pattern.get(0, 1.0);
   StringRef name = pattern.name;
@@ -165,8 +166,8 @@ void fillPositions(Array &array, int64_t step, Random &random) {
   int64_t width = std::max<int64_t>(getLastExtent(array), 1);
   int64_t position = 0;
   fillInts(array, [&](int64_t i) {
-    position = i % width == 0 ? random.below(step) : position + 1 +
-                                                         random.below(step);
+    position =
+        i % width == 0 ? random.below(step) : position + 1 + random.below(step);
     return position;
   });
 }
@@ -251,7 +252,8 @@ llvm::Expected<FillPattern> parsePattern(StringRef text, const SizeMap &sizes) {
 } // namespace
 
 StringRef attn::getPatternHelp() {
-  return "  floats    normal(scale) uniform(low, high) positive(scale) large tiny\n"
+  return "  floats    normal(scale) uniform(low, high) positive(scale) large "
+         "tiny\n"
          "            late-max nan-row inf-row neg-inf-row\n"
          "  integers  segments(count) positions(max-step) range(low, high)\n"
          "            lengths(high) table(count)\n"
@@ -290,8 +292,7 @@ llvm::Error attn::fillArray(Array &array, StringRef text, const SizeMap &sizes,
   if (filled) {
     return llvm::Error::success();
   }
-  return llvm::createStringError("unknown pattern '" + pattern->name +
-                                 "' for elements of " +
-                                 getName(array.getType()) + "; known are\n" +
-                                 getPatternHelp());
+  return llvm::createStringError(
+      "unknown pattern '" + pattern->name + "' for elements of " +
+      getName(array.getType()) + "; known are\n" + getPatternHelp());
 }

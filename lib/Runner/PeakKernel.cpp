@@ -52,8 +52,8 @@ std::string makeKernel(int64_t lanes, int64_t accumulators, StringRef element) {
     std::string n = std::to_string(k), comma = k ? ", " : "";
     iterArgs += comma + "%a" + n + " = %start";
     types += comma + vector;
-    body += "    %b" + n + " = vector.fma %a" + n + ", %x, %y : " + vector +
-            "\n";
+    body +=
+        "    %b" + n + " = vector.fma %a" + n + ", %x, %y : " + vector + "\n";
     yields += comma + "%b" + n;
     if (k > 0) {
       sums += "  %s" + n + " = arith.addf " + last + ", %r#" + n + " : " +
@@ -71,11 +71,11 @@ std::string makeKernel(int64_t lanes, int64_t accumulators, StringRef element) {
          scalar + " to " + vector + "\n  %y = vector.broadcast %w : " + scalar +
          " to " + vector + "\n  %start = arith.addf %x, %y : " + vector +
          "\n  %r:" + std::to_string(accumulators) +
-         " = scf.for %k = %c0 to %n step %c1 iter_args(" + iterArgs +
-         ") -> (" + types + ") {\n" + body + "    scf.yield " + yields + " : " +
-         types + "\n  }\n" + sums + "  %total = vector.reduction <add>, " +
-         last + " : " + vector + " into " + scalar + "\n  return %total : " +
-         scalar + "\n}\n";
+         " = scf.for %k = %c0 to %n step %c1 iter_args(" + iterArgs + ") -> (" +
+         types + ") {\n" + body + "    scf.yield " + yields + " : " + types +
+         "\n  }\n" + sums + "  %total = vector.reduction <add>, " + last +
+         " : " + vector + " into " + scalar + "\n  return %total : " + scalar +
+         "\n}\n";
 }
 
 /// Arguments of one thread's call, for any element type.
@@ -146,8 +146,8 @@ llvm::Expected<double> PeakKernel::measure() {
     double seconds = getSeconds() - start;
     best = std::max(best, static_cast<double>(threads) *
                               static_cast<double>(call.iterations) *
-                              static_cast<double>(flopsPerIteration) /
-                              seconds * 1e-9);
+                              static_cast<double>(flopsPerIteration) / seconds *
+                              1e-9);
   }
   return best;
 }

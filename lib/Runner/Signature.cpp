@@ -7,7 +7,8 @@
 //
 // Arguments may carry attributes that tools understand:
 //
-//   %q: tensor<?x8x?x64xf32> {attn.name = "q", attn.dims = ["B", "H", "M", "D"],
+//   %q: tensor<?x8x?x64xf32> {attn.name = "q", attn.dims = ["B", "H", "M",
+//   "D"],
 //                             attn.init = "normal"}
 //
 // Dimensions of one name agree in size. That is checked here, once, before a
@@ -34,10 +35,10 @@ const Parameter *Signature::findArgument(StringRef name) const {
 static llvm::Error readDims(DictionaryAttr attrs, Parameter &parameter) {
   auto dims = attrs ? attrs.getAs<ArrayAttr>("attn.dims") : ArrayAttr();
   if (dims && dims.size() != parameter.shape.size()) {
-    return llvm::createStringError(
-        "attn.dims of '" + parameter.name + "' names " +
-        llvm::Twine(dims.size()) + " dimensions, the type has " +
-        llvm::Twine(parameter.shape.size()));
+    return llvm::createStringError("attn.dims of '" + parameter.name +
+                                   "' names " + llvm::Twine(dims.size()) +
+                                   " dimensions, the type has " +
+                                   llvm::Twine(parameter.shape.size()));
   }
   for (auto [axis, extent] : llvm::enumerate(parameter.shape)) {
     auto name = dims ? dyn_cast<StringAttr>(dims[axis]) : StringAttr();
@@ -55,9 +56,8 @@ static llvm::Error readDims(DictionaryAttr attrs, Parameter &parameter) {
     if (!StringRef(dim).getAsInteger(10, number)) {
       if (!ShapedType::isDynamic(extent) && number != extent) {
         return llvm::createStringError(
-            "attn.dims of '" + parameter.name + "' says " + dim +
-            " for axis " + llvm::Twine(axis) + ", the type says " +
-            llvm::Twine(extent));
+            "attn.dims of '" + parameter.name + "' says " + dim + " for axis " +
+            llvm::Twine(axis) + ", the type says " + llvm::Twine(extent));
       }
       extent = number;
     }
@@ -113,9 +113,8 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
       return argument.takeError();
     }
     if (signature.findArgument(argument->name)) {
-      return llvm::createStringError("two arguments of '" +
-                                     signature.function + "' are named '" +
-                                     argument->name + "'");
+      return llvm::createStringError("two arguments of '" + signature.function +
+                                     "' are named '" + argument->name + "'");
     }
     signature.arguments.push_back(std::move(*argument));
   }
@@ -127,9 +126,8 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
     }
     for (const Parameter &other : signature.results) {
       if (other.name == result->name) {
-        return llvm::createStringError("two results of '" +
-                                       signature.function + "' are named '" +
-                                       other.name + "'");
+        return llvm::createStringError("two results of '" + signature.function +
+                                       "' are named '" + other.name + "'");
       }
     }
     signature.results.push_back(std::move(*result));
@@ -191,8 +189,8 @@ llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,
     } else if (entry->second != extent) {
       std::string origin = origins.lookup(dim);
       return llvm::createStringError(
-          here + (origin.empty() ? "--size" : origin) + " says " + dim +
-          " = " + llvm::Twine(entry->second));
+          here + (origin.empty() ? "--size" : origin) + " says " + dim + " = " +
+          llvm::Twine(entry->second));
     }
   }
   return llvm::Error::success();

@@ -25,7 +25,8 @@ namespace {
 constexpr int64_t kSamples = 20000;
 
 double getFeatures(Value buffer) {
-  return static_cast<double>(cast<ShapedType>(buffer.getType()).getShape().back());
+  return static_cast<double>(
+      cast<ShapedType>(buffer.getType()).getShape().back());
 }
 
 double countFlopsPerEntry(SweepOp sweep, bool &isF64) {
@@ -69,8 +70,8 @@ double sampleVisited(StreamOp stream, SweepOp sweep, ArrayRef<int64_t> space,
     key += stepKey;
     key -= key >= 1.0;
     auto i = static_cast<int64_t>(row * static_cast<double>(space[2]));
-    auto j = lower +
-             static_cast<int64_t>(key * static_cast<double>(upper - lower));
+    auto j =
+        lower + static_cast<int64_t>(key * static_cast<double>(upper - lower));
     evaluator.bind(stream.getBatchArg(), k % space[0]);
     evaluator.bind(stream.getHeadArg(), k / space[0] % space[1]);
     evaluator.bind(stream.getRowArg(), i);
@@ -112,8 +113,8 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
       continue;
     }
     double entries = rows * static_cast<double>(*upper - *lower);
-    double visited = entries * sampleVisited(stream, sweep, space, *lower,
-                                             *upper, inputs);
+    double visited =
+        entries * sampleVisited(stream, sweep, space, *lower, *upper, inputs);
     work.entries += entries;
     work.visited += visited;
     work.flops += visited * countFlopsPerEntry(sweep, work.isF64);
@@ -123,12 +124,11 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
 
 } // namespace
 
-std::optional<Work> attn::countWork(func::FuncOp plan,
-                                    ArrayRef<Array> inputs) {
+std::optional<Work> attn::countWork(func::FuncOp plan, ArrayRef<Array> inputs) {
   Work work;
   WalkResult result = plan.walk([&](StreamOp stream) {
-    bool counted = stream->getParentOp() == plan &&
-                   addStream(stream, inputs, work);
+    bool counted =
+        stream->getParentOp() == plan && addStream(stream, inputs, work);
     return counted ? WalkResult::skip() : WalkResult::interrupt();
   });
   if (result.wasInterrupted()) {

@@ -19,7 +19,8 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-static constexpr StringRef kUsage = R"(attn-run: runs a function of an attn program
+static constexpr StringRef kUsage =
+    R"(attn-run: runs a function of an attn program
 
 usage: attn-run PROGRAM.mlir [options]
 
@@ -153,11 +154,10 @@ private:
 
   std::optional<int> parseLoops() {
     if (hasValue && value != "fused" && value != "naive") {
-      return fail(kBadUsage,
-                  "--loops is naive or fused, not '" + value + "'");
+      return fail(kBadUsage, "--loops is naive or fused, not '" + value + "'");
     }
-    options.compile.mode = value == "fused" ? ExecutionMode::FusedLoops
-                                            : ExecutionMode::Loops;
+    options.compile.mode =
+        value == "fused" ? ExecutionMode::FusedLoops : ExecutionMode::Loops;
     return kContinue;
   }
 
@@ -240,8 +240,8 @@ private:
     }
     auto buffer = llvm::MemoryBuffer::getFile(text);
     if (!buffer) {
-      return fail(kBadFile, "cannot read '" + text +
-                                "': " + buffer.getError().message());
+      return fail(kBadFile,
+                  "cannot read '" + text + "': " + buffer.getError().message());
     }
     options.inputs.files[name] = (*buffer)->getBuffer().str();
     return kContinue;
@@ -256,8 +256,9 @@ private:
         auto [name, text] = assignment.split('=');
         int64_t size = 0;
         if (name.empty() || text.getAsInteger(10, size) || size < 0) {
-          return fail(kBadUsage, "--size takes NAME=N with N at least 0, not '" +
-                                     assignment + "'");
+          return fail(kBadUsage,
+                      "--size takes NAME=N with N at least 0, not '" +
+                          assignment + "'");
         }
         options.inputs.sizes[name] = size;
       }
@@ -278,8 +279,8 @@ private:
     }
     auto members = parseNpz((*buffer)->getBuffer());
     if (!members) {
-      return fail(kBadFile, "'" + value +
-                                "': " + llvm::toString(members.takeError()));
+      return fail(kBadFile,
+                  "'" + value + "': " + llvm::toString(members.takeError()));
     }
     for (auto &[name, contents] : *members) {
       options.inputs.files[name] = std::move(contents);

@@ -138,8 +138,8 @@ std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
   return std::move(*executable);
 }
 
-std::optional<std::vector<Array>>
-Session::execute(const Executable &executable, ArrayRef<Array> arguments) {
+std::optional<std::vector<Array>> Session::execute(const Executable &executable,
+                                                   ArrayRef<Array> arguments) {
   Progress progress("running");
   std::optional<std::vector<Array>> results;
   llvm::Error inner = llvm::Error::success();
@@ -152,8 +152,7 @@ Session::execute(const Executable &executable, ArrayRef<Array> arguments) {
     }
   });
   if (error || inner) {
-    fail(kBadProgram,
-         llvm::joinErrors(std::move(error), std::move(inner)));
+    fail(kBadProgram, llvm::joinErrors(std::move(error), std::move(inner)));
     return std::nullopt;
   }
   return results;
@@ -275,8 +274,7 @@ int Session::runBenchmark() {
   }
   jit_memory::setPoison(false);
   Progress progress("measuring");
-  auto timing =
-      benchmark(*executable, inputs, options.repetitions, peak.get());
+  auto timing = benchmark(*executable, inputs, options.repetitions, peak.get());
   if (!timing) {
     return fail(kBadUsage, timing.takeError());
   }

@@ -31,10 +31,9 @@ struct ExecutableOptions {
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
 /// context's handler; the error only says which step failed. With `signature`,
 /// that of the function `entry` as compiled is stored there.
-llvm::Expected<OwningOpRef<ModuleOp>> lowerProgram(ModuleOp module,
-                                                   const ExecutableOptions &options,
-                                                   StringRef entry = "",
-                                                   Signature *signature = nullptr);
+llvm::Expected<OwningOpRef<ModuleOp>>
+lowerProgram(ModuleOp module, const ExecutableOptions &options,
+             StringRef entry = "", Signature *signature = nullptr);
 
 /// The plan of a program: a copy of `module` after `attn-plan`.
 llvm::Expected<OwningOpRef<ModuleOp>>

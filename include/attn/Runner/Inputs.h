@@ -27,9 +27,10 @@ struct InputOptions {
 
 /// Arrays for all arguments in order. `sizes` receives all sizes; those that
 /// nobody gave are chosen, and listed in `chosen`.
-llvm::Expected<std::vector<Array>>
-makeInputs(const Signature &signature, const InputOptions &options,
-           SizeMap &sizes, std::vector<std::string> &chosen);
+llvm::Expected<std::vector<Array>> makeInputs(const Signature &signature,
+                                              const InputOptions &options,
+                                              SizeMap &sizes,
+                                              std::vector<std::string> &chosen);
 
 /// Fills an array by a pattern such as "normal", "segments(3)" or "table(N)";
 /// sizes stand for the names in parentheses. An error lists the patterns.

@@ -65,10 +65,10 @@ bool isNaN(uint16_t bits, const llvm::fltSemantics &semantics) {
 template <typename Function>
 void forEachBoundary(const llvm::fltSemantics &semantics, Function function) {
   for (uint32_t bits = 0; bits < 0x8000; bits += 3) {
-    double low = llvm::APFloat(semantics, llvm::APInt(16, bits))
-                     .convertToDouble();
-    double high = llvm::APFloat(semantics, llvm::APInt(16, bits + 1))
-                      .convertToDouble();
+    double low =
+        llvm::APFloat(semantics, llvm::APInt(16, bits)).convertToDouble();
+    double high =
+        llvm::APFloat(semantics, llvm::APInt(16, bits + 1)).convertToDouble();
     double middle = std::isinf(high) ? low * (1 + 0x1p-9) : (low + high) / 2;
     for (double value : {low, middle, std::nextafter(middle, 0.0),
                          std::nextafter(middle, HUGE_VAL)}) {
@@ -82,9 +82,9 @@ TEST_F(SmallFloats, HalvesExtendExactly) {
   auto *extend = get<float(Half)>("__extendhfsf2");
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     auto half = std::bit_cast<Half>(static_cast<uint16_t>(bits));
-    float wanted = llvm::APFloat(llvm::APFloat::IEEEhalf(),
-                                 llvm::APInt(16, bits))
-                       .convertToDouble();
+    float wanted =
+        llvm::APFloat(llvm::APFloat::IEEEhalf(), llvm::APInt(16, bits))
+            .convertToDouble();
     float actual = extend(half);
     if (std::isnan(wanted)) {
       EXPECT_TRUE(std::isnan(actual)) << bits;
@@ -101,9 +101,8 @@ TEST_F(SmallFloats, DoublesRoundOnce) {
   forEachBoundary(llvm::APFloat::IEEEhalf(), [&](double value) {
     auto actual = std::bit_cast<uint16_t>(toHalf(value));
     uint16_t wanted = round(value, llvm::APFloat::IEEEhalf());
-    EXPECT_TRUE(actual == wanted ||
-                (isNaN(actual, llvm::APFloat::IEEEhalf()) &&
-                 isNaN(wanted, llvm::APFloat::IEEEhalf())))
+    EXPECT_TRUE(actual == wanted || (isNaN(actual, llvm::APFloat::IEEEhalf()) &&
+                                     isNaN(wanted, llvm::APFloat::IEEEhalf())))
         << value;
   });
   forEachBoundary(llvm::APFloat::BFloat(), [&](double value) {

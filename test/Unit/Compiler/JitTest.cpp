@@ -99,8 +99,8 @@ TEST_F(Jit, CountsInstructions) {
 
 TEST_F(Jit, EmitsCodeForOtherMachines) {
   auto module = lower(kHypot);
-  auto avx = emitCode(*module, {"x86_64-linux-gnu", "haswell"},
-                      EmitKind::Assembly);
+  auto avx =
+      emitCode(*module, {"x86_64-linux-gnu", "haswell"}, EmitKind::Assembly);
   ASSERT_TRUE(static_cast<bool>(avx));
   EXPECT_NE(avx->find("vsqrtsd"), std::string::npos);
   auto neon = emitCode(*module, {"aarch64-linux-gnu", ""}, EmitKind::Assembly);
@@ -117,8 +117,9 @@ TEST_F(Jit, Optimizes) {
   auto optimized = emitCode(*module, {}, EmitKind::OptimizedLLVMIR);
   ASSERT_TRUE(plain && optimized);
   EXPECT_NE(plain->find("@fill("), std::string::npos);
-  auto countValues = [](StringRef text) { return text.count("\n  %"); };
-  EXPECT_LT(countValues(*optimized), countValues(*plain));
+  // The size of an element, as the conversion computes it.
+  EXPECT_NE(plain->find("ptrtoint"), std::string::npos);
+  EXPECT_EQ(optimized->find("ptrtoint"), std::string::npos);
 }
 
 TEST_F(Jit, NamesUnknownTargets) {
@@ -168,9 +169,8 @@ TEST_F(Jit, NoticesWritesBeyondABuffer) {
 }
 
 TEST(SafeRun, FatalErrorsBecomeErrors) {
-  llvm::Error error = runSafely("brewing", [] {
-    llvm::report_fatal_error("the kettle is empty");
-  });
+  llvm::Error error = runSafely(
+      "brewing", [] { llvm::report_fatal_error("the kettle is empty"); });
   EXPECT_EQ(llvm::toString(std::move(error)),
             "brewing failed: the kettle is empty");
 }

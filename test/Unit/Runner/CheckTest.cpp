@@ -14,8 +14,7 @@ using namespace mlir::attn;
 namespace {
 
 Array makeFloats(ElementType type, std::initializer_list<double> values) {
-  auto array =
-      Array::create(type, {static_cast<int64_t>(values.size())});
+  auto array = Array::create(type, {static_cast<int64_t>(values.size())});
   int64_t i = 0;
   for (double value : values) {
     array->setFloat(i++, value);
@@ -49,9 +48,9 @@ TEST(Check, TwiceTheMaterialisedErrorIsAllowed) {
   Array exact = makeFloats(ElementType::F64, {1.0, 0.5});
   Array plain = makeFloats(ElementType::F32, {1.0 + 20 * kUlp, 0.5});
   double allowed = 44 * kUlp; // twice 20, and the floor of 4
-  EXPECT_TRUE(compare(exact, plain,
-                      makeFloats(ElementType::F32, {1.0, 0.5 + allowed}))
-                  .passes());
+  EXPECT_TRUE(
+      compare(exact, plain, makeFloats(ElementType::F32, {1.0, 0.5 + allowed}))
+          .passes());
   EXPECT_FALSE(
       compare(exact, plain,
               makeFloats(ElementType::F32, {1.0, 0.5 + allowed + kUlp}))
@@ -63,15 +62,14 @@ TEST(Check, NonFiniteNumbersMustStayWhereTheyAre) {
   Array exact = makeFloats(ElementType::F64, {nan, 1e39, 1.0});
   Array plain = makeFloats(ElementType::F32, {nan, infinity, 1.0});
   EXPECT_TRUE(
-      compare(exact, plain,
-              makeFloats(ElementType::F32, {nan, infinity, 1.0}))
+      compare(exact, plain, makeFloats(ElementType::F32, {nan, infinity, 1.0}))
           .passes());
-  for (auto values : {std::array{0.0, infinity, 1.0}, std::array{nan, 3e38, 1.0},
-                      std::array{nan, -infinity, 1.0},
-                      std::array{nan, infinity, nan}}) {
-    Comparison result =
-        compare(exact, plain,
-                makeFloats(ElementType::F32, {values[0], values[1], values[2]}));
+  for (auto values :
+       {std::array{0.0, infinity, 1.0}, std::array{nan, 3e38, 1.0},
+        std::array{nan, -infinity, 1.0}, std::array{nan, infinity, nan}}) {
+    Comparison result = compare(
+        exact, plain,
+        makeFloats(ElementType::F32, {values[0], values[1], values[2]}));
     EXPECT_EQ(result.mismatches, 1);
     EXPECT_FALSE(result.passes());
   }

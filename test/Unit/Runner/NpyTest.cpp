@@ -91,9 +91,9 @@ TEST(Npy, ReadsColumnMajorOrder) {
 }
 
 TEST(Npy, ReadsBigEndianAndOtherIntegerWidths) {
-  auto array =
-      parseNpy(makeFile(makeHeader(">i2", "(2,)"), std::string("\xff\xfe\1\2", 4)),
-               ElementType::I64);
+  auto array = parseNpy(
+      makeFile(makeHeader(">i2", "(2,)"), std::string("\xff\xfe\1\2", 4)),
+      ElementType::I64);
   ASSERT_TRUE(static_cast<bool>(array));
   EXPECT_EQ(array->getInt(0), -2);
   EXPECT_EQ(array->getInt(1), 258);
@@ -101,17 +101,16 @@ TEST(Npy, ReadsBigEndianAndOtherIntegerWidths) {
 
 TEST(Npy, ReadsBf16FromBothOfItsSpellings) {
   for (std::string descr : {"<u2", "|V2"}) {
-    auto array =
-        parseNpy(makeFile(makeHeader(descr, "(1,)"), std::string("\x20\xc0", 2)),
-                 ElementType::BF16);
+    auto array = parseNpy(
+        makeFile(makeHeader(descr, "(1,)"), std::string("\x20\xc0", 2)),
+        ElementType::BF16);
     ASSERT_TRUE(static_cast<bool>(array)) << descr;
     EXPECT_EQ(array->getFloat(0), -2.5);
   }
 }
 
 TEST(Npy, RefusesOtherTypes) {
-  std::string file =
-      makeFile(makeHeader("<f8", "(1,)"), std::string(8, '\0'));
+  std::string file = makeFile(makeHeader("<f8", "(1,)"), std::string(8, '\0'));
   expectError(file, ElementType::F32, "it holds float64 where f32 is needed");
   expectError(file, ElementType::I32, "it holds float64 where i32 is needed");
   expectError(makeFile(makeHeader("<u2", "(1,)"), std::string(2, '\0')),

@@ -21,7 +21,8 @@ Array makeArray(double start) {
 }
 
 std::string makeArchive() {
-  auto bytes = formatNpz({{"a", makeArray(0.0)}, {"long name", makeArray(8.0)}});
+  auto bytes =
+      formatNpz({{"a", makeArray(0.0)}, {"long name", makeArray(8.0)}});
   EXPECT_TRUE(static_cast<bool>(bytes));
   return *bytes;
 }

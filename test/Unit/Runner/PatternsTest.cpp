@@ -109,7 +109,8 @@ TEST(Patterns, EmptyArraysAndScalars) {
     (void)fill(ElementType::F32, {0, 2}, text);
     (void)fill(ElementType::F32, {}, text);
   }
-  for (llvm::StringRef text : {"segments", "positions", "range 0 3", "table 4"}) {
+  for (llvm::StringRef text :
+       {"segments", "positions", "range 0 3", "table 4"}) {
     (void)fill(ElementType::I32, {2, 0}, text);
     (void)fill(ElementType::I32, {}, text);
   }
