@@ -22,6 +22,11 @@ std::unique_ptr<Pass> createLegalizeBuffersPass();
 
 void registerBoundaryPasses();
 
+/// `attn-order-linalg`: the loop over the last dimension of a result becomes
+/// the innermost one, so that it can be vectorized.
+std::unique_ptr<Pass> createOrderLinalgPass();
+void registerOrderLinalgPass();
+
 } // namespace mlir::attn
 
 #endif // ATTN_LIB_COMPILER_BOUNDARY_H

@@ -8,8 +8,9 @@
 // Kernels arrive tiled, vectorized and unrolled as they should be, so LLVM's
 // pipeline is cut down to what cleans up after a lowering: scalar replacement,
 // common subexpressions, invariant code, dead code. Neither the vectorizers nor
-// the loop unroller run; they cost more time than the rest and would undo the
-// register allocation that the microkernels were shaped for.
+// the loop unroller run on kernels; they cost more time than the rest and would
+// undo the register allocation that the microkernels were shaped for. Entry
+// functions, where the user's own linalg ends as plain loops, are vectorized.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,10 +39,14 @@
 #include "llvm/Transforms/Scalar/LoopRotation.h"
 #include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
+#include "llvm/Transforms/Vectorize/LoopVectorize.h"
 #include <mutex>
 
 using namespace mlir;
 using namespace mlir::attn;
+
+/// What the conversion to LLVM puts before the names of C interfaces.
+static constexpr StringRef kInterfacePrefix = "_mlir_ciface_";
 
 static void initializeTargetsOnce() {
   static std::once_flag once;
@@ -138,10 +143,9 @@ std::vector<FunctionSize> attn::countInstructions(const llvm::Module &module) {
 }
 
 void attn::addPackedEntries(llvm::Module &module) {
-  constexpr StringRef prefix = "_mlir_ciface_";
   SmallVector<llvm::Function *> entries;
   for (llvm::Function &function : module) {
-    if (!function.isDeclaration() && function.getName().starts_with(prefix)) {
+    if (!function.isDeclaration() && function.getName().starts_with(kInterfacePrefix)) {
       entries.push_back(&function);
     }
   }
@@ -152,7 +156,7 @@ void attn::addPackedEntries(llvm::Module &module) {
         llvm::FunctionType::get(builder.getVoidTy(), {pointer}, false);
     auto *packed = llvm::Function::Create(
         type, llvm::GlobalValue::ExternalLinkage,
-        "attn_packed_" + entry->getName().drop_front(prefix.size()), module);
+        "attn_packed_" + entry->getName().drop_front(kInterfacePrefix.size()), module);
     for (llvm::Attribute attr : entry->getAttributes().getFnAttrs()) {
       if (attr.isStringAttribute()) {
         packed->addFnAttr(attr);
@@ -177,6 +181,29 @@ void attn::addPackedEntries(llvm::Module &module) {
     builder.CreateRetVoid();
   }
 }
+
+namespace {
+/// Whether a function is one that callers see, and not a kernel.
+bool isEntry(const llvm::Function &function) {
+  return function.getParent()->getFunction(
+      (kInterfacePrefix + function.getName()).str());
+}
+
+/// The loop vectorizer, on entries only.
+struct VectorizeEntries : llvm::PassInfoMixin<VectorizeEntries> {
+  llvm::PreservedAnalyses run(llvm::Function &function,
+                              llvm::FunctionAnalysisManager &analyses) {
+    if (!isEntry(function)) {
+      return llvm::PreservedAnalyses::all();
+    }
+    llvm::FunctionPassManager passes;
+    passes.addPass(llvm::LoopVectorizePass());
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(llvm::SimplifyCFGPass());
+    return passes.run(function, analyses);
+  }
+};
+} // namespace
 
 static llvm::FunctionPassManager buildFunctionPipeline() {
   using namespace llvm;
@@ -205,6 +232,7 @@ static llvm::FunctionPassManager buildFunctionPipeline() {
   passes.addPass(createFunctionToLoopPassAdaptor(std::move(hoist),
                                                  /*UseMemorySSA=*/true));
   passes.addPass(ADCEPass());
+  passes.addPass(VectorizeEntries());
   passes.addPass(InstCombinePass());
   passes.addPass(SimplifyCFGPass(simplify));
   return passes;

@@ -150,6 +150,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createOrderLinalgPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
   StreamToCPUPassOptions target;
@@ -167,6 +168,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
 
 void attn::registerPipelines() {
   registerBoundaryPasses();
+  registerOrderLinalgPass();
   PassPipelineRegistration<PlanPipelineOptions>(
       "attn-plan", "score programs to the streams that run",
       buildPlanPipeline);

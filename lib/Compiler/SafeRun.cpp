@@ -65,3 +65,13 @@ llvm::Error attn::runSafely(llvm::Twine doing, llvm::function_ref<void()> fn) {
   }
   return llvm::createStringError(doing + " failed: " + message);
 }
+
+llvm::Error attn::runProgramSafely(llvm::function_ref<void()> fn) {
+  installHandlerOnce();
+  llvm::CrashRecoveryContext context;
+  if (context.RunSafely(fn)) {
+    return llvm::Error::success();
+  }
+  return llvm::createStringError(
+      "the program crashed: it touched memory that is not its own");
+}

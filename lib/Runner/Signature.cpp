@@ -73,6 +73,14 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
   auto init = attrs ? attrs.getAs<StringAttr>("attn.init") : StringAttr();
   parameter.name = name ? name.str() : fallback.str();
   parameter.init = init ? init.str() : "normal";
+  // Names are parts of file names and of NAME=VALUE.
+  if (parameter.name.empty() ||
+      parameter.name.find_first_of("/\\=\n") != std::string::npos) {
+    return llvm::createStringError("'" + parameter.name +
+                                   "' cannot be the name of " + fallback +
+                                   ": it is empty, or has a slash, an "
+                                   "equals sign or a line feed in it");
+  }
   auto tensor = dyn_cast<RankedTensorType>(type);
   parameter.isScalar = !tensor;
   std::optional<ElementType> element =
@@ -116,6 +124,13 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
                                 "result" + llvm::Twine(index));
     if (!result) {
       return result.takeError();
+    }
+    for (const Parameter &other : signature.results) {
+      if (other.name == result->name) {
+        return llvm::createStringError("two results of '" +
+                                       signature.function + "' are named '" +
+                                       other.name + "'");
+      }
     }
     signature.results.push_back(std::move(*result));
   }

@@ -141,12 +141,22 @@ std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
 std::optional<std::vector<Array>>
 Session::execute(const Executable &executable, ArrayRef<Array> arguments) {
   Progress progress("running");
-  auto results = executable.run(arguments);
-  if (!results) {
-    fail(kBadUsage, results.takeError());
+  std::optional<std::vector<Array>> results;
+  llvm::Error inner = llvm::Error::success();
+  llvm::Error error = runProgramSafely([&] {
+    llvm::consumeError(std::move(inner));
+    auto computed = executable.run(arguments);
+    inner = computed.takeError();
+    if (!inner) {
+      results = std::move(*computed);
+    }
+  });
+  if (error || inner) {
+    fail(kBadProgram,
+         llvm::joinErrors(std::move(error), std::move(inner)));
     return std::nullopt;
   }
-  return std::move(*results);
+  return results;
 }
 
 int Session::writeOutput(const Signature &compiled, ArrayRef<Array> results) {
@@ -170,7 +180,7 @@ int Session::runPlain() {
   double before = getElapsed();
   auto results = execute(*executable, inputs);
   if (!results) {
-    return kBadUsage;
+    return kBadProgram;
   }
   double after = getElapsed();
   for (auto [parameter, result] :
@@ -207,7 +217,7 @@ int Session::runCheck() {
   auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
   auto truth = wanted ? execute(*reference, *widened) : std::nullopt;
   if (!truth) {
-    return kBadUsage;
+    return kBadProgram;
   }
   bool passed = true;
   for (auto [index, parameter] : llvm::enumerate(signature.results)) {
@@ -280,9 +290,12 @@ int Session::runBenchmark() {
     return kSuccess;
   }
   double rate = work->flops / timing->getMedian() * 1e-6;
+  double best = work->flops / timing->getMinimum() * 1e-6;
   llvm::outs() << llvm::format(
-      "benchmark: %.1f GFLOP/s, %.3f of measured %s FMA peak %.1f GFLOP/s\n",
-      rate, rate / timing->peak, work->isF64 ? "f64" : "f32", timing->peak);
+      "benchmark: %.1f GFLOP/s, %.3f of measured %s FMA peak %.1f GFLOP/s; "
+      "best run %.1f GFLOP/s, %.3f\n",
+      rate, rate / timing->peak, work->isF64 ? "f64" : "f32", timing->peak,
+      best, best / timing->peak);
   llvm::outs() << llvm::format(
       "benchmark: work %.3f GFLOP, %.1f %% of the entries needed\n",
       work->flops * 1e-9, 100.0 * work->visited / work->entries);

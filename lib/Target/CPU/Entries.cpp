@@ -84,7 +84,8 @@ Value Entries::compute(Value value) {
     Value loaded = e.loadVector(buffer, {tileRow, column}, getLanes());
     // Bits are kept as bytes.
     return value.getType().isInteger(1)
-               ? arith::TruncIOp::create(e, getVectorType(value.getType()), loaded)
+               ? arith::TruncIOp::create(e, getVectorType(value.getType()),
+                                         loaded)
                : loaded;
   }
   Operation *op = value.getDefiningOp();
@@ -129,7 +130,8 @@ Value Entries::emitLaneBase(Value value) {
     return {};
   }
   auto isLane = [&](Value v) { return analysis.getClass(v).key; };
-  if (isa<arith::AddIOp>(op) && isLane(op->getOperand(0)) != isLane(op->getOperand(1))) {
+  if (isa<arith::AddIOp>(op) &&
+      isLane(op->getOperand(0)) != isLane(op->getOperand(1))) {
     bool first = isLane(op->getOperand(0));
     if (Value base = emitLaneBase(op->getOperand(first ? 0 : 1))) {
       return e.add(base, scope.get(op->getOperand(first ? 1 : 0)));
@@ -163,7 +165,8 @@ Value Entries::compare(arith::CmpIOp op) {
   // Clamping before the difference keeps it from overflowing.
   Value value = scope.get(leftLanes ? op.getRhs() : op.getLhs());
   value = e.max(e.sub(base, 1), e.min(value, e.add(base, getLanes())));
-  Value offset = arith::IndexCastOp::create(e, e.getI32Type(), e.sub(value, base));
+  Value offset =
+      arith::IndexCastOp::create(e, e.getI32Type(), e.sub(value, base));
   Value lanes = getIota(), limit = e.broadcast(offset, getLanes());
   return arith::CmpIOp::create(e, predicate, leftLanes ? lanes : limit,
                                leftLanes ? limit : lanes);
@@ -184,7 +187,8 @@ static Stride getStride(StreamAnalysis &analysis, Value value, Value key) {
     return Stride::Unit;
   }
   Operation *op = value.getDefiningOp();
-  if (!op || !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
+  if (!op ||
+      !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
     return Stride::None;
   }
   bool left = analysis.getClass(op->getOperand(0)).key;
@@ -223,9 +227,9 @@ Value Entries::load(AtOp op) {
     return e.loadVector(source, first, getLanes());
   }
   Value last = indicesAt(e.add(firstKey, getLanes() - 1)).back();
-  Value contiguous = arith::CmpIOp::create(
-      e, arith::CmpIPredicate::eq, e.sub(last, first.back()),
-      e.index(getLanes() - 1));
+  Value contiguous =
+      arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
+                            e.sub(last, first.back()), e.index(getLanes() - 1));
   return e.ifValue(
       contiguous, type, [&] { return e.loadVector(source, first, getLanes()); },
       [&] { return Entries(scope, tile, tileRow, column).gather(op); });
@@ -238,12 +242,15 @@ Value Entries::gather(AtOp op) {
   Value source = scope.get(op.getSource());
   auto metadata = memref::ExtractStridedMetadataOp::create(e, source);
   Value uniform = e.index(0), lanes;
-  for (auto [index, stride] : llvm::zip(op.getIndices(), metadata.getStrides())) {
+  for (auto [index, stride] :
+       llvm::zip(op.getIndices(), metadata.getStrides())) {
     if (!analysis.getClass(index).key) {
-      uniform = e.add(uniform, arith::MulIOp::create(e, scope.get(index), stride));
+      uniform =
+          e.add(uniform, arith::MulIOp::create(e, scope.get(index), stride));
       continue;
     }
-    Value term = arith::MulIOp::create(e, get(index), e.broadcast(stride, getLanes()));
+    Value term =
+        arith::MulIOp::create(e, get(index), e.broadcast(stride, getLanes()));
     lanes = lanes ? e.add(lanes, term) : term;
   }
   Value offsets = e.broadcast(uniform, getLanes());

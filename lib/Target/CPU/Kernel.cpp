@@ -50,15 +50,19 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
   Scope scope(state);
   scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
   scope.bind(stream.getHeadArg(), arith::RemUIOp::create(e, group, heads));
-  for (auto [k, value] : llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
+  for (auto [k, value] :
+       llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
   Value firstRow = e.mul(block, blockRows);
-  Block here{&scope, firstRow, e.min(e.index(blockRows), e.sub(rows, firstRow))};
+  Block here{&scope, firstRow,
+             e.min(e.index(blockRows), e.sub(rows, firstRow))};
   for (Operation &op : stream.getBody().front()) {
-    bool uniform = op.getNumResults() && llvm::all_of(op.getResults(), [&](Value v) {
-      return state.analysis.isBlockUniform(v) && !isa<VectorType>(v.getType());
-    });
+    bool uniform =
+        op.getNumResults() && llvm::all_of(op.getResults(), [&](Value v) {
+          return state.analysis.isBlockUniform(v) &&
+                 !isa<VectorType>(v.getType());
+        });
     if (uniform && isMemoryEffectFree(&op)) {
       scope.get(op.getResult(0));
     }
@@ -85,21 +89,26 @@ void Kernel::forEachRow(Scope &outside, Value firstBlockRow, Value rows,
 void Kernel::emitStore(Block &block, ValueRange outputs) {
   StreamOp stream = state.stream;
   Scope &scope = *block.scope;
-  forEachRow(scope, e.index(0), block.rows, block.firstRow, [&](Scope &row, Value) {
-    SmallVector<Value> place{row.get(stream.getBatchArg()), row.get(stream.getHeadArg()),
-                             row.get(stream.getRowArg())};
-    for (auto [value, output] : llvm::zip(stream.getStoreRow().getValues(), outputs)) {
-      auto type = dyn_cast<VectorType>(value.getType());
-      if (!type) {
-        e.store(row.get(value), output, place);
-        continue;
-      }
-      row.prepareRow(value);
-      forEachChunk(e, type.getNumElements(), state.lanes, [&](Value d, int64_t width) {
-        SmallVector<Value> at(place);
-        at.push_back(d);
-        e.storeVector(RowChunk(row, d, width).get(value), output, at);
+  forEachRow(
+      scope, e.index(0), block.rows, block.firstRow, [&](Scope &row, Value) {
+        SmallVector<Value> place{row.get(stream.getBatchArg()),
+                                 row.get(stream.getHeadArg()),
+                                 row.get(stream.getRowArg())};
+        for (auto [value, output] :
+             llvm::zip(stream.getStoreRow().getValues(), outputs)) {
+          auto type = dyn_cast<VectorType>(value.getType());
+          if (!type) {
+            e.store(row.get(value), output, place);
+            continue;
+          }
+          row.prepareRow(value);
+          forEachChunk(e, type.getNumElements(), state.lanes,
+                       [&](Value d, int64_t width) {
+                         SmallVector<Value> at(place);
+                         at.push_back(d);
+                         e.storeVector(RowChunk(row, d, width).get(value),
+                                       output, at);
+                       });
+        }
       });
-    }
-  });
 }

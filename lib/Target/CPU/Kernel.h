@@ -78,11 +78,15 @@ private:
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);
-  void emitOuters(Sweep &sweep, Tile &tile, Value partial);
+  void emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial);
+  void emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
+                    ArrayRef<RowOf> sources, Value r, Value part,
+                    int64_t parts);
   void emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows);
   void emitStore(Block &block, ValueRange outputs);
   void forEachRow(Scope &outside, Value firstBlockRow, Value rows,
-                  Value firstRow, llvm::function_ref<void(Scope &, Value)> body);
+                  Value firstRow,
+                  llvm::function_ref<void(Scope &, Value)> body);
   int64_t pad(int64_t extent) const {
     return (extent + state.lanes - 1) / state.lanes * state.lanes;
   }

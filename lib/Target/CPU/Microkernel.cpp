@@ -53,22 +53,22 @@ void cpu::emitProduct(KernelState &kernel, const Product &product) {
             ? e.loadVector(product.out, {outRows[r], column}, lanes)
             : zero);
   });
-  SmallVector<Value> sums = e.loop(
-      product.begin, product.end, 1, accumulators,
-      [&](Value k, ValueRange carried) {
-        SmallVector<Value> b, next(carried);
-        for (int64_t v = 0; v < product.vectors; ++v) {
-          b.push_back(product.loadB(k, v));
-        }
-        for (int64_t r = 0; r < rows; ++r) {
-          Value a = e.broadcast(e.load(product.a, {aRows[r], k}), lanes);
-          for (int64_t v = 0; v < product.vectors; ++v) {
-            Value &sum = next[r * product.vectors + v];
-            sum = multiplyAdd(e, a, b[v], sum);
-          }
-        }
-        return next;
-      });
+  SmallVector<Value> sums =
+      e.loop(product.begin, product.end, 1, accumulators,
+             [&](Value k, ValueRange carried) {
+               SmallVector<Value> b, next(carried);
+               for (int64_t v = 0; v < product.vectors; ++v) {
+                 b.push_back(product.loadB(k, v));
+               }
+               for (int64_t r = 0; r < rows; ++r) {
+                 Value a = e.broadcast(e.load(product.a, {aRows[r], k}), lanes);
+                 for (int64_t v = 0; v < product.vectors; ++v) {
+                   Value &sum = next[r * product.vectors + v];
+                   sum = multiplyAdd(e, a, b[v], sum);
+                 }
+               }
+               return next;
+             });
   forEach([&](int64_t r, int64_t v, Value column) {
     e.storeVector(sums[r * product.vectors + v], product.out,
                   {outRows[r], column});

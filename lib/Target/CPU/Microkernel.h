@@ -30,12 +30,12 @@ namespace mlir::attn::cpu {
 
 /// out[rows of the group, columns] (+)= sum over depth of a * b.
 struct Product {
-  Value a;           // [rows][depth], of the accumulation type, or i32 pairs
-  Value aRow;        // first of kernelRows rows
-  Value begin, end;  // the contracted index
-  Value out;         // [rows][columns]
+  Value a;          // [rows][depth], of the accumulation type, or i32 pairs
+  Value aRow;       // first of kernelRows rows
+  Value begin, end; // the contracted index
+  Value out;        // [rows][columns]
   Value outRow, outColumn;
-  int64_t vectors;   // columns, in vectors
+  int64_t vectors; // columns, in vectors
   bool accumulate;
   llvm::function_ref<Value(Value, int64_t)> loadB; // (depth, vector)
 };
@@ -64,6 +64,12 @@ void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
               Packed staging, Value out);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
+/// Asks for the rows of `sources` at keys [first, first + count), held to the
+/// sweep's range, ahead of the tile that packs them.
+void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
+                  Value first, int64_t count);
+/// The rows in memory from which `row` is computed.
+SmallVector<RowOf> getSourceRows(Value row);
 /// Whether the packed rows hold an infinity or a NaN.
 Value findNonFinite(KernelState &kernel, KeyRange keys, Packed rows);
 

@@ -22,8 +22,9 @@ void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
   Emit &e = kernel.e;
   Value r = row.getBlockRow();
   Value before = loadState(op, r);
-  Value max = vector::ReductionOp::create(
-      e, vector::CombiningKind::MAXNUMF, partials[0], arith::FastMathFlags::nnan);
+  Value max =
+      vector::ReductionOp::create(e, vector::CombiningKind::MAXNUMF,
+                                  partials[0], arith::FastMathFlags::nnan);
   Value after = e.greater(max, before);
   // The maximum passes over NaNs; only where nothing else was found does it
   // matter, for a row of NaNs is not an empty one.
@@ -44,14 +45,15 @@ Value Reducers::findNaN(RunningOp op, Scope &row, Tile &tile, Value tileRow) {
   Type type = op.getResult().getType();
   auto vector = VectorType::get({kernel.lanes}, type);
   Value start = e.infinity(vector, /*negative=*/true);
-  Value seen = e.loop(
-      tile.firstColumn, tile.columns, kernel.lanes, start,
-      [&](Value column, ValueRange carried) -> SmallVector<Value> {
-        Entries entries(row, tile, tileRow, column);
-        Value x = presentOr(entries, op, entries.get(op.getValue()), start);
-        // -inf + x is -inf, NaN for NaN, and +inf does not occur here.
-        return {arith::AddFOp::create(e, carried[0], x)};
-      })[0];
+  Value seen =
+      e.loop(tile.firstColumn, tile.columns, kernel.lanes, start,
+             [&](Value column, ValueRange carried) -> SmallVector<Value> {
+               Entries entries(row, tile, tileRow, column);
+               Value x =
+                   presentOr(entries, op, entries.get(op.getValue()), start);
+               // -inf + x is -inf, NaN for NaN, and +inf does not occur here.
+               return {arith::AddFOp::create(e, carried[0], x)};
+             })[0];
   return vector::ReductionOp::create(e, vector::CombiningKind::ADD, seen,
                                      arith::FastMathFlags::reassoc);
 }
@@ -67,11 +69,11 @@ void Reducers::finishMean(RunningOp op, Scope &row, Tile &tile,
   e.ifThen(some, [&] {
     Value total = e.add(e.load(counts, r), count);
     e.store(total, counts, r);
-    Value sum = vector::ReductionOp::create(e, vector::CombiningKind::ADD,
-                                            partials[0],
-                                            arith::FastMathFlags::reassoc);
-    Value step = arith::DivFOp::create(
-        e, sum, arith::SIToFPOp::create(e, type, total));
+    Value sum =
+        vector::ReductionOp::create(e, vector::CombiningKind::ADD, partials[0],
+                                    arith::FastMathFlags::reassoc);
+    Value step =
+        arith::DivFOp::create(e, sum, arith::SIToFPOp::create(e, type, total));
     Value before = loadState(op, r);
     Value after = arith::AddFOp::create(e, before, step);
     storeState(op, after, r);
@@ -84,7 +86,8 @@ static Value factorOf(Emit &e, Value rate, Value before, Value distance) {
   Type type = distance.getType();
   Value first = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, before,
                                       e.infinity(type, /*negative=*/true));
-  Value power = math::Exp2Op::create(e, arith::MulFOp::create(e, rate, distance));
+  Value power =
+      math::Exp2Op::create(e, arith::MulFOp::create(e, rate, distance));
   return e.select(first, e.constant(type, 0), power);
 }
 
@@ -95,7 +98,8 @@ void Reducers::move(RunningOp gauge, Scope &row, Value before, Value after) {
   if (gauge.getKind() == GaugeKind::Max) {
     Value first = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, before,
                                         e.infinity(before.getType(), true));
-    movePolynomials(gauge, r, e.select(first, e.constant(before.getType(), 0), distance));
+    movePolynomials(gauge, r,
+                    e.select(first, e.constant(before.getType(), 0), distance));
   } else {
     movePolynomials(gauge, r, distance);
   }
@@ -112,16 +116,21 @@ void Reducers::move(RunningOp gauge, Scope &row, Value before, Value after) {
       }
       if (carry.getKind() != CarryKind::Outer) {
         Value old = loadState(carry, r);
-        storeState(carry, arith::MulFOp::create(e, old, e.convertFloat(factor, old.getType())), r);
+        storeState(carry,
+                   arith::MulFOp::create(e, old,
+                                         e.convertFloat(factor, old.getType())),
+                   r);
         continue;
       }
       Value rows = kernel.rowVectors.lookup(carry.getResult());
       auto type = cast<MemRefType>(rows.getType());
-      Value lanes = e.broadcast(e.convertFloat(factor, type.getElementType()), kernel.lanes);
-      e.loop(e.index(0), e.index(type.getDimSize(1)), kernel.lanes, [&](Value d) {
-        Value old = e.loadVector(rows, {r, d}, kernel.lanes);
-        e.storeVector(arith::MulFOp::create(e, old, lanes), rows, {r, d});
-      });
+      Value lanes = e.broadcast(e.convertFloat(factor, type.getElementType()),
+                                kernel.lanes);
+      e.loop(
+          e.index(0), e.index(type.getDimSize(1)), kernel.lanes, [&](Value d) {
+            Value old = e.loadVector(rows, {r, d}, kernel.lanes);
+            e.storeVector(arith::MulFOp::create(e, old, lanes), rows, {r, d});
+          });
     }
   }
 }
@@ -141,23 +150,31 @@ void Reducers::movePolynomials(RunningOp gauge, Value row, Value distance) {
       Value sum;
       for (Value companion : llvm::reverse(carry.getCompanions())) {
         Value coefficient = load(companion);
-        sum = sum ? arith::AddFOp::create(e, coefficient, arith::MulFOp::create(e, sum, d))
+        sum = sum ? arith::AddFOp::create(e, coefficient,
+                                          arith::MulFOp::create(e, sum, d))
                   : coefficient;
       }
-      return arith::AddFOp::create(e, load(carry.getResult()), arith::MulFOp::create(e, sum, d));
+      return arith::AddFOp::create(e, load(carry.getResult()),
+                                   arith::MulFOp::create(e, sum, d));
     };
     if (!outer) {
-      Value moved = shift([&](Value c) { return e.load(kernel.rowArrays.lookup(c), row); }, distance);
+      Value moved = shift(
+          [&](Value c) { return e.load(kernel.rowArrays.lookup(c), row); },
+          distance);
       storeState(carry, moved, row);
       continue;
     }
     Value rows = kernel.rowVectors.lookup(carry.getResult());
     auto type = cast<MemRefType>(rows.getType());
-    Value lanes = e.broadcast(e.convertFloat(distance, type.getElementType()), kernel.lanes);
+    Value lanes = e.broadcast(e.convertFloat(distance, type.getElementType()),
+                              kernel.lanes);
     e.loop(e.index(0), e.index(type.getDimSize(1)), kernel.lanes, [&](Value d) {
-      Value moved = shift([&](Value c) {
-        return e.loadVector(kernel.rowVectors.lookup(c), {row, d}, kernel.lanes);
-      }, lanes);
+      Value moved = shift(
+          [&](Value c) {
+            return e.loadVector(kernel.rowVectors.lookup(c), {row, d},
+                                kernel.lanes);
+          },
+          lanes);
       e.storeVector(moved, rows, {row, d});
     });
   }
@@ -172,8 +189,10 @@ void Reducers::end(Scope &row) {
     }
     Value count = e.load(state.auxiliary.lookup(carry), r);
     Value sum = loadState(carry, r);
-    Value none = arith::CmpIOp::create(e, arith::CmpIPredicate::eq, count, e.constant(e.getI64Type(), 0));
-    Value mean = arith::DivFOp::create(e, sum, arith::SIToFPOp::create(e, sum.getType(), count));
+    Value none = arith::CmpIOp::create(e, arith::CmpIPredicate::eq, count,
+                                       e.constant(e.getI64Type(), 0));
+    Value mean = arith::DivFOp::create(
+        e, sum, arith::SIToFPOp::create(e, sum.getType(), count));
     storeState(carry, e.select(none, e.constant(sum.getType(), 0), mean), r);
   }
 }

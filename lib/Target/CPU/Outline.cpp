@@ -39,13 +39,15 @@ static Type getKernelType(Type type) {
   }
   SmallVector<int64_t> strides;
   int64_t offset;
-  if (failed(memref.getStridesAndOffset(strides, offset)) || strides.back() == 1) {
+  if (failed(memref.getStridesAndOffset(strides, offset)) ||
+      strides.back() == 1) {
     return type;
   }
   strides.back() = 1;
-  return MemRefType::get(memref.getShape(), memref.getElementType(),
-                         StridedLayoutAttr::get(type.getContext(), offset, strides),
-                         memref.getMemorySpace());
+  return MemRefType::get(
+      memref.getShape(), memref.getElementType(),
+      StridedLayoutAttr::get(type.getContext(), offset, strides),
+      memref.getMemorySpace());
 }
 
 /// Copies `from` to a fresh contiguous buffer of the same shape.
@@ -58,7 +60,8 @@ static Value copyContiguous(Emit &e, Value from, ValueRange sizes) {
     }
   }
   auto flat = MemRefType::get(type.getShape(), type.getElementType());
-  auto copy = memref::AllocOp::create(e, flat, dynamic, e.getI64IntegerAttr(64));
+  auto copy =
+      memref::AllocOp::create(e, flat, dynamic, e.getI64IntegerAttr(64));
   markManual(copy);
   SmallVector<Value> place;
   std::function<void()> emit = [&] {
@@ -89,26 +92,31 @@ static Value normalise(Emit &e, Value value,
   auto metadata = memref::ExtractStridedMetadataOp::create(e, value);
   auto view = [&](Value base, ValueRange strides, Value offset) -> Value {
     SmallVector<OpFoldResult> sizeList, strideList;
-    for (auto [extent, size] : llvm::zip(type.getShape(), metadata.getSizes())) {
-      sizeList.push_back(ShapedType::isDynamic(extent) ? OpFoldResult(size)
-                                                       : OpFoldResult(e.getIndexAttr(extent)));
+    for (auto [extent, size] :
+         llvm::zip(type.getShape(), metadata.getSizes())) {
+      sizeList.push_back(ShapedType::isDynamic(extent)
+                             ? OpFoldResult(size)
+                             : OpFoldResult(e.getIndexAttr(extent)));
     }
     auto [staticStrides, staticOffset] = type.getStridesAndOffset();
     for (auto [fixed, stride] : llvm::zip(staticStrides, strides)) {
-      strideList.push_back(ShapedType::isDynamic(fixed) ? OpFoldResult(stride)
-                                                        : OpFoldResult(e.getIndexAttr(fixed)));
+      strideList.push_back(ShapedType::isDynamic(fixed)
+                               ? OpFoldResult(stride)
+                               : OpFoldResult(e.getIndexAttr(fixed)));
     }
     OpFoldResult start = ShapedType::isDynamic(staticOffset)
                              ? OpFoldResult(offset)
                              : OpFoldResult(e.getIndexAttr(staticOffset));
-    return memref::ReinterpretCastOp::create(e, type, base, start, sizeList, strideList);
+    return memref::ReinterpretCastOp::create(e, type, base, start, sizeList,
+                                             strideList);
   };
   auto equalsOne = [&](Value x) -> Value {
     return arith::CmpIOp::create(e, arith::CmpIPredicate::sle, x, e.index(1));
   };
   Value unit = arith::OrIOp::create(
       e,
-      arith::CmpIOp::create(e, arith::CmpIPredicate::eq, metadata.getStrides().back(), e.index(1)),
+      arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
+                            metadata.getStrides().back(), e.index(1)),
       equalsOne(metadata.getSizes().back()));
   Value result = e.ifValue(
       unit, type,
@@ -154,7 +162,8 @@ struct Arguments {
     for (auto [k, operand] : llvm::enumerate(operands)) {
       Value converted = operand;
       if (operand.getType() != fields[k]) {
-        converted = UnrealizedConversionCastOp::create(e, fields[k], operand).getResult(0);
+        converted = UnrealizedConversionCastOp::create(e, fields[k], operand)
+                        .getResult(0);
       }
       LLVM::StoreOp::create(e, converted, field(e, pointer, k));
     }
@@ -163,8 +172,10 @@ struct Arguments {
     SmallVector<Value> values;
     for (auto [k, want] : llvm::enumerate(types)) {
       Value loaded = LLVM::LoadOp::create(e, fields[k], field(e, pointer, k));
-      values.push_back(want == fields[k] ? loaded
-                                         : UnrealizedConversionCastOp::create(e, want, loaded).getResult(0));
+      values.push_back(want == fields[k]
+                           ? loaded
+                           : UnrealizedConversionCastOp::create(e, want, loaded)
+                                 .getResult(0));
     }
     return values;
   }
@@ -204,12 +215,16 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   int64_t blockRows = Kernel::getBlockRows(stream, target);
   Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
   Value items = arith::MulIOp::create(
-      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()), blocks);
+      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
+      blocks);
   auto kernelType = e.getFunctionType({pointer, i64, i64}, {});
-  Value function = func::ConstantOp::create(e, kernelType, SymbolRefAttr::get(context, name));
-  function = UnrealizedConversionCastOp::create(e, pointer, function).getResult(0);
-  func::CallOp::create(e, getParallelFor(module),
-                       ValueRange{function, args, arith::IndexCastOp::create(e, i64, items)});
+  Value function = func::ConstantOp::create(e, kernelType,
+                                            SymbolRefAttr::get(context, name));
+  function =
+      UnrealizedConversionCastOp::create(e, pointer, function).getResult(0);
+  func::CallOp::create(
+      e, getParallelFor(module),
+      ValueRange{function, args, arith::IndexCastOp::create(e, i64, items)});
   for (auto [copied, buffer] : frees) {
     e.ifThen(copied, [&] { markManual(memref::DeallocOp::create(e, buffer)); });
   }
@@ -224,7 +239,8 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   auto toIndex = [&](Value x) -> Value {
     return arith::IndexCastOp::create(e, e.getIndexType(), x);
   };
-  Value begin = toIndex(entry->getArgument(1)), end = toIndex(entry->getArgument(2));
+  Value begin = toIndex(entry->getArgument(1)),
+        end = toIndex(entry->getArgument(2));
   auto exit = func::ReturnOp::create(e);
   e.setInsertionPoint(exit);
   if (failed(Kernel(e, stream, target, analysis).emit(begin, end, inside))) {

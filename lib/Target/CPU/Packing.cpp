@@ -116,7 +116,8 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
       RowChunk low(first, d, width), high(second, d, width);
       if (!out.pairs) {
         Type element = cast<MemRefType>(out.floats.getType()).getElementType();
-        e.storeVector(e.convertFloat(low.get(row), element), out.floats, {c, d});
+        e.storeVector(e.convertFloat(low.get(row), element), out.floats,
+                      {c, d});
         return;
       }
       Value both = vector::InterleaveOp::create(
@@ -129,11 +130,50 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   });
 }
 
+void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
+                       Value first, int64_t count) {
+  Emit &e = tile.kernel.e;
+  constexpr int64_t cacheLineBits = 512;
+  for (int64_t k = 0; k < count; ++k) {
+    Scope place(&tile);
+    place.bind(keys.keyArg, e.min(e.add(first, k), e.sub(keys.upper, 1)));
+    for (const RowOf &row : sources) {
+      auto type = cast<ShapedType>(row.source.getType());
+      int64_t step = cacheLineBits / type.getElementTypeBitWidth();
+      Value source = place.get(row.source);
+      SmallVector<Value> indices = place.get(row.indices);
+      indices.push_back({});
+      for (int64_t d = 0; d < type.getShape().back(); d += step) {
+        indices.back() = e.index(d);
+        memref::PrefetchOp::create(e, source, indices, /*isWrite=*/false,
+                                   /*localityHint=*/2, /*isDataCache=*/true);
+      }
+    }
+  }
+}
+
+SmallVector<RowOf> cpu::getSourceRows(Value row) {
+  SmallVector<RowOf> rows;
+  Operation *op = row.getDefiningOp();
+  if (!op || !isa<VectorType>(row.getType())) {
+    return rows;
+  }
+  if (auto at = dyn_cast<AtOp>(op)) {
+    return {RowOf{at.getSource(), at.getIndices()}};
+  }
+  for (Value operand : op->getOperands()) {
+    llvm::append_range(rows, getSourceRows(operand));
+  }
+  return rows;
+}
+
 Value cpu::findNonFinite(KernelState &kernel, KeyRange keys, Packed rows) {
   Emit &e = kernel.e;
   Value buffer = rows.operand();
   auto shape = cast<MemRefType>(buffer.getType()).getShape();
-  Type element = rows.pairs ? e.getF32Type() : cast<MemRefType>(buffer.getType()).getElementType();
+  Type element = rows.pairs
+                     ? e.getF32Type()
+                     : cast<MemRefType>(buffer.getType()).getElementType();
   auto type = VectorType::get({kernel.lanes}, element);
   Value end = rows.pairs ? e.div(keys.columns, 2) : keys.columns;
   // x - x is 0 for finite x and NaN otherwise, and NaN stays.
@@ -154,7 +194,8 @@ Value cpu::findNonFinite(KernelState &kernel, KeyRange keys, Packed rows) {
               Value low = arith::ShLIOp::create(e, x, sixteen);
               Value high = arith::ShLIOp::create(
                   e, arith::ShRUIOp::create(e, x, sixteen), sixteen);
-              Value once = collect(arith::BitcastOp::create(e, type, low), inner[0]);
+              Value once =
+                  collect(arith::BitcastOp::create(e, type, low), inner[0]);
               return {collect(arith::BitcastOp::create(e, type, high), once)};
             });
       })[0];

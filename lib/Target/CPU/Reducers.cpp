@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// See Reducers.h. Absent entries take part as the neutral element, by select.
-// Movement of gauges is in Movement.cpp.
+// See Reducers.h. How entries are taken in is in Intake.cpp, what moves with a
+// gauge in Movement.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -60,8 +60,9 @@ void Reducers::start(Scope &row) {
       return;
     }
     if (auto fold = dyn_cast<FoldOp>(op)) {
-      for (auto [result, identity] : llvm::zip(
-               fold.getResults(), fold.getIdentity().getAsValueRange<FloatAttr>())) {
+      for (auto [result, identity] :
+           llvm::zip(fold.getResults(),
+                     fold.getIdentity().getAsValueRange<FloatAttr>())) {
         e.store(e.constant(result.getType(), identity.convertToDouble()),
                 kernel.rowArrays.lookup(result), r);
       }
@@ -73,8 +74,8 @@ void Reducers::start(Scope &row) {
       Value rows = kernel.rowVectors.lookup(carry.getResult());
       auto shape = cast<MemRefType>(rows.getType()).getShape();
       Value zero = e.constant(
-          VectorType::get({kernel.lanes},
-                          getElementTypeOrSelf(rows.getType())), 0);
+          VectorType::get({kernel.lanes}, getElementTypeOrSelf(rows.getType())),
+          0);
       e.loop(e.index(0), e.index(shape[1]), kernel.lanes,
              [&](Value d) { e.storeVector(zero, rows, {r, d}); });
       break;
@@ -97,12 +98,14 @@ void Reducers::start(Scope &row) {
 }
 
 //===----------------------------------------------------------------------===//
-// Inside a row of a tile
+// Partial results of a row of a tile
 //===----------------------------------------------------------------------===//
 
 SmallVector<Value> Reducers::partials(Operation *op, Tile &tile) {
   Emit &e = kernel.e;
-  auto vector = [&](Type type) { return VectorType::get({kernel.lanes}, type); };
+  auto vector = [&](Type type) {
+    return VectorType::get({kernel.lanes}, type);
+  };
   auto zero = [&](Type type) { return e.constant(vector(type), 0); };
   Type count = e.getI32Type();
   if (auto running = dyn_cast<RunningOp>(op)) {
@@ -141,159 +144,6 @@ SmallVector<Value> Reducers::partials(Operation *op, Tile &tile) {
   llvm_unreachable("all kinds handled");
 }
 
-Value Reducers::presentOr(Entries &entries, Operation *op, Value value,
-                          Value absent) {
-  Value present = entries.getPresence(getCondition(op));
-  return present ? kernel.e.select(present, value, absent) : value;
-}
-
-/// Adds the columns' values pairwise before they meet the running sum, so that
-/// the loop waits for one addition only.
-static Value combine(SmallVector<Value> values, Value partial,
-                     llvm::function_ref<Value(Value, Value)> join) {
-  while (values.size() > 1) {
-    SmallVector<Value> next;
-    for (size_t k = 0; k + 1 < values.size(); k += 2) {
-      next.push_back(join(values[k], values[k + 1]));
-    }
-    if (values.size() % 2) {
-      next.push_back(values.back());
-    }
-    values = next;
-  }
-  return join(values.front(), partial);
-}
-
-SmallVector<Value> Reducers::take(Operation *op,
-                                  MutableArrayRef<Entries> columns,
-                                  ValueRange partials) {
-  Emit &e = kernel.e;
-  auto addF = [&](Value a, Value b) -> Value { return arith::AddFOp::create(e, a, b); };
-  auto gather = [&](llvm::function_ref<Value(Entries &)> value) {
-    return llvm::map_to_vector(columns, value);
-  };
-  auto countPresent = [&](Value partial) {
-    Value one = e.constant(partial.getType(), 1), zero = e.constant(partial.getType(), 0);
-    return combine(gather([&](Entries &entries) { return presentOr(entries, op, one, zero); }),
-                   partial, [&](Value a, Value b) { return e.add(a, b); });
-  };
-  SmallVector<Value> next(partials);
-  if (auto running = dyn_cast<RunningOp>(op)) {
-    if (running.getKind() == GaugeKind::Max) {
-      next[0] = combine(gather([&](Entries &entries) {
-                          return presentOr(entries, op, entries.get(running.getValue()),
-                                           e.infinity(partials[0].getType(), true));
-                        }),
-                        partials[0], [&](Value a, Value b) { return e.greater(a, b); });
-      return next;
-    }
-    Value zero = e.constant(partials[0].getType(), 0);
-    next[0] = combine(gather([&](Entries &entries) -> Value {
-                        Scope &scope = entries.getScope();
-                        Value mean = e.broadcast(loadState(op, scope.getBlockRow()), kernel.lanes);
-                        Value distance = arith::SubFOp::create(e, entries.get(running.getValue()), mean);
-                        return presentOr(entries, op, distance, zero);
-                      }),
-                      partials[0], addF);
-    if (partials.size() > 1) {
-      next[1] = countPresent(partials[1]);
-    }
-    return next;
-  }
-  if (auto fold = dyn_cast<FoldOp>(op)) {
-    ArrayRef<Value> rows = state.foldRows[op];
-    for (Entries &entries : columns) {
-      for (auto [value, row] : llvm::zip(fold.getValues(), rows)) {
-        e.storeVector(entries.get(value), row, entries.getColumn());
-      }
-      if (Value present = entries.getPresence(fold.getCond())) {
-        Type byte = VectorType::get({kernel.lanes}, e.getI8Type());
-        e.storeVector(arith::ExtUIOp::create(e, byte, present), rows.back(),
-                      entries.getColumn());
-      }
-    }
-    return next;
-  }
-  auto carry = cast<CarryOp>(op);
-  CarryKind kind = carry.getKind();
-  switch (kind) {
-  case CarryKind::Sum:
-  case CarryKind::Mean:
-    next[0] = combine(gather([&](Entries &entries) {
-                        return presentOr(entries, op, entries.get(carry.getValue()),
-                                         e.constant(partials[0].getType(), 0));
-                      }),
-                      partials[0], addF);
-    if (partials.size() > 1) {
-      next[1] = countPresent(partials[1]);
-    }
-    return next;
-  case CarryKind::Max:
-  case CarryKind::Min:
-    next[0] = combine(gather([&](Entries &entries) {
-                        return presentOr(entries, op, entries.get(carry.getValue()),
-                                         e.infinity(partials[0].getType(), kind == CarryKind::Max));
-                      }),
-                      partials[0], [&](Value a, Value b) -> Value {
-                        return kind == CarryKind::Max
-                                   ? arith::MaximumFOp::create(e, a, b).getResult()
-                                   : arith::MinimumFOp::create(e, a, b).getResult();
-                      });
-    return next;
-  case CarryKind::Count:
-  case CarryKind::Any:
-    if (!partials.empty()) {
-      next[0] = countPresent(partials[0]);
-    }
-    return next;
-  case CarryKind::ArgMax:
-  case CarryKind::ArgMin:
-    for (Entries &entries : columns) {
-      next = takeArg(carry, entries, next);
-    }
-    return next;
-  case CarryKind::Outer: {
-    Value buffer = state.coefficients.lookup(op);
-    Type element = cast<MemRefType>(buffer.getType()).getElementType();
-    for (Entries &entries : columns) {
-      Value x = e.convertFloat(entries.get(carry.getValue()), element);
-      if (Value present = entries.getPresence(carry.getCond())) {
-        Value absent = e.fromBits(entries.getTile().fill, element);
-        x = e.select(present, x, e.broadcast(absent, kernel.lanes));
-      }
-      e.storeVector(x, buffer, {entries.getTileRow(), entries.getColumn()});
-    }
-    return next;
-  }
-  }
-  llvm_unreachable("all kinds handled");
-}
-
-/// Whether x replaces y as the extremum: a NaN does, unless y is one.
-static Value isBetter(Emit &e, CarryKind kind, Value x, Value y) {
-  using P = arith::CmpFPredicate;
-  Value more = arith::CmpFOp::create(e, kind == CarryKind::ArgMax ? P::OGT : P::OLT, x, y);
-  Value number = arith::CmpFOp::create(e, P::ORD, y, y);
-  Value nan = arith::CmpFOp::create(e, P::UNO, x, x);
-  return arith::OrIOp::create(e, more, e.both(number, nan));
-}
-
-SmallVector<Value> Reducers::takeArg(CarryOp op, Entries &entries,
-                                     ValueRange partials) {
-  Emit &e = kernel.e;
-  Value x = entries.get(op.getValue());
-  Value first = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, partials[1],
-                                      e.constant(partials[1].getType(), 0));
-  Value better = arith::OrIOp::create(
-      e, first, isBetter(e, op.getKind(), x, partials[0]));
-  if (Value present = entries.getPresence(op.getCond())) {
-    better = e.both(better, present);
-  }
-  Value column = arith::IndexCastOp::create(e, e.getI32Type(), entries.getColumn());
-  Value columns = e.add(e.broadcast(column, kernel.lanes), entries.getIota());
-  return {e.select(better, x, partials[0]), e.select(better, columns, partials[1])};
-}
-
 //===----------------------------------------------------------------------===//
 // After a row of a tile
 //===----------------------------------------------------------------------===//
@@ -303,9 +153,11 @@ Value Reducers::countOf(Tile &tile, ValueRange partials) {
   Emit &e = kernel.e;
   Type type = e.getI64Type();
   if (partials.empty()) {
-    return arith::IndexCastOp::create(e, type, e.sub(tile.columns, tile.firstColumn));
+    return arith::IndexCastOp::create(e, type,
+                                      e.sub(tile.columns, tile.firstColumn));
   }
-  Value sum = vector::ReductionOp::create(e, vector::CombiningKind::ADD, partials[0]);
+  Value sum =
+      vector::ReductionOp::create(e, vector::CombiningKind::ADD, partials[0]);
   return arith::ExtUIOp::create(e, type, sum);
 }
 
@@ -334,24 +186,32 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
   switch (carry.getKind()) {
   case CarryKind::Mean: {
     Value counts = state.auxiliary.lookup(op);
-    e.store(e.add(e.load(counts, r), countOf(tile, partials.drop_front())), counts, r);
+    e.store(e.add(e.load(counts, r), countOf(tile, partials.drop_front())),
+            counts, r);
     [[fallthrough]];
   }
   case CarryKind::Sum:
-    storeState(op, arith::AddFOp::create(e, loadState(op, r), sumLanes(e, partials[0])), r);
+    storeState(
+        op,
+        arith::AddFOp::create(e, loadState(op, r), sumLanes(e, partials[0])),
+        r);
     return;
   case CarryKind::Max:
   case CarryKind::Min: {
-    auto kind = carry.getKind() == CarryKind::Max ? vector::CombiningKind::MAXIMUMF
-                                                  : vector::CombiningKind::MINIMUMF;
-    storeState(op, vector::ReductionOp::create(e, kind, partials[0], loadState(op, r)), r);
+    auto kind = carry.getKind() == CarryKind::Max
+                    ? vector::CombiningKind::MAXIMUMF
+                    : vector::CombiningKind::MINIMUMF;
+    storeState(
+        op, vector::ReductionOp::create(e, kind, partials[0], loadState(op, r)),
+        r);
     return;
   }
   case CarryKind::Count:
     storeState(op, e.add(loadState(op, r), countOf(tile, partials)), r);
     return;
   case CarryKind::Any: {
-    Value some = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, countOf(tile, partials),
+    Value some = arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
+                                       countOf(tile, partials),
                                        e.constant(e.getI64Type(), 0));
     storeState(op, arith::OrIOp::create(e, loadState(op, r), some), r);
     return;
@@ -367,7 +227,8 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
 
 /// Lanes against each other and against the state, by better value and, among
 /// equals, by lower column. Tiles come in the order of their keys.
-void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials) {
+void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile,
+                         ValueRange partials) {
   Emit &e = kernel.e;
   Value r = row.getBlockRow(), values = state.auxiliary.lookup(op);
   Type index = e.getI32Type();
@@ -380,20 +241,26 @@ void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials
         Value x = vector::ExtractOp::create(e, partials[0], OpFoldResult(lane));
         Value c = vector::ExtractOp::create(e, partials[1], OpFoldResult(lane));
         Value some = arith::CmpIOp::create(e, P::sge, c, e.constant(index, 0));
-        Value first = arith::CmpIOp::create(e, P::slt, so[1], e.constant(index, 0));
+        Value first =
+            arith::CmpIOp::create(e, P::slt, so[1], e.constant(index, 0));
         Value better = isBetter(e, op.getKind(), x, so[0]);
         Value worse = isBetter(e, op.getKind(), so[0], x);
         Value lower = arith::CmpIOp::create(e, P::slt, c, so[1]);
-        Value tie = e.both(lower, arith::XOrIOp::create(e, worse, e.truth(true)));
-        Value wins = e.both(some, arith::OrIOp::create(e, first, arith::OrIOp::create(e, better, tie)));
+        Value tie =
+            e.both(lower, arith::XOrIOp::create(e, worse, e.truth(true)));
+        Value wins =
+            e.both(some, arith::OrIOp::create(
+                             e, first, arith::OrIOp::create(e, better, tie)));
         return {e.select(wins, x, so[0]), e.select(wins, c, so[1])};
       });
   Value some = arith::CmpIOp::create(e, P::sge, best[1], e.constant(index, 0));
   Value old = loadState(op, r);
-  Value first = arith::CmpIOp::create(e, P::slt, old, e.constant(old.getType(), 0));
+  Value first =
+      arith::CmpIOp::create(e, P::slt, old, e.constant(old.getType(), 0));
   Value better = isBetter(e, op.getKind(), best[0], e.load(values, r));
   e.ifThen(e.both(some, arith::OrIOp::create(e, first, better)), [&] {
-    Value key = e.add(tile.firstKey, arith::IndexCastOp::create(e, e.getIndexType(), best[1]));
+    Value key = e.add(tile.firstKey,
+                      arith::IndexCastOp::create(e, e.getIndexType(), best[1]));
     storeState(op, arith::IndexCastOp::create(e, e.getI64Type(), key), r);
     e.store(best[0], values, r);
   });
@@ -404,9 +271,10 @@ void Reducers::finishFold(FoldOp op, Scope &row, Tile &tile) {
   Emit &e = kernel.e;
   ArrayRef<Value> rows = state.foldRows[op];
   Value r = row.getBlockRow();
-  SmallVector<Value> init = llvm::map_to_vector(op.getResults(), [&](Value result) {
-    return e.load(kernel.rowArrays.lookup(result), r);
-  });
+  SmallVector<Value> init =
+      llvm::map_to_vector(op.getResults(), [&](Value result) {
+        return e.load(kernel.rowArrays.lookup(result), r);
+      });
   auto combineAt = [&](Value c, ValueRange so) {
     SmallVector<Value> arguments(so);
     for (unsigned k = 0; k < op.getNumResults(); ++k) {
@@ -415,24 +283,26 @@ void Reducers::finishFold(FoldOp op, Scope &row, Tile &tile) {
     SmallVector<Value> joined;
     for (unsigned k = 0; k < op.getNumResults(); ++k) {
       Scope place(&row);
-      joined.push_back(inlineRegion(e, op.getCombine(), arguments, place, 0, k));
+      joined.push_back(
+          inlineRegion(e, op.getCombine(), arguments, place, 0, k));
     }
     return joined;
   };
-  SmallVector<Value> result = e.loop(
-      tile.firstColumn, tile.columns, 1, init,
-      [&](Value c, ValueRange so) -> SmallVector<Value> {
-        SmallVector<Value> joined = combineAt(c, so);
-        if (tile.full) {
-          return joined;
-        }
-        Value present = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, e.load(rows.back(), c),
-                                              e.constant(e.getI8Type(), 0));
-        for (auto [value, old] : llvm::zip(joined, so)) {
-          value = e.select(present, value, old);
-        }
-        return joined;
-      });
+  SmallVector<Value> result =
+      e.loop(tile.firstColumn, tile.columns, 1, init,
+             [&](Value c, ValueRange so) -> SmallVector<Value> {
+               SmallVector<Value> joined = combineAt(c, so);
+               if (tile.full) {
+                 return joined;
+               }
+               Value present = arith::CmpIOp::create(
+                   e, arith::CmpIPredicate::ne, e.load(rows.back(), c),
+                   e.constant(e.getI8Type(), 0));
+               for (auto [value, old] : llvm::zip(joined, so)) {
+                 value = e.select(present, value, old);
+               }
+               return joined;
+             });
   for (auto [value, array] : llvm::zip(result, op.getResults())) {
     e.store(value, kernel.rowArrays.lookup(array), r);
   }

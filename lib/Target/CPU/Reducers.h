@@ -54,6 +54,18 @@ private:
   Value loadState(Operation *op, Value row);
   void storeState(Operation *op, Value value, Value row);
   Value presentOr(Entries &entries, Operation *op, Value value, Value absent);
+  Value joinEntries(Operation *op, MutableArrayRef<Entries> columns,
+                    Value partial, Value absent,
+                    llvm::function_ref<Value(Entries &)> value,
+                    llvm::function_ref<Value(Value, Value)> join);
+  Value sumEntries(Operation *op, MutableArrayRef<Entries> columns,
+                   Value partial, llvm::function_ref<Value(Entries &)> value);
+  Value countEntries(Operation *op, MutableArrayRef<Entries> columns,
+                     Value partial);
+  void takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
+                 MutableArrayRef<Value> partials);
+  void takeFold(FoldOp op, MutableArrayRef<Entries> columns);
+  void takeOuter(CarryOp op, MutableArrayRef<Entries> columns);
   void finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
                    ValueRange partials);
   Value findNaN(RunningOp op, Scope &row, Tile &tile, Value tileRow);
@@ -69,6 +81,9 @@ private:
   SweepPlan &plan;
   ReducerState &state;
 };
+
+/// Whether x replaces y as the extremum: a NaN does, unless y is one.
+Value isBetter(Emit &e, CarryKind kind, Value x, Value y);
 
 } // namespace mlir::attn::cpu
 

@@ -89,7 +89,8 @@ Value cpu::inlineRegion(Emit &e, Region &region, ValueRange arguments,
       inside[guard.getResult()] = emitGuard(e, operands[0]);
       continue;
     }
-    if (auto at = dyn_cast<AtOp>(op); at && !wide && !hasLanes(at.getResult())) {
+    if (auto at = dyn_cast<AtOp>(op);
+        at && !wide && !hasLanes(at.getResult())) {
       inside[at.getResult()] =
           e.load(operands[0], ArrayRef<Value>(operands).drop_front());
       continue;

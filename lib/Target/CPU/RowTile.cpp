@@ -22,6 +22,21 @@ using namespace mlir::attn::cpu;
 // Scores
 //===----------------------------------------------------------------------===//
 
+/// The next tile's keys come from the outer caches. They are asked for a few at
+/// a time, spread over the products of this tile: `part` of `parts`, at row r.
+void Kernel::emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
+                          ArrayRef<RowOf> sources, Value r, Value part,
+                          int64_t parts) {
+  const TargetInfo &target = state.target;
+  int64_t groups = target.blockRows / target.kernelRows * parts;
+  int64_t count = (target.tileKeys + groups - 1) / groups;
+  Value group = e.div(e.add(tile.firstRow, r), target.kernelRows);
+  Value first = e.mul(e.add(e.mul(group, parts), part), count);
+  Value key = e.add(e.add(tile.firstKey, target.tileKeys), first);
+  prefetchRows(scope, sources, {sweep.plan.op.getKeyArg(), {}, {}, tile.upper},
+               key, count);
+}
+
 void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
   int64_t panel = state.target.kernelVectors * state.lanes;
   for (auto [k, contraction] : llvm::enumerate(sweep.plan.contractions)) {
@@ -34,12 +49,17 @@ void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
+        emitPrefetch(sweep, scope, tile, contraction.streamed, r, p,
+                     state.target.tileKeys / panel);
         auto loadB = [&](Value d, int64_t v) {
-          return e.loadVector(sweep.keys[k], {p, d, e.index(v * state.lanes)}, state.lanes);
+          return e.loadVector(sweep.keys[k], {p, d, e.index(v * state.lanes)},
+                              state.lanes);
         };
-        emitProduct(state, {sweep.rows[k].operand(), e.add(tile.firstRow, r), e.index(0), end,
-                            sweep.buffers.lookup(contraction.getResult()), r, e.mul(p, panel),
-                            state.target.kernelVectors, /*accumulate=*/false, loadB});
+        emitProduct(state, {sweep.rows[k].operand(), e.add(tile.firstRow, r),
+                            e.index(0), end,
+                            sweep.buffers.lookup(contraction.getResult()), r,
+                            e.mul(p, panel), state.target.kernelVectors,
+                            /*accumulate=*/false, loadB});
       });
     });
   }
@@ -56,39 +76,46 @@ void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
   Value init = kind == FeatureReduceKind::Sum
                    ? e.constant(type, 0)
                    : e.infinity(type, kind == FeatureReduceKind::Max);
-  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
-    SetVector<Value> captured;
-    getUsedValuesDefinedAbove(op->getRegions(), captured);
-    row.get(captured.getArrayRef());
-    e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
-      Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
-      Value sum = e.loop(
-          e.index(0), e.index(contraction.getDepth()), 1, init,
-          [&](Value d, ValueRange so) -> SmallVector<Value> {
-            Value a = e.broadcast(e.load(sweep.rows[k].floats, {row.getBlockRow(), d}), state.lanes);
-            Value b = e.loadVector(sweep.keys[k], {p, d, column}, state.lanes);
-            if (contraction.swapped) {
-              std::swap(a, b);
-            }
-            Scope place(&row);
-            Value term = inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
-            switch (kind) {
-            case FeatureReduceKind::Sum:
-              return {arith::AddFOp::create(e, so[0], term)};
-            case FeatureReduceKind::Max:
-              return {arith::MaximumFOp::create(e, so[0], term)};
-            case FeatureReduceKind::Min:
-              return {arith::MinimumFOp::create(e, so[0], term)};
-            }
-            llvm_unreachable("all kinds handled");
-          })[0];
-      e.storeVector(sum, sweep.buffers.lookup(op.getResult()), {r, c});
-    });
-  });
+  forEachRow(
+      scope, tile.firstRow, tile.rows, tile.globalRow,
+      [&](Scope &row, Value r) {
+        SetVector<Value> captured;
+        getUsedValuesDefinedAbove(op->getRegions(), captured);
+        row.get(captured.getArrayRef());
+        e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
+          Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
+          Value sum =
+              e.loop(e.index(0), e.index(contraction.getDepth()), 1, init,
+                     [&](Value d, ValueRange so) -> SmallVector<Value> {
+                       Value a = e.broadcast(
+                           e.load(sweep.rows[k].floats, {row.getBlockRow(), d}),
+                           state.lanes);
+                       Value b = e.loadVector(sweep.keys[k], {p, d, column},
+                                              state.lanes);
+                       if (contraction.swapped) {
+                         std::swap(a, b);
+                       }
+                       Scope place(&row);
+                       Value term = inlineRegion(e, op.getBody(), {a, b, d},
+                                                 place, state.lanes);
+                       switch (kind) {
+                       case FeatureReduceKind::Sum:
+                         return {arith::AddFOp::create(e, so[0], term)};
+                       case FeatureReduceKind::Max:
+                         return {arith::MaximumFOp::create(e, so[0], term)};
+                       case FeatureReduceKind::Min:
+                         return {arith::MinimumFOp::create(e, so[0], term)};
+                       }
+                       llvm_unreachable("all kinds handled");
+                     })[0];
+          e.storeVector(sum, sweep.buffers.lookup(op.getResult()), {r, c});
+        });
+      });
 }
 
 /// Entries that have no vector form, one by one.
-void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level) {
+void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile,
+                        unsigned level) {
   SweepPlan &plan = sweep.plan;
   auto values = llvm::filter_to_vector(plan.filled, [&](Value value) {
     return state.analysis.getClass(value).level == level;
@@ -96,19 +123,21 @@ void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level) 
   if (values.empty()) {
     return;
   }
-  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
-    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-      Scope entry(&row);
-      entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c), e.sub(tile.upper, 1)));
-      for (Value value : values) {
-        Value x = entry.get(value);
-        if (value.getType().isInteger(1)) {
-          x = arith::ExtUIOp::create(e, e.getI8Type(), x);
-        }
-        e.store(x, sweep.buffers.lookup(value), {r, c});
-      }
-    });
-  });
+  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow,
+             [&](Scope &row, Value r) {
+               e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+                 Scope entry(&row);
+                 entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c),
+                                                       e.sub(tile.upper, 1)));
+                 for (Value value : values) {
+                   Value x = entry.get(value);
+                   if (value.getType().isInteger(1)) {
+                     x = arith::ExtUIOp::create(e, e.getI8Type(), x);
+                   }
+                   e.store(x, sweep.buffers.lookup(value), {r, c});
+                 }
+               });
+             });
 }
 
 //===----------------------------------------------------------------------===//
@@ -118,12 +147,14 @@ void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level) 
 /// Writes before the column loop what its entries share.
 static void prepareStage(KernelState &state, Scope &row, const Tile &tile) {
   for (Operation &op : tile.plan.op.getBody().front()) {
-    if (op.getNumResults() == 0 || !state.analysis.getClass(op.getResult(0)).key ||
+    if (op.getNumResults() == 0 ||
+        !state.analysis.getClass(op.getResult(0)).key ||
         state.analysis.getClass(op.getResult(0)).level > tile.stage) {
       continue;
     }
     for (Value operand : op.getOperands()) {
-      if (!state.analysis.getClass(operand).key && !isa<VectorType, ShapedType>(operand.getType())) {
+      if (!state.analysis.getClass(operand).key &&
+          !isa<VectorType, ShapedType>(operand.getType())) {
         row.get(operand);
       }
     }
@@ -140,7 +171,8 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
       [&](Value column, ValueRange carried) {
         SmallVector<Entries> entries;
         for (int64_t k = 0; k < unroll; ++k) {
-          entries.emplace_back(row, tile, tileRow, e.add(column, k * state.lanes));
+          entries.emplace_back(row, tile, tileRow,
+                               e.add(column, k * state.lanes));
         }
         // An outer carry may overwrite the scores that another one reads.
         for (Contraction &contraction : plan.contractions) {
@@ -151,7 +183,8 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
         SmallVector<Value> next;
         for (Operation *op : plan.stages[tile.stage]) {
           size_t count = reducers.partials(op, tile).size();
-          llvm::append_range(next, reducers.take(op, entries, carried.take_front(count)));
+          llvm::append_range(
+              next, reducers.take(op, entries, carried.take_front(count)));
           carried = carried.drop_front(count);
         }
         for (auto [value, stage] : plan.saved) {
@@ -168,47 +201,59 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
 void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
-  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow, [&](Scope &row, Value r) {
-    prepareStage(state, row, tile);
-    SmallVector<Value> partials;
-    for (Operation *op : plan.stages[tile.stage]) {
-      llvm::append_range(partials, reducers.partials(op, tile));
-    }
-    Value middle = tile.firstColumn;
-    if (tile.full) {
-      constexpr int64_t unroll = 4;
-      Value count = e.sub(tile.columns, tile.firstColumn);
-      middle = e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
-      emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll, partials);
-    }
-    emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
-    ValueRange left = partials;
-    for (Operation *op : plan.stages[tile.stage]) {
-      size_t count = reducers.partials(op, tile).size();
-      reducers.finish(op, row, tile, r, left.take_front(count));
-      left = left.drop_front(count);
-    }
-  });
+  forEachRow(
+      scope, tile.firstRow, tile.rows, tile.globalRow,
+      [&](Scope &row, Value r) {
+        prepareStage(state, row, tile);
+        SmallVector<Value> partials;
+        for (Operation *op : plan.stages[tile.stage]) {
+          llvm::append_range(partials, reducers.partials(op, tile));
+        }
+        Value middle = tile.firstColumn;
+        if (tile.full) {
+          constexpr int64_t unroll = 4;
+          Value count = e.sub(tile.columns, tile.firstColumn);
+          middle =
+              e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
+          emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll,
+                      partials);
+        }
+        emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
+        ValueRange left = partials;
+        for (Operation *op : plan.stages[tile.stage]) {
+          size_t count = reducers.partials(op, tile).size();
+          reducers.finish(op, row, tile, r, left.take_front(count));
+          left = left.drop_front(count);
+        }
+      });
 }
 
 //===----------------------------------------------------------------------===//
 // Outer carries
 //===----------------------------------------------------------------------===//
 
-void Kernel::emitOuters(Sweep &sweep, Tile &tile, Value partial) {
+void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
   int64_t lanes = state.lanes, vectors = state.target.kernelVectors;
   for (CarryOp outer : sweep.plan.getOuters()) {
-    Packed a = sweep.coefficients.lookup(outer), b = sweep.values.lookup(outer.getRow());
+    Packed a = sweep.coefficients.lookup(outer),
+           b = sweep.values.lookup(outer.getRow());
     Value out = state.rowVectors.lookup(outer.getResult());
     int64_t width = cast<MemRefType>(out.getType()).getDimSize(1) / lanes;
     int64_t step = a.pairs ? 2 : 1;
+    SmallVector<RowOf> sources = getSourceRows(outer.getRow());
     auto emitPanel = [&](Value column, int64_t count) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
+        emitPrefetch(sweep, scope, tile, sources, r,
+                     e.div(column, vectors * lanes),
+                     (width + vectors - 1) / vectors);
         auto loadB = [&](Value k, int64_t v) {
-          return e.loadVector(b.operand(), {k, e.add(column, v * lanes)}, lanes);
+          return e.loadVector(b.operand(), {k, e.add(column, v * lanes)},
+                              lanes);
         };
-        emitProduct(state, {a.operand(), r, e.div(tile.firstColumn, step), e.div(tile.columns, step),
-                            out, e.add(tile.firstRow, r), column, count, /*accumulate=*/true, loadB});
+        emitProduct(state,
+                    {a.operand(), r, e.div(tile.firstColumn, step),
+                     e.div(tile.columns, step), out, e.add(tile.firstRow, r),
+                     column, count, /*accumulate=*/true, loadB});
       });
     };
     auto emitAll = [&] {
@@ -223,8 +268,9 @@ void Kernel::emitOuters(Sweep &sweep, Tile &tile, Value partial) {
         emitPanel(e.index(whole * lanes), width - whole);
       }
     };
-    e.ifThen(e.both(partial, sweep.nonFinite),
-             [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+    e.ifThen(
+        e.both(partial, sweep.nonFinite),
+        [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
   }
 }
 
@@ -235,7 +281,9 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows) {
   auto outType = cast<MemRefType>(out.getType());
   Type element = cast<MemRefType>(coefficients.getType()).getElementType();
   unsigned bits = element.getIntOrFloatBitWidth();
-  Value marker = arith::BitcastOp::create(e, e.getIntegerType(bits), e.fromBits(e.constant64(kMarkerBits), element));
+  Value marker =
+      arith::BitcastOp::create(e, e.getIntegerType(bits),
+                               e.fromBits(e.constant64(kMarkerBits), element));
   e.loop(e.index(0), tile.rows, 1, [&](Value r) {
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value x = e.load(coefficients, {r, c});
@@ -243,24 +291,33 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows) {
           e, arith::CmpIPredicate::ne,
           arith::BitcastOp::create(e, e.getIntegerType(bits), x), marker);
       e.ifThen(present, [&] {
-        Value lanes = e.broadcast(e.convertFloat(x, outType.getElementType()), state.lanes);
+        Value lanes = e.broadcast(e.convertFloat(x, outType.getElementType()),
+                                  state.lanes);
         Value row = e.add(tile.firstRow, r);
-        e.loop(e.index(0), e.index(outType.getDimSize(1)), state.lanes, [&](Value d) {
-          Value features;
-          if (rows.pairs) {
-            // The key is the lower or the upper half of each lane.
-            Value pair = e.loadVector(rows.pairs, {e.div(c, 2), d}, state.lanes);
-            Value odd = arith::TruncIOp::create(e, e.getI1Type(), arith::IndexCastOp::create(e, e.getI32Type(), c));
-            Value sixteen = e.constant(pair.getType(), 16);
-            Value high = arith::ShLIOp::create(e, arith::ShRUIOp::create(e, pair, sixteen), sixteen);
-            Value half = e.select(odd, high, arith::ShLIOp::create(e, pair, sixteen));
-            features = arith::BitcastOp::create(e, VectorType::get({state.lanes}, e.getF32Type()), half);
-          } else {
-            features = e.loadVector(rows.floats, {c, d}, state.lanes);
-          }
-          Value sum = e.loadVector(out, {row, d}, state.lanes);
-          e.storeVector(vector::FMAOp::create(e, lanes, features, sum), out, {row, d});
-        });
+        e.loop(e.index(0), e.index(outType.getDimSize(1)), state.lanes,
+               [&](Value d) {
+                 Value features;
+                 if (rows.pairs) {
+                   // The key is the lower or the upper half of each lane.
+                   Value pair =
+                       e.loadVector(rows.pairs, {e.div(c, 2), d}, state.lanes);
+                   Value odd = arith::TruncIOp::create(
+                       e, e.getI1Type(),
+                       arith::IndexCastOp::create(e, e.getI32Type(), c));
+                   Value sixteen = e.constant(pair.getType(), 16);
+                   Value high = arith::ShLIOp::create(
+                       e, arith::ShRUIOp::create(e, pair, sixteen), sixteen);
+                   Value half = e.select(
+                       odd, high, arith::ShLIOp::create(e, pair, sixteen));
+                   features = arith::BitcastOp::create(
+                       e, VectorType::get({state.lanes}, e.getF32Type()), half);
+                 } else {
+                   features = e.loadVector(rows.floats, {c, d}, state.lanes);
+                 }
+                 Value sum = e.loadVector(out, {row, d}, state.lanes);
+                 e.storeVector(vector::FMAOp::create(e, lanes, features, sum),
+                               out, {row, d});
+               });
       });
     });
   });

@@ -98,8 +98,7 @@ Value Scope::compute(Value value) {
                                      ArrayRef<int64_t>{0});
   }
   bool rows = llvm::any_of(op->getOperandTypes(), llvm::IsaPred<VectorType>);
-  if (rows || !isMemoryEffectFree(op) ||
-      isa<AttnDialect>(op->getDialect())) {
+  if (rows || !isMemoryEffectFree(op) || isa<AttnDialect>(op->getDialect())) {
     return kernel.unsupported(value, value.getType());
   }
   IRMapping mapping;
@@ -151,24 +150,24 @@ Value Scope::computeDotWith(DotWithOp op) {
                    : e.infinity(type, op.getKind() == FeatureReduceKind::Max);
   i.push_back({});
   k.push_back({});
-  SmallVector<Value> result = e.loop(
-      e.index(0), e.index(getLastExtent(op.getLhs())), 1, init,
-      [&](Value d, ValueRange carried) -> SmallVector<Value> {
-        i.back() = k.back() = d;
-        Value a = e.convertFloat(e.load(lhs, i), type);
-        Value b = e.convertFloat(e.load(rhs, k), type);
-        Scope inner(this);
-        Value term = inlineRegion(e, op.getBody(), {a, b, d}, inner, 0);
-        switch (op.getKind()) {
-        case FeatureReduceKind::Sum:
-          return {arith::AddFOp::create(e, carried[0], term)};
-        case FeatureReduceKind::Max:
-          return {arith::MaximumFOp::create(e, carried[0], term)};
-        case FeatureReduceKind::Min:
-          return {arith::MinimumFOp::create(e, carried[0], term)};
-        }
-        llvm_unreachable("all kinds handled");
-      });
+  SmallVector<Value> result =
+      e.loop(e.index(0), e.index(getLastExtent(op.getLhs())), 1, init,
+             [&](Value d, ValueRange carried) -> SmallVector<Value> {
+               i.back() = k.back() = d;
+               Value a = e.convertFloat(e.load(lhs, i), type);
+               Value b = e.convertFloat(e.load(rhs, k), type);
+               Scope inner(this);
+               Value term = inlineRegion(e, op.getBody(), {a, b, d}, inner, 0);
+               switch (op.getKind()) {
+               case FeatureReduceKind::Sum:
+                 return {arith::AddFOp::create(e, carried[0], term)};
+               case FeatureReduceKind::Max:
+                 return {arith::MaximumFOp::create(e, carried[0], term)};
+               case FeatureReduceKind::Min:
+                 return {arith::MinimumFOp::create(e, carried[0], term)};
+               }
+               llvm_unreachable("all kinds handled");
+             });
   return result[0];
 }
 
@@ -177,8 +176,8 @@ Value Scope::computeReduction(vector::ReductionOp op) {
   int64_t extent = op.getSourceVectorType().getNumElements();
   auto reduce = [&](Value first, int64_t width, Value sum) -> Value {
     RowChunk chunk(*this, first, width);
-    return vector::ReductionOp::create(e, op.getKind(), chunk.get(op.getVector()),
-                                       sum, op.getFastmath());
+    return vector::ReductionOp::create(
+        e, op.getKind(), chunk.get(op.getVector()), sum, op.getFastmath());
   };
   prepareRow(op.getVector());
   // The first feature starts the reduction, whatever its neutral element.

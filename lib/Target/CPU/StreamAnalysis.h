@@ -74,7 +74,8 @@ struct SweepPlan {
   llvm::MapVector<Value, unsigned> saved;
   /// The last stage that reads a contraction's result.
   DenseMap<Value, unsigned> lastUse;
-  /// Row values that are kept in arrays, because they cost more than arithmetic.
+  /// Row values that are kept in arrays, because they cost more than
+  /// arithmetic.
   SmallVector<Value> rowValues;
   /// Whether any gauge or carry has a condition.
   bool conditional = false;

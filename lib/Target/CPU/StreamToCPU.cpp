@@ -28,7 +28,8 @@ struct StreamToCPUPass : attn::impl::StreamToCPUPassBase<StreamToCPUPass> {
 
   void runOnOperation() override {
     std::string error;
-    FailureOr<cpu::TargetInfo> target = cpu::TargetInfo::get(triple, cpu, error);
+    FailureOr<cpu::TargetInfo> target =
+        cpu::TargetInfo::get(triple, cpu, error);
     if (failed(target)) {
       getOperation().emitError(error);
       return signalPassFailure();

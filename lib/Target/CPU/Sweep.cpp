@@ -49,7 +49,8 @@ void Kernel::allocateState(Sweep &sweep) {
     }
   }
   SweepOp op = sweep.plan.op;
-  for (auto [result, value] : llvm::zip(op.getResults(), op.getYield().getValues())) {
+  for (auto [result, value] :
+       llvm::zip(op.getResults(), op.getYield().getValues())) {
     if (isa<VectorType>(result.getType())) {
       state.rowVectors[result] = state.rowVectors.lookup(value);
     } else {
@@ -63,7 +64,8 @@ static bool holdsBF16(Value row) {
   if (auto extend = row.getDefiningOp<arith::ExtFOp>()) {
     row = extend.getIn();
   }
-  return row.getDefiningOp<AtOp>() && getElementTypeOrSelf(row.getType()).isBF16();
+  return row.getDefiningOp<AtOp>() &&
+         getElementTypeOrSelf(row.getType()).isBF16();
 }
 
 void Kernel::allocateTiles(Sweep &sweep) {
@@ -79,12 +81,15 @@ void Kernel::allocateTiles(Sweep &sweep) {
     int64_t units = pad(contraction.pairs ? (depth + 1) / 2 : depth);
     int64_t features = contraction.pairs ? 2 * units : units;
     sweep.buffers[contraction.getResult()] = scratch.get({rows, columns}, type);
-    sweep.staging.push_back(scratch.getPacked(state.lanes, features, element, contraction.pairs));
-    sweep.keys.push_back(scratch.get({columns / panel, units, panel},
-                                     contraction.pairs ? Type(e.getI32Type()) : type));
+    sweep.staging.push_back(
+        scratch.getPacked(state.lanes, features, element, contraction.pairs));
+    sweep.keys.push_back(
+        scratch.get({columns / panel, units, panel},
+                    contraction.pairs ? Type(e.getI32Type()) : type));
   }
   auto tileOf = [&](Value value) {
-    Type type = value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
+    Type type =
+        value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
     return scratch.get({rows, columns}, type);
   };
   for (Value value : plan.filled) {
@@ -116,8 +121,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
       // Scores that nobody reads after this stage give their tile.
       for (Contraction &contraction : plan.contractions) {
         Value score = contraction.getResult();
-        if (!pairs && score.getType() == type && plan.lastUse.lookup(score) <= stage &&
-            taken.insert(score).second) {
+        if (!pairs && score.getType() == type &&
+            plan.lastUse.lookup(score) <= stage && taken.insert(score).second) {
           coefficients.floats = sweep.buffers.lookup(score);
           break;
         }
@@ -128,7 +133,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
       sweep.coefficients[op] = coefficients;
       sweep.reducers.coefficients[op] = coefficients.floats;
       Packed &values = sweep.values[outer.getRow()];
-      int64_t width = pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
+      int64_t width =
+          pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
       if (!values && pairs) {
         values.pairs = scratch.get({columns / 2, width}, e.getI32Type());
         values.floats = values.pairs;
@@ -169,21 +175,26 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
       for (Value value : plan.rowValues) {
         arrays.push_back(scratch.get({rows}, value.getType()));
       }
-      forEachRow(inside, e.index(0), block.rows, block.firstRow, [&](Scope &row, Value r) {
-        for (auto [value, array] : llvm::zip(plan.rowValues, arrays)) {
-          e.store(row.get(value), array, r);
-        }
-      });
+      forEachRow(inside, e.index(0), block.rows, block.firstRow,
+                 [&](Scope &row, Value r) {
+                   for (auto [value, array] :
+                        llvm::zip(plan.rowValues, arrays)) {
+                     e.store(row.get(value), array, r);
+                   }
+                 });
       for (auto [value, array] : llvm::zip(plan.rowValues, arrays)) {
         state.rowArrays[value] = array;
       }
     }
     for (Contraction &contraction : plan.contractions) {
       bool pairs = contraction.pairs;
-      Type element = pairs ? e.getBF16Type() : contraction.getResult().getType();
-      int64_t units = pad(pairs ? (contraction.getDepth() + 1) / 2 : contraction.getDepth());
-      Packed rows = scratch.getPacked(getBlockRows(state.stream, state.target),
-                                      pairs ? 2 * units : units, element, pairs);
+      Type element =
+          pairs ? e.getBF16Type() : contraction.getResult().getType();
+      int64_t units = pad(pairs ? (contraction.getDepth() + 1) / 2
+                                : contraction.getDepth());
+      Packed rows =
+          scratch.getPacked(getBlockRows(state.stream, state.target),
+                            pairs ? 2 * units : units, element, pairs);
       packStationary(inside, contraction, block.rows, state.stream.getRowArg(),
                      block.firstRow, rows);
       sweep.rows.push_back(rows);
@@ -202,19 +213,21 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(block.scope);
-  Value columns = e.min(e.index(state.target.tileKeys), e.sub(sweep.upper, firstKey));
+  Value columns =
+      e.min(e.index(state.target.tileKeys), e.sub(sweep.upper, firstKey));
   auto emitInside = [&] {
     Scope tile(&scope);
     for (Operation &inner : op.getBody().front()) {
       // What all entries share is computed once per tile.
       for (Value result : inner.getResults()) {
-        if (state.analysis.isBlockUniform(result) && !isa<VectorType>(result.getType()) &&
-            isMemoryEffectFree(&inner)) {
+        if (state.analysis.isBlockUniform(result) &&
+            !isa<VectorType>(result.getType()) && isMemoryEffectFree(&inner)) {
           tile.get(result);
         }
       }
     }
-    KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes), sweep.upper};
+    KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
+                  sweep.upper};
     for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
       packKeys(tile, contraction, keys, sweep.staging[k], sweep.keys[k]);
     }
@@ -222,13 +235,16 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
     for (auto &[row, packed] : sweep.values) {
       packRows(tile, row, keys, packed);
       Value found = findNonFinite(state, keys, packed);
-      sweep.nonFinite = sweep.nonFinite
-                            ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-                            : found;
+      sweep.nonFinite =
+          sweep.nonFinite
+              ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
+              : found;
     }
     e.loop(e.index(0), block.rows, state.target.tileRows, [&](Value first) {
-      Value rows = e.min(e.index(state.target.tileRows), e.sub(block.rows, first));
-      emitRowTile(sweep, tile, first, rows, e.add(block.firstRow, first), firstKey, columns);
+      Value rows =
+          e.min(e.index(state.target.tileRows), e.sub(block.rows, first));
+      emitRowTile(sweep, tile, first, rows, e.add(block.firstRow, first),
+                  firstKey, columns);
     });
   };
   if (op.getTiles().empty()) {
@@ -237,7 +253,9 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
   Value lastKey = e.sub(e.add(firstKey, columns), 1);
-  Value needed = evaluate(scope, op.getTiles(), {block.firstRow, lastRow, firstKey, lastKey}).first;
+  Value needed = evaluate(scope, op.getTiles(),
+                          {block.firstRow, lastRow, firstKey, lastKey})
+                     .first;
   e.ifThen(needed, emitInside);
 }
 
@@ -251,7 +269,8 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   int64_t panel = state.target.kernelVectors * state.lanes;
   if (!op.getBounds().empty()) {
     auto [lower, upper] = evaluate(scope, op.getBounds(), {firstRow, lastRow});
-    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
+    from =
+        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
   }
   Value end = e.roundUp(to, state.lanes);
@@ -261,8 +280,9 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   bool everFull = true;
   if (!op.getTiles().empty()) {
     Value lastKey = e.sub(e.min(e.add(firstKey, end), sweep.upper), 1);
-    auto [some, all] = evaluate(scope, op.getTiles(),
-                                {firstRow, lastRow, e.add(firstKey, from), lastKey});
+    auto [some, all] =
+        evaluate(scope, op.getTiles(),
+                 {firstRow, lastRow, e.add(firstKey, from), lastKey});
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
@@ -270,7 +290,8 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   }
   e.ifThen(needed, [&] {
     Scope inside(&scope);
-    Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first, rows, from, end, firstRow, {}};
+    Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,
+              rows, from,          end,      firstRow,    {}};
     emitScores(sweep, inside, tile);
     emitFilled(sweep, inside, tile, 0);
     auto emitStages = [&](bool whole) {
@@ -290,10 +311,11 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
     };
     if (everFull) {
       e.ifThen(full, [&] { emitStages(true); }, [&] { emitStages(false); });
-      emitOuters(sweep, tile, arith::XOrIOp::create(e, full, e.truth(true)));
+      emitOuters(sweep, inside, tile,
+                 arith::XOrIOp::create(e, full, e.truth(true)));
     } else {
       emitStages(false);
-      emitOuters(sweep, tile, e.truth(true));
+      emitOuters(sweep, inside, tile, e.truth(true));
     }
   });
 }

@@ -25,7 +25,8 @@ struct TargetInfo {
   /// The microkernel holds kernelRows x kernelVectors accumulators.
   int64_t kernelRows = 6;
   int64_t kernelVectors = 2;
-  /// Whether bf16 pairs are multiplied and added by one instruction (vdpbf16ps).
+  /// Whether bf16 pairs are multiplied and added by one instruction
+  /// (vdpbf16ps).
   bool hasBF16Dot = false;
   /// Rows and keys of the tile on which pointwise stages work: its scores stay
   /// in the first-level cache. A multiple of kernelRows, and of any panel.

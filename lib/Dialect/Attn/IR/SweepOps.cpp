@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -191,7 +191,7 @@ LogicalResult CarryOp::verify() {
                               "this type";
     }
   }
-  return success();
+  return verifyAction(*this);
 }
 
 LogicalResult FoldOp::verify() {

@@ -45,14 +45,11 @@ using namespace mlir::attn;
 //===----------------------------------------------------------------------===//
 
 /// Why a carry does not merge; empty where it does.
-static std::string whyNot(CarryOp carry, SweepOp sweep) {
+static std::string whyNot(CarryOp carry) {
   if (carry.getPolyGauge()) {
     return "a carry moves with a gauge as a polynomial";
   }
   for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
-    if (!isUniform(rate, sweep)) {
-      return "the rate of an action is computed inside the sweep";
-    }
     if (gauge.getType() != rate.getType() ||
         gauge.getType() != getElementTypeOrSelf(carry.getType())) {
       return "a gauge and its carry have different types";
@@ -64,7 +61,7 @@ static std::string whyNot(CarryOp carry, SweepOp sweep) {
 static std::string whyNot(SweepOp sweep) {
   for (Operation &op : sweep.getBody().front()) {
     if (auto carry = dyn_cast<CarryOp>(op)) {
-      if (std::string reason = whyNot(carry, sweep); !reason.empty()) {
+      if (std::string reason = whyNot(carry); !reason.empty()) {
         return reason;
       }
     } else if (auto running = dyn_cast<RunningOp>(op)) {

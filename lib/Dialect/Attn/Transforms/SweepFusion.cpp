@@ -731,7 +731,7 @@ FailureOr<SweepOp> SweepFusion::run() {
         return fail("it follows running values of its own");
       }
     }
-    GaugeTyping typing(trial, body);
+    GaugeTyping typing(trial, &body);
     for (auto &[old, now] : folds) {
       for (Value operand : now->getOperands()) {
         if (!typing.typeOf(operand).isInvariant()) {

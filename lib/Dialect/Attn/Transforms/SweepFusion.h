@@ -7,7 +7,7 @@
 #ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_SWEEPFUSION_H
 #define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_SWEEPFUSION_H
 
-#include "GaugeTyping.h"
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
 #include "mlir/IR/IRMapping.h"
 

@@ -5,11 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "GaugeTyping.h"
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
-#include "StreamUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/MapVector.h"
+
+#include "llvm/Support/Format.h"
 
 #include <cmath>
 
@@ -67,6 +68,10 @@ static Rates scaleRates(Rates rates, double by) {
   return rates;
 }
 
+static bool isUniform(Value value, SweepOp sweep) {
+  return !sweep->isAncestor(value.getParentRegion()->getParentOp());
+}
+
 static std::optional<double> constantOf(Value value) {
   FloatAttr attr;
   if (matchPattern(value, m_Constant(&attr))) {
@@ -90,6 +95,80 @@ static std::optional<Rates> scaleRates(Rates rates, Value by) {
 }
 
 static bool isZero(Value value) { return constantOf(value) == 0.0; }
+
+/// The rate behind a value: a constant, a uniform value, or their product.
+static Rate rateOf(Value value) {
+  if (std::optional<double> c = constantOf(value)) {
+    return {*c, {}};
+  }
+  if (auto product = value.getDefiningOp<arith::MulFOp>()) {
+    for (auto [x, y] : {std::pair(product.getLhs(), product.getRhs()),
+                        std::pair(product.getRhs(), product.getLhs())}) {
+      if (std::optional<double> c = constantOf(x)) {
+        return {*c, y};
+      }
+    }
+  }
+  return {1, value};
+}
+
+/// Equal up to the rounding of a constant to the type of its gauge.
+static bool closeRates(const Rates &x, const Rates &y) {
+  std::optional<Rates> difference = addRates(x, y, -1);
+  if (!difference) {
+    return false;
+  }
+  return llvm::all_of(*difference, [&](auto &left) {
+    return llvm::any_of(y, [&](auto &rate) {
+      return rate.first == left.first && std::abs(left.second.factor) <=
+                                             1e-6 * std::abs(rate.second.factor);
+    });
+  });
+}
+
+LogicalResult mlir::attn::verifyAction(CarryOp carry) {
+  auto sweep = cast<SweepOp>(carry->getParentOp());
+  GaugeTyping typing(sweep, nullptr);
+  if (!carry.getValue()) {
+    return success();
+  }
+  Movement m = typing.typeOf(carry.getValue());
+  bool sums =
+      carry.getKind() == CarryKind::Sum || carry.getKind() == CarryKind::Outer;
+  if (m.kind == Movement::Top || (!sums && !m.isInvariant()) ||
+      (m.kind == Movement::Linear && m.rates.size() > 1)) {
+    return carry.emitOpError()
+           << "C4: the operand moves with a gauge in a way that has no action"
+           << (typing.getReason().empty() ? "" : ": ") << typing.getReason();
+  }
+  Rates exponent = m.rates;
+  Value polyGauge = m.polyGauge;
+  size_t degree = m.coefficients.size();
+  if (m.kind == Movement::Linear && !m.rates.empty()) {
+    polyGauge = m.rates[0].first;
+    exponent.clear();
+    degree = 1;
+  }
+  Rates recorded;
+  for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
+    recorded.push_back({gauge, rateOf(rate)});
+  }
+  if (!closeRates(recorded, exponent) ||
+      degree != carry.getCompanions().size() ||
+      (degree && polyGauge != carry.getPolyGauge())) {
+    InFlightDiagnostic diag = carry.emitOpError()
+                              << "C4: the recorded action is not that of the "
+                                 "operand, which moves with";
+    for (auto &[gauge, rate] : exponent) {
+      SmallString<16> factor;
+      llvm::raw_svector_ostream(factor) << llvm::format("%g", rate.factor);
+      diag << " rate " << factor
+           << (rate.value ? " times a row value," : ",");
+    }
+    return diag << " degree " << degree;
+  }
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // Conditions
@@ -128,25 +207,31 @@ Movement GaugeTyping::fail(const Twine &why) {
 }
 
 Value GaugeTyping::create(StringRef kind, Value a, Value b) {
+  if (!builder) {
+    return {};
+  }
   Location loc = a.getLoc();
   if (kind == "add") {
-    return arith::AddFOp::create(builder, loc, a, b);
+    return arith::AddFOp::create(*builder, loc, a, b);
   }
   if (kind == "sub") {
-    return arith::SubFOp::create(builder, loc, a, b);
+    return arith::SubFOp::create(*builder, loc, a, b);
   }
   if (kind == "mul") {
-    return arith::MulFOp::create(builder, loc, a, b);
+    return arith::MulFOp::create(*builder, loc, a, b);
   }
   if (kind == "div") {
-    return arith::DivFOp::create(builder, loc, a, b);
+    return arith::DivFOp::create(*builder, loc, a, b);
   }
-  return arith::NegFOp::create(builder, loc, a);
+  return arith::NegFOp::create(*builder, loc, a);
 }
 
 Value GaugeTyping::materialize(const Rate &rate, Type type) {
+  if (!builder) {
+    return {};
+  }
   Value factor = arith::ConstantOp::create(
-      builder, sweep.getLoc(), builder.getFloatAttr(type, rate.factor));
+      *builder, sweep.getLoc(), builder->getFloatAttr(type, rate.factor));
   return rate.value ? create("mul", factor, rate.value) : factor;
 }
 
@@ -244,7 +329,7 @@ Movement GaugeTyping::typeOp(Operation *op) {
   if (isa<GuardOp>(op)) {
     return typeOf(op->getOperand(0));
   }
-  if (isa<math::AbsFOp>(op)) {
+  if (isa<math::AbsFOp, arith::ExtFOp>(op)) {
     return typePower(op, 1.0);
   }
   if (isa<arith::NegFOp>(op)) {
@@ -462,7 +547,10 @@ Movement GaugeTyping::typeSelect(arith::SelectOp op) {
     Value c = k < a.coefficients.size() ? a.coefficients[k] : zero;
     Value d = k < b.coefficients.size() ? b.coefficients[k] : zero;
     m.coefficients.push_back(
-        arith::SelectOp::create(builder, op.getLoc(), op.getCondition(), c, d));
+        builder ? arith::SelectOp::create(*builder, op.getLoc(),
+                                          op.getCondition(), c, d)
+                      .getResult()
+                : Value());
   }
   return m;
 }

@@ -18,8 +18,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_GAUGETYPING_H
-#define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_GAUGETYPING_H
+#ifndef ATTN_DIALECT_ATTN_IR_GAUGETYPING_H
+#define ATTN_DIALECT_ATTN_IR_GAUGETYPING_H
 
 #include "attn/Dialect/Attn/IR/Attn.h"
 
@@ -45,8 +45,9 @@ struct Movement {
 
 class GaugeTyping {
 public:
-  /// Coefficients of polynomials are created by `builder`, in the sweep's body.
-  GaugeTyping(SweepOp sweep, OpBuilder &builder)
+  /// Coefficients of polynomials are created by `builder`, in the sweep's body;
+  /// without a builder they are counted only (null values).
+  GaugeTyping(SweepOp sweep, OpBuilder *builder)
       : sweep(sweep), builder(builder) {}
 
   Movement typeOf(Value value);
@@ -75,10 +76,14 @@ private:
   Value create(StringRef kind, Value a, Value b = {});
 
   SweepOp sweep;
-  OpBuilder &builder;
+  OpBuilder *builder;
   DenseMap<Value, Movement> cache;
   std::string reason;
 };
+
+/// Constraint C4 of attn.carry: derives the action of the operand again and
+/// compares it with the recorded one.
+LogicalResult verifyAction(CarryOp carry);
 
 /// The conjuncts of a condition.
 void collectConjuncts(Value cond, SmallVectorImpl<Value> &conjuncts);
@@ -88,4 +93,4 @@ bool implies(Value cond, Value weaker);
 
 } // namespace mlir::attn
 
-#endif // ATTN_LIB_DIALECT_ATTN_TRANSFORMS_GAUGETYPING_H
+#endif // ATTN_DIALECT_ATTN_IR_GAUGETYPING_H

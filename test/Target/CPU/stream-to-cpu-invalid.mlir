@@ -1,0 +1,68 @@
+// RUN: attn-opt %s --attn-stream-to-cpu -split-input-file -verify-diagnostics
+
+func.func @tensors(%x: tensor<1x1x?x8xf32>, %out: tensor<1x1x?xf32>, %n: index) -> tensor<1x1x?xf32> {
+  %c1 = arith.constant 1 : index
+  // expected-error @below {{a stream has memref operands here, got 'tensor<1x1x?x8xf32>'; run attn-bufferize-streams first}}
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : tensor<1x1x?x8xf32>) outs(%out : tensor<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : tensor<1x1x?x8xf32>, tensor<1x1x?x8xf32> -> f32
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x1x?xf32>
+}
+
+// -----
+
+func.func @range(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    // expected-error @below {{the range of a sweep must not depend on the row of its stream; give it in the sweep's bounds}}
+    %s = attn.sweep %j = %z to %i {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @row_of_outer(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x8xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?x8xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      %r = attn.at %X[%b, %h, %i] : memref<1x1x?x8xf32> -> vector<8xf32>
+      // expected-error @below {{the row of an outer carry must not depend on the row of its stream}}
+      %c = attn.carry outer %d, %r : (f32, vector<8xf32>) -> vector<8xf32>
+      attn.yield %c : vector<8xf32>
+    } : vector<8xf32>
+    attn.store_row %s : vector<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @effects(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      // expected-error @below {{the CPU target cannot evaluate 'memref.load' here}}
+      %d = memref.load %X[%b, %h, %j, %z] : memref<1x1x?x8xf32>
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
