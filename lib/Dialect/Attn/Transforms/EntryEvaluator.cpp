@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "EntryEvaluator.h"
+#include "StreamUtils.h"
 
 #include "mlir/IR/Matchers.h"
 
@@ -81,7 +82,7 @@ Value EntryEvaluator::clampIndex(Value index, Value tensor, int64_t dim) {
   Value last;
   if (ShapedType::isDynamic(size)) {
     Value extent = tensor::DimOp::create(outer, loc(), tensor, dim);
-    last = arith::SubIOp::create(body, loc(), stream.addInput(extent),
+    last = arith::SubIOp::create(body, loc(), addExtent(stream, extent),
                                  constantIndex(1));
   } else {
     last = constantIndex(size - 1);
@@ -211,7 +212,7 @@ SmallVector<Value> EntryEvaluator::inlineRegion(Region &region,
     }
     if (auto dim = dyn_cast<tensor::DimOp>(op)) {
       Value extent = outer.clone(op)->getResult(0);
-      mapping.map(dim.getResult(), stream.addInput(extent));
+      mapping.map(dim.getResult(), addExtent(stream, extent));
       continue;
     }
     for (Value operand : op.getOperands()) {

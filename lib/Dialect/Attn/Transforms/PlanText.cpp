@@ -154,6 +154,16 @@ static StringRef signOf(CmpIPredicate predicate) {
   return "?";
 }
 
+/// An index as the program has it: loads on absent entries are kept in range by
+/// min(max(x, 0), last).
+static Value withoutClamp(Value index) {
+  auto outer = index.getDefiningOp<arith::MinSIOp>();
+  auto inner =
+      outer ? outer.getLhs().getDefiningOp<arith::MaxSIOp>() : arith::MaxSIOp();
+  return inner && matchPattern(inner.getRhs(), m_Zero()) ? inner.getLhs()
+                                                         : index;
+}
+
 Formula FormulaWriter::write(Value value) {
   if (std::optional<int64_t> constant = getConstantIntValue(value)) {
     return {value.getType().isInteger(1) ? (*constant ? "true" : "false")
@@ -235,7 +245,8 @@ Formula FormulaWriter::writeOp(Operation *op) {
       .Case<AtOp>([&](AtOp load) {
         std::string text = write(load.getSource()).text + "[";
         llvm::interleave(
-            load.getIndices(), [&](Value v) { text += write(v).text; },
+            load.getIndices(),
+            [&](Value v) { text += write(withoutClamp(v)).text; },
             [&] { text += ", "; });
         return Formula{text + "]"};
       })

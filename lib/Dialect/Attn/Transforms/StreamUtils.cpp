@@ -191,3 +191,12 @@ bool mlir::attn::sameExtent(OpFoldResult a, OpFoldResult b) {
   StringAttr m = dimensionName(s, d), n = dimensionName(t, e);
   return m && m == n;
 }
+
+Value mlir::attn::addExtent(StreamOp stream, Value extent) {
+  for (auto [k, input] : llvm::enumerate(stream.getInputs())) {
+    if (input.getType().isIndex() && sameExtent(input, extent)) {
+      return stream.getInputArg(k);
+    }
+  }
+  return stream.addInput(extent);
+}

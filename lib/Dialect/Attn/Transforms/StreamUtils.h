@@ -41,6 +41,10 @@ void dropUnusedInputs(StreamOp stream);
 /// that carry one name in `attn.dims`.
 bool sameExtent(OpFoldResult a, OpFoldResult b);
 
+/// The argument for an extent; one that is known to be equal is shared, so that
+/// equal indices stay equal inside of the stream.
+Value addExtent(StreamOp stream, Value extent);
+
 /// Whether `value` is defined outside of the sweep.
 bool isUniform(Value value, SweepOp sweep);
 
