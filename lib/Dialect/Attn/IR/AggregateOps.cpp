@@ -48,27 +48,29 @@ LogicalResult ReduceOp::verify() {
   }
   SmallVector<Type> want = resultElements(getKind(), type.getElementType());
   if ((!custom && got != want) || got.empty()) {
-    InFlightDiagnostic diag = emitOpError() << "C1: " << stringifyReduceKind(getKind()) << " gives ";
+    InFlightDiagnostic diag =
+        emitOpError() << "C1: " << stringifyReduceKind(getKind()) << " gives ";
     if (custom) {
       return diag << "at least one result";
     }
     return diag << "elements (" << want << "), got (" << got << ")";
   }
-  unsigned kept = getAxis() == Axis::Keys ? ScoresType::Queries
-                                          : ScoresType::Keys;
+  unsigned kept =
+      getAxis() == Axis::Keys ? ScoresType::Queries : ScoresType::Keys;
   SmallVector<int64_t> shape{type.getDim(0), type.getDim(1), type.getDim(kept)};
   for (Type result : getResultTypes()) {
     if (cast<RankedTensorType>(result).getShape() != ArrayRef(shape)) {
       return emitOpError() << "C2: over " << stringifyAxis(getAxis())
                            << " the results have the shape of "
-                           << RankedTensorType::get(shape, type.getElementType())
+                           << RankedTensorType::get(shape,
+                                                    type.getElementType())
                            << ", got " << result;
     }
   }
-  bool complete = getIdentityAttr() && !getLift().empty() &&
-                  !getCombine().empty();
-  bool nothing = !getIdentityAttr() && getLift().empty() &&
-                 getCombine().empty();
+  bool complete =
+      getIdentityAttr() && !getLift().empty() && !getCombine().empty();
+  bool nothing =
+      !getIdentityAttr() && getLift().empty() && getCombine().empty();
   if (custom ? !complete : !nothing) {
     return emitOpError() << "C3: identity, lift and combine are given for "
                             "custom, and only for it";
@@ -145,11 +147,11 @@ LogicalResult AggregateOp::verify() {
   if (differ(value.getDimSize(2), keys) ||
       (value.getDimSize(0) != 1 && differ(value.getDimSize(0), batch)) ||
       result.getShape() != ArrayRef(shape)) {
-    return emitOpError()
-           << "C4: the result has the shape of "
-           << RankedTensorType::get(shape, result.getElementType())
-           << " and value has " << keys << " rows, got " << result << " and "
-           << value;
+    return emitOpError() << "C4: the result has the shape of "
+                         << RankedTensorType::get(shape,
+                                                  result.getElementType())
+                         << " and value has " << keys << " rows, got " << result
+                         << " and " << value;
   }
   if (getOperandType()) {
     Type type = *getOperandType();

@@ -105,8 +105,8 @@ Type ScoresType::parse(AsmParser &parser) {
       parser.parseType(elementType) || parser.parseGreater()) {
     return {};
   }
-  return getChecked([&] { return parser.emitError(loc); },
-                    parser.getContext(), shape, elementType);
+  return getChecked([&] { return parser.emitError(loc); }, parser.getContext(),
+                    shape, elementType);
 }
 
 void ScoresType::print(AsmPrinter &printer) const {
@@ -115,9 +115,8 @@ void ScoresType::print(AsmPrinter &printer) const {
   printer << 'x' << getElementType() << '>';
 }
 
-LogicalResult
-ScoresType::verify(function_ref<InFlightDiagnostic()> emitError,
-                   ArrayRef<int64_t> shape, Type elementType) {
+LogicalResult ScoresType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType) {
   if (shape.size() != 4) {
     return emitError() << "scores have four extents [batch, heads, queries, "
                           "keys], got "

@@ -28,8 +28,7 @@ LogicalResult verifySpeculatable(Operation *op, Region &region,
                                  StringRef label);
 
 /// Both axes of an op with the shared axis operands.
-template <typename OpTy>
-LogicalResult verifyAxes(OpTy op, StringRef label) {
+template <typename OpTy> LogicalResult verifyAxes(OpTy op, StringRef label) {
   auto type = cast<ScoresType>(op.getResult().getType());
   if (failed(verifyAxis(op, op.getAxisInfo(true), "query", type,
                         ScoresType::Queries, label))) {
@@ -39,8 +38,7 @@ LogicalResult verifyAxes(OpTy op, StringRef label) {
                     label);
 }
 
-template <typename OpTy>
-AxisInfo axisInfoOf(OpTy op, bool isQuery) {
+template <typename OpTy> AxisInfo axisInfoOf(OpTy op, bool isQuery) {
   if (isQuery) {
     return {op.getQueryPositions(), op.getQueryOffset(), op.getQueryLength(),
             op.getQuerySegments()};

@@ -62,10 +62,9 @@ static void printEntryRegion(OpAsmPrinter &printer, Operation *,
     }
   }
   printer << '(';
-  llvm::interleaveComma(block.getArguments().take_front(elements), printer,
-                        [&](BlockArgument arg) {
-                          printer.printRegionArgument(arg);
-                        });
+  llvm::interleaveComma(
+      block.getArguments().take_front(elements), printer,
+      [&](BlockArgument arg) { printer.printRegionArgument(arg); });
   printer << ") ";
   if (last) {
     printer << "at (";
@@ -93,8 +92,8 @@ LogicalResult mlir::attn::verifyEntryRegion(Operation *op, Region &region,
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!yield || yield.getOperandTypes() != yields) {
     InFlightDiagnostic diag = op->emitOpError()
-                              << yieldLabel << ": the region yields ("
-                              << yields << ")";
+                              << yieldLabel << ": the region yields (" << yields
+                              << ")";
     if (yield) {
       diag << ", got (" << yield.getOperandTypes() << ")";
     }
@@ -370,8 +369,7 @@ static Value extentSource(Value scores, bool isQuery) {
 /// The name of a dynamic extent, where the function argument that it comes from
 /// has one (`attn.dims`); null otherwise.
 static StringAttr extentName(Value scores, bool isQuery) {
-  auto arg =
-      dyn_cast_if_present<BlockArgument>(extentSource(scores, isQuery));
+  auto arg = dyn_cast_if_present<BlockArgument>(extentSource(scores, isQuery));
   if (!arg) {
     return {};
   }
@@ -432,7 +430,7 @@ LogicalResult MaskOp::verify() {
   }
   if (known && mask.needsSegments() &&
       (!getAxis(getInput(), true).segments ||
-                               !getAxis(getInput(), false).segments)) {
+       !getAxis(getInput(), false).segments)) {
     return emitOpError() << "C4: " << getKindAttr()
                          << " needs segments on both axes";
   }

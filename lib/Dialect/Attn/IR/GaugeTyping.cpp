@@ -120,8 +120,9 @@ static bool closeRates(const Rates &x, const Rates &y) {
   }
   return llvm::all_of(*difference, [&](auto &left) {
     return llvm::any_of(y, [&](auto &rate) {
-      return rate.first == left.first && std::abs(left.second.factor) <=
-                                             1e-6 * std::abs(rate.second.factor);
+      return rate.first == left.first &&
+             std::abs(left.second.factor) <=
+                 1e-6 * std::abs(rate.second.factor);
     });
   });
 }
@@ -162,8 +163,7 @@ LogicalResult mlir::attn::verifyAction(CarryOp carry) {
     for (auto &[gauge, rate] : exponent) {
       SmallString<16> factor;
       llvm::raw_svector_ostream(factor) << llvm::format("%g", rate.factor);
-      diag << " rate " << factor
-           << (rate.value ? " times a row value," : ",");
+      diag << " rate " << factor << (rate.value ? " times a row value," : ",");
     }
     return diag << " degree " << degree;
   }

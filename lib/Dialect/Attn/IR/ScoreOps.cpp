@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-
 #include "AxisVerifier.h"
 
 using namespace mlir;
@@ -17,13 +16,12 @@ static OpFoldResult dimOf(OpBuilder &builder, Location loc, Value tensor,
 }
 
 /// C1 to C6 of attn.score, shared with attn.score_with.
-template <typename OpTy>
-static LogicalResult verifyProduct(OpTy op) {
+template <typename OpTy> static LogicalResult verifyProduct(OpTy op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto key = cast<RankedTensorType>(op.getKey().getType());
   if (query.getRank() != 4 || key.getRank() != 4) {
-    return op.emitOpError() << "C1: query and key have rank 4, got " << query
-                            << " and " << key;
+    return op.emitOpError()
+           << "C1: query and key have rank 4, got " << query << " and " << key;
   }
   if (query.getElementType() != key.getElementType()) {
     return op.emitOpError()
@@ -50,16 +48,15 @@ static LogicalResult verifyProduct(OpTy op) {
     }
   }
   ScoresType result = op.getResult().getType();
-  int64_t batch = query.getDimSize(0) == 1 ? key.getDimSize(0)
-                                           : query.getDimSize(0);
+  int64_t batch =
+      query.getDimSize(0) == 1 ? key.getDimSize(0) : query.getDimSize(0);
   Type element = getAccumulationType(query.getElementType());
   SmallVector<int64_t> want{batch, heads, query.getDimSize(2),
                             key.getDimSize(2)};
   if (result.getShape() != ArrayRef(want) ||
       result.getElementType() != element) {
     return op.emitOpError()
-           << "C6: the result is "
-           << ScoresType::get(want, element) << ", got "
+           << "C6: the result is " << ScoresType::get(want, element) << ", got "
            << result;
   }
   if (!ShapedType::isDynamic(batch) && !key.isDynamicDim(0) &&
@@ -102,8 +99,7 @@ LogicalResult ScoreWithOp::verify() {
                          IndexType::get(element.getContext())};
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!llvm::equal(block.getArgumentTypes(), want) || !yield ||
-      yield.getNumOperands() != 1 ||
-      yield.getOperand(0).getType() != element) {
+      yield.getNumOperands() != 1 || yield.getOperand(0).getType() != element) {
     return emitOpError() << "C8: the region takes (" << element << ", "
                          << element << ", index) and yields one " << element;
   }
@@ -182,11 +178,10 @@ LogicalResult WithAxesOp::verify() {
     unsigned dim = isQuery ? ScoresType::Queries : ScoresType::Keys;
     StringRef name = isQuery ? "query" : "key";
     AxisInfo axis = getAxisInfo(isQuery);
-    for (auto [value, rank] :
-         {std::pair<Value, int64_t>{axis.positions, 3},
-          {axis.offset, 1},
-          {axis.length, 2},
-          {axis.segments, 2}}) {
+    for (auto [value, rank] : {std::pair<Value, int64_t>{axis.positions, 3},
+                               {axis.offset, 1},
+                               {axis.length, 2},
+                               {axis.segments, 2}}) {
       auto ranked =
           value ? dyn_cast<RankedTensorType>(value.getType()) : nullptr;
       if (ranked && ranked.getRank() != rank) {

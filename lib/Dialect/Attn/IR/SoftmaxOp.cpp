@@ -34,8 +34,8 @@ LogicalResult SoftmaxOp::verify() {
   }
   if (Value sink = getSink()) {
     auto got = cast<RankedTensorType>(sink.getType());
-    if (got.getRank() != 1 || (got.getDimSize(0) != 1 &&
-                               got.getDimSize(0) != type.getDim(1))) {
+    if (got.getRank() != 1 ||
+        (got.getDimSize(0) != 1 && got.getDimSize(0) != type.getDim(1))) {
       return emitOpError() << "C3: sink has shape [H] or [1], got " << got;
     }
   }

@@ -79,8 +79,8 @@ ParseResult StreamOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   std::optional<Orientation> orientation = symbolizeOrientation(keyword);
   if (!orientation) {
-    return parser.emitError(loc) << "a stream keeps rows or cols, got '"
-                                 << keyword << "'";
+    return parser.emitError(loc)
+           << "a stream keeps rows or cols, got '" << keyword << "'";
   }
   SmallVector<OpAsmParser::Argument> args;
   SmallVector<OpAsmParser::UnresolvedOperand> sizes, inputs, outputs;

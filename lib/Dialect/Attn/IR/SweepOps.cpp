@@ -158,7 +158,8 @@ LogicalResult CarryOp::verify() {
     want = getValue().getType();
   }
   if (getResult().getType() != want) {
-    return emitOpError() << "C1: the result of " << stringifyCarryKind(getKind()) << " is " << want
+    return emitOpError() << "C1: the result of "
+                         << stringifyCarryKind(getKind()) << " is " << want
                          << ", got " << getResult().getType();
   }
   auto isGauge = [&](Value value, GaugeKind kind) {
@@ -234,8 +235,7 @@ LogicalResult RunningOp::verify() {
 // attn.dot, attn.dot_with, attn.at, attn.range
 //===----------------------------------------------------------------------===//
 
-template <typename OpTy>
-static LogicalResult verifyContraction(OpTy op) {
+template <typename OpTy> static LogicalResult verifyContraction(OpTy op) {
   auto lhs = cast<ShapedType>(op.getLhs().getType());
   auto rhs = cast<ShapedType>(op.getRhs().getType());
   if (lhs.getRank() != static_cast<int64_t>(op.getLhsIndices().size()) + 1 ||
@@ -245,9 +245,8 @@ static LogicalResult verifyContraction(OpTy op) {
   }
   int64_t d = lhs.getDimSize(lhs.getRank() - 1);
   if (ShapedType::isDynamic(d) || d != rhs.getDimSize(rhs.getRank() - 1)) {
-    return op.emitOpError()
-           << "C2: the last extents are static and equal, got " << lhs
-           << " and " << rhs;
+    return op.emitOpError() << "C2: the last extents are static and equal, got "
+                            << lhs << " and " << rhs;
   }
   return success();
 }

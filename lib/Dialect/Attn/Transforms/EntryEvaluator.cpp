@@ -255,20 +255,19 @@ Entry EntryEvaluator::evaluateScore(ScoreOp op, const EntrySite &site) {
                             capture(op.getKey()), rhs);
   double scale = op.getScale().convertToDouble();
   if (scale != 1.0) {
-    Value c = arith::ConstantOp::create(body, loc(),
-                                        body.getFloatAttr(type, scale));
+    Value c =
+        arith::ConstantOp::create(body, loc(), body.getFloatAttr(type, scale));
     dot = arith::MulFOp::create(body, loc(), dot, c);
   }
   return {dot, insideLengths(op.getResult(), site)};
 }
 
-Entry EntryEvaluator::evaluateScoreWith(ScoreWithOp op,
-                                        const EntrySite &site) {
+Entry EntryEvaluator::evaluateScoreWith(ScoreWithOp op, const EntrySite &site) {
   Type type = op.getResult().getType().getElementType();
   auto [lhs, rhs] = contractionIndices(*this, op, site);
-  auto dot = DotWithOp::create(body, loc(), type, op.getKind(),
-                               capture(op.getQuery()), lhs,
-                               capture(op.getKey()), rhs);
+  auto dot =
+      DotWithOp::create(body, loc(), type, op.getKind(), capture(op.getQuery()),
+                        lhs, capture(op.getKey()), rhs);
   {
     OpBuilder::InsertionGuard guard(body);
     Block &block = dot.getBody().emplaceBlock();
@@ -341,8 +340,8 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
           body, loc(),
           body.getFloatAttr(entry.value.getType(),
                             op.getValue().convertToDouble()));
-      entry.value = arith::SelectOp::create(body, loc(), entry.present,
-                                            entry.value, c);
+      entry.value =
+          arith::SelectOp::create(body, loc(), entry.present, entry.value, c);
     }
     entry.present = insideLengths(op.getResult(), site);
   } else {

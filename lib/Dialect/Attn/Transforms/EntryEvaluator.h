@@ -9,8 +9,8 @@
 // inside the body of a sweep: every op on the way is flattened into scalar
 // arithmetic, loads (`attn.at`) and contractions (`attn.dot`).
 //
-//   %c = attn.mask %s causal        %x = attn.dot %Q[%b, %h, %i], %K[%b, %g, %j]
-//   (at %i, %j)               ==>   %p = arith.cmpi sle, %j, %i
+//   %c = attn.mask %s causal        %x = attn.dot %Q[%b, %h, %i], %K[%b, %g,
+//   %j] (at %i, %j)               ==>   %p = arith.cmpi sle, %j, %i
 //
 //===----------------------------------------------------------------------===//
 

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   %m = attn.reduce max keys %s        %o = attn.stream rows (%b, %h, %i) ... {
-//   %e = attn.map %s (%x) {..%m..}        %m = attn.sweep %j { .. carry max .. }
-//   %l = attn.reduce sum keys %e    ==>   %l = attn.sweep %j { .. carry sum .. }
-//   %p = attn.map %e (%x) {..%l..}        %o = attn.sweep %j { .. carry outer .. }
-//   %o = attn.aggregate %p, %v            attn.store_row %o }
+//   %m = attn.reduce max keys %s        %o = attn.stream rows (%b, %h, %i) ...
+//   { %e = attn.map %s (%x) {..%m..}        %m = attn.sweep %j { .. carry max
+//   .. } %l = attn.reduce sum keys %e    ==>   %l = attn.sweep %j { .. carry
+//   sum .. } %p = attn.map %e (%x) {..%l..}        %o = attn.sweep %j { ..
+//   carry outer .. } %o = attn.aggregate %p, %v            attn.store_row %o }
 //
 // One stream per group of reductions that meet only in rows (RowGroups.h), one
 // sweep per level. Scores are gone afterwards, except behind attn.materialize.
@@ -46,8 +46,8 @@ public:
 private:
   void createStream();
   void buildSweep(ArrayRef<Operation *> sinks, OpFoldResult extent);
-  void buildSink(const Sink &sink, EntryEvaluator &evaluator,
-                 OpBuilder &body, SmallVectorImpl<Value> &carries);
+  void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
+                 SmallVectorImpl<Value> &carries);
   Value rowValueOf(Value tensor);
   void evaluateRowOp(linalg::GenericOp op);
   OpFoldResult extentOf(const Sink &sink, bool stationary);
@@ -72,8 +72,8 @@ void StreamBuilder::createStream() {
   Location loc = first.op->getLoc();
   SmallVector<OpFoldResult> shape = getScoresShape(outer, first.scores);
   SmallVector<Value> sizes;
-  for (OpFoldResult size : {shape[0], shape[1], extentOf(first, true),
-                            extentOf(first, false)}) {
+  for (OpFoldResult size :
+       {shape[0], shape[1], extentOf(first, true), extentOf(first, false)}) {
     sizes.push_back(getValueOrCreateConstantIndexOp(outer, loc, size));
   }
   stream = StreamOp::create(outer, loc, group.orientation, sizes, ValueRange(),
@@ -92,8 +92,8 @@ void StreamBuilder::createStream() {
 
 /// Clones an elementwise op at this row.
 void StreamBuilder::evaluateRowOp(linalg::GenericOp op) {
-  EntryEvaluator evaluator(row, outer, stream, {}, [](Value) { return Value(); },
-                           extents);
+  EntryEvaluator evaluator(
+      row, outer, stream, {}, [](Value) { return Value(); }, extents);
   SmallVector<Value> arguments;
   for (OpOperand &operand : op->getOpOperands()) {
     if (op.isDpsInit(&operand)) {
@@ -193,8 +193,8 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
       llvm::append_range(carries, fold.getResults());
       return;
     }
-    Type type = cast<RankedTensorType>(reduce.getResultTypes()[0])
-                    .getElementType();
+    Type type =
+        cast<RankedTensorType>(reduce.getResultTypes()[0]).getElementType();
     bool counts = reduce.getKind() == ReduceKind::Count ||
                   reduce.getKind() == ReduceKind::Any;
     carries.push_back(createCarry(body, loc, carryKindOf(reduce.getKind()),
@@ -206,8 +206,7 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   Value v = aggregate.getValue();
   auto type = cast<RankedTensorType>(v.getType());
   int64_t heads = aggregate.getWeights().getType().getDim(ScoresType::Heads);
-  Value group =
-      evaluator.keyHead(h, heads, v, aggregate.getHeadMap());
+  Value group = evaluator.keyHead(h, heads, v, aggregate.getHeadMap());
   Value line = evaluator.read(
       v, {evaluator.broadcast(b, type.getDimSize(0)), group, move});
   auto rowType = VectorType::get({type.getDimSize(3)}, entry.value.getType());
@@ -239,9 +238,9 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
   Block &block = sweep.getBody().front();
   OpBuilder body = OpBuilder::atBlockEnd(&block);
   auto type = cast<ScoresType>(getSink(sinks.front())->scores.getType());
-  extents[sweep.getKeyArg()] = type.getDim(
-      getSink(sinks.front())->queriesStay ? ScoresType::Keys
-                                          : ScoresType::Queries);
+  extents[sweep.getKeyArg()] =
+      type.getDim(getSink(sinks.front())->queriesStay ? ScoresType::Keys
+                                                      : ScoresType::Queries);
   EntryEvaluator evaluator(
       body, outer, stream, sweep.getKeyArg(),
       [&](Value tensor) { return rowValueOf(tensor); }, extents);
@@ -295,9 +294,8 @@ void StreamBuilder::build() {
         continue;
       }
       OpFoldResult extent = extentOf(*getSink(op), /*stationary=*/false);
-      auto *it = llvm::find_if(sweeps, [&](auto &sweep) {
-        return sameExtent(sweep.first, extent);
-      });
+      auto *it = llvm::find_if(
+          sweeps, [&](auto &sweep) { return sameExtent(sweep.first, extent); });
       if (it == sweeps.end()) {
         sweeps.push_back({extent, {op}});
       } else {
@@ -335,11 +333,10 @@ void StreamBuilder::replaceResults() {
   }
   StoreRowOp::create(row, stream.getLoc(), stored);
   // Rebuild with outputs: operands and results are fixed at creation.
-  auto final = StreamOp::create(
-      outer, stream.getLoc(), group.orientation,
-      {stream.getBatch(), stream.getHeads(), stream.getRows(),
-       stream.getExtent()},
-      stream.getInputs(), outputs);
+  auto final = StreamOp::create(outer, stream.getLoc(), group.orientation,
+                                {stream.getBatch(), stream.getHeads(),
+                                 stream.getRows(), stream.getExtent()},
+                                stream.getInputs(), outputs);
   final.getBody().takeBody(stream.getBody());
   stream.erase();
   for (auto [old, now] : llvm::zip(results, final.getResults())) {

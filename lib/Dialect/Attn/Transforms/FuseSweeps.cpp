@@ -91,11 +91,11 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
       pruneSweep(sweep);
     }
     if (static_cast<int64_t>(kept.size()) > maxRecomputeFactor) {
-      InFlightDiagnostic diag =
-          emitError(stream.getLoc())
-          << "this stream visits its scores " << kept.size()
-          << " times, more than max-recompute-factor = "
-          << maxRecomputeFactor.getValue();
+      InFlightDiagnostic diag = emitError(stream.getLoc())
+                                << "this stream visits its scores "
+                                << kept.size()
+                                << " times, more than max-recompute-factor = "
+                                << maxRecomputeFactor.getValue();
       diag.attachNote() << "raise the option, or store the matrix with "
                            "attn.materialize";
       return diag;

@@ -75,7 +75,8 @@ struct CaptureWalk {
     }
     for (bool isQuery : {true, false}) {
       AxisInfo axis = getAxis(scores, isQuery);
-      for (Value v : {axis.positions, axis.offset, axis.length, axis.segments}) {
+      for (Value v :
+           {axis.positions, axis.offset, axis.length, axis.segments}) {
         if (v) {
           result.others.insert(v);
         }
@@ -129,9 +130,8 @@ Captures mlir::attn::getCaptures(const Sink &sink) {
     }
   }
   for (Region &region : sink.op->getRegions()) {
-    visitUsedValuesDefinedAbove(region, [&](OpOperand *use) {
-      walk.result.others.insert(use->get());
-    });
+    visitUsedValuesDefinedAbove(
+        region, [&](OpOperand *use) { walk.result.others.insert(use->get()); });
   }
   for (Value v : walk.result.others) {
     walk.result.rows.remove(v);
@@ -202,9 +202,8 @@ struct Grouping {
         push(operand.getDefiningOp());
       }
       for (Region &region : op->getRegions()) {
-        visitUsedValuesDefinedAbove(region, [&](OpOperand *use) {
-          push(use->get().getDefiningOp());
-        });
+        visitUsedValuesDefinedAbove(
+            region, [&](OpOperand *use) { push(use->get().getDefiningOp()); });
       }
     }
     return false;
@@ -258,7 +257,8 @@ struct Grouping {
     Captures reads = readsOf(op);
     SetVector<RowGroup *> candidates;
     for (Value v : reads.rows) {
-      RowGroup *group = v.getDefiningOp() ? groupOf(v.getDefiningOp()) : nullptr;
+      RowGroup *group =
+          v.getDefiningOp() ? groupOf(v.getDefiningOp()) : nullptr;
       if (!group || !sameShape(op, group->members.front())) {
         continue;
       }

@@ -23,8 +23,9 @@ namespace mlir::attn {
 /// A reduction or aggregate, seen from its root expression.
 struct Sink {
   Operation *op;
-  Value scores;      // operand with leading transposes stripped
-  bool queriesStay;  // whether the stationary axis is that of queries of `scores`
+  Value scores; // operand with leading transposes stripped
+  bool
+      queriesStay; // whether the stationary axis is that of queries of `scores`
 };
 
 /// Describes `op` if it is attn.reduce or attn.aggregate.

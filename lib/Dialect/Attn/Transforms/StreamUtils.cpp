@@ -25,9 +25,9 @@ CarryOp mlir::attn::createCarry(OpBuilder &builder, Location loc,
 
 SweepOp mlir::attn::addSweepResults(SweepOp sweep) {
   OpBuilder builder(sweep);
-  auto result = SweepOp::create(builder, sweep.getLoc(), sweep.getLower(),
-                                sweep.getUpper(),
-                                sweep.getYield().getOperandTypes());
+  auto result =
+      SweepOp::create(builder, sweep.getLoc(), sweep.getLower(),
+                      sweep.getUpper(), sweep.getYield().getOperandTypes());
   for (auto [to, from] : llvm::zip(result->getRegions(), sweep->getRegions())) {
     to.takeBody(from);
   }
@@ -43,8 +43,8 @@ bool mlir::attn::isUniform(Value value, SweepOp sweep) {
 }
 
 void mlir::attn::hoistUniform(SweepOp sweep) {
-  for (Operation &op :
-       llvm::make_early_inc_range(sweep.getBody().front().without_terminator())) {
+  for (Operation &op : llvm::make_early_inc_range(
+           sweep.getBody().front().without_terminator())) {
     if (!isPure(&op) || op.getNumRegions() != 0) {
       continue;
     }
@@ -81,9 +81,9 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
   }
   if (kept.size() != sweep.getNumResults()) {
     OpBuilder builder(sweep);
-    auto pruned = SweepOp::create(builder, sweep.getLoc(), sweep.getLower(),
-                                  sweep.getUpper(),
-                                  ValueRange(values).getTypes());
+    auto pruned =
+        SweepOp::create(builder, sweep.getLoc(), sweep.getLower(),
+                        sweep.getUpper(), ValueRange(values).getTypes());
     for (auto [to, from] :
          llvm::zip(pruned->getRegions(), sweep->getRegions())) {
       to.takeBody(from);
@@ -103,11 +103,11 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
 }
 
 void mlir::attn::eraseDeadRowOps(StreamOp stream) {
-  eraseUnused(stream.getBody().front(), [](Operation *op) { return isPure(op); });
+  eraseUnused(stream.getBody().front(),
+              [](Operation *op) { return isPure(op); });
 }
 
-Value mlir::attn::emptyValue(OpBuilder &builder, Location loc,
-                             CarryOp carry) {
+Value mlir::attn::emptyValue(OpBuilder &builder, Location loc, CarryOp carry) {
   Type type = carry.getType(), element = getElementTypeOrSelf(type);
   TypedAttr attr;
   if (auto floating = dyn_cast<FloatType>(element)) {
@@ -164,7 +164,8 @@ static StringAttr dimensionName(Value tensor, int64_t dim) {
   if (!func) {
     return {};
   }
-  auto names = func.getArgAttrOfType<ArrayAttr>(arg.getArgNumber(), "attn.dims");
+  auto names =
+      func.getArgAttrOfType<ArrayAttr>(arg.getArgNumber(), "attn.dims");
   if (!names || dim >= static_cast<int64_t>(names.size())) {
     return {};
   }

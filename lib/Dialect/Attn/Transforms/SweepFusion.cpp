@@ -39,8 +39,7 @@ bool SweepFusion::dependsOnEarlier(Value value) {
   if (def == earlier) {
     return true;
   }
-  if (def->getBlock() != earlier->getBlock() ||
-      def->isBeforeInBlock(earlier)) {
+  if (def->getBlock() != earlier->getBlock() || def->isBeforeInBlock(earlier)) {
     return false;
   }
   auto known = dependence.find(value);
@@ -87,8 +86,8 @@ bool SweepFusion::isGaugeable(Value value) {
   }
   Operation *def = value.getDefiningOp();
   if (def == earlier) {
-    Value carry = earlier.getYield().getOperand(
-        cast<OpResult>(value).getResultNumber());
+    Value carry =
+        earlier.getYield().getOperand(cast<OpResult>(value).getResultNumber());
     if (auto op = carry.getDefiningOp<CarryOp>()) {
       return op.getKind() == CarryKind::Max || op.getKind() == CarryKind::Mean;
     }
@@ -113,8 +112,8 @@ bool SweepFusion::isFinished(Value value) {
   if (known != finished.end()) {
     return known->second;
   }
-  bool result = llvm::any_of(def->getOperands(),
-                             [&](Value v) { return isFinished(v); });
+  bool result =
+      llvm::any_of(def->getOperands(), [&](Value v) { return isFinished(v); });
   for (Region &region : def->getRegions()) {
     visitUsedValuesDefinedAbove(
         region, [&](OpOperand *use) { result |= isFinished(use->get()); });
@@ -155,7 +154,8 @@ FailureOr<Value> SweepFusion::cloneIn(Value value) {
     return known->second;
   }
   if (isUniform(value, later)) {
-    return dependsOnEarlier(value) ? gaugeValue(value) : FailureOr<Value>(value);
+    return dependsOnEarlier(value) ? gaugeValue(value)
+                                   : FailureOr<Value>(value);
   }
   Operation *def = value.getDefiningOp();
   IRMapping mapping;
@@ -187,8 +187,8 @@ FailureOr<Value> SweepFusion::gaugeOf(OpResult result, Value init) {
     return running.getResult();
   }
   auto carry = accumulator.getDefiningOp<CarryOp>();
-  GaugeKind kind = carry.getKind() == CarryKind::Max ? GaugeKind::Max
-                                                     : GaugeKind::Mean;
+  GaugeKind kind =
+      carry.getKind() == CarryKind::Max ? GaugeKind::Max : GaugeKind::Mean;
   for (auto running : trial.getBody().front().getOps<RunningOp>()) {
     if (running.getKind() == kind && running.getValue() == carry.getValue() &&
         running.getCond() == carry.getCond() && running.getInit() == init) {
@@ -455,9 +455,8 @@ LogicalResult SweepFusion::fold(FoldOp op) {
   }
   IRMapping mapping;
   SetVector<Value> operands(op->operand_begin(), op->operand_end());
-  visitUsedValuesDefinedAbove(op.getCombine(), [&](OpOperand *use) {
-    operands.insert(use->get());
-  });
+  visitUsedValuesDefinedAbove(
+      op.getCombine(), [&](OpOperand *use) { operands.insert(use->get()); });
   for (Value operand : operands) {
     FailureOr<SmallVector<Term>> atom = splitAtom(operand);
     if (failed(atom)) {
@@ -484,8 +483,8 @@ static int64_t binomial(int64_t n, int64_t k) {
 /// An accumulator of `value`, with companions for its polynomial: the i-th is
 /// the accumulator of c_i, which itself moves with binomial multiples of the
 /// higher coefficients.
-Value SweepFusion::emitMoving(Plan &plan, Value value,
-                              const Movement &movement, GaugeTyping &typing) {
+Value SweepFusion::emitMoving(Plan &plan, Value value, const Movement &movement,
+                              GaugeTyping &typing) {
   Location loc = plan.carry.getLoc();
   Type type = plan.carry.getType();
   SmallVector<Value> companions;
@@ -496,8 +495,8 @@ Value SweepFusion::emitMoving(Plan &plan, Value value,
       Value scale = typing.materialize(
           Rate{static_cast<double>(binomial(t + 1, i + 1)), {}},
           value.getType());
-      inner.coefficients.push_back(arith::MulFOp::create(
-          body, loc, scale, movement.coefficients[t]));
+      inner.coefficients.push_back(
+          arith::MulFOp::create(body, loc, scale, movement.coefficients[t]));
     }
     companions.push_back(
         emitMoving(plan, movement.coefficients[i], inner, typing));
@@ -562,7 +561,8 @@ LogicalResult SweepFusion::emit(Plan &plan, GaugeTyping &typing) {
   bool factors = false;
   for (Term &term : plan.terms) {
     if (!term.streamed) {
-      term.streamed = typing.materialize(Rate{1, {}}, plan.carry.getValue().getType());
+      term.streamed =
+          typing.materialize(Rate{1, {}}, plan.carry.getValue().getType());
     }
     FailureOr<Value> result = emitTerm(plan, term.streamed, typing);
     if (failed(result)) {
@@ -588,8 +588,8 @@ void SweepFusion::useGaugesForMaxima() {
                    carry.getKind() != CarryKind::Mean)) {
       continue;
     }
-    GaugeKind kind = carry.getKind() == CarryKind::Max ? GaugeKind::Max
-                                                       : GaugeKind::Mean;
+    GaugeKind kind =
+        carry.getKind() == CarryKind::Max ? GaugeKind::Max : GaugeKind::Mean;
     for (auto running : trial.getBody().front().getOps<RunningOp>()) {
       if (running.getKind() == kind && running.getValue() == carry.getValue() &&
           running.getCond() == carry.getCond() && !running.getInit()) {
@@ -631,9 +631,10 @@ Value SweepFusion::combine(OpBuilder &builder, Plan &plan, SweepOp fused) {
       for (auto [old, inverse] : plan.terms[k].factors) {
         Value f = current(old);
         Value &product = inverse ? divisor : factor;
-        product = product
-                      ? arith::MulFOp::create(builder, loc, product, f).getResult()
-                      : f;
+        product =
+            product
+                ? arith::MulFOp::create(builder, loc, product, f).getResult()
+                : f;
       }
       if (divisor) {
         Value one = arith::ConstantOp::create(
@@ -648,9 +649,9 @@ Value SweepFusion::combine(OpBuilder &builder, Plan &plan, SweepOp fused) {
         value = arith::NegFOp::create(builder, loc, value);
       }
     }
-    total = total ? arith::AddFOp::create(builder, loc, total, value)
-                        .getResult()
-                  : value;
+    total = total
+                ? arith::AddFOp::create(builder, loc, total, value).getResult()
+                : value;
   }
   Value keep = plan.any ? resultOf(plan.any) : Value();
   for (Value old : plan.rowConds) {

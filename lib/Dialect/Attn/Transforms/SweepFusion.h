@@ -43,12 +43,12 @@ private:
   /// One carry of the later sweep, taken apart.
   struct Plan {
     CarryOp carry;
-    Value cond;                    // in the fused body
-    SmallVector<Value> rowConds;   // conditions on finished row values
-    Value line;                    // row operand of outer
+    Value cond;                  // in the fused body
+    SmallVector<Value> rowConds; // conditions on finished row values
+    Value line;                  // row operand of outer
     SmallVector<Term> terms;
-    SmallVector<Value> results;    // accumulators, by term
-    Value any;                     // flag that an entry was present
+    SmallVector<Value> results; // accumulators, by term
+    Value any;                  // flag that an entry was present
   };
 
   LogicalResult fail(const Twine &why);

@@ -79,9 +79,9 @@ bool hasKnownAxes(Value scores);
 /// Checks that every score matrix of `function` is made and used by ops of this
 /// dialect; reports the first that is not, with the remedy and with what
 /// `explain` has to say of the op.
-LogicalResult verifyResolvedScores(
-    Operation *function,
-    function_ref<std::string(Operation *)> explain = nullptr);
+LogicalResult
+verifyResolvedScores(Operation *function,
+                     function_ref<std::string(Operation *)> explain = nullptr);
 
 /// The extents [B, H, M, N] of a score matrix.
 SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
@@ -90,7 +90,8 @@ SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
 /// b, h, i, j, pi, pj.
 constexpr unsigned kNumEntryIndices = 6;
 
-/// The accumulation type of contractions on `elementType`: f64 for f64, else f32.
+/// The accumulation type of contractions on `elementType`: f64 for f64, else
+/// f32.
 Type getAccumulationType(Type elementType);
 
 /// `value`, a scalar or a vector, with the floating-point element type `type`.
