@@ -30,6 +30,10 @@ static void copyRow(Scope &place, RowOf row, Value out, Value outRow) {
     Value features = e.convertFloat(chunk.load(source, indices), element);
     e.storeVector(features, out, {outRow, d});
   });
+  if (element.isBF16() && depth % 2) {
+    // The odd one out is paired with zeros.
+    e.store(e.constant(element, 0), out, {outRow, e.index(depth)});
+  }
 }
 
 void cpu::packStationary(Scope &block, const Contraction &contraction,

@@ -216,9 +216,16 @@ void Scope::computeRange(RangeOp op) {
     full.push_back(k);
     return e.load(source, full);
   };
-  Value start = at(from);
+  // An empty source gives the extremes of nothing, and is not read.
+  Type type = op.getMin().getType();
+  unsigned bits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  auto extreme = [&](const APInt &value) -> Value {
+    return arith::ConstantOp::create(e, IntegerAttr::get(type, value));
+  };
+  SmallVector<Value> start{extreme(APInt::getSignedMaxValue(bits)),
+                           extreme(APInt::getSignedMinValue(bits))};
   SmallVector<Value> result =
-      e.loop(e.add(from, 1), e.add(to, 1), 1, {start, start},
+      e.loop(from, e.min(e.add(to, 1), end), 1, start,
              [&](Value k, ValueRange seen) -> SmallVector<Value> {
                Value x = at(k);
                return {e.min(seen[0], x), e.max(seen[1], x)};
