@@ -41,10 +41,10 @@ public:
   /// the value of a tensor at the stationary row where the stream computes it
   /// itself, or null.
   EntryEvaluator(OpBuilder &body, OpBuilder &outer, StreamOp stream,
-                 Value keyIndex, std::function<Value(Value)> rowValue,
+                 std::function<Value(Value)> rowValue,
                  DenseMap<Value, int64_t> &extents)
-      : body(body), outer(outer), stream(stream), keyIndex(keyIndex),
-        rowValue(std::move(rowValue)), extents(extents) {}
+      : body(body), outer(outer), stream(stream), rowValue(std::move(rowValue)),
+        extents(extents) {}
 
   Entry evaluate(Value scores, const EntrySite &site);
 
@@ -85,7 +85,6 @@ private:
 
   OpBuilder &body, &outer;
   StreamOp stream;
-  Value keyIndex;
   std::function<Value(Value)> rowValue;
   /// Static extents (or kDynamic) of the index values of the stream.
   DenseMap<Value, int64_t> &extents;

@@ -93,7 +93,7 @@ void StreamBuilder::createStream() {
 /// Clones an elementwise op at this row.
 void StreamBuilder::evaluateRowOp(linalg::GenericOp op) {
   EntryEvaluator evaluator(
-      row, outer, stream, {}, [](Value) { return Value(); }, extents);
+      row, outer, stream, [](Value) { return Value(); }, extents);
   SmallVector<Value> arguments;
   for (OpOperand &operand : op->getOpOperands()) {
     if (op.isDpsInit(&operand)) {
@@ -242,8 +242,8 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
       type.getDim(getSink(sinks.front())->queriesStay ? ScoresType::Keys
                                                       : ScoresType::Queries);
   EntryEvaluator evaluator(
-      body, outer, stream, sweep.getKeyArg(),
-      [&](Value tensor) { return rowValueOf(tensor); }, extents);
+      body, outer, stream, [&](Value tensor) { return rowValueOf(tensor); },
+      extents);
   SmallVector<Value> carries;
   for (Operation *op : sinks) {
     buildSink(*getSink(op), evaluator, body, carries);
