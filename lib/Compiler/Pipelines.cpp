@@ -76,6 +76,9 @@ void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
+  // A loop may carry a fresh buffer per iteration; deallocation frees the old
+  // one.
+  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
 }
