@@ -22,10 +22,10 @@ std::unique_ptr<Pass> createLegalizeBuffersPass();
 
 void registerBoundaryPasses();
 
-/// `attn-order-linalg`: the loop over the last dimension of a result becomes
-/// the innermost one, so that it can be vectorized.
-std::unique_ptr<Pass> createOrderLinalgPass();
-void registerOrderLinalgPass();
+/// `attn-fuse-linalg`: elementwise linalg ops into consumers, where no element
+/// is computed twice.
+std::unique_ptr<Pass> createFuseLinalgPass();
+void registerFuseLinalgPass();
 
 } // namespace mlir::attn
 

@@ -151,15 +151,20 @@ void attn::buildCPUPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options) {
   addPlan(pm, options.splits, options.maxRecomputeFactor);
   addMaterialization(pm);
-  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
-  pm.addPass(createLinalgElementwiseOpFusionPass());
-  pm.addNestedPass<func::FuncOp>(createOrderLinalgPass());
+  pm.addNestedPass<func::FuncOp>(createFuseLinalgPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
   StreamToCPUPassOptions target;
   target.triple = options.triple;
   target.cpu = options.cpu;
   pm.addPass(createStreamToCPUPass(target));
+  // Bufferization writes padding and copies as named ops.
+  pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
+  LinalgToCPUPassOptions linalg;
+  linalg.triple = options.triple;
+  linalg.cpu = options.cpu;
+  pm.addPass(createLinalgToCPUPass(linalg));
   addCleanup(pm);
   addDeallocation(pm);
   CPUExpandMathPassOptions math;
@@ -171,7 +176,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
 
 void attn::registerPipelines() {
   registerBoundaryPasses();
-  registerOrderLinalgPass();
+  registerFuseLinalgPass();
   PassPipelineRegistration<PlanPipelineOptions>(
       "attn-plan",
       "score programs to the streams that run, and their plan in words",

@@ -1,11 +1,12 @@
-//===- Outline.cpp - a stream as a function and its call ------------------===//
+//===- Outline.cpp - kernels as functions and their calls
+//------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The runtime owns the threads: it calls the kernel with ranges of row blocks.
+// The runtime owns the threads: it calls a kernel with ranges of its items.
 //
 //   attn.stream rows (...) in [%B, %H, %M] over %N ins(%q ...) outs(%o ...)
 //   ->
@@ -145,7 +146,7 @@ static func::FuncOp getParallelFor(ModuleOp module) {
 }
 
 namespace {
-/// The argument struct: one field per operand of the stream.
+/// The argument struct: one field per operand.
 struct Arguments {
   Arguments(ValueRange operands, MLIRContext *context) : converter(context) {
     for (Value operand : operands) {
@@ -186,24 +187,22 @@ struct Arguments {
 };
 } // namespace
 
-LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
-                                 const TargetInfo &target) {
-  StreamAnalysis analysis(stream, target);
-  if (failed(analysis.run())) {
-    return failure();
-  }
-  MLIRContext *context = stream.getContext();
-  auto module = stream->getParentOfType<ModuleOp>();
-  auto host = stream->getParentOfType<func::FuncOp>();
-  Emit e(stream.getLoc(), stream);
+LogicalResult cpu::outlineParallelLoop(
+    Emit &e, StringRef name, ValueRange operands, Value items, Value serial,
+    function_ref<LogicalResult(Emit &, Value, Value, ValueRange)> body) {
+  MLIRContext *context = e.getContext();
+  Operation *here = e.getInsertionBlock()->getParentOp();
+  auto module = here->getParentOfType<ModuleOp>();
+  auto host = dyn_cast<func::FuncOp>(here);
+  host = host ? host : here->getParentOfType<func::FuncOp>();
 
   // Host: operands with last stride 1, in a struct on the stack.
   SmallVector<std::pair<Value, Value>> frees;
-  SmallVector<Value> operands;
-  for (Value operand : stream->getOperands()) {
-    operands.push_back(normalise(e, operand, frees));
+  SmallVector<Value> passed;
+  for (Value operand : operands) {
+    passed.push_back(normalise(e, operand, frees));
   }
-  Arguments arguments(operands, context);
+  Arguments arguments(passed, context);
   Type pointer = LLVM::LLVMPointerType::get(context), i64 = e.getI64Type();
   Value args;
   {
@@ -211,20 +210,28 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     e.setInsertionPointToStart(&host.getBody().front());
     args = LLVM::AllocaOp::create(e, pointer, arguments.type, e.constant64(1));
   }
-  arguments.fill(e, args, operands);
-  int64_t blockRows = Kernel::getBlockRows(stream, target);
-  Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
-  Value items = arith::MulIOp::create(
-      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
-      blocks);
+  arguments.fill(e, args, passed);
   auto kernelType = e.getFunctionType({pointer, i64, i64}, {});
-  Value function = func::ConstantOp::create(e, kernelType,
-                                            SymbolRefAttr::get(context, name));
-  function =
-      UnrealizedConversionCastOp::create(e, pointer, function).getResult(0);
-  func::CallOp::create(
-      e, getParallelFor(module),
-      ValueRange{function, args, arith::IndexCastOp::create(e, i64, items)});
+  Value count = arith::IndexCastOp::create(e, i64, items);
+  auto callParallel = [&] {
+    Value function = func::ConstantOp::create(
+        e, kernelType, SymbolRefAttr::get(context, name));
+    function =
+        UnrealizedConversionCastOp::create(e, pointer, function).getResult(0);
+    func::CallOp::create(e, getParallelFor(module),
+                         ValueRange{function, args, count});
+  };
+  if (serial) {
+    e.ifThen(
+        serial,
+        [&] {
+          func::CallOp::create(e, name, TypeRange(),
+                               ValueRange{args, e.constant64(0), count});
+        },
+        callParallel);
+  } else {
+    callParallel();
+  }
   for (auto [copied, buffer] : frees) {
     e.ifThen(copied, [&] { markManual(memref::DeallocOp::create(e, buffer)); });
   }
@@ -243,7 +250,26 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
         end = toIndex(entry->getArgument(2));
   auto exit = func::ReturnOp::create(e);
   e.setInsertionPoint(exit);
-  if (failed(Kernel(e, stream, target, analysis).emit(begin, end, inside))) {
+  return body(e, begin, end, inside);
+}
+
+LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
+                                 const TargetInfo &target) {
+  StreamAnalysis analysis(stream, target);
+  if (failed(analysis.run())) {
+    return failure();
+  }
+  Emit e(stream.getLoc(), stream);
+  int64_t blockRows = Kernel::getBlockRows(stream, target);
+  Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
+  Value items = arith::MulIOp::create(
+      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
+      blocks);
+  if (failed(outlineParallelLoop(
+          e, name, stream->getOperands(), items, /*serial=*/Value(),
+          [&](Emit &e, Value begin, Value end, ValueRange inside) {
+            return Kernel(e, stream, target, analysis).emit(begin, end, inside);
+          }))) {
     return failure();
   }
   stream.erase();

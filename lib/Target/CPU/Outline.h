@@ -1,4 +1,4 @@
-//===- Outline.h - a stream as a function and its call ----------*- C++ -*-===//
+//===- Outline.h - kernels as functions and their calls ---------*- C++ -*-===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,10 +8,21 @@
 #ifndef ATTN_LIB_TARGET_CPU_OUTLINE_H
 #define ATTN_LIB_TARGET_CPU_OUTLINE_H
 
+#include "Emit.h"
 #include "TargetInfo.h"
 #include "attn/Dialect/Attn/IR/Attn.h"
 
 namespace mlir::attn::cpu {
+
+/// Calls the runtime's parallel loop over `items` on a new private function,
+/// whose body handles the items [begin, end) and sees `operands` with a last
+/// stride of 1: what has another is copied for the call. Where `serial` (may be
+/// null) holds, it is called without waking threads.
+LogicalResult outlineParallelLoop(
+    Emit &e, StringRef name, ValueRange operands, Value items, Value serial,
+    llvm::function_ref<LogicalResult(Emit &, Value begin, Value end,
+                                     ValueRange operands)>
+        body);
 
 /// Replaces `stream` by a call of the runtime's parallel loop on a new private
 /// function called `name`.

@@ -31,6 +31,30 @@ def StreamToCPUPass : Pass<"attn-stream-to-cpu", "ModuleOp"> {
                            "x86vector::X86VectorDialect"];
 }
 
+def LinalgToCPUPass : Pass<"attn-linalg-to-cpu", "ModuleOp"> {
+  let summary = "linalg.generic on buffers as threaded kernels of 1-D vectors";
+  let description = [{
+    One loop gives the lanes of vectors: a parallel one along which every operand
+    steps by 1 or not at all, or else such a reduction. Parallel loops whose
+    steps share loads are held in registers (6 x 4 vectors of accumulators for a
+    product with AVX-512). The rest of the parallel loops become the items of
+    the runtime's parallel loop; little work stays on the calling thread.
+
+    Sums over lanes are reassociated; other sums keep their order. Ops whose
+    body or layout has no such form are left alone.
+  }];
+  let options = [
+    Option<"triple", "triple", "std::string", "\"\"",
+           "Target triple; the host's if empty">,
+    Option<"cpu", "cpu", "std::string", "\"\"",
+           "Target CPU in LLVM's naming; the host's if both are empty">
+  ];
+  let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
+                           "affine::AffineDialect", "func::FuncDialect",
+                           "memref::MemRefDialect", "vector::VectorDialect",
+                           "LLVM::LLVMDialect"];
+}
+
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
   let summary = "exp2, exp, log2, log and tanh of f32 as polynomials";
   let description = [{
