@@ -118,10 +118,10 @@ static bool findCombiners(LinalgPlan &plan) {
 // Registers
 //===----------------------------------------------------------------------===//
 
-/// Whether some operand moves with the lanes and stays as `loop` goes on.
-static bool isReused(LinalgPlan &plan, unsigned loop) {
+/// Whether some operand moves with `loop` and stays as `other` goes on.
+static bool staysFor(LinalgPlan &plan, unsigned loop, unsigned other) {
   return llvm::any_of(plan.op.getIndexingMapsArray(), [&](AffineMap map) {
-    return plan.dependsOnLane(map) && !map.isFunctionOfDim(loop);
+    return map.isFunctionOfDim(loop) && !map.isFunctionOfDim(other);
   });
 }
 
@@ -137,7 +137,7 @@ static void blockRegisters(LinalgPlan &plan, ArrayRef<int64_t> extents,
   SmallVector<unsigned> reused;
   for (auto [loop, kind] : llvm::enumerate(plan.op.getIteratorTypesArray())) {
     if (linalg::isParallelIterator(kind) && loop != plan.lane &&
-        isReused(plan, loop)) {
+        staysFor(plan, plan.lane, loop)) {
       reused.push_back(loop);
     }
   }
@@ -162,9 +162,22 @@ static void blockRegisters(LinalgPlan &plan, ArrayRef<int64_t> extents,
     return;
   }
   plan.vectors = std::clamp<int64_t>(lanesAlong, 1, target.kernelVectors);
-  if (!reused.empty()) {
-    block(reused[0], target.kernelRows, target.tileRows);
+  if (reused.empty()) {
+    return;
   }
+  // Few lanes (the features of a head) leave registers for another loop along
+  // which the rows' scalars stay.
+  unsigned rows = reused[0];
+  int64_t left = target.kernelVectors / plan.vectors;
+  for (auto [loop, kind] : llvm::enumerate(plan.op.getIteratorTypesArray())) {
+    if (left > 1 && linalg::isParallelIterator(kind) && loop != plan.lane &&
+        loop != rows && guessExtent(extents, loop) >= left &&
+        staysFor(plan, rows, loop)) {
+      block(loop, left, left);
+      break;
+    }
+  }
+  block(rows, target.kernelRows, target.tileRows);
 }
 
 std::optional<LinalgPlan> cpu::planLinalg(linalg::GenericOp op,
