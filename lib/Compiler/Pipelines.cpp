@@ -73,6 +73,7 @@ void addMaterialization(OpPassManager &pm) {
 }
 
 void addBufferization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createSelectionToLoopsPass());
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
