@@ -115,15 +115,11 @@ void Lowering::forEachRow(
     }
     made.push_back(allocateBuffer(
         *this, getLoc(), RankedTensorType::get(shape, wanted.element), sizes));
-    markManual(made.back().getDefiningOp());
   }
   Value first = mul(parallel.getInductionVars().front(), chunk);
   loop(first, min(add(first, chunk), rows), 1, [&](Value row) {
     body(delinearize(row, extents), made);
   });
-  for (Value buffer : made) {
-    markManual(memref::DeallocOp::create(*this, buffer));
-  }
 }
 
 void Lowering::forEach(ValueRange extents,

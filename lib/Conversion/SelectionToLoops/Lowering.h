@@ -14,7 +14,6 @@
 //     scf.for %row = %item * chunk to min(rows, (%item + 1) * chunk) {
 //       ... one row ...
 //     }
-//     memref.dealloc %scratch
 //   }
 //
 //===----------------------------------------------------------------------===//
