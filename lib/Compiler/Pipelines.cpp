@@ -158,6 +158,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   target.triple = options.triple;
   target.cpu = options.cpu;
   pm.addPass(createStreamToCPUPass(target));
+  pm.addPass(createCPUOutlineParallelPass());
   addCleanup(pm);
   addDeallocation(pm);
   CPUExpandMathPassOptions math;
