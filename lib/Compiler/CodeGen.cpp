@@ -10,12 +10,14 @@
 // common subexpressions, invariant code, dead code. Neither the vectorizers nor
 // the loop unroller run on kernels; they cost more time than the rest and would
 // undo the register allocation that the microkernels were shaped for. Entry
-// functions, where the user's own linalg ends as plain loops, are vectorized.
+// functions, where the user's own linalg ends as plain loops, and outlined
+// parallel loops are vectorized.
 //
 //===----------------------------------------------------------------------===//
 
 #include "CodeGen.h"
 
+#include "attn/Target/CPU/Passes.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm-c/Target.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -184,17 +186,19 @@ void attn::addPackedEntries(llvm::Module &module) {
 }
 
 namespace {
-/// Whether a function is one that callers see, and not a kernel.
-bool isEntry(const llvm::Function &function) {
-  return function.getParent()->getFunction(
+/// Whether a function is one that callers see, and not a kernel, or a kernel of
+/// scalar loops.
+bool hasScalarLoops(const llvm::Function &function) {
+  return function.hasFnAttribute(kVectorizeLoops) ||
+         function.getParent()->getFunction(
       (kInterfacePrefix + function.getName()).str());
 }
 
-/// The loop vectorizer, on entries only.
-struct VectorizeEntries : llvm::PassInfoMixin<VectorizeEntries> {
+/// The loop vectorizer, where it has something to do.
+struct VectorizeScalarLoops : llvm::PassInfoMixin<VectorizeScalarLoops> {
   llvm::PreservedAnalyses run(llvm::Function &function,
                               llvm::FunctionAnalysisManager &analyses) {
-    if (!isEntry(function)) {
+    if (!hasScalarLoops(function)) {
       return llvm::PreservedAnalyses::all();
     }
     llvm::FunctionPassManager passes;
@@ -233,7 +237,7 @@ static llvm::FunctionPassManager buildFunctionPipeline() {
   passes.addPass(createFunctionToLoopPassAdaptor(std::move(hoist),
                                                  /*UseMemorySSA=*/true));
   passes.addPass(ADCEPass());
-  passes.addPass(VectorizeEntries());
+  passes.addPass(VectorizeScalarLoops());
   passes.addPass(InstCombinePass());
   passes.addPass(SimplifyCFGPass(simplify));
   return passes;

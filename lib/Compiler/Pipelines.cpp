@@ -73,6 +73,7 @@ void addMaterialization(OpPassManager &pm) {
 }
 
 void addBufferization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createSelectionToLoopsPass());
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
@@ -165,6 +166,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   linalg.triple = options.triple;
   linalg.cpu = options.cpu;
   pm.addPass(createLinalgToCPUPass(linalg));
+  pm.addPass(createCPUOutlineParallelPass());
   addCleanup(pm);
   addDeallocation(pm);
   CPUExpandMathPassOptions math;

@@ -59,4 +59,17 @@ def BufferizeStreamsPass : Pass<"attn-bufferize-streams", "func::FuncOp"> {
                            "memref::MemRefDialect"];
 }
 
+def SelectionToLoopsPass : Pass<"attn-selection-to-loops", "func::FuncOp"> {
+  let summary = "top-k, sort, prefix, gather, scatter and solve as loops";
+  let description = [{
+    The lowering of the ops on stored tensors, the same for all targets. Operands
+    become read-only buffers, results fresh allocations, as in
+    `attn-bufferize-streams`; independent rows are an `scf.parallel`, which
+    `attn-cpu-outline-parallel` gives to threads.
+  }];
+  let dependentDialects = ["arith::ArithDialect", "math::MathDialect",
+                           "bufferization::BufferizationDialect",
+                           "memref::MemRefDialect", "scf::SCFDialect"];
+}
+
 #endif // ATTN_CONVERSION_PASSES_TD

@@ -27,6 +27,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Support/Buffers.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_BUFFERIZESTREAMSPASS
@@ -35,23 +36,6 @@ namespace mlir::attn {
 
 using namespace mlir;
 using namespace mlir::attn;
-
-/// Cache-line alignment: rows of an output start where wide stores are cheap.
-static constexpr int64_t kAlignment = 64;
-
-/// The memref type with the shape of `tensor` and a fully dynamic layout.
-static MemRefType getInputType(RankedTensorType tensor) {
-  SmallVector<int64_t> strides(tensor.getRank(), ShapedType::kDynamic);
-  auto layout = StridedLayoutAttr::get(tensor.getContext(),
-                                       ShapedType::kDynamic, strides);
-  return MemRefType::get(tensor.getShape(), tensor.getElementType(), layout);
-}
-
-static Value getInputBuffer(OpBuilder &builder, Location loc, Value tensor) {
-  auto type = getInputType(cast<RankedTensorType>(tensor.getType()));
-  return bufferization::ToBufferOp::create(builder, loc, type, tensor,
-                                           /*read_only=*/true);
-}
 
 /// Allocates a buffer for an output. Its contents do not matter, only its size.
 static Value allocateOutput(OpBuilder &builder, Location loc, Value tensor) {
@@ -67,9 +51,7 @@ static Value allocateOutput(OpBuilder &builder, Location loc, Value tensor) {
       }
     }
   }
-  auto buffer = MemRefType::get(type.getShape(), type.getElementType());
-  return memref::AllocOp::create(builder, loc, buffer, sizes,
-                                 builder.getI64IntegerAttr(kAlignment));
+  return allocateBuffer(builder, loc, type, sizes);
 }
 
 /// Rewrites the users of an input that became a memref. Ops of the plan take
@@ -102,7 +84,7 @@ static LogicalResult bufferizeStream(StreamOp stream) {
   Location loc = stream.getLoc();
   for (auto [k, input] : llvm::enumerate(stream.getInputsMutable())) {
     if (isa<RankedTensorType>(input.get().getType())) {
-      input.set(getInputBuffer(builder, loc, input.get()));
+      input.set(getReadOnlyBuffer(builder, loc, input.get()));
       stream.getInputArg(k).setType(input.get().getType());
       if (failed(convertUsers(stream.getInputArg(k)))) {
         return failure();
@@ -125,8 +107,7 @@ static LogicalResult bufferizeStream(StreamOp stream) {
   bufferized->setDiscardableAttrs(stream->getDiscardableAttrDictionary());
   SmallVector<Value> results;
   for (auto [buffer, type] : llvm::zip(fresh, stream.getResultTypes())) {
-    results.push_back(bufferization::ToTensorOp::create(
-        builder, loc, type, buffer, /*restrict=*/true, /*writable=*/true));
+    results.push_back(toTensor(builder, loc, type, buffer));
   }
   stream->replaceAllUsesWith(results);
   // The tensors of the outputs are often empty ones without any other use.

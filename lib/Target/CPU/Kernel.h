@@ -21,11 +21,9 @@
 
 #include "Microkernel.h"
 #include "Reducers.h"
+#include "attn/Support/Buffers.h"
 
 namespace mlir::attn::cpu {
-
-/// Keeps an allocation or its end away from automatic deallocation.
-void markManual(Operation *op);
 
 /// Buffers of a kernel call, allocated before its first item and freed after
 /// the last one; what is given back serves the next sweep. They start as zeros,

@@ -17,7 +17,7 @@
 #ifndef ATTN_LIB_TARGET_CPU_LINALGKERNEL_H
 #define ATTN_LIB_TARGET_CPU_LINALGKERNEL_H
 
-#include "Emit.h"
+#include "attn/Support/Emit.h"
 #include "LinalgPlan.h"
 
 namespace mlir::attn::cpu {

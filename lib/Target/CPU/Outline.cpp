@@ -1,20 +1,15 @@
-//===- Outline.cpp - kernels as functions and their calls
-//------------------===//
+//===- Outline.cpp - kernels with operands of unit stride -------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The runtime owns the threads: it calls a kernel with ranges of its items.
+// A stream becomes a kernel over blocks of rows and a call:
 //
 //   attn.stream rows (...) in [%B, %H, %M] over %N ins(%q ...) outs(%o ...)
 //   ->
-//   %args = llvm.alloca : !llvm.struct<(descriptors and scalars)>
-//   ... fill ...
 //   call @attn_parallel_for(@f_stream0, %args, B * H * ceil(M / rows))
-//
-//   func.func private @f_stream0(%args: !llvm.ptr, %begin: i64, %end: i64)
 //
 // Kernels read their operands with vectors, so the last stride is 1 inside;
 // operands where it is not are copied before the call.
@@ -24,9 +19,7 @@
 #include "Outline.h"
 
 #include "Kernel.h"
-#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "ParallelKernel.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -131,126 +124,24 @@ static Value normalise(Emit &e, Value value,
   return result;
 }
 
-static func::FuncOp getParallelFor(ModuleOp module) {
-  StringRef name = "attn_parallel_for";
-  if (auto found = module.lookupSymbol<func::FuncOp>(name)) {
-    return found;
-  }
-  OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-  Type pointer = LLVM::LLVMPointerType::get(b.getContext());
-  auto function = func::FuncOp::create(
-      b, module.getLoc(), name,
-      b.getFunctionType({pointer, pointer, b.getI64Type()}, {}));
-  function.setPrivate();
-  return function;
-}
-
-namespace {
-/// The argument struct: one field per operand.
-struct Arguments {
-  Arguments(ValueRange operands, MLIRContext *context) : converter(context) {
-    for (Value operand : operands) {
-      types.push_back(operand.getType());
-      fields.push_back(converter.convertType(operand.getType()));
-    }
-    type = LLVM::LLVMStructType::getLiteral(context, fields);
-  }
-  Value field(Emit &e, Value pointer, int32_t k) {
-    return LLVM::GEPOp::create(e, LLVM::LLVMPointerType::get(e.getContext()),
-                               type, pointer, ArrayRef<LLVM::GEPArg>{0, k});
-  }
-  void fill(Emit &e, Value pointer, ValueRange operands) {
-    for (auto [k, operand] : llvm::enumerate(operands)) {
-      Value converted = operand;
-      if (operand.getType() != fields[k]) {
-        converted = UnrealizedConversionCastOp::create(e, fields[k], operand)
-                        .getResult(0);
-      }
-      LLVM::StoreOp::create(e, converted, field(e, pointer, k));
-    }
-  }
-  SmallVector<Value> load(Emit &e, Value pointer) {
-    SmallVector<Value> values;
-    for (auto [k, want] : llvm::enumerate(types)) {
-      Value loaded = LLVM::LoadOp::create(e, fields[k], field(e, pointer, k));
-      values.push_back(want == fields[k]
-                           ? loaded
-                           : UnrealizedConversionCastOp::create(e, want, loaded)
-                                 .getResult(0));
-    }
-    return values;
-  }
-
-  LLVMTypeConverter converter;
-  SmallVector<Type> types, fields;
-  Type type;
-};
-} // namespace
-
 LogicalResult cpu::outlineParallelLoop(
     Emit &e, StringRef name, ValueRange operands, Value items, Value serial,
     function_ref<LogicalResult(Emit &, Value, Value, ValueRange)> body) {
-  MLIRContext *context = e.getContext();
   Operation *here = e.getInsertionBlock()->getParentOp();
-  auto module = here->getParentOfType<ModuleOp>();
   auto host = dyn_cast<func::FuncOp>(here);
   host = host ? host : here->getParentOfType<func::FuncOp>();
-
-  // Host: operands with last stride 1, in a struct on the stack.
   SmallVector<std::pair<Value, Value>> frees;
   SmallVector<Value> passed;
   for (Value operand : operands) {
     passed.push_back(normalise(e, operand, frees));
   }
-  Arguments arguments(passed, context);
-  Type pointer = LLVM::LLVMPointerType::get(context), i64 = e.getI64Type();
-  Value args;
-  {
-    OpBuilder::InsertionGuard guard(e);
-    e.setInsertionPointToStart(&host.getBody().front());
-    args = LLVM::AllocaOp::create(e, pointer, arguments.type, e.constant64(1));
-  }
-  arguments.fill(e, args, passed);
-  auto kernelType = e.getFunctionType({pointer, i64, i64}, {});
-  Value count = arith::IndexCastOp::create(e, i64, items);
-  auto callParallel = [&] {
-    Value function = func::ConstantOp::create(
-        e, kernelType, SymbolRefAttr::get(context, name));
-    function =
-        UnrealizedConversionCastOp::create(e, pointer, function).getResult(0);
-    func::CallOp::create(e, getParallelFor(module),
-                         ValueRange{function, args, count});
-  };
-  if (serial) {
-    e.ifThen(
-        serial,
-        [&] {
-          func::CallOp::create(e, name, TypeRange(),
-                               ValueRange{args, e.constant64(0), count});
-        },
-        callParallel);
-  } else {
-    callParallel();
-  }
+  ParallelKernel kernel =
+      createParallelKernel(e, host, name, passed, items, serial);
   for (auto [copied, buffer] : frees) {
     e.ifThen(copied, [&] { markManual(memref::DeallocOp::create(e, buffer)); });
   }
-
-  // Kernel.
-  e.setInsertionPoint(host);
-  auto kernel = func::FuncOp::create(e, name, kernelType);
-  kernel.setPrivate();
-  Block *entry = kernel.addEntryBlock();
-  e.setInsertionPointToStart(entry);
-  SmallVector<Value> inside = arguments.load(e, entry->getArgument(0));
-  auto toIndex = [&](Value x) -> Value {
-    return arith::IndexCastOp::create(e, e.getIndexType(), x);
-  };
-  Value begin = toIndex(entry->getArgument(1)),
-        end = toIndex(entry->getArgument(2));
-  auto exit = func::ReturnOp::create(e);
-  e.setInsertionPoint(exit);
-  return body(e, begin, end, inside);
+  e.setInsertionPoint(kernel.function.getBody().front().getTerminator());
+  return body(e, kernel.begin, kernel.end, kernel.operands);
 }
 
 LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
@@ -262,9 +153,7 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   Emit e(stream.getLoc(), stream);
   int64_t blockRows = Kernel::getBlockRows(stream, target);
   Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
-  Value items = arith::MulIOp::create(
-      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
-      blocks);
+  Value items = e.mul(e.mul(stream.getBatch(), stream.getHeads()), blocks);
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

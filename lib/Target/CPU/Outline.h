@@ -8,9 +8,9 @@
 #ifndef ATTN_LIB_TARGET_CPU_OUTLINE_H
 #define ATTN_LIB_TARGET_CPU_OUTLINE_H
 
-#include "Emit.h"
 #include "TargetInfo.h"
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Support/Emit.h"
 
 namespace mlir::attn::cpu {
 

@@ -15,8 +15,8 @@
 #ifndef ATTN_LIB_TARGET_CPU_SCOPE_H
 #define ATTN_LIB_TARGET_CPU_SCOPE_H
 
-#include "Emit.h"
 #include "StreamAnalysis.h"
+#include "attn/Support/Emit.h"
 
 namespace mlir::attn::cpu {
 

@@ -19,6 +19,9 @@
 
 namespace mlir::attn {
 
+/// On functions whose scalar loops LLVM's loop vectorizer should see.
+inline constexpr llvm::StringLiteral kVectorizeLoops = "attn-vectorize-loops";
+
 #define GEN_PASS_DECL
 #include "attn/Target/CPU/Passes.h.inc"
 

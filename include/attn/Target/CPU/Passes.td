@@ -55,6 +55,17 @@ def LinalgToCPUPass : Pass<"attn-linalg-to-cpu", "ModuleOp"> {
                            "LLVM::LLVMDialect"];
 }
 
+def CPUOutlineParallelPass : Pass<"attn-cpu-outline-parallel", "ModuleOp"> {
+  let summary = "parallel loops outside of streams run on the runtime's threads";
+  let description = [{
+    Every outermost one-dimensional `scf.parallel` without results, on buffers,
+    becomes a function and a call of `attn_parallel_for`. Its inner loops are
+    vectorized by LLVM.
+  }];
+  let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
+                           "func::FuncDialect", "LLVM::LLVMDialect"];
+}
+
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
   let summary = "exp2, exp, log2, log and tanh of f32 as polynomials";
   let description = [{

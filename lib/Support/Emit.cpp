@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Emit.h"
+#include "attn/Support/Emit.h"
 
 using namespace mlir;
-using namespace mlir::attn::cpu;
+using namespace mlir::attn;
 
 static TypedAttr splat(Type type, Attribute scalar) {
   if (auto vector = dyn_cast<VectorType>(type)) {
@@ -85,6 +85,21 @@ Emit::loop(Value lower, Value upper, int64_t step, ValueRange inits,
   SmallVector<Value> next =
       body(loop.getInductionVar(), loop.getRegionIterArgs());
   scf::YieldOp::create(*this, next);
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+SmallVector<Value> Emit::whileLoop(
+    ValueRange inits,
+    llvm::function_ref<std::pair<Value, SmallVector<Value>>(ValueRange)> test,
+    llvm::function_ref<SmallVector<Value>(ValueRange)> next) {
+  SmallVector<Location> locs(inits.size(), getLoc());
+  auto loop = scf::WhileOp::create(*this, inits.getTypes(), inits);
+  InsertionGuard guard(*this);
+  Block *before = createBlock(&loop.getBefore(), {}, inits.getTypes(), locs);
+  auto [cond, values] = test(before->getArguments());
+  scf::ConditionOp::create(*this, cond, values);
+  Block *after = createBlock(&loop.getAfter(), {}, inits.getTypes(), locs);
+  scf::YieldOp::create(*this, next(after->getArguments()));
   return llvm::to_vector_of<Value>(loop.getResults());
 }
 

@@ -5,13 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The kernel is written op by op; this builder makes that read like the loop
-// nest it produces.
+// Kernels are written op by op; this builder makes that read like the loop nest
+// it produces.
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef ATTN_LIB_TARGET_CPU_EMIT_H
-#define ATTN_LIB_TARGET_CPU_EMIT_H
+#ifndef ATTN_SUPPORT_EMIT_H
+#define ATTN_SUPPORT_EMIT_H
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -19,7 +19,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
-namespace mlir::attn::cpu {
+namespace mlir::attn {
 
 class Emit : public ImplicitLocOpBuilder {
 public:
@@ -39,6 +39,7 @@ public:
   Value add(Value a, int64_t b) { return b ? add(a, index(b)) : a; }
   Value sub(Value a, Value b) { return arith::SubIOp::create(*this, a, b); }
   Value sub(Value a, int64_t b) { return sub(a, index(b)); }
+  Value mul(Value a, Value b) { return arith::MulIOp::create(*this, a, b); }
   Value mul(Value a, int64_t b) {
     return arith::MulIOp::create(*this, a, index(b));
   }
@@ -53,6 +54,10 @@ public:
   Value less(Value a, Value b) {
     return arith::CmpIOp::create(*this, arith::CmpIPredicate::slt, a, b);
   }
+  Value equal(Value a, Value b) {
+    return arith::CmpIOp::create(*this, arith::CmpIPredicate::eq, a, b);
+  }
+  Value either(Value a, Value b) { return arith::OrIOp::create(*this, a, b); }
   Value both(Value a, Value b) { return arith::AndIOp::create(*this, a, b); }
   Value truth(bool value) {
     return arith::ConstantOp::create(*this, getBoolAttr(value));
@@ -97,12 +102,19 @@ public:
   SmallVector<Value>
   loop(Value lower, Value upper, int64_t step, ValueRange inits,
        llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body);
+  /// Repeats `body` while the condition that it starts with holds: `test` gives
+  /// the condition and the values that `next` gets if it holds, or the results.
+  SmallVector<Value>
+  whileLoop(ValueRange inits,
+            llvm::function_ref<std::pair<Value, SmallVector<Value>>(ValueRange)>
+                test,
+            llvm::function_ref<SmallVector<Value>(ValueRange)> next);
   void ifThen(Value cond, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise = nullptr);
   Value ifValue(Value cond, Type type, llvm::function_ref<Value()> then,
                 llvm::function_ref<Value()> otherwise);
 };
 
-} // namespace mlir::attn::cpu
+} // namespace mlir::attn
 
-#endif // ATTN_LIB_TARGET_CPU_EMIT_H
+#endif // ATTN_SUPPORT_EMIT_H
