@@ -212,11 +212,14 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     args = LLVM::AllocaOp::create(e, pointer, arguments.type, e.constant64(1));
   }
   arguments.fill(e, args, operands);
-  int64_t blockRows = Kernel::getBlockRows(stream, target);
+  Tiling tiling = Tiling::choose(stream, analysis, target);
+  int64_t blockRows = tiling.blockRows;
   Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
-  Value items = arith::MulIOp::create(
-      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
-      blocks);
+  Value groups = stream.getBatch();
+  if (!analysis.keepsHeads()) {
+    groups = arith::MulIOp::create(e, groups, stream.getHeads());
+  }
+  Value items = arith::MulIOp::create(e, groups, blocks);
   auto kernelType = e.getFunctionType({pointer, i64, i64}, {});
   Value function = func::ConstantOp::create(e, kernelType,
                                             SymbolRefAttr::get(context, name));

@@ -8,6 +8,7 @@
 #include "EntryEvaluator.h"
 #include "StreamUtils.h"
 
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
@@ -412,12 +413,20 @@ Entry EntryEvaluator::evaluateMixHeads(MixHeadsOp op, const EntrySite &site) {
   extents[h] = input.getDim(ScoresType::Heads);
   Entry entry = fillRegion(mix.getBody(), op.getInput(),
                            {site.b, h, site.i, site.j});
-  // A mask that all heads share is a plain condition, which mask analysis
+  // Masks that all heads share are plain conditions, which mask analysis
   // understands.
-  if (!entry.present || hoistFrom(mix.getBody(), entry.present)) {
-    return {mix.getResult(), entry.present};
+  SmallVector<Value> conjuncts;
+  collectConjuncts(entry.present, conjuncts);
+  Value present;
+  bool differs = false;
+  for (Value conjunct : conjuncts) {
+    if (hoistFrom(mix.getBody(), conjunct)) {
+      present = both(present, conjunct);
+    } else {
+      differs = true;
+    }
   }
-  return {mix.getResult(), mix.getAny()};
+  return {mix.getResult(), differs ? both(present, mix.getAny()) : present};
 }
 
 Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
