@@ -410,6 +410,8 @@ LogicalResult Reference::convert(Operation *op) {
       .Case([&](MaskOp x) { return keep(x, &Reference::mask); })
       .Case([&](FillOp x) { return keep(x, &Reference::fill); })
       .Case([&](TransposeOp x) { return keep(x, &Reference::transpose); })
+      .Case([&](ConvolveOp x) { return keep(x, &Reference::convolve); })
+      .Case([&](MixHeadsOp x) { return keep(x, &Reference::mixHeads); })
       .Case([&](ReduceOp x) {
         SmallVector<Value> results = reduce(x);
         if (results.empty()) {

@@ -13,7 +13,7 @@
 #ifndef ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 #define ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -45,6 +45,8 @@ private:
   Entries mask(MaskOp op);
   Entries fill(FillOp op);
   Entries transpose(TransposeOp op);
+  Entries convolve(ConvolveOp op);
+  Entries mixHeads(MixHeadsOp op);
   SmallVector<Value> reduce(ReduceOp op);
   SmallVector<Value> reduceMean(ReduceOp op);
   SmallVector<Value> reduceArg(ReduceOp op);
@@ -69,6 +71,9 @@ private:
   Value matrix(Value scores, Type element) {
     return empty(scores, {0, 1, 2, 3}, element);
   }
+
+  /// sum + weight * value, where an absent value counts as 0.
+  Value addTap(Value sum, Value weight, Value value, Value present);
 
   // Scalars inside of a body.
   Value index(unsigned dim) { return linalg::IndexOp::create(b, loc, dim); }

@@ -20,6 +20,8 @@
 
 #include "StreamToLoops.h"
 
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -230,8 +232,109 @@ static Value expandGuard(OpBuilder &builder, GuardOp op) {
   return arith::SelectOp::create(builder, loc, empty, zero, op.getValue());
 }
 
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+/// sum + weight * value, where an absent value counts as 0.
+static Value addTap(OpBuilder &b, Location loc, Value sum, Value weight,
+                    Value value, Value present) {
+  Type type = sum.getType();
+  value = arith::SelectOp::create(b, loc, present, value,
+                                  floatConstant(b, loc, type, 0.0));
+  weight = convertFloat(b, loc, weight, type);
+  Value product = arith::MulFOp::create(b, loc, weight, value);
+  return arith::AddFOp::create(b, loc, sum, product);
+}
+
+/// for k in [0, extent): carried = body(k, carried)
+static SmallVector<Value> forEachTap(
+    OpBuilder &builder, Location loc, int64_t extent, ValueRange init,
+    function_ref<SmallVector<Value>(OpBuilder &, Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(
+      builder, loc, indexConstant(builder, loc, 0),
+      indexConstant(builder, loc, extent), indexConstant(builder, loc, 1), init,
+      [&](OpBuilder &b, Location l, Value k, ValueRange carried) {
+        scf::YieldOp::create(b, l, body(b, k, carried));
+      });
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+namespace {
+/// One coordinate of a tap: where it is, inside of the matrix or not, and
+/// whether it counts.
+struct TapPlace {
+  Value index, counts;
+};
+} // namespace
+
+static TapPlace placeTap(OpBuilder &b, Location loc, Value centre, Value tap,
+                         int64_t origin, Value extent, Value segments,
+                         Value batch) {
+  Value zero = indexConstant(b, loc, 0), one = indexConstant(b, loc, 1);
+  Value index = arith::AddIOp::create(b, loc, centre, tap);
+  index =
+      arith::SubIOp::create(b, loc, index, indexConstant(b, loc, origin));
+  Value last = arith::SubIOp::create(b, loc, extent, one);
+  Value inside = arith::MinSIOp::create(b, loc, index, last);
+  inside = arith::MaxSIOp::create(b, loc, inside, zero);
+  Value counts = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, index,
+                                       inside);
+  if (segments) {
+    Value here =
+        memref::LoadOp::create(b, loc, segments, ValueRange{batch, centre});
+    Value there =
+        memref::LoadOp::create(b, loc, segments, ValueRange{batch, inside});
+    Value same =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, here, there);
+    counts = arith::AndIOp::create(b, loc, counts, same);
+  }
+  return {inside, counts};
+}
+
+static Value expandStencil(OpBuilder &builder, StencilOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getResult().getType();
+  auto overKeys = [&](OpBuilder &outer, Value u, ValueRange sums) {
+    TapPlace query =
+        placeTap(outer, loc, op.getQuery(), u, op.getOrigin()[0],
+                 op.getQueries(), op.getQuerySegments(), op.getQueryBatch());
+    return forEachTap(
+        outer, loc, op.getKeyExtent(), sums,
+        [&](OpBuilder &b, Value v, ValueRange sum) -> SmallVector<Value> {
+          TapPlace key =
+              placeTap(b, loc, op.getKey(), v, op.getOrigin()[1], op.getKeys(),
+                       op.getKeySegments(), op.getKeyBatch());
+          SmallVector<Value> entry =
+              cloneRegion(b, op.getBody(), {query.index, key.index});
+          Value present = arith::AndIOp::create(b, loc, entry[1], query.counts);
+          present = arith::AndIOp::create(b, loc, present, key.counts);
+          Value weight = memref::LoadOp::create(
+              b, loc, op.getTaps(), ValueRange{op.getTapHead(), u, v});
+          return {addTap(b, loc, sum[0], weight, entry[0], present)};
+        });
+  };
+  return forEachTap(builder, loc, op.getQueryExtent(),
+                    floatConstant(builder, loc, type, 0.0), overKeys)[0];
+}
+
+static SmallVector<Value> expandMix(OpBuilder &builder, MixOp op) {
+  Location loc = op.getLoc();
+  Value none = arith::ConstantIntOp::create(builder, loc, 0, 1);
+  Value zero = floatConstant(builder, loc, op.getResult().getType(), 0.0);
+  return forEachTap(
+      builder, loc, op.getInputHeads(), {zero, none},
+      [&](OpBuilder &b, Value h, ValueRange carried) -> SmallVector<Value> {
+        SmallVector<Value> entry = cloneRegion(b, op.getBody(), h);
+        Value weight = memref::LoadOp::create(b, loc, op.getWeights(),
+                                              ValueRange{op.getHead(), h});
+        return {addTap(b, loc, carried[0], weight, entry[0], entry[1]),
+                arith::OrIOp::create(b, loc, carried[1], entry[1])};
+      });
+}
+
 void attn::loops::expandRowAccesses(Operation *root) {
-  // Post-order: the region of a dot_with is expanded before it is copied.
+  // Post-order: a region is expanded before it is copied.
   root->walk([&](Operation *op) {
     OpBuilder builder(op);
     SmallVector<Value> results;
@@ -245,6 +348,10 @@ void attn::loops::expandRowAccesses(Operation *root) {
       results = expandRange(builder, range);
     } else if (auto guard = dyn_cast<GuardOp>(op)) {
       results = {expandGuard(builder, guard)};
+    } else if (auto stencil = dyn_cast<StencilOp>(op)) {
+      results = {expandStencil(builder, stencil)};
+    } else if (auto mix = dyn_cast<MixOp>(op)) {
+      results = expandMix(builder, mix);
     } else {
       return;
     }

@@ -16,8 +16,12 @@
 
 namespace mlir::attn::loops {
 
-/// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
-/// loops and arithmetic.
+/// Copies a region to the insertion point and returns what it yields.
+SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
+                               ValueRange args);
+
+/// Replaces attn.at, dot, dot_with, range, guard, stencil and mix under `root`
+/// by loads, loops and arithmetic.
 void expandRowAccesses(Operation *root);
 
 /// Writes a scalar or a row to element or row [indices] of `buffer`.

@@ -192,9 +192,8 @@ static Value selectIf(OpBuilder &builder, Location loc, Value cond, Value yes,
               : yes;
 }
 
-/// Copies a region of the sweep to the insertion point and returns its results.
-static SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
-                                      ValueRange args) {
+SmallVector<Value> attn::loops::cloneRegion(OpBuilder &builder, Region &region,
+                                            ValueRange args) {
   IRMapping map;
   map.map(region.getArguments(), args);
   for (Operation &op : region.front().without_terminator()) {

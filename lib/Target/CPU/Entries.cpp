@@ -39,6 +39,12 @@ Value Entries::getPresence(Value cond) {
     Value left = clampLane(e.sub(tile.upper, firstKey));
     inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, getIota(),
                                    e.broadcast(left, getLanes()));
+    if (tile.halo) {
+      Value before = clampLane(e.sub(e.index(0), firstKey));
+      inside = e.both(inside, arith::CmpIOp::create(
+                                  e, arith::CmpIPredicate::sge, getIota(),
+                                  e.broadcast(before, getLanes())));
+    }
   }
   return cond ? e.both(get(cond), inside) : inside;
 }
@@ -58,7 +64,8 @@ Value Entries::getKeys() {
   if (tile.full) {
     return keys;
   }
-  return e.min(keys, e.broadcast(e.sub(tile.upper, 1), getLanes()));
+  keys = e.min(keys, e.broadcast(e.sub(tile.upper, 1), getLanes()));
+  return tile.halo ? e.max(keys, e.constant(keys.getType(), 0)) : keys;
 }
 
 Value Entries::get(Value value) {
@@ -74,7 +81,7 @@ Value Entries::compute(Value value) {
   if (!kernel.analysis.getClass(value).key) {
     return e.broadcast(scope.get(value), getLanes());
   }
-  if (value == tile.plan.op.getKeyArg()) {
+  if (value == tile.plan.keyArg) {
     return getKeys();
   }
   Value buffer = tile.buffers.lookup(value);
@@ -120,7 +127,7 @@ Value Entries::compute(Value value) {
 
 /// The scalar b if `value` is b + lane; null otherwise.
 Value Entries::emitLaneBase(Value value) {
-  if (value == tile.plan.op.getKeyArg()) {
+  if (value == tile.plan.keyArg) {
     return firstKey;
   }
   StreamAnalysis &analysis = scope.kernel.analysis;
@@ -206,7 +213,7 @@ static Stride getStride(StreamAnalysis &analysis, Value value, Value key) {
 Value Entries::load(AtOp op) {
   Emit &e = builder();
   StreamAnalysis &analysis = scope.kernel.analysis;
-  Value key = tile.plan.op.getKeyArg();
+  Value key = tile.plan.keyArg;
   auto type = getVectorType(op.getResult().getType());
   auto indices = op.getIndices();
   auto isKey = [&](Value index) { return analysis.getClass(index).key; };
@@ -216,17 +223,18 @@ Value Entries::load(AtOp op) {
   if (stride == Stride::None) {
     return gather(op);
   }
-  auto indicesAt = [&](Value lane) {
+  auto indicesAt = [&](Value at) {
     Scope place(&scope);
-    place.bind(key, tile.full ? lane : e.min(lane, e.sub(tile.upper, 1)));
+    place.bind(key, tile.full ? e.add(tile.firstKey, at)
+                              : tile.getKeys().at(e, at));
     return place.get(indices);
   };
-  SmallVector<Value> first = indicesAt(firstKey);
+  SmallVector<Value> first = indicesAt(column);
   Value source = scope.get(op.getSource());
   if (stride == Stride::Unit && tile.full) {
     return e.loadVector(source, first, getLanes());
   }
-  Value last = indicesAt(e.add(firstKey, getLanes() - 1)).back();
+  Value last = indicesAt(e.add(column, getLanes() - 1)).back();
   Value contiguous =
       arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
                             e.sub(last, first.back()), e.index(getLanes() - 1));

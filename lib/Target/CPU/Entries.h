@@ -18,24 +18,34 @@
 #ifndef ATTN_LIB_TARGET_CPU_ENTRIES_H
 #define ATTN_LIB_TARGET_CPU_ENTRIES_H
 
-#include "Scope.h"
+#include "Microkernel.h"
 
 namespace mlir::attn::cpu {
 
 /// A tile of rows and keys on which a sweep's stages run.
 struct Tile {
-  SweepPlan &plan;
-  /// Score buffers [tileRows][tileKeys] by contraction, filled or saved value.
+  TilePlan &plan;
+  /// Buffers [rows][keys] by contraction, collective, filled or saved value.
   DenseMap<Value, Value> &buffers;
   Value firstKey;             // key index of column 0
   Value upper;                // end of the sweep's keys
-  Value firstRow, rows;       // in the block
+  Value firstRow, rows;       // in the arrays of the block
+  Value packedRow;            // in the packed rows of contractions
   Value firstColumn, columns; // columns [firstColumn, columns) are computed
   Value globalRow;            // first row in the stream
-  Value fill;                 // what outer carries see of absent entries
+  Value fill = {};               // what outer carries see of absent entries
+  /// Around a stencil: the extent of rows, outside of which a tile may reach;
+  /// its keys may lie before 0.
+  Value rowExtent = {};
+  bool halo = false;
   unsigned stage = 0;
   /// All entries are present, and all columns are keys.
   bool full = false;
+
+  KeyRange getKeys() const {
+    return {plan.keyArg, firstKey, columns, upper, halo};
+  }
+  RowRange getRows() const { return {plan.rowArg, globalRow, rows, rowExtent}; }
 };
 
 class Entries {

@@ -19,10 +19,6 @@ Kernel::Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
                StreamAnalysis &analysis)
     : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {}
 
-int64_t Kernel::getBlockRows(StreamOp stream, const TargetInfo &target) {
-  return target.blockRows;
-}
-
 LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
   auto loop = scf::ForOp::create(e, begin, end, e.index(1));
   kept.setLifetime(loop);
@@ -36,7 +32,7 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
 void Kernel::emitItem(Value item, ValueRange arguments) {
   StreamOp stream = state.stream;
   Value heads = arguments[1], rows = arguments[2];
-  int64_t blockRows = getBlockRows(stream, state.target);
+  int64_t blockRows = state.tiling.blockRows;
   Value blocks = e.div(e.add(rows, blockRows - 1), blockRows);
   Value group = arith::DivUIOp::create(e, item, blocks);
   Value block = arith::RemUIOp::create(e, item, blocks);
@@ -48,25 +44,20 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
     block = e.sub(e.sub(blocks, block), 1);
   }
   Scope scope(state);
-  scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
-  scope.bind(stream.getHeadArg(), arith::RemUIOp::create(e, group, heads));
+  if (state.analysis.keepsHeads()) {
+    scope.bind(stream.getBatchArg(), group);
+  } else {
+    scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
+    scope.bind(stream.getHeadArg(), arith::RemUIOp::create(e, group, heads));
+  }
   for (auto [k, value] :
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
   Value firstRow = e.mul(block, blockRows);
-  Block here{&scope, firstRow,
-             e.min(e.index(blockRows), e.sub(rows, firstRow))};
-  for (Operation &op : stream.getBody().front()) {
-    bool uniform =
-        op.getNumResults() && llvm::all_of(op.getResults(), [&](Value v) {
-          return state.analysis.isBlockUniform(v) &&
-                 !isa<VectorType>(v.getType());
-        });
-    if (uniform && isMemoryEffectFree(&op)) {
-      scope.get(op.getResult(0));
-    }
-  }
+  RowBlock here{&scope, firstRow,
+             e.min(e.index(blockRows), e.sub(rows, firstRow)), e.index(0)};
+  computeUniform(scope, stream.getBody().front(), /*ofHead=*/false);
   for (SweepPlan &plan : state.analysis.getSweeps()) {
     emitSweep(here, plan);
     scratch.giveBack();
@@ -74,23 +65,62 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
   emitStore(here, arguments.drop_front(4 + stream.getInputs().size()));
 }
 
-void Kernel::forEachRow(Scope &outside, Value firstBlockRow, Value rows,
-                        Value firstRow,
+void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {
+  for (Operation &op : block) {
+    bool uniform =
+        op.getNumResults() && isMemoryEffectFree(&op) &&
+        llvm::all_of(op.getResults(), [&](Value v) {
+          return state.analysis.isBlockUniform(v) &&
+                 (ofHead || !state.analysis.getClass(v).head) &&
+                 !isa<VectorType>(v.getType());
+        });
+    if (uniform) {
+      scope.get(op.getResult(0));
+    }
+  }
+}
+
+void Kernel::forEachHead(RowBlock &block,
+                         llvm::function_ref<void(RowBlock &)> body) {
+  if (!state.analysis.keepsHeads()) {
+    body(block);
+    return;
+  }
+  e.loop(e.index(0), e.index(state.tiling.heads), 1, [&](Value head) {
+    Scope scope(block.scope);
+    scope.bind(state.stream.getHeadArg(), head);
+    computeUniform(scope, state.stream.getBody().front(), /*ofHead=*/true);
+    RowBlock here{&scope, block.firstRow, block.rows,
+                  e.mul(head, state.tiling.blockRows)};
+    body(here);
+  });
+}
+
+void Kernel::forEachRow(RowBlock &block,
                         llvm::function_ref<void(Scope &, Value)> body) {
-  e.loop(e.index(0), rows, 1, [&](Value r) {
-    Scope row(&outside);
-    Value blockRow = e.add(firstBlockRow, r);
-    row.bind(state.stream.getRowArg(), e.add(firstRow, r));
-    row.setBlockRow(blockRow);
+  e.loop(e.index(0), block.rows, 1, [&](Value r) {
+    Scope row(block.scope);
+    row.bind(state.stream.getRowArg(), e.add(block.firstRow, r));
+    row.setBlockRow(e.add(block.stateRow, r));
     body(row, r);
   });
 }
 
-void Kernel::emitStore(Block &block, ValueRange outputs) {
+void Kernel::forEachRow(Scope &outside, const Tile &tile,
+                        llvm::function_ref<void(Scope &, Value)> body) {
+  RowRange rows = tile.getRows();
+  e.loop(e.index(0), rows.rows, 1, [&](Value r) {
+    Scope row(&outside);
+    row.bind(rows.rowArg, rows.at(e, r));
+    row.setBlockRow(e.add(tile.firstRow, r));
+    body(row, r);
+  });
+}
+
+void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
   StreamOp stream = state.stream;
-  Scope &scope = *block.scope;
-  forEachRow(
-      scope, e.index(0), block.rows, block.firstRow, [&](Scope &row, Value) {
+  forEachHead(block, [&](RowBlock &here) {
+    forEachRow(here, [&](Scope &row, Value) {
         SmallVector<Value> place{row.get(stream.getBatchArg()),
                                  row.get(stream.getHeadArg()),
                                  row.get(stream.getRowArg())};
@@ -111,4 +141,5 @@ void Kernel::emitStore(Block &block, ValueRange outputs) {
                        });
         }
       });
+  });
 }

@@ -53,38 +53,76 @@ public:
   /// operands (b, h, i are made here) in the order of the op.
   LogicalResult emit(Value begin, Value end, ValueRange arguments);
 
-  static int64_t getBlockRows(StreamOp stream, const TargetInfo &target);
-
 private:
-  struct Block {
+  struct RowBlock {
     Scope *scope;
     Value firstRow, rows;
+    Value stateRow; // of the first row, in the arrays of the block
   };
   struct Sweep;
+  struct TileBuffers;
+  struct CollectiveBuffers;
 
   void emitItem(Value item, ValueRange arguments);
-  void emitSweep(Block &block, SweepPlan &plan);
+  void emitSweep(RowBlock &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);
-  void emitTile(Block &block, Sweep &sweep, Value firstKey);
-  void emitRowTile(Sweep &sweep, Scope &scope, Value first, Value rows,
-                   Value firstRow, Value firstKey, Value columns);
-  void emitScores(Sweep &sweep, Scope &scope, Tile &tile);
-  void emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
-  void emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level);
+  void allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
+                       int64_t packedRows, TileBuffers &buffers);
+  Value allocateTile(Value value, int64_t rows, int64_t columns);
+  void prepareRows(RowBlock &block, Sweep &sweep);
+  void emitTile(RowBlock &block, Sweep &sweep, Value firstKey);
+  void emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey, Value columns);
+  void emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
+                   Value firstKey, Value columns);
+  void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
+  void emitDotWith(Contraction &contraction, Value rows, Value keys,
+                   Scope &scope, Tile &tile);
+  void emitFilled(Scope &scope, Tile &tile, unsigned level);
+
+  // Collectives.cpp.
+  void allocateCollective(Sweep &sweep, CollectivePlan &plan);
+  void fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
+                       Scope &scope, const Tile &around);
+  void emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
+                  const Tile &around, Tile &tile, Value out);
+  void emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
+                   Scope &scope, Tile &tile, Value out);
+  void bindResults(Sweep &sweep, TilePlan &plan, Scope &scope,
+                   DenseMap<Value, Value> &tiles);
+  void emitStencil(CollectivePlan &plan, CollectiveBuffers &buffers,
+                   Scope &scope, const Tile &inside, Value rows, Value columns);
+  void emitSegmentStencil(CollectivePlan &plan, CollectiveBuffers &buffers,
+                          Scope &scope, const Tile &inside, Value rows,
+                          Value columns);
+  void emitMix(CollectivePlan &plan, CollectiveBuffers &buffers, Scope &scope,
+               Tile &tile);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);
   void emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial);
-  void emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
-                    ArrayRef<RowOf> sources, Value r, Value part,
-                    int64_t parts);
+  void emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources, Value r,
+                    Value part, int64_t parts);
   void emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows);
-  void emitStore(Block &block, ValueRange outputs);
-  void forEachRow(Scope &outside, Value firstBlockRow, Value rows,
-                  Value firstRow,
+  void emitStore(RowBlock &block, ValueRange outputs);
+  /// Computes in `scope` what all rows and keys of a block share, and all
+  /// heads, or those that are `ofHead` too.
+  void computeUniform(Scope &scope, Block &block, bool ofHead);
+  /// The block once per head that it works on.
+  void forEachHead(RowBlock &block, llvm::function_ref<void(RowBlock &)> body);
+  void forEachRow(RowBlock &block, llvm::function_ref<void(Scope &, Value)> body);
+  void forEachRow(Scope &outside, const Tile &tile,
                   llvm::function_ref<void(Scope &, Value)> body);
+  /// What the `tiles` or `bounds` region of a sweep yields, joined over the
+  /// heads of the block: some tile is needed, all are full; the widest range.
+  std::pair<Value, Value> evaluate(RowBlock &block, Region &region,
+                                   ValueRange arguments);
+  /// Elements of the arrays of a block.
+  int64_t getStateRows() const {
+    return state.tiling.heads * state.tiling.blockRows;
+  }
+  int64_t getPanel() const { return state.target.kernelVectors * state.lanes; }
   int64_t pad(int64_t extent) const {
     return (extent + state.lanes - 1) / state.lanes * state.lanes;
   }

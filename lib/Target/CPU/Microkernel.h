@@ -54,11 +54,25 @@ struct KeyRange {
   Value keyArg;         // the sweep's key
   Value first, columns; // columns of the tile, a multiple of W
   Value upper;          // keys end here; columns beyond repeat the last one
+  bool halo = false;    // columns before key 0 repeat the first one
+
+  /// The key of column `c`, held to the range.
+  Value at(Emit &e, Value c) const;
 };
 
-/// Rows [0, rows) of a block, converted: out[r][d].
-void packStationary(Scope &block, const Contraction &contraction, Value rows,
-                    Value rowArg, Value firstRow, Packed out);
+/// Rows of a block or tile that `packStationary` reads.
+struct RowRange {
+  Value rowArg;      // the row of the contraction's index
+  Value first, rows; // rows [first, first + rows)
+  Value extent;      // where set, rows are held to [0, extent)
+
+  /// Row `r` of the range.
+  Value at(Emit &e, Value r) const;
+};
+
+/// Rows of a range, converted: out[r][d].
+void packStationary(Scope &block, const Contraction &contraction, RowRange rows,
+                    Packed out);
 /// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'].
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
               Packed staging, Value out);

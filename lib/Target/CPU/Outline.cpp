@@ -151,11 +151,16 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     return failure();
   }
   Emit e(stream.getLoc(), stream);
-  int64_t blockRows = Kernel::getBlockRows(stream, target);
-  Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
-  Value items = e.mul(e.mul(stream.getBatch(), stream.getHeads()), blocks);
+  Tiling tiling = Tiling::choose(stream, analysis, target);
+  Value blocks =
+      e.div(e.add(stream.getRows(), tiling.blockRows - 1), tiling.blockRows);
+  Value groups = stream.getBatch();
+  if (!analysis.keepsHeads()) {
+    groups = e.mul(groups, stream.getHeads());
+  }
   if (failed(outlineParallelLoop(
-          e, name, stream->getOperands(), items, /*serial=*/Value(),
+          e, name, stream->getOperands(), e.mul(groups, blocks),
+          /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {
             return Kernel(e, stream, target, analysis).emit(begin, end, inside);
           }))) {

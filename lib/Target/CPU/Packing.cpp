@@ -36,20 +36,25 @@ static void copyRow(Scope &place, RowOf row, Value out, Value outRow) {
   }
 }
 
+Value RowRange::at(Emit &e, Value r) const {
+  Value row = e.add(first, r);
+  return extent ? e.max(e.index(0), e.min(row, e.sub(extent, 1))) : row;
+}
+
 void cpu::packStationary(Scope &block, const Contraction &contraction,
-                         Value rows, Value rowArg, Value firstRow, Packed out) {
+                         RowRange rows, Packed out) {
   Emit &e = block.kernel.e;
-  e.loop(e.index(0), rows, 1, [&](Value r) {
+  e.loop(e.index(0), rows.rows, 1, [&](Value r) {
     Scope place(&block);
-    place.bind(rowArg, e.add(firstRow, r));
+    place.bind(rows.rowArg, rows.at(e, r));
     place.setBlockRow(r);
     copyRow(place, contraction.stationary, out.floats, r);
   });
 }
 
-/// The key of column `c`, or the last one.
-static Value keyAt(Emit &e, const KeyRange &keys, Value c) {
-  return e.min(e.add(keys.first, c), e.sub(keys.upper, 1));
+Value KeyRange::at(Emit &e, Value c) const {
+  Value key = e.min(e.add(first, c), e.sub(upper, 1));
+  return halo ? e.max(key, e.index(0)) : key;
 }
 
 /// Exchanges lane bit `bit` with row bit `bit`: after all bits, the transpose.
@@ -82,7 +87,7 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
   e.loop(zero, keys.columns, lanes, [&](Value c) {
     e.loop(zero, e.index(lanes), 1, [&](Value lane) {
       Scope place(&tile);
-      place.bind(keys.keyArg, keyAt(e, keys, e.add(c, lane)));
+      place.bind(keys.keyArg, keys.at(e, e.add(c, lane)));
       copyRow(place, contraction.streamed, staging.floats, lane);
     });
     Value panelIndex = e.div(c, panel);
@@ -110,10 +115,10 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   int64_t step = out.pairs ? 2 : 1;
   e.loop(e.index(0), keys.columns, step, [&](Value c) {
     Scope first(&tile), second(&tile);
-    first.bind(keys.keyArg, keyAt(e, keys, c));
+    first.bind(keys.keyArg, keys.at(e, c));
     first.prepareRow(row);
     if (out.pairs) {
-      second.bind(keys.keyArg, keyAt(e, keys, e.add(c, 1)));
+      second.bind(keys.keyArg, keys.at(e, e.add(c, 1)));
       second.prepareRow(row);
     }
     forEachChunk(e, extent, kernel.lanes, [&](Value d, int64_t width) {

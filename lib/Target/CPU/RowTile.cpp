@@ -24,24 +24,26 @@ using namespace mlir::attn::cpu;
 
 /// The next tile's keys come from the outer caches. They are asked for a few at
 /// a time, spread over the products of this tile: `part` of `parts`, at row r.
-void Kernel::emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
-                          ArrayRef<RowOf> sources, Value r, Value part,
-                          int64_t parts) {
-  const TargetInfo &target = state.target;
-  int64_t groups = target.blockRows / target.kernelRows * parts;
-  int64_t count = (target.tileKeys + groups - 1) / groups;
-  Value group = e.div(e.add(tile.firstRow, r), target.kernelRows);
+void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
+                          Value r, Value part, int64_t parts) {
+  const Tiling &tiling = state.tiling;
+  if (tiling.heads > 1) {
+    return; // another head's keys come next
+  }
+  int64_t groups = tiling.blockRows / state.target.kernelRows * parts;
+  int64_t count = (tiling.tileKeys + groups - 1) / groups;
+  Value group = e.div(e.add(tile.packedRow, r), state.target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
-  Value key = e.add(e.add(tile.firstKey, target.tileKeys), first);
-  prefetchRows(scope, sources, {sweep.plan.op.getKeyArg(), {}, {}, tile.upper},
-               key, count);
+  Value key = e.add(e.add(tile.firstKey, tiling.tileKeys), first);
+  prefetchRows(scope, sources, tile.getKeys(), key, count);
 }
 
-void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
-  int64_t panel = state.target.kernelVectors * state.lanes;
-  for (auto [k, contraction] : llvm::enumerate(sweep.plan.contractions)) {
+void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
+  int64_t panel = getPanel();
+  for (auto [contraction, rows, keys] :
+       llvm::zip(tile.plan.contractions, buffers.rows, buffers.keys)) {
     if (isa<DotWithOp>(contraction.op)) {
-      emitDotWith(sweep, k, scope, tile);
+      emitDotWith(contraction, rows.floats, keys, scope, tile);
       continue;
     }
     int64_t depth = contraction.getDepth();
@@ -49,15 +51,15 @@ void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
-        emitPrefetch(sweep, scope, tile, contraction.streamed, r, p,
-                     state.target.tileKeys / panel);
-        auto loadB = [&](Value d, int64_t v) {
-          return e.loadVector(sweep.keys[k], {p, d, e.index(v * state.lanes)},
+        emitPrefetch(scope, tile, contraction.streamed, r, p,
+                     std::max<int64_t>(1, state.tiling.tileKeys / panel));
+        auto loadB = [&, keys = keys](Value d, int64_t v) {
+          return e.loadVector(keys, {p, d, e.index(v * state.lanes)},
                               state.lanes);
         };
-        emitProduct(state, {sweep.rows[k].operand(), e.add(tile.firstRow, r),
+        emitProduct(state, {rows.operand(), e.add(tile.packedRow, r),
                             e.index(0), end,
-                            sweep.buffers.lookup(contraction.getResult()), r,
+                            tile.buffers.lookup(contraction.getResult()), r,
                             e.mul(p, panel), state.target.kernelVectors,
                             /*accumulate=*/false, loadB});
       });
@@ -66,18 +68,18 @@ void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
 }
 
 /// The region on W keys at a time, over packed keys.
-void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
-  Contraction &contraction = sweep.plan.contractions[k];
+void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
+                         Scope &scope, Tile &tile) {
   auto op = cast<DotWithOp>(contraction.op);
   Type element = op.getResult().getType();
   auto type = VectorType::get({state.lanes}, element);
-  int64_t panel = state.target.kernelVectors * state.lanes;
+  int64_t panel = getPanel();
   FeatureReduceKind kind = op.getKind();
   Value init = kind == FeatureReduceKind::Sum
                    ? e.constant(type, 0)
                    : e.infinity(type, kind == FeatureReduceKind::Max);
   forEachRow(
-      scope, tile.firstRow, tile.rows, tile.globalRow,
+      scope, tile,
       [&](Scope &row, Value r) {
         SetVector<Value> captured;
         getUsedValuesDefinedAbove(op->getRegions(), captured);
@@ -88,9 +90,9 @@ void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
               e.loop(e.index(0), e.index(contraction.getDepth()), 1, init,
                      [&](Value d, ValueRange so) -> SmallVector<Value> {
                        Value a = e.broadcast(
-                           e.load(sweep.rows[k].floats, {row.getBlockRow(), d}),
+                           e.load(rows, {e.add(tile.packedRow, r), d}),
                            state.lanes);
-                       Value b = e.loadVector(sweep.keys[k], {p, d, column},
+                       Value b = e.loadVector(keys, {p, d, column},
                                               state.lanes);
                        if (contraction.swapped) {
                          std::swap(a, b);
@@ -108,36 +110,32 @@ void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
                        }
                        llvm_unreachable("all kinds handled");
                      })[0];
-          e.storeVector(sum, sweep.buffers.lookup(op.getResult()), {r, c});
+          e.storeVector(sum, tile.buffers.lookup(op.getResult()), {r, c});
         });
       });
 }
 
 /// Entries that have no vector form, one by one.
-void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile,
-                        unsigned level) {
-  SweepPlan &plan = sweep.plan;
-  auto values = llvm::filter_to_vector(plan.filled, [&](Value value) {
+void Kernel::emitFilled(Scope &scope, Tile &tile, unsigned level) {
+  auto values = llvm::filter_to_vector(tile.plan.filled, [&](Value value) {
     return state.analysis.getClass(value).level == level;
   });
   if (values.empty()) {
     return;
   }
-  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow,
-             [&](Scope &row, Value r) {
-               e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-                 Scope entry(&row);
-                 entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c),
-                                                       e.sub(tile.upper, 1)));
-                 for (Value value : values) {
-                   Value x = entry.get(value);
-                   if (value.getType().isInteger(1)) {
-                     x = arith::ExtUIOp::create(e, e.getI8Type(), x);
-                   }
-                   e.store(x, sweep.buffers.lookup(value), {r, c});
-                 }
-               });
-             });
+  forEachRow(scope, tile, [&](Scope &row, Value r) {
+    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+      Scope entry(&row);
+      entry.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+      for (Value value : values) {
+        Value x = entry.get(value);
+        if (value.getType().isInteger(1)) {
+          x = arith::ExtUIOp::create(e, e.getI8Type(), x);
+        }
+        e.store(x, tile.buffers.lookup(value), {r, c});
+      }
+    });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,8 +143,9 @@ void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile,
 //===----------------------------------------------------------------------===//
 
 /// Writes before the column loop what its entries share.
-static void prepareStage(KernelState &state, Scope &row, const Tile &tile) {
-  for (Operation &op : tile.plan.op.getBody().front()) {
+static void prepareStage(KernelState &state, Scope &row, const Tile &tile,
+                         SweepPlan &plan) {
+  for (Operation &op : plan.op.getBody().front()) {
     if (op.getNumResults() == 0 ||
         !state.analysis.getClass(op.getResult(0)).key ||
         state.analysis.getClass(op.getResult(0)).level > tile.stage) {
@@ -175,9 +174,12 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                                e.add(column, k * state.lanes));
         }
         // An outer carry may overwrite the scores that another one reads.
-        for (Contraction &contraction : plan.contractions) {
-          for (Entries &one : entries) {
+        for (Entries &one : entries) {
+          for (Contraction &contraction : plan.contractions) {
             one.get(contraction.getResult());
+          }
+          for (CollectivePlan *collective : plan.collectives) {
+            one.get(collective->op->getResult(0));
           }
         }
         SmallVector<Value> next;
@@ -202,9 +204,9 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
   forEachRow(
-      scope, tile.firstRow, tile.rows, tile.globalRow,
+      scope, tile,
       [&](Scope &row, Value r) {
-        prepareStage(state, row, tile);
+        prepareStage(state, row, tile, plan);
         SmallVector<Value> partials;
         for (Operation *op : plan.stages[tile.stage]) {
           llvm::append_range(partials, reducers.partials(op, tile));
@@ -243,7 +245,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
     SmallVector<RowOf> sources = getSourceRows(outer.getRow());
     auto emitPanel = [&](Value column, int64_t count) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
-        emitPrefetch(sweep, scope, tile, sources, r,
+        emitPrefetch(scope, tile, sources, r,
                      e.div(column, vectors * lanes),
                      (width + vectors - 1) / vectors);
         auto loadB = [&](Value k, int64_t v) {

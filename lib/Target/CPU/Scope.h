@@ -15,7 +15,7 @@
 #ifndef ATTN_LIB_TARGET_CPU_SCOPE_H
 #define ATTN_LIB_TARGET_CPU_SCOPE_H
 
-#include "StreamAnalysis.h"
+#include "Tiling.h"
 #include "attn/Support/Emit.h"
 
 namespace mlir::attn::cpu {
@@ -25,15 +25,18 @@ struct KernelState {
   KernelState(Emit &e, StreamOp stream, const TargetInfo &target,
               StreamAnalysis &analysis)
       : e(e), stream(stream), target(target), analysis(analysis),
+        tiling(Tiling::choose(stream, analysis, target)),
         lanes(target.getLanes(analysis.getElementBits())) {}
 
   Emit &e;
   StreamOp stream;
   const TargetInfo &target;
   StreamAnalysis &analysis;
+  Tiling tiling;
   /// Lanes of the vectors of this kernel, whatever their element.
   int64_t lanes;
-  /// Row values kept in arrays [blockRows], outer carries in [blockRows][D'].
+  /// Row values kept in arrays, one element per row of a block and head it
+  /// works on; outer carries in rows of such.
   DenseMap<Value, Value> rowArrays, rowVectors;
   bool failed = false;
 

@@ -86,6 +86,9 @@ void StreamAnalysis::classify(Operation &op) {
     }
     return;
   }
+  if (isCollective(&op)) {
+    classifyRegion(op);
+  }
   ValueClass merged;
   for (Value operand : op.getOperands()) {
     merged |= getClass(operand);
@@ -96,9 +99,11 @@ void StreamAnalysis::classify(Operation &op) {
     merged |= getClass(value);
   }
   if (isa<RunningOp>(op)) {
-    merged = {/*row=*/true, /*key=*/false, merged.level + 1};
+    merged = {/*row=*/true, /*key=*/false, merged.head, merged.level + 1};
   } else if (isReducer(&op)) {
-    merged = {/*row=*/true, /*key=*/false, merged.level};
+    merged = {/*row=*/true, /*key=*/false, merged.head, merged.level};
+  } else if (isCollective(&op)) {
+    merged.row = merged.key = true;
   }
   for (Value result : op.getResults()) {
     classes[result] = merged;
@@ -109,7 +114,7 @@ void StreamAnalysis::classify(Operation &op) {
 // Plans
 //===----------------------------------------------------------------------===//
 
-void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
+void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
   auto lhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getLhs(),
                                     cast<DotOp>(op).getLhsIndices()}
                             : RowOf{cast<DotWithOp>(op).getLhs(),
@@ -161,7 +166,8 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
   if (!op || op->getParentOp() != plan.op) {
     return;
   }
-  if (llvm::is_contained(plan.filled, value) || isa<DotOp, DotWithOp>(op)) {
+  if (llvm::is_contained(plan.filled, value) || isa<DotOp, DotWithOp>(op) ||
+      isCollective(op)) {
     plan.lastUse[value] = stage;
     return;
   }
@@ -177,9 +183,17 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
   }
 }
 
+/// Whether an entry has no vector form.
+bool StreamAnalysis::isFilled(Operation *op) const {
+  return (!isElementwise(op) && !isa<AtOp, GuardOp>(op)) ||
+         (isa<AtOp>(op) && op->getResult(0).getType().isInteger(1));
+}
+
 void StreamAnalysis::planSweep(SweepOp op) {
   SweepPlan &plan = sweeps.emplace_back();
   plan.op = op;
+  plan.rowArg = stream.getRowArg();
+  plan.keyArg = op.getKeyArg();
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {
     if (isReducer(&inner)) {
@@ -190,6 +204,10 @@ void StreamAnalysis::planSweep(SweepOp op) {
       plan.conditional |= static_cast<bool>(getCondition(&inner));
       continue;
     }
+    if (isCollective(&inner)) {
+      planCollective(plan, plan, /*parent=*/nullptr, &inner);
+      continue;
+    }
     for (Value result : inner.getResults()) {
       if (!getClass(result).key) {
         continue;
@@ -198,8 +216,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
         planContraction(plan, &inner);
       } else if (isa<VectorType>(result.getType())) {
         continue; // Rows are read where they are packed.
-      } else if ((!isElementwise(&inner) && !isa<AtOp, GuardOp>(inner)) ||
-                 (isa<AtOp>(inner) && result.getType().isInteger(1))) {
+      } else if (isFilled(&inner)) {
         plan.filled.push_back(result);
       }
     }
@@ -217,31 +234,35 @@ void StreamAnalysis::planSweep(SweepOp op) {
   collectRowValues(plan);
 }
 
+/// Whether a row value is integer arithmetic, down to the ground.
+bool StreamAnalysis::isCheap(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || isBlockUniform(value) || isa<SweepOp>(op)) {
+    return true;
+  }
+  if (auto it = cheap.find(value); it != cheap.end()) {
+    return it->second;
+  }
+  bool result =
+      isElementwise(op) && isa<arith::ArithDialect>(op->getDialect()) &&
+      !isExpensive(op) &&
+      llvm::all_of(op->getOperands(), [&](Value v) { return isCheap(v); });
+  return cheap[value] = result;
+}
+
+void StreamAnalysis::noteRowValue(Value value, SetVector<Value> &values) {
+  ValueClass c = getClass(value);
+  if (c.row && !c.key && c.level == 0 &&
+      !isa<VectorType, ShapedType>(value.getType()) && !isCheap(value)) {
+    values.insert(value);
+  }
+}
+
 /// Row values at level 0 are computed once per row and kept in an array when
 /// they, or anything they are made of, are more than integer arithmetic.
 void StreamAnalysis::collectRowValues(SweepPlan &plan) {
-  DenseMap<Value, bool> cheap;
-  std::function<bool(Value)> isCheap = [&](Value value) {
-    Operation *op = value.getDefiningOp();
-    if (!op || isBlockUniform(value) || isa<SweepOp>(op)) {
-      return true;
-    }
-    if (auto it = cheap.find(value); it != cheap.end()) {
-      return it->second;
-    }
-    bool result = isElementwise(op) &&
-                  isa<arith::ArithDialect>(op->getDialect()) &&
-                  !isExpensive(op) && llvm::all_of(op->getOperands(), isCheap);
-    return cheap[value] = result;
-  };
   SetVector<Value> values;
-  auto note = [&](Value value) {
-    ValueClass c = getClass(value);
-    if (c.row && !c.key && c.level == 0 &&
-        !isa<VectorType, ShapedType>(value.getType()) && !isCheap(value)) {
-      values.insert(value);
-    }
-  };
+  auto note = [&](Value value) { noteRowValue(value, values); };
   for (Operation &inner : plan.op.getBody().front()) {
     bool entry = isReducer(&inner);
     for (Value result : inner.getResults()) {
@@ -270,6 +291,11 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
         "the range of a sweep must not depend on the row of its "
         "stream; give it in the sweep's bounds");
   }
+  for (auto &collective : plan.allCollectives) {
+    if (failed(checkCollective(*collective))) {
+      return failure();
+    }
+  }
   for (CarryOp outer : plan.getOuters()) {
     ValueClass row = getClass(outer.getRow());
     if (row.row || row.level) {
@@ -282,6 +308,9 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
 
 LogicalResult StreamAnalysis::run() {
   classes[stream.getRowArg()].row = true;
+  mixes = stream.walk([](MixOp) { return WalkResult::interrupt(); })
+              .wasInterrupted();
+  classes[stream.getHeadArg()].head = mixes;
   for (auto operand :
        llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
     if (isa<TensorType>(operand.getType())) {

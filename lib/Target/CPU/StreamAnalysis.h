@@ -17,14 +17,19 @@
 //   %e = math.exp2 (%f - %m)       row, key, level 1
 //   %l = attn.carry sum %e                              (reduced in stage 1)
 //
+// The region of a collective (attn.stencil, attn.mix) is a program of its own
+// on a tile of its own, planned in CollectiveAnalysis.cpp.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef ATTN_LIB_TARGET_CPU_STREAMANALYSIS_H
 #define ATTN_LIB_TARGET_CPU_STREAMANALYSIS_H
 
 #include "TargetInfo.h"
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "llvm/ADT/SetVector.h"
 
+#include <memory>
 #include <vector>
 
 namespace mlir::attn::cpu {
@@ -32,11 +37,13 @@ namespace mlir::attn::cpu {
 struct ValueClass {
   bool row = false;   // differs between the rows of a block
   bool key = false;   // differs between the keys of a tile
+  bool head = false;  // differs between the heads that one block works on
   unsigned level = 0; // number of gauges on the longest path to it
 
   ValueClass &operator|=(const ValueClass &other) {
     row |= other.row;
     key |= other.key;
+    head |= other.head;
     level = std::max(level, other.level);
     return *this;
   }
@@ -63,22 +70,73 @@ struct Contraction {
   }
 };
 
-struct SweepPlan {
-  SweepOp op;
-  /// Gauges, carries and folds, by the stage that reduces them.
-  SmallVector<SmallVector<Operation *>> stages;
+struct CollectivePlan;
+
+/// What the entries of a tile are computed from.
+struct TilePlan {
+  Value rowArg, keyArg;
   SmallVector<Contraction> contractions;
   /// Entries with no vector form, evaluated one by one into a tile.
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
   llvm::MapVector<Value, unsigned> saved;
-  /// The last stage that reads a contraction's result.
-  DenseMap<Value, unsigned> lastUse;
   /// Row values that are kept in arrays, because they cost more than
   /// arithmetic.
   SmallVector<Value> rowValues;
+  /// Collectives whose results entries read.
+  SmallVector<CollectivePlan *> collectives;
+  /// Collectives, operands first, that are evaluated once the head of this tile
+  /// is known: those read here, and those further inside that depend on no
+  /// other head.
+  SmallVector<CollectivePlan *> fills;
+};
+
+/// How far a tile reaches beyond that of its sweep along one axis: by `before`
+/// entries at the front, by `total` altogether.
+struct Halo {
+  int64_t before = 0, total = 0;
+};
+
+/// A collective, and the tile on which its region is evaluated.
+struct CollectivePlan {
+  Operation *op;
+  CollectivePlan *parent; // the collective around it; null in a sweep
+  TilePlan inside;
+  /// Of the tile of the region, and the extents of its matrix (null without a
+  /// stencil around it: then it is no larger than the tile of the sweep).
+  Halo rows, keys;
+  Value rowExtent, keyExtent;
+
+  StencilOp getStencil() const { return dyn_cast<StencilOp>(op); }
+  MixOp getMix() const { return dyn_cast<MixOp>(op); }
+  Region &getRegion() const { return op->getRegion(0); }
+  /// What the region yields at an entry.
+  Value getValue() const { return getYield(0); }
+  Value getPresence() const { return getYield(1); }
+  /// The halo of the tile that holds the result.
+  Halo getRowsAround() const { return parent ? parent->rows : Halo(); }
+  Halo getKeysAround() const { return parent ? parent->keys : Halo(); }
+
+private:
+  Value getYield(unsigned k) const {
+    return getRegion().front().getTerminator()->getOperand(k);
+  }
+};
+
+struct SweepPlan : TilePlan {
+  SweepPlan() = default;
+  SweepPlan(SweepPlan &&) = default;
+
+  SweepOp op;
+  /// Gauges, carries and folds, by the stage that reduces them.
+  SmallVector<SmallVector<Operation *>> stages;
+  /// The last stage that reads a contraction's or a collective's result.
+  DenseMap<Value, unsigned> lastUse;
   /// Whether any gauge or carry has a condition.
   bool conditional = false;
+  /// Collectives that depend on no head, and are evaluated once for all.
+  SmallVector<CollectivePlan *> sharedFills;
+  std::vector<std::unique_ptr<CollectivePlan>> allCollectives;
 
   SmallVector<CarryOp> getOuters();
 };
@@ -97,22 +155,37 @@ public:
     return !c.row && !c.key;
   }
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
+  /// Whether a block works on all heads of its rows, as heads are mixed.
+  bool keepsHeads() const { return mixes; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
 
 private:
   void classify(Operation &op);
+  void classifyRegion(Operation &collective);
   void planSweep(SweepOp op);
-  void planContraction(SweepPlan &plan, Operation *op);
+  void planContraction(TilePlan &plan, Operation *op);
+  bool isFilled(Operation *op) const;
+  CollectivePlan *planCollective(SweepPlan &sweep, TilePlan &around,
+                                 CollectivePlan *parent, Operation *op);
+  void planInside(SweepPlan &sweep, CollectivePlan &plan);
+  void placeCollective(SweepPlan &sweep, CollectivePlan &plan);
+  void collectHeads(Operation *op, SetVector<Value> &heads) const;
+  LogicalResult checkCollective(const CollectivePlan &plan);
   LogicalResult checkSweep(SweepPlan &plan);
   void visit(SweepPlan &plan, Value value, unsigned stage,
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
   unsigned levelOf(ValueRange values) const;
   void collectRowValues(SweepPlan &plan);
+  bool isCheap(Value value);
+  /// Adds `value` to `values` if it is a row value that is worth an array.
+  void noteRowValue(Value value, SetVector<Value> &values);
 
   StreamOp stream;
   const TargetInfo &target;
   DenseMap<Value, ValueClass> classes;
+  DenseMap<Value, bool> cheap;
+  bool mixes = false;
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32;
 };

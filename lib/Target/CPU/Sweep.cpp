@@ -16,8 +16,8 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 /// The two values that a tiles or bounds region yields.
-static std::pair<Value, Value> evaluate(Scope &outside, Region &region,
-                                        ValueRange arguments) {
+static std::pair<Value, Value> evaluateHere(Scope &outside, Region &region,
+                                            ValueRange arguments) {
   Scope scope(&outside);
   for (auto [from, to] : llvm::zip(region.getArguments(), arguments)) {
     scope.bind(from, to);
@@ -27,12 +27,36 @@ static std::pair<Value, Value> evaluate(Scope &outside, Region &region,
   return {first, scope.get(yield->getOperand(1))};
 }
 
+std::pair<Value, Value> Kernel::evaluate(RowBlock &block, Region &region,
+                                         ValueRange arguments) {
+  if (!state.analysis.keepsHeads()) {
+    return evaluateHere(*block.scope, region, arguments);
+  }
+  bool bounds = region.getNumArguments() == 2;
+  SmallVector<Value> init{e.truth(false), e.truth(true)};
+  if (bounds) {
+    init = {e.index(std::numeric_limits<int64_t>::max()), e.index(0)};
+  }
+  auto joined = e.loop(
+      e.index(0), e.index(state.tiling.heads), 1, init,
+      [&](Value head, ValueRange so) -> SmallVector<Value> {
+        Scope scope(block.scope);
+        scope.bind(state.stream.getHeadArg(), head);
+        auto [x, y] = evaluateHere(scope, region, arguments);
+        if (bounds) {
+          return {e.min(so[0], x), e.max(so[1], y)};
+        }
+        return {arith::OrIOp::create(e, so[0], x), e.both(so[1], y)};
+      });
+  return {joined[0], joined[1]};
+}
+
 //===----------------------------------------------------------------------===//
 // Buffers
 //===----------------------------------------------------------------------===//
 
 void Kernel::allocateState(Sweep &sweep) {
-  int64_t rows = getBlockRows(state.stream, state.target);
+  int64_t rows = getStateRows();
   for (auto &stage : sweep.plan.stages) {
     for (Operation *op : stage) {
       if (Type type = Reducers::getAuxiliaryType(op)) {
@@ -68,11 +92,18 @@ static bool holdsBF16(Value row) {
          getElementTypeOrSelf(row.getType()).isBF16();
 }
 
-void Kernel::allocateTiles(Sweep &sweep) {
-  SweepPlan &plan = sweep.plan;
-  const TargetInfo &target = state.target;
-  int64_t rows = target.tileRows, columns = target.tileKeys;
-  int64_t panel = target.kernelVectors * state.lanes;
+/// A tile of `value`, bits as bytes.
+Value Kernel::allocateTile(Value value, int64_t rows, int64_t columns) {
+  Type type =
+      value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
+  return scratch.get({rows, columns}, type);
+}
+
+/// Buffers for a tile of `rows` and `columns`, results of collectives aside;
+/// contractions pack up to `packedRows`.
+void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
+                             int64_t packedRows, TileBuffers &buffers) {
+  int64_t panel = getPanel();
   for (Contraction &contraction : plan.contractions) {
     Type type = contraction.getResult().getType();
     Type element = contraction.pairs ? e.getBF16Type() : type;
@@ -80,23 +111,47 @@ void Kernel::allocateTiles(Sweep &sweep) {
     // In units of what the microkernel multiplies.
     int64_t units = pad(contraction.pairs ? (depth + 1) / 2 : depth);
     int64_t features = contraction.pairs ? 2 * units : units;
-    sweep.buffers[contraction.getResult()] = scratch.get({rows, columns}, type);
-    sweep.staging.push_back(
+    buffers.tiles[contraction.getResult()] = scratch.get({rows, columns}, type);
+    buffers.rows.push_back(scratch.getPacked(packedRows, features, element,
+                                             contraction.pairs));
+    buffers.staging.push_back(
         scratch.getPacked(state.lanes, features, element, contraction.pairs));
-    sweep.keys.push_back(
+    buffers.keys.push_back(
         scratch.get({columns / panel, units, panel},
                     contraction.pairs ? Type(e.getI32Type()) : type));
   }
-  auto tileOf = [&](Value value) {
-    Type type =
-        value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
-    return scratch.get({rows, columns}, type);
-  };
   for (Value value : plan.filled) {
-    sweep.buffers[value] = tileOf(value);
+    buffers.tiles[value] = allocateTile(value, rows, columns);
   }
   for (auto [value, stage] : plan.saved) {
-    sweep.buffers[value] = tileOf(value);
+    buffers.tiles[value] = allocateTile(value, rows, columns);
+  }
+}
+
+void Kernel::allocateTiles(Sweep &sweep) {
+  SweepPlan &plan = sweep.plan;
+  const TargetInfo &target = state.target;
+  int64_t rows = state.tiling.tileRows;
+  int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
+  allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
+  for (auto &collective : plan.allCollectives) {
+    allocateCollective(sweep, *collective);
+  }
+  for (Value value : plan.rowValues) {
+    sweep.entries.arrays.push_back(
+        scratch.get({getStateRows()}, value.getType()));
+  }
+  // Scores that nobody reads after some stage give their tile.
+  SmallVector<std::pair<Value, Value>> scores;
+  for (Contraction &contraction : plan.contractions) {
+    Value score = contraction.getResult();
+    scores.push_back({score, sweep.entries.tiles.lookup(score)});
+  }
+  for (CollectivePlan *collective : plan.collectives) {
+    if (collective->getStencil()) {
+      scores.push_back({collective->op->getResult(0),
+                        sweep.collectives[collective].result});
+    }
   }
   DenseSet<Value> taken;
   for (auto [stage, ops] : llvm::enumerate(plan.stages)) {
@@ -118,12 +173,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
                    holdsBF16(outer.getRow()) && type.isF32();
       Type element = pairs ? e.getBF16Type() : type;
       Packed coefficients;
-      // Scores that nobody reads after this stage give their tile.
-      for (Contraction &contraction : plan.contractions) {
-        Value score = contraction.getResult();
+      for (auto [score, tile] : scores) {
         if (!pairs && score.getType() == type &&
             plan.lastUse.lookup(score) <= stage && taken.insert(score).second) {
-          coefficients.floats = sweep.buffers.lookup(score);
+          coefficients.floats = tile;
           break;
         }
       }
@@ -149,7 +202,28 @@ void Kernel::allocateTiles(Sweep &sweep) {
 // The sweep
 //===----------------------------------------------------------------------===//
 
-void Kernel::emitSweep(Block &block, SweepPlan &plan) {
+/// Row values and packed rows of the sweep, for one head of the block.
+void Kernel::prepareRows(RowBlock &block, Sweep &sweep) {
+  SweepPlan &plan = sweep.plan;
+  if (!plan.rowValues.empty()) {
+    forEachRow(block, [&](Scope &row, Value) {
+      for (auto [value, array] :
+           llvm::zip(plan.rowValues, sweep.entries.arrays)) {
+        e.store(row.get(value), array, row.getBlockRow());
+      }
+    });
+    for (auto [value, array] : llvm::zip(plan.rowValues, sweep.entries.arrays)) {
+      state.rowArrays[value] = array;
+    }
+  }
+  RowRange rows{plan.rowArg, block.firstRow, block.rows, Value()};
+  for (auto [contraction, packed] :
+       llvm::zip(plan.contractions, sweep.entries.rows)) {
+    packStationary(*block.scope, contraction, rows, packed);
+  }
+}
+
+void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
   SweepOp op = plan.op;
   Sweep sweep(plan);
   allocateState(sweep);
@@ -160,91 +234,61 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
   sweep.upper = scope.get(op.getUpper());
   if (!op.getBounds().empty()) {
     Value last = e.sub(e.add(block.firstRow, block.rows), 1);
-    auto [from, to] = evaluate(scope, op.getBounds(), {block.firstRow, last});
+    auto [from, to] = evaluate(block, op.getBounds(), {block.firstRow, last});
     lower = e.max(lower, from);
     sweep.upper = e.min(sweep.upper, to);
   }
-  forEachRow(scope, e.index(0), block.rows, block.firstRow,
-             [&](Scope &row, Value) { reducers.start(row); });
+  forEachHead(block, [&](RowBlock &here) {
+    forEachRow(here, [&](Scope &row, Value) { reducers.start(row); });
+  });
   e.ifThen(e.less(lower, sweep.upper), [&] {
     Scope inside(&scope);
-    Block here{&inside, block.firstRow, block.rows};
-    SmallVector<Value> arrays;
-    if (!plan.rowValues.empty()) {
-      int64_t rows = getBlockRows(state.stream, state.target);
-      for (Value value : plan.rowValues) {
-        arrays.push_back(scratch.get({rows}, value.getType()));
-      }
-      forEachRow(inside, e.index(0), block.rows, block.firstRow,
-                 [&](Scope &row, Value r) {
-                   for (auto [value, array] :
-                        llvm::zip(plan.rowValues, arrays)) {
-                     e.store(row.get(value), array, r);
-                   }
-                 });
-      for (auto [value, array] : llvm::zip(plan.rowValues, arrays)) {
-        state.rowArrays[value] = array;
-      }
+    RowBlock here{&inside, block.firstRow, block.rows, block.stateRow};
+    if (!state.analysis.keepsHeads()) {
+      prepareRows(here, sweep);
     }
-    for (Contraction &contraction : plan.contractions) {
-      bool pairs = contraction.pairs;
-      Type element =
-          pairs ? e.getBF16Type() : contraction.getResult().getType();
-      int64_t units = pad(pairs ? (contraction.getDepth() + 1) / 2
-                                : contraction.getDepth());
-      Packed rows =
-          scratch.getPacked(getBlockRows(state.stream, state.target),
-                            pairs ? 2 * units : units, element, pairs);
-      packStationary(inside, contraction, block.rows, state.stream.getRowArg(),
-                     block.firstRow, rows);
-      sweep.rows.push_back(rows);
-    }
-    e.loop(lower, sweep.upper, state.target.tileKeys,
+    e.loop(lower, sweep.upper, state.tiling.tileKeys,
            [&](Value firstKey) { emitTile(here, sweep, firstKey); });
     for (Value value : plan.rowValues) {
       state.rowArrays.erase(value);
     }
   });
-  forEachRow(scope, e.index(0), block.rows, block.firstRow,
-             [&](Scope &row, Value) { reducers.end(row); });
+  forEachHead(block, [&](RowBlock &here) {
+    forEachRow(here, [&](Scope &row, Value) { reducers.end(row); });
+  });
 }
 
-void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
+void Kernel::emitTile(RowBlock &block, Sweep &sweep, Value firstKey) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(block.scope);
   Value columns =
-      e.min(e.index(state.target.tileKeys), e.sub(sweep.upper, firstKey));
+      e.min(e.index(state.tiling.tileKeys), e.sub(sweep.upper, firstKey));
   auto emitInside = [&] {
     Scope tile(&scope);
-    for (Operation &inner : op.getBody().front()) {
-      // What all entries share is computed once per tile.
-      for (Value result : inner.getResults()) {
-        if (state.analysis.isBlockUniform(result) &&
-            !isa<VectorType>(result.getType()) && isMemoryEffectFree(&inner)) {
-          tile.get(result);
-        }
+    computeUniform(tile, op.getBody().front(), /*ofHead=*/false);
+    Tile around{plan,
+                sweep.entries.tiles,
+                firstKey,
+                sweep.upper,
+                e.index(0),
+                block.rows,
+                e.index(0),
+                e.index(0),
+                e.roundUp(columns, state.lanes),
+                block.firstRow,
+                {}};
+    fillCollectives(sweep, plan.sharedFills, tile, around);
+    RowBlock shared{&tile, block.firstRow, block.rows, block.stateRow};
+    forEachHead(shared, [&](RowBlock &here) {
+      if (!state.analysis.keepsHeads()) {
+        emitHeadTile(here, sweep, firstKey, columns);
+        return;
       }
-    }
-    KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
-                  sweep.upper};
-    for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
-      packKeys(tile, contraction, keys, sweep.staging[k], sweep.keys[k]);
-    }
-    sweep.nonFinite = {};
-    for (auto &[row, packed] : sweep.values) {
-      packRows(tile, row, keys, packed);
-      Value found = findNonFinite(state, keys, packed);
-      sweep.nonFinite =
-          sweep.nonFinite
-              ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-              : found;
-    }
-    e.loop(e.index(0), block.rows, state.target.tileRows, [&](Value first) {
-      Value rows =
-          e.min(e.index(state.target.tileRows), e.sub(block.rows, first));
-      emitRowTile(sweep, tile, first, rows, e.add(block.firstRow, first),
-                  firstKey, columns);
+      computeUniform(*here.scope, op.getBody().front(), /*ofHead=*/true);
+      prepareRows(here, sweep);
+      fillCollectives(sweep, plan.fills, *here.scope, around);
+      emitHeadTile(here, sweep, firstKey, columns);
     });
   };
   if (op.getTiles().empty()) {
@@ -253,24 +297,53 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
   Value lastKey = e.sub(e.add(firstKey, columns), 1);
-  Value needed = evaluate(scope, op.getTiles(),
+  RowBlock here{&scope, block.firstRow, block.rows, block.stateRow};
+  Value needed = evaluate(here, op.getTiles(),
                           {block.firstRow, lastRow, firstKey, lastKey})
                      .first;
   e.ifThen(needed, emitInside);
 }
 
-void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
-                         Value firstRow, Value firstKey, Value columns) {
+/// The keys of a tile, against the rows of a block at one head.
+void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey,
+                          Value columns) {
+  SweepPlan &plan = sweep.plan;
+  Scope &tile = *block.scope;
+  KeyRange keys{plan.keyArg, firstKey, e.roundUp(columns, state.lanes),
+                sweep.upper};
+  for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
+    packKeys(tile, contraction, keys, sweep.entries.staging[k],
+             sweep.entries.keys[k]);
+  }
+  sweep.nonFinite = {};
+  for (auto &[row, packed] : sweep.values) {
+    packRows(tile, row, keys, packed);
+    Value found = findNonFinite(state, keys, packed);
+    sweep.nonFinite =
+        sweep.nonFinite
+            ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
+            : found;
+  }
+  e.loop(e.index(0), block.rows, state.tiling.tileRows, [&](Value first) {
+    Value rows =
+        e.min(e.index(state.tiling.tileRows), e.sub(block.rows, first));
+    emitRowTile(sweep, block, first, rows, firstKey, columns);
+  });
+}
+
+void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
+                         Value firstKey, Value columns) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
-  Scope scope(&outside);
+  Scope scope(block.scope);
+  Value firstRow = e.add(block.firstRow, first);
   Value lastRow = e.sub(e.add(firstRow, rows), 1);
   Value from = e.index(0), to = columns;
-  int64_t panel = state.target.kernelVectors * state.lanes;
   if (!op.getBounds().empty()) {
-    auto [lower, upper] = evaluate(scope, op.getBounds(), {firstRow, lastRow});
-    from =
-        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
+    auto [lower, upper] =
+        evaluateHere(scope, op.getBounds(), {firstRow, lastRow});
+    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)),
+                       getPanel());
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
   }
   Value end = e.roundUp(to, state.lanes);
@@ -281,8 +354,8 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   if (!op.getTiles().empty()) {
     Value lastKey = e.sub(e.min(e.add(firstKey, end), sweep.upper), 1);
     auto [some, all] =
-        evaluate(scope, op.getTiles(),
-                 {firstRow, lastRow, e.add(firstKey, from), lastKey});
+        evaluateHere(scope, op.getTiles(),
+                     {firstRow, lastRow, e.add(firstKey, from), lastKey});
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
@@ -290,10 +363,20 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   }
   e.ifThen(needed, [&] {
     Scope inside(&scope);
-    Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,
-              rows, from,          end,      firstRow,    {}};
-    emitScores(sweep, inside, tile);
-    emitFilled(sweep, inside, tile, 0);
+    Tile tile{plan,
+              sweep.entries.tiles,
+              firstKey,
+              sweep.upper,
+              e.add(block.stateRow, first),
+              rows,
+              first,
+              from,
+              end,
+              firstRow,
+              {}};
+    bindResults(sweep, plan, inside, sweep.entries.tiles);
+    emitScores(sweep.entries, inside, tile);
+    emitFilled(inside, tile, 0);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
@@ -304,7 +387,7 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
       for (unsigned stage = 0; stage < plan.stages.size(); ++stage) {
         tile.stage = stage;
         if (stage) {
-          emitFilled(sweep, place, tile, stage);
+          emitFilled(place, tile, stage);
         }
         emitStage(sweep, place, tile);
       }

@@ -16,17 +16,40 @@
 
 namespace mlir::attn::cpu {
 
+/// What the entries of a tile are computed in.
+struct Kernel::TileBuffers {
+  /// Tiles of scores, of results of collectives, and of filled and saved
+  /// values.
+  DenseMap<Value, Value> tiles;
+  /// Per contraction: stationary rows, staging of keys, transposed keys.
+  SmallVector<Packed> rows, staging;
+  SmallVector<Value> keys;
+  /// Arrays of row values.
+  SmallVector<Value> arrays;
+};
+
+/// The region of a collective on its tile, and the result on that of its user.
+/// A mixture has the tiles of its heads below one another, rows apart.
+struct Kernel::CollectiveBuffers {
+  TileBuffers inside;
+  Value operand, result;
+  int64_t operandRows = 0, resultRows = 0;
+  /// Where some head of a mixture is present, if anyone asks.
+  Value any;
+  /// Taps [rows][keys], or weights [G][H], in the type of the sums.
+  Value weights;
+  /// Segments of the rows and keys of the operand's tile.
+  Value rowSegments, keySegments;
+};
+
 struct Kernel::Sweep {
   explicit Sweep(SweepPlan &plan) : plan(plan) {}
 
   SweepPlan &plan;
   Value upper; // keys end here, for this block
   ReducerState reducers;
-  /// Tiles of scores and of filled and saved values.
-  DenseMap<Value, Value> buffers;
-  /// Per contraction: stationary rows, staging of keys, transposed keys.
-  SmallVector<Packed> rows, staging;
-  SmallVector<Value> keys;
+  TileBuffers entries;
+  DenseMap<CollectivePlan *, CollectiveBuffers> collectives;
   /// Rows and coefficients of outer carries.
   llvm::MapVector<Value, Packed> values;
   DenseMap<Operation *, Packed> coefficients;

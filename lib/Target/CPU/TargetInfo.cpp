@@ -31,12 +31,16 @@ static TargetInfo describe(const llvm::Triple &triple, HasFeature has) {
       // 32 registers: 24 accumulators, 4 columns, 1 broadcast.
       info.vectorBits = 512;
       info.kernelVectors = 4;
+      info.stencilRows = 8;
+      info.mixedHeads = 16;
       info.hasBF16Dot = has("avx512bf16");
     } else if (has("avx2") && has("fma")) {
       info.vectorBits = 256;
     }
   } else if (triple.isAArch64()) {
     info.kernelVectors = 4;
+    info.stencilRows = 8;
+    info.mixedHeads = 16;
   }
   return info;
 }

@@ -34,6 +34,12 @@ struct TargetInfo {
   int64_t tileKeys = 128;
   /// Rows that share a packed key tile.
   int64_t blockRows = 192;
+  /// Collectives keep about this much in the second-level cache.
+  int64_t collectiveBytes = 640 << 10;
+  /// A stencil holds stencilRows sums and as many rows of taps.
+  int64_t stencilRows = 4;
+  /// A mixture holds the entries of this many heads.
+  int64_t mixedHeads = 8;
 
   /// Lanes of a vector of `bits` wide elements.
   int64_t getLanes(int64_t bits) const { return vectorBits / bits; }

@@ -8,6 +8,7 @@
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/MapVector.h"
 
 #include "llvm/Support/Format.h"
@@ -281,7 +282,9 @@ Movement GaugeTyping::compute(Value value) {
 
 Movement GaugeTyping::typeOp(Operation *op) {
   bool invariant = true;
-  for (Value operand : op->getOperands()) {
+  SetVector<Value> read(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), read);
+  for (Value operand : read) {
     Movement m = typeOf(operand);
     if (m.kind == Movement::Top) {
       return m;

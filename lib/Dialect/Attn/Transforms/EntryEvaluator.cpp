@@ -8,7 +8,10 @@
 #include "EntryEvaluator.h"
 #include "StreamUtils.h"
 
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -192,7 +195,7 @@ Value EntryEvaluator::extractInRegion(tensor::ExtractOp op,
   for (Value index : op.getIndices()) {
     indices.push_back(mapping.lookupOrDefault(index));
   }
-  if (Value here = rowValue(op.getTensor())) {
+  if (Value here = depth ? Value() : rowValue(op.getTensor())) {
     return here;
   }
   for (Value &index : indices) {
@@ -311,6 +314,121 @@ Entry EntryEvaluator::evaluateMask(MaskOp op, const EntrySite &site) {
   return {entry.value, both(entry.present, keep)};
 }
 
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+Value EntryEvaluator::extentInside(OpFoldResult extent) {
+  if (std::optional<int64_t> constant = getConstantIntValue(extent)) {
+    return constantIndex(*constant);
+  }
+  return addExtent(stream, cast<Value>(extent));
+}
+
+Entry EntryEvaluator::fillRegion(Region &region, Value scores,
+                                 const EntrySite &site) {
+  OpBuilder::InsertionGuard guard(body);
+  body.setInsertionPointToEnd(&region.front());
+  // What is evaluated in here is not seen from outside.
+  size_t known = memo.size();
+  ++depth;
+  Entry entry = evaluate(scores, siteOf(scores, site));
+  --depth;
+  memo.truncate(known);
+  Value present = entry.present;
+  if (!present) {
+    present = arith::ConstantIntOp::create(body, loc(), 1, 1);
+  }
+  YieldOp::create(body, loc(), ValueRange{entry.value, present});
+  return entry;
+}
+
+/// The taps see the region; the centre, outside of it, says what is present.
+Entry EntryEvaluator::evaluateConvolve(ConvolveOp op, const EntrySite &site) {
+  auto type = cast<ScoresType>(op.getResult().getType());
+  SmallVector<OpFoldResult> shape = getScoresShape(outer, op.getInput());
+  Value taps = op.getTaps();
+  Value querySegments, queryBatch, keySegments, keyBatch;
+  if (op.getSameSegment()) {
+    Value query = getAxis(op.getInput(), /*isQuery=*/true).segments;
+    Value key = getAxis(op.getInput(), /*isQuery=*/false).segments;
+    querySegments = capture(query);
+    queryBatch = broadcast(site.b, dimOf(query, 0));
+    keySegments = capture(key);
+    keyBatch = broadcast(site.b, dimOf(key, 0));
+  }
+  Entry centre = evaluate(op.getInput(), site);
+  auto stencil = StencilOp::create(
+      body, loc(), type.getElementType(), site.i, site.j,
+      extentInside(shape[ScoresType::Queries]),
+      extentInside(shape[ScoresType::Keys]), capture(taps),
+      broadcast(site.h, dimOf(taps, 0)), op.getOrigin(), querySegments,
+      queryBatch, keySegments, keyBatch);
+  Block &block = stencil.getBody().emplaceBlock();
+  Value i = block.addArgument(body.getIndexType(), loc());
+  Value j = block.addArgument(body.getIndexType(), loc());
+  extents[i] = type.getDim(ScoresType::Queries);
+  extents[j] = type.getDim(ScoresType::Keys);
+  fillRegion(stencil.getBody(), op.getInput(), {site.b, site.h, i, j});
+  return {stencil.getResult(), centre.present};
+}
+
+/// Moves what `value` is computed from inside of `region` before its op, unless
+/// that needs an argument of the region.
+static bool hoistFrom(Region &region, Value value) {
+  SetVector<Operation *> slice;
+  SmallVector<Value> work{value};
+  while (!work.empty()) {
+    Value next = work.pop_back_val();
+    if (next.getParentRegion() != &region) {
+      continue;
+    }
+    Operation *op = next.getDefiningOp();
+    if (!op) {
+      return false;
+    }
+    if (!slice.insert(op)) {
+      continue;
+    }
+    llvm::append_range(work, op->getOperands());
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    llvm::append_range(work, captured);
+  }
+  for (Operation &op : llvm::make_early_inc_range(region.front())) {
+    if (slice.contains(&op)) {
+      op.moveBefore(region.getParentOp());
+    }
+  }
+  return true;
+}
+
+Entry EntryEvaluator::evaluateMixHeads(MixHeadsOp op, const EntrySite &site) {
+  auto input = op.getInput().getType();
+  auto mix = MixOp::create(body, loc(),
+                           TypeRange{input.getElementType(), body.getI1Type()},
+                           capture(op.getWeights()), site.h);
+  Block &block = mix.getBody().emplaceBlock();
+  Value h = block.addArgument(body.getIndexType(), loc());
+  extents[h] = input.getDim(ScoresType::Heads);
+  Entry entry = fillRegion(mix.getBody(), op.getInput(),
+                           {site.b, h, site.i, site.j});
+  // Masks that all heads share are plain conditions, which mask analysis
+  // understands.
+  SmallVector<Value> conjuncts;
+  collectConjuncts(entry.present, conjuncts);
+  Value present;
+  bool differs = false;
+  for (Value conjunct : conjuncts) {
+    if (hoistFrom(mix.getBody(), conjunct)) {
+      present = both(present, conjunct);
+    } else {
+      differs = true;
+    }
+  }
+  return {mix.getResult(), differs ? both(present, mix.getAny()) : present};
+}
+
 Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
   std::pair<Value, EntrySite> key(scores, site);
   for (auto &[known, entry] : memo) {
@@ -333,6 +451,10 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
     entry = evaluateMap(op, site);
   } else if (auto op = dyn_cast<MaskOp>(def)) {
     entry = evaluateMask(op, site);
+  } else if (auto op = dyn_cast<ConvolveOp>(def)) {
+    entry = evaluateConvolve(op, site);
+  } else if (auto op = dyn_cast<MixHeadsOp>(def)) {
+    entry = evaluateMixHeads(op, site);
   } else if (auto op = dyn_cast<FillOp>(def)) {
     entry = evaluate(op.getInput(), site);
     if (entry.present) {

@@ -17,7 +17,7 @@
 #ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 #define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -72,6 +72,11 @@ private:
   Entry evaluateBias(BiasOp op, const EntrySite &site);
   Entry evaluateMap(MapOp op, const EntrySite &site);
   Entry evaluateMask(MaskOp op, const EntrySite &site);
+  Entry evaluateConvolve(ConvolveOp op, const EntrySite &site);
+  Entry evaluateMixHeads(MixHeadsOp op, const EntrySite &site);
+  /// Fills the region of a collective with the entry of `scores` at `site`.
+  Entry fillRegion(Region &region, Value scores, const EntrySite &site);
+  Value extentInside(OpFoldResult extent);
   EntrySite siteOf(Value operand, const EntrySite &site);
   SmallVector<Value> indexArguments(Value scores, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);
@@ -89,6 +94,9 @@ private:
   /// Static extents (or kDynamic) of the index values of the stream.
   DenseMap<Value, int64_t> &extents;
   SmallVector<std::pair<std::pair<Value, EntrySite>, Entry>> memo;
+  /// Number of collectives around the entry at hand: behind one, the row is not
+  /// that of the stream.
+  unsigned depth = 0;
 };
 
 } // namespace mlir::attn

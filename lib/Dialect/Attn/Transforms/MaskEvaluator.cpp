@@ -7,6 +7,8 @@
 
 #include "MaskEvaluator.h"
 
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
@@ -35,13 +37,31 @@ void MaskEvaluator::setKey(Interval interval, bool loads) {
 // What a value depends on
 //===----------------------------------------------------------------------===//
 
+/// Whether some head is present, as the presence of head %h of its region,
+/// where %h may be any head; null for other values.
+static Value getPresenceOfHead(Value value) {
+  auto mix = value.getDefiningOp<MixOp>();
+  return mix && value == mix.getAny()
+             ? mix.getBody().front().getTerminator()->getOperand(1)
+             : Value();
+}
+
+/// The mixture whose head `value` is.
+static MixOp getMixOfHead(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument ? dyn_cast<MixOp>(argument.getOwner()->getParentOp())
+                  : MixOp();
+}
+
 MaskEvaluator::Traits MaskEvaluator::getTraits(Value value) {
   if (auto known = traits.find(value); known != traits.end()) {
     return known->second;
   }
   Traits result{false, false};
   Operation *def = value.getDefiningOp();
-  if (!def) {
+  if (Value presence = getPresenceOfHead(value)) {
+    result = {true, getTraits(presence).ofKey};
+  } else if (!def) {
     bool isKey = value == sweep.getKeyArg();
     bool ofStream = value.getParentRegion() == &stream.getBody();
     result = {isKey || value == stream.getRowArg() || !ofStream, isKey};
@@ -93,6 +113,10 @@ Interval MaskEvaluator::computeInterval(Value value) {
   }
   if (value == sweep.getKeyArg()) {
     return key;
+  }
+  if (MixOp mix = getMixOfHead(value)) {
+    int64_t last = mix.getInputHeads() - 1;
+    return {ib.constant(0), ib.constant(last), 0, last, Value()};
   }
   if (!value.getType().isIntOrIndex() || value.getType().isInteger(1)) {
     return {};
@@ -343,6 +367,9 @@ Predicate MaskEvaluator::computePredicate(Value value) {
   if (!getTraits(value).varies) {
     Value same = clone(value);
     return {same, same};
+  }
+  if (Value presence = getPresenceOfHead(value)) {
+    return predicate(presence);
   }
   Operation *op = value.getDefiningOp();
   if (!op) {

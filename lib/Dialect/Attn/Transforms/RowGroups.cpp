@@ -7,6 +7,8 @@
 
 #include "RowGroups.h"
 
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -55,20 +57,23 @@ bool mlir::attn::isRowOp(Operation *op) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Walks the score ops behind a sink, tracking transposes.
+/// Walks the score ops behind a sink, tracking transposes. `here` says that the
+/// entry at hand is the one of the sink: behind a convolution or a mixture of
+/// heads, other rows and other heads are read.
 struct CaptureWalk {
   Captures result;
   int64_t batch, heads;
-  DenseSet<std::pair<Operation *, unsigned>> seen;
+  DenseSet<std::tuple<Operation *, unsigned, unsigned>> seen;
 
-  void visit(Value scores, bool queriesStay) {
+  void visit(Value scores, bool queriesStay, bool here = true) {
     Operation *op = scores.getDefiningOp();
-    if (!op || !seen.insert({op, queriesStay}).second) {
+    if (!op || !seen.insert({op, queriesStay, here}).second) {
       return;
     }
     for (Value operand : op->getOperands()) {
       if (isa<ScoresType>(operand.getType())) {
-        visit(operand, isa<TransposeOp>(op) ? !queriesStay : queriesStay);
+        visit(operand, isa<TransposeOp>(op) ? !queriesStay : queriesStay,
+              here && !isa<ConvolveOp, MixHeadsOp>(op));
       } else {
         result.others.insert(operand);
       }
@@ -83,14 +88,14 @@ struct CaptureWalk {
       }
     }
     for (Region &region : op->getRegions()) {
-      visitRegion(op, region, queriesStay);
+      visitRegion(op, region, queriesStay, here);
     }
   }
 
-  void visitRegion(Operation *op, Region &region, bool queriesStay) {
+  void visitRegion(Operation *op, Region &region, bool queriesStay, bool here) {
     visitUsedValuesDefinedAbove(region, [&](OpOperand *use) {
       auto extract = dyn_cast<tensor::ExtractOp>(use->getOwner());
-      if (extract && use->getOperandNumber() == 0 &&
+      if (here && extract && use->getOperandNumber() == 0 &&
           readsRow(op, region, extract, queriesStay)) {
         result.rows.insert(use->get());
       } else {

@@ -1,0 +1,444 @@
+//===- Collectives.cpp - stencils and mixtures on tiles -------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The region of a collective fills a tile, where absent entries are 0:
+//
+//   stencil   rows + KU - 1, keys + KV - 1      +------------+
+//             its shifted copies add up to      | +--------+ |
+//             the tile of the result            | |        | |
+//                                               | +--------+ |
+//   mixture   one tile per head                 +------------+
+//             entries of all heads at once are multiplied by the weights
+//
+// Which contraction, filled value or collective a region needs is computed like
+// that of a sweep, on its own tile.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Sweep.h"
+
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+/// A stencil keeps at most this many rows of taps in registers.
+static constexpr int64_t kTapRows = 8;
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
+  CollectiveBuffers &buffers = sweep.collectives[&plan];
+  const Tiling &tiling = state.tiling;
+  // Loops over rows end at multiples of what they unroll, twice: in the tile
+  // and, shifted, in the one around it.
+  auto rowsWith = [&](Halo halo) {
+    return llvm::alignTo(tiling.tileRows + halo.total +
+                             2 * state.target.stencilRows,
+                         state.target.kernelRows);
+  };
+  auto columnsOf = [&](CollectivePlan *around) -> int64_t {
+    int64_t columns = around ? getInsideColumns(*around, tiling.tileKeys,
+                                                state.lanes)
+                             : tiling.tileKeys;
+    return llvm::alignTo(columns, getPanel());
+  };
+  Type type = plan.op->getResult(0).getType();
+  buffers.operandRows = rowsWith(plan.rows);
+  buffers.resultRows = rowsWith(plan.getRowsAround());
+  int64_t columns = columnsOf(&plan), around = columnsOf(plan.parent);
+  allocateEntries(plan.inside, buffers.operandRows, columns,
+                  buffers.operandRows, buffers.inside);
+  for (Value value : plan.inside.rowValues) {
+    buffers.inside.arrays.push_back(
+        scratch.get({buffers.operandRows}, value.getType()));
+  }
+  if (StencilOp stencil = plan.getStencil()) {
+    buffers.operand = scratch.get({buffers.operandRows, columns}, type);
+    buffers.result = scratch.get({buffers.resultRows, around}, type);
+    buffers.weights = scratch.get(
+        {plan.rows.total - plan.getRowsAround().total + 1,
+         plan.keys.total - plan.getKeysAround().total + 1},
+        type);
+    if (stencil.getQuerySegments()) {
+      buffers.rowSegments = scratch.get({buffers.operandRows}, e.getI64Type());
+      buffers.keySegments = scratch.get({columns}, e.getI64Type());
+    }
+    return;
+  }
+  MixOp mix = plan.getMix();
+  int64_t in = mix.getInputHeads(), out = mix.getOutputHeads();
+  buffers.operand = scratch.get({in * buffers.operandRows, columns}, type);
+  buffers.weights = scratch.get({out, in}, type);
+  bool inPlace = out <= in && in <= state.target.mixedHeads;
+  buffers.result =
+      inPlace ? buffers.operand
+              : scratch.get({out * buffers.resultRows, columns}, type);
+  if (!mix.getAny().use_empty()) {
+    buffers.any = allocateTile(mix.getAny(), buffers.operandRows, columns);
+  }
+}
+
+/// Tile `k` of those that lie below one another, `rows` apart.
+static Value viewTile(Emit &e, Value tiles, Value k, int64_t rows) {
+  int64_t columns = cast<MemRefType>(tiles.getType()).getDimSize(1);
+  SmallVector<OpFoldResult> offsets{e.mul(k, rows), e.getIndexAttr(0)};
+  SmallVector<OpFoldResult> sizes{e.getIndexAttr(rows),
+                                  e.getIndexAttr(columns)};
+  SmallVector<OpFoldResult> strides(2, e.getIndexAttr(1));
+  return memref::SubViewOp::create(e, tiles, offsets, sizes, strides);
+}
+
+/// Makes the results that the entries of `plan` read known as tiles.
+void Kernel::bindResults(Sweep &sweep, TilePlan &plan, Scope &scope,
+                         DenseMap<Value, Value> &tiles) {
+  for (CollectivePlan *collective : plan.collectives) {
+    CollectiveBuffers &buffers = sweep.collectives[collective];
+    MixOp mix = collective->getMix();
+    if (!mix) {
+      tiles[collective->op->getResult(0)] = buffers.result;
+      continue;
+    }
+    tiles[mix.getResult()] = viewTile(
+        e, buffers.result, scope.get(mix.getHead()), buffers.resultRows);
+    tiles[mix.getAny()] = buffers.any;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Regions
+//===----------------------------------------------------------------------===//
+
+/// Rows and columns that the tile of `plan` has around those of its sweep.
+static Value insideColumns(Emit &e, const CollectivePlan &plan, Value columns,
+                           int64_t lanes) {
+  if (plan.parent) {
+    columns = insideColumns(e, *plan.parent, columns, lanes);
+  }
+  int64_t reach = plan.keys.total - plan.getKeysAround().total;
+  return reach ? e.roundUp(e.add(columns, reach), lanes) : columns;
+}
+
+void Kernel::fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
+                             Scope &scope, const Tile &around) {
+  for (CollectivePlan *plan : plans) {
+    CollectiveBuffers &buffers = sweep.collectives[plan];
+    Tile tile{plan->inside,
+              buffers.inside.tiles,
+              e.sub(around.firstKey, plan->keys.before),
+              plan->keyExtent ? scope.get(plan->keyExtent) : around.upper,
+              e.index(0),
+              e.add(around.rows, plan->rows.total),
+              e.index(0),
+              around.firstColumn,
+              insideColumns(e, *plan, around.columns, state.lanes),
+              e.sub(around.globalRow, plan->rows.before),
+              {}};
+    tile.halo = static_cast<bool>(plan->keyExtent);
+    tile.rowExtent = plan->rowExtent ? scope.get(plan->rowExtent) : Value();
+    if (StencilOp stencil = plan->getStencil()) {
+      emitInside(sweep, *plan, scope, around, tile, buffers.operand);
+      Value rows = e.add(around.rows, plan->getRowsAround().total);
+      Value columns = plan->parent ? insideColumns(e, *plan->parent,
+                                                   around.columns, state.lanes)
+                                   : around.columns;
+      if (stencil.getQuerySegments()) {
+        emitSegmentStencil(*plan, buffers, scope, tile, rows, columns);
+      } else {
+        emitStencil(*plan, buffers, scope, tile, rows, columns);
+      }
+      continue;
+    }
+    MixOp mix = plan->getMix();
+    if (buffers.any) {
+      Value none = e.constant(
+          VectorType::get({state.lanes}, e.getI8Type()), 0);
+      e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+        e.loop(tile.firstColumn, tile.columns, state.lanes,
+               [&](Value c) { e.storeVector(none, buffers.any, {r, c}); });
+      });
+    }
+    e.loop(e.index(0), e.index(mix.getInputHeads()), 1, [&](Value head) {
+      Scope place(&scope);
+      place.bind(mix.getBody().getArgument(0), head);
+      Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
+      emitInside(sweep, *plan, place, around, tile, out);
+    });
+    emitMix(*plan, buffers, scope, tile);
+  }
+}
+
+/// The region of a collective on its tile, at the heads that `scope` knows.
+void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
+                        const Tile &around, Tile &tile, Value out) {
+  CollectiveBuffers &buffers = sweep.collectives[&plan];
+  fillCollectives(sweep, plan.inside.fills, scope, around);
+  bindResults(sweep, plan.inside, scope, buffers.inside.tiles);
+  computeUniform(scope, plan.getRegion().front(), /*ofHead=*/true);
+  // Arrays of the sweep are those of other rows.
+  DenseMap<Value, Value> arrays;
+  std::swap(arrays, state.rowArrays);
+  if (!plan.inside.rowValues.empty()) {
+    forEachRow(scope, tile, [&](Scope &row, Value r) {
+      for (auto [value, array] :
+           llvm::zip(plan.inside.rowValues, buffers.inside.arrays)) {
+        e.store(row.get(value), array, r);
+      }
+    });
+    for (auto [value, array] :
+         llvm::zip(plan.inside.rowValues, buffers.inside.arrays)) {
+      state.rowArrays[value] = array;
+    }
+  }
+  for (auto [contraction, rows, staging, keys] :
+       llvm::zip(plan.inside.contractions, buffers.inside.rows,
+                 buffers.inside.staging, buffers.inside.keys)) {
+    packStationary(scope, contraction, tile.getRows(), rows);
+    packKeys(scope, contraction, tile.getKeys(), staging, keys);
+  }
+  emitScores(buffers.inside, scope, tile);
+  emitFilled(scope, tile, 0);
+  emitOperand(plan, buffers, scope, tile, out);
+  std::swap(arrays, state.rowArrays);
+}
+
+/// Entries of the region, 0 where absent or outside of the matrix.
+void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
+                         Scope &scope, Tile &tile, Value out) {
+  Value condition = plan.getPresence();
+  if (matchPattern(condition, m_One())) {
+    condition = {};
+  }
+  auto type =
+      VectorType::get({state.lanes}, plan.getValue().getType());
+  Value zero = e.constant(type, 0);
+  forEachRow(scope, tile, [&](Scope &row, Value r) {
+    auto emitRow = [&] {
+      e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value column) {
+        Entries entries(row, tile, r, column);
+        Value x = entries.get(plan.getValue());
+        Value present = entries.getPresence(condition);
+        e.storeVector(e.select(present, x, zero), out, {r, column});
+        if (buffers.any) {
+          Value any = e.loadVector(buffers.any, {r, column}, state.lanes);
+          Value here = arith::ExtUIOp::create(e, any.getType(), present);
+          e.storeVector(arith::OrIOp::create(e, any, here), buffers.any,
+                        {r, column});
+        }
+      });
+    };
+    if (!tile.rowExtent) {
+      emitRow();
+      return;
+    }
+    Value at = e.add(tile.globalRow, r);
+    Value inside = e.both(
+        e.less(at, tile.rowExtent),
+        arith::CmpIOp::create(e, arith::CmpIPredicate::sge, at, e.index(0)));
+    e.ifThen(inside, emitRow, [&] {
+      e.loop(tile.firstColumn, tile.columns, state.lanes,
+             [&](Value column) { e.storeVector(zero, out, {r, column}); });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Stencils
+//===----------------------------------------------------------------------===//
+
+/// Copies the taps of a head, rows of the tile first.
+static void packTaps(CollectivePlan &plan, Scope &scope, Value out) {
+  Emit &e = scope.kernel.e;
+  StencilOp stencil = plan.getStencil();
+  auto type = cast<MemRefType>(out.getType());
+  bool queriesStay = plan.inside.rowArg == stencil.getBody().getArgument(0);
+  Value taps = scope.get(stencil.getTaps());
+  Value head = scope.get(stencil.getTapHead());
+  e.loop(e.index(0), e.index(type.getDimSize(0)), 1, [&](Value s) {
+    e.loop(e.index(0), e.index(type.getDimSize(1)), 1, [&](Value t) {
+      Value tap = e.load(taps, queriesStay ? ValueRange{head, s, t}
+                                           : ValueRange{head, t, s});
+      e.store(e.convertFloat(tap, type.getElementType()), out, {s, t});
+    });
+  });
+}
+
+/// Sums of a few rows stay in registers, and so do the taps of one column; each
+/// entry is loaded once for all of them.
+void Kernel::emitStencil(CollectivePlan &plan, CollectiveBuffers &buffers,
+                         Scope &scope, const Tile &inside, Value rows,
+                         Value columns) {
+  packTaps(plan, scope, buffers.weights);
+  auto taps = cast<MemRefType>(buffers.weights.getType());
+  int64_t unroll = state.target.stencilRows, lanes = state.lanes;
+  Value zero = e.constant(VectorType::get({lanes}, taps.getElementType()), 0);
+  auto emitSums = [&](Value first, Value column, int64_t firstTap,
+                      int64_t count) {
+    SmallVector<Value> sums(unroll, zero);
+    for (int64_t r = 0; firstTap && r < unroll; ++r) {
+      sums[r] = e.loadVector(buffers.result, {e.add(first, r), column}, lanes);
+    }
+    sums = e.loop(
+        e.index(0), e.index(taps.getDimSize(1)), 1, sums,
+        [&](Value t, ValueRange carried) {
+          SmallVector<Value> next(carried), weights;
+          for (int64_t s = 0; s < count; ++s) {
+            weights.push_back(e.broadcast(
+                e.load(buffers.weights, {e.index(firstTap + s), t}), lanes));
+          }
+          for (int64_t k = 0; k < unroll + count - 1; ++k) {
+            Value x = e.loadVector(
+                buffers.operand,
+                {e.add(first, firstTap + k), e.add(column, t)}, lanes);
+            for (int64_t s = 0; s < count; ++s) {
+              if (int64_t r = k - s; r >= 0 && r < unroll) {
+                next[r] = vector::FMAOp::create(e, weights[s], x, next[r]);
+              }
+            }
+          }
+          return next;
+        });
+    for (int64_t r = 0; r < unroll; ++r) {
+      e.storeVector(sums[r], buffers.result, {e.add(first, r), column});
+    }
+  };
+  e.loop(e.index(0), rows, unroll, [&](Value first) {
+    e.loop(inside.firstColumn, columns, lanes, [&](Value column) {
+      for (int64_t s = 0; s < taps.getDimSize(0); s += kTapRows) {
+        emitSums(first, column, s,
+                 std::min(kTapRows, taps.getDimSize(0) - s));
+      }
+    });
+  });
+}
+
+/// Entries of another segment than the centre's count as 0.
+void Kernel::emitSegmentStencil(CollectivePlan &plan,
+                                CollectiveBuffers &buffers, Scope &scope,
+                                const Tile &inside, Value rows, Value columns) {
+  packTaps(plan, scope, buffers.weights);
+  StencilOp stencil = plan.getStencil();
+  bool queriesStay = plan.inside.rowArg == stencil.getBody().getArgument(0);
+  auto read = [&](bool query, Value at) -> Value {
+    Value segments = scope.get(query ? stencil.getQuerySegments()
+                                     : stencil.getKeySegments());
+    Value batch =
+        scope.get(query ? stencil.getQueryBatch() : stencil.getKeyBatch());
+    Value segment = e.load(segments, {batch, at});
+    if (segment.getType().isIndex()) {
+      return arith::IndexCastOp::create(e, e.getI64Type(), segment);
+    }
+    return segment.getType().isInteger(64)
+               ? segment
+               : arith::ExtSIOp::create(e, e.getI64Type(), segment).getResult();
+  };
+  e.loop(e.index(0), inside.rows, 1, [&](Value r) {
+    e.store(read(queriesStay, inside.getRows().at(e, r)), buffers.rowSegments,
+            r);
+  });
+  e.loop(inside.firstColumn, inside.columns, 1, [&](Value c) {
+    e.store(read(!queriesStay, inside.getKeys().at(e, c)), buffers.keySegments,
+            c);
+  });
+  auto taps = cast<MemRefType>(buffers.weights.getType());
+  int64_t lanes = state.lanes;
+  Value zero = e.constant(VectorType::get({lanes}, taps.getElementType()), 0);
+  int64_t rowsBefore = plan.rows.before - plan.getRowsAround().before;
+  int64_t keysBefore = plan.keys.before - plan.getKeysAround().before;
+  auto equal = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(e, arith::CmpIPredicate::eq, x, y);
+  };
+  auto addRow = [&](Value r, Value column, Value s, Value sum) {
+    Value own = e.loadVector(buffers.keySegments, e.add(column, keysBefore),
+                             lanes);
+    return e.loop(e.index(0), e.index(taps.getDimSize(1)), 1, sum,
+                  [&](Value t, ValueRange carried) -> SmallVector<Value> {
+                    Value at = e.add(column, t);
+                    Value x =
+                        e.loadVector(buffers.operand, {e.add(r, s), at}, lanes);
+                    Value there = e.loadVector(buffers.keySegments, at, lanes);
+                    x = e.select(equal(own, there), x, zero);
+                    Value tap =
+                        e.broadcast(e.load(buffers.weights, {s, t}), lanes);
+                    return {vector::FMAOp::create(e, tap, x, carried[0])};
+                  })[0];
+  };
+  e.loop(e.index(0), rows, 1, [&](Value r) {
+    Value own = e.load(buffers.rowSegments, e.add(r, rowsBefore));
+    e.loop(inside.firstColumn, columns, lanes, [&](Value column) {
+      Value sum = e.loop(
+          e.index(0), e.index(taps.getDimSize(0)), 1, zero,
+          [&](Value s, ValueRange carried) -> SmallVector<Value> {
+            Value there = e.load(buffers.rowSegments, e.add(r, s));
+            return {e.ifValue(
+                equal(own, there), zero.getType(),
+                [&] { return addRow(r, column, s, carried[0]); },
+                [&] { return carried[0]; })};
+          })[0];
+      e.storeVector(sum, buffers.result, {r, column});
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Mixtures
+//===----------------------------------------------------------------------===//
+
+/// All results of an entry at once: its heads are loaded before the first of
+/// them is stored, which may be in their place.
+void Kernel::emitMix(CollectivePlan &plan, CollectiveBuffers &buffers,
+                     Scope &scope, Tile &tile) {
+  MixOp mix = plan.getMix();
+  auto shape = cast<MemRefType>(buffers.weights.getType());
+  int64_t out = shape.getDimSize(0), in = shape.getDimSize(1);
+  Value weights = scope.get(mix.getWeights());
+  e.loop(e.index(0), e.index(out), 1, [&](Value g) {
+    e.loop(e.index(0), e.index(in), 1, [&](Value h) {
+      Value w = e.load(weights, {g, h});
+      e.store(e.convertFloat(w, shape.getElementType()), buffers.weights,
+              {g, h});
+    });
+  });
+  int64_t lanes = state.lanes;
+  Value zero = e.constant(VectorType::get({lanes}, shape.getElementType()), 0);
+  auto mixHeads = [&](Value r, Value column, int64_t first, int64_t count) {
+    SmallVector<Value> entries;
+    for (int64_t h = 0; h < count; ++h) {
+      Value row = e.add(r, (first + h) * buffers.operandRows);
+      entries.push_back(e.loadVector(buffers.operand, {row, column}, lanes));
+    }
+    e.loop(e.index(0), e.index(out), 1, [&](Value g) {
+      Value place = e.add(e.mul(g, buffers.resultRows), r);
+      // Several sums, so that none waits for the one before.
+      SmallVector<Value> sums(std::min<int64_t>(4, count), zero);
+      if (first) {
+        sums[0] = e.loadVector(buffers.result, {place, column}, lanes);
+      }
+      for (int64_t h = 0; h < count; ++h) {
+        Value w =
+            e.broadcast(e.load(buffers.weights, {g, e.index(first + h)}), lanes);
+        Value &sum = sums[h % sums.size()];
+        sum = vector::FMAOp::create(e, w, entries[h], sum);
+      }
+      Value total = sums[0];
+      for (Value sum : ArrayRef(sums).drop_front()) {
+        total = arith::AddFOp::create(e, total, sum);
+      }
+      e.storeVector(total, buffers.result, {place, column});
+    });
+  };
+  e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+    e.loop(tile.firstColumn, tile.columns, lanes, [&](Value column) {
+      for (int64_t h = 0; h < in; h += state.target.mixedHeads) {
+        mixHeads(r, column, h, std::min(state.target.mixedHeads, in - h));
+      }
+    });
+  });
+}

@@ -1,0 +1,88 @@
+//===- Tiling.cpp - blocks and tiles of a kernel --------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// See Tiling.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tiling.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+int64_t cpu::getInsideColumns(const CollectivePlan &plan, int64_t columns,
+                              int64_t lanes) {
+  if (plan.parent) {
+    columns = getInsideColumns(*plan.parent, columns, lanes);
+  }
+  int64_t reach = plan.keys.total - plan.getKeysAround().total;
+  return llvm::alignTo(columns + reach, lanes);
+}
+
+/// Bytes of a row of the tiles that a sweep's collectives keep.
+static int64_t getRowBytes(SweepPlan &sweep, int64_t columns, int64_t lanes,
+                           int64_t elementBytes) {
+  int64_t entries = 2 * columns; // coefficients and scores of the sweep
+  for (auto &plan : sweep.allCollectives) {
+    int64_t inside = getInsideColumns(*plan, columns, lanes);
+    if (MixOp mix = plan->getMix()) {
+      entries += inside * std::max(mix.getInputHeads(), mix.getOutputHeads());
+    } else {
+      entries += 2 * inside;
+    }
+  }
+  return entries * elementBytes;
+}
+
+Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
+                      const TargetInfo &target) {
+  Tiling tiling{target.blockRows, target.tileRows, target.tileKeys};
+  SmallVector<CollectivePlan *> collectives;
+  for (SweepPlan &sweep : analysis.getSweeps()) {
+    for (auto &plan : sweep.allCollectives) {
+      collectives.push_back(plan.get());
+    }
+  }
+  if (collectives.empty()) {
+    return tiling;
+  }
+  if (analysis.keepsHeads()) {
+    tiling.heads = getConstantIntValue(stream.getHeads()).value_or(1);
+  }
+  int64_t lanes = target.getLanes(analysis.getElementBits());
+  int64_t panel = target.kernelVectors * lanes;
+  int64_t halo = 0;
+  for (CollectivePlan *plan : collectives) {
+    halo = std::max(halo, plan->keys.total);
+  }
+  if (halo) {
+    // At least four fifths of the widest tile are entries of the sweep.
+    int64_t widest = std::max<int64_t>(2 * target.tileKeys,
+                                       llvm::alignTo(5 * halo, panel));
+    tiling.tileKeys = llvm::alignTo(widest, lanes);
+    auto fits = [&](CollectivePlan *plan) {
+      return getInsideColumns(*plan, tiling.tileKeys, lanes) <= widest;
+    };
+    while (!llvm::all_of(collectives, fits)) {
+      tiling.tileKeys -= lanes;
+    }
+  }
+  // Rows of a block, a multiple of those of the microkernel and of a stencil.
+  int64_t unit = 24, rows = 4 * unit;
+  for (SweepPlan &sweep : analysis.getSweeps()) {
+    int64_t bytes = getRowBytes(sweep, tiling.tileKeys, lanes,
+                                analysis.getElementBits() / 8);
+    while (rows > unit && rows * bytes > target.collectiveBytes) {
+      rows -= unit;
+    }
+  }
+  tiling.blockRows = tiling.tileRows = rows;
+  return tiling;
+}
