@@ -27,6 +27,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_BUFFERIZESTREAMSPASS
@@ -88,7 +89,7 @@ static LogicalResult convertUsers(BlockArgument input) {
           memref::DimOp::create(builder, user->getLoc(), input, dim.getIndex())
               .getResult());
       user->erase();
-    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp>(user)) {
+    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp, ListedOp>(user)) {
       return user->emitOpError()
              << "reads a whole tensor inside of a stream; streams read "
                 "elements and rows (attn.at)";

@@ -16,9 +16,12 @@
 
 namespace mlir::attn::loops {
 
-/// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
+/// Replaces attn.at, dot, dot_with, range, listed and guard under `root` by loads,
 /// loops and arithmetic.
 void expandRowAccesses(Operation *root);
+
+/// A buffer for one row in the frame of the function that holds `user`.
+Value createRowBuffer(Operation *user, VectorType row);
 
 /// Writes a scalar or a row to element or row [indices] of `buffer`.
 void storeElementOrRow(OpBuilder &builder, Location loc, Value value,
