@@ -33,9 +33,18 @@ struct Tile {
   Value firstColumn, columns; // columns [firstColumn, columns) are computed
   Value globalRow;            // first row in the stream
   Value fill;                 // what outer carries see of absent entries
+  Value table; // the key of each column, at least `upper` beyond the last
+               // one; null where columns are consecutive keys
+  /// The keys of a vector of columns are not consecutive.
+  bool scattered = false;
   unsigned stage = 0;
   /// All entries are present, and all columns are keys.
   bool full = false;
+
+  /// The key of column `c`, which has one.
+  Value keyAt(Emit &e, Value c) const {
+    return table ? e.load(table, c) : e.add(firstKey, c);
+  }
 };
 
 class Entries {
@@ -66,6 +75,7 @@ private:
   Value emitLaneBase(Value value);
   Value clampLane(Value offset);
   Value getKeys();
+  Value loadTable();
 
   Scope scope;
   Tile &tile;

@@ -16,11 +16,53 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 Kernel::Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
-               StreamAnalysis &analysis)
-    : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {}
+               StreamAnalysis &analysis, const Rows &rows)
+    : e(e), state(e, stream, target, analysis), blocks(rows), kept(e),
+      scratch(e) {}
 
-int64_t Kernel::getBlockRows(StreamOp stream, const TargetInfo &target) {
-  return target.blockRows;
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+Kernel::Rows Kernel::getRows(const StreamAnalysis &analysis,
+                             const TargetInfo &target) {
+  int64_t period = analysis.getRowPeriod();
+  if (!period) {
+    return {0, 1, target.blockRows};
+  }
+  int64_t parts = ceilDiv(period, target.blockRows);
+  return {period, parts, ceilDiv(period, parts)};
+}
+
+TargetInfo Kernel::fit(const TargetInfo &target, const Rows &rows) {
+  if (!rows.period) {
+    return target;
+  }
+  TargetInfo fitted = target;
+  auto whole = [&](int64_t count) {
+    return ceilDiv(count, fitted.kernelRows) * fitted.kernelRows;
+  };
+  fitted.kernelRows = std::min(target.kernelRows, rows.step);
+  fitted.blockRows = whole(rows.step);
+  fitted.tileRows =
+      whole(ceilDiv(rows.step, ceilDiv(rows.step, target.tileRows)));
+  return fitted;
+}
+
+Value Kernel::Rows::countBlocks(Emit &e, Value rows) const {
+  int64_t length = period ? period : step;
+  return e.mul(e.div(e.add(rows, length - 1), length), parts);
+}
+
+std::pair<Value, Value> Kernel::Rows::getBlock(Emit &e, Value block,
+                                               Value rows) const {
+  if (parts == 1) {
+    Value first = e.mul(block, step);
+    return {first, e.min(e.index(step), e.sub(rows, first))};
+  }
+  Value list = e.div(block, parts);
+  Value part = e.sub(block, e.mul(list, parts));
+  Value first = e.add(e.mul(list, period), e.mul(part, step));
+  Value end = e.min(e.mul(e.add(list, 1), period), rows);
+  return {first, e.min(e.index(step), e.sub(end, first))};
 }
 
 LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
@@ -36,16 +78,15 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
 void Kernel::emitItem(Value item, ValueRange arguments) {
   StreamOp stream = state.stream;
   Value heads = arguments[1], rows = arguments[2];
-  int64_t blockRows = getBlockRows(stream, state.target);
-  Value blocks = e.div(e.add(rows, blockRows - 1), blockRows);
-  Value group = arith::DivUIOp::create(e, item, blocks);
-  Value block = arith::RemUIOp::create(e, item, blocks);
+  Value count = blocks.countBlocks(e, rows);
+  Value group = arith::DivUIOp::create(e, item, count);
+  Value block = arith::RemUIOp::create(e, item, count);
   bool uneven = llvm::any_of(state.analysis.getSweeps(), [](SweepPlan &plan) {
     return !plan.op.getBounds().empty();
   });
   if (uneven) {
     // Blocks with many keys, as a rule the last ones, come first.
-    block = e.sub(e.sub(blocks, block), 1);
+    block = e.sub(e.sub(count, block), 1);
   }
   Scope scope(state);
   scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
@@ -54,9 +95,8 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
-  Value firstRow = e.mul(block, blockRows);
-  Block here{&scope, firstRow,
-             e.min(e.index(blockRows), e.sub(rows, firstRow))};
+  auto [firstRow, blockRows] = blocks.getBlock(e, block, rows);
+  Block here{&scope, firstRow, blockRows};
   for (Operation &op : stream.getBody().front()) {
     bool uniform =
         op.getNumResults() && llvm::all_of(op.getResults(), [&](Value v) {

@@ -21,6 +21,7 @@
 
 #include "Microkernel.h"
 #include "Reducers.h"
+#include "Visits.h"
 
 namespace mlir::attn::cpu {
 
@@ -49,13 +50,24 @@ private:
 
 class Kernel {
 public:
+  /// How rows are cut into blocks: `period` rows, where not 0, share their
+  /// lists, and no block reaches beyond them.
+  struct Rows {
+    int64_t period = 0, parts = 1, step = 1;
+    /// The number of blocks of `rows` rows.
+    Value countBlocks(Emit &e, Value rows) const;
+    /// The first row and the number of rows of a block.
+    std::pair<Value, Value> getBlock(Emit &e, Value block, Value rows) const;
+  };
+  static Rows getRows(const StreamAnalysis &analysis, const TargetInfo &target);
+  /// The target, with tiles and a microkernel that fit the blocks.
+  static TargetInfo fit(const TargetInfo &target, const Rows &rows);
+
   Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
-         StreamAnalysis &analysis);
+         StreamAnalysis &analysis, const Rows &rows);
   /// Writes the loop over items [begin, end); `arguments` are the stream's
   /// operands (b, h, i are made here) in the order of the op.
   LogicalResult emit(Value begin, Value end, ValueRange arguments);
-
-  static int64_t getBlockRows(StreamOp stream, const TargetInfo &target);
 
 private:
   struct Block {
@@ -63,14 +75,21 @@ private:
     Value firstRow, rows;
   };
   struct Sweep;
+  /// The keys of a tile: columns of which the first and the last key are these.
+  struct Span {
+    Value firstKey, columns, lastKey;
+  };
 
   void emitItem(Value item, ValueRange arguments);
   void emitSweep(Block &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);
-  void emitTile(Block &block, Sweep &sweep, Value firstKey);
+  void emitRange(Block &block, Sweep &sweep, Value lower);
+  void emitListed(Block &block, Sweep &sweep, Value lower);
+  void emitCollected(Block &block, Sweep &sweep, const Visits &visits);
+  void emitTile(Block &block, Sweep &sweep, const Span &span);
   void emitRowTile(Sweep &sweep, Scope &scope, Value first, Value rows,
-                   Value firstRow, Value firstKey, Value columns);
+                   Value firstRow, const Span &span);
   void emitScores(Sweep &sweep, Scope &scope, Tile &tile);
   void emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
   void emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level);
@@ -97,6 +116,7 @@ private:
 
   Emit &e;
   KernelState state;
+  Rows blocks;
   /// Carries and stationary rows live as long as a block, the rest as long as
   /// a sweep.
   Workspace kept, scratch;

@@ -54,6 +54,7 @@ struct KeyRange {
   Value keyArg;         // the sweep's key
   Value first, columns; // columns of the tile, a multiple of W
   Value upper;          // keys end here; columns beyond repeat the last one
+  Value table;          // the key of each column; null for consecutive ones
 };
 
 /// Rows [0, rows) of a block, converted: out[r][d].

@@ -212,8 +212,9 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     args = LLVM::AllocaOp::create(e, pointer, arguments.type, e.constant64(1));
   }
   arguments.fill(e, args, operands);
-  int64_t blockRows = Kernel::getBlockRows(stream, target);
-  Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
+  Kernel::Rows rows = Kernel::getRows(analysis, target);
+  TargetInfo fitted = Kernel::fit(target, rows);
+  Value blocks = rows.countBlocks(e, stream.getRows());
   Value items = arith::MulIOp::create(
       e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
       blocks);
@@ -243,7 +244,8 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
         end = toIndex(entry->getArgument(2));
   auto exit = func::ReturnOp::create(e);
   e.setInsertionPoint(exit);
-  if (failed(Kernel(e, stream, target, analysis).emit(begin, end, inside))) {
+  Kernel writer(e, stream, fitted, analysis, rows);
+  if (failed(writer.emit(begin, end, inside))) {
     return failure();
   }
   stream.erase();

@@ -49,7 +49,8 @@ void cpu::packStationary(Scope &block, const Contraction &contraction,
 
 /// The key of column `c`, or the last one.
 static Value keyAt(Emit &e, const KeyRange &keys, Value c) {
-  return e.min(e.add(keys.first, c), e.sub(keys.upper, 1));
+  Value key = keys.table ? e.load(keys.table, c) : e.add(keys.first, c);
+  return e.min(key, e.sub(keys.upper, 1));
 }
 
 /// Exchanges lane bit `bit` with row bit `bit`: after all bits, the transpose.

@@ -27,14 +27,17 @@ using namespace mlir::attn::cpu;
 void Kernel::emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
                           ArrayRef<RowOf> sources, Value r, Value part,
                           int64_t parts) {
+  if (sweep.table) {
+    return; // the next keys are anywhere
+  }
   const TargetInfo &target = state.target;
   int64_t groups = target.blockRows / target.kernelRows * parts;
   int64_t count = (target.tileKeys + groups - 1) / groups;
   Value group = e.div(e.add(tile.firstRow, r), target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
   Value key = e.add(e.add(tile.firstKey, target.tileKeys), first);
-  prefetchRows(scope, sources, {sweep.plan.op.getKeyArg(), {}, {}, tile.upper},
-               key, count);
+  prefetchRows(scope, sources,
+               {sweep.plan.op.getKeyArg(), {}, {}, tile.upper, {}}, key, count);
 }
 
 void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
@@ -127,8 +130,8 @@ void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile,
              [&](Scope &row, Value r) {
                e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
                  Scope entry(&row);
-                 entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c),
-                                                       e.sub(tile.upper, 1)));
+                 entry.bind(plan.op.getKeyArg(),
+                            e.min(tile.keyAt(e, c), e.sub(tile.upper, 1)));
                  for (Value value : values) {
                    Value x = entry.get(value);
                    if (value.getType().isInteger(1)) {
@@ -150,6 +153,9 @@ static void prepareStage(KernelState &state, Scope &row, const Tile &tile) {
     if (op.getNumResults() == 0 ||
         !state.analysis.getClass(op.getResult(0)).key ||
         state.analysis.getClass(op.getResult(0)).level > tile.stage) {
+      continue;
+    }
+    if (&op == tile.plan.driver) {
       continue;
     }
     for (Value operand : op.getOperands()) {

@@ -23,7 +23,7 @@
 #define ATTN_LIB_TARGET_CPU_STREAMANALYSIS_H
 
 #include "TargetInfo.h"
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 
 #include <vector>
 
@@ -77,6 +77,8 @@ struct SweepPlan {
   /// Row values that are kept in arrays, because they cost more than
   /// arithmetic.
   SmallVector<Value> rowValues;
+  /// The list that says which keys are visited; null for all.
+  ListedOp driver;
   /// Whether any gauge or carry has a condition.
   bool conditional = false;
 
@@ -97,6 +99,9 @@ public:
     return !c.row && !c.key;
   }
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
+  /// Rows [k p, (k + 1) p) have one list in every driven sweep; 0 if no sweep
+  /// is driven.
+  int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
 
@@ -115,6 +120,7 @@ private:
   DenseMap<Value, ValueClass> classes;
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32;
+  int64_t rowPeriod = 0;
 };
 
 /// Whether `op` maps lanes to lanes when its operands become vectors.

@@ -32,7 +32,7 @@ static std::pair<Value, Value> evaluate(Scope &outside, Region &region,
 //===----------------------------------------------------------------------===//
 
 void Kernel::allocateState(Sweep &sweep) {
-  int64_t rows = getBlockRows(state.stream, state.target);
+  int64_t rows = state.target.blockRows;
   for (auto &stage : sweep.plan.stages) {
     for (Operation *op : stage) {
       if (Type type = Reducers::getAuxiliaryType(op)) {
@@ -87,10 +87,12 @@ void Kernel::allocateTiles(Sweep &sweep) {
         scratch.get({columns / panel, units, panel},
                     contraction.pairs ? Type(e.getI32Type()) : type));
   }
+  auto elementOf = [&](Value value) {
+    // Bits are kept as bytes.
+    return value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
+  };
   auto tileOf = [&](Value value) {
-    Type type =
-        value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
-    return scratch.get({rows, columns}, type);
+    return scratch.get({rows, columns}, elementOf(value));
   };
   for (Value value : plan.filled) {
     sweep.buffers[value] = tileOf(value);
@@ -101,10 +103,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
   DenseSet<Value> taken;
   for (auto [stage, ops] : llvm::enumerate(plan.stages)) {
     for (Operation *op : ops) {
-      if (auto fold = dyn_cast<FoldOp>(op)) {
-        SmallVector<Value> &buffers = sweep.reducers.foldRows[op];
-        for (Value value : fold.getValues()) {
-          buffers.push_back(scratch.get({columns}, value.getType()));
+      if (isa<FoldOp, TopOp, BinsOp>(op)) {
+        SmallVector<Value> &buffers = sweep.reducers.waiting[op];
+        for (Value value : getReducedValues(op)) {
+          buffers.push_back(scratch.get({columns}, elementOf(value)));
         }
         buffers.push_back(scratch.get({columns}, e.getI8Type()));
       }
@@ -171,7 +173,7 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
     Block here{&inside, block.firstRow, block.rows};
     SmallVector<Value> arrays;
     if (!plan.rowValues.empty()) {
-      int64_t rows = getBlockRows(state.stream, state.target);
+      int64_t rows = state.target.blockRows;
       for (Value value : plan.rowValues) {
         arrays.push_back(scratch.get({rows}, value.getType()));
       }
@@ -192,15 +194,17 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
           pairs ? e.getBF16Type() : contraction.getResult().getType();
       int64_t units = pad(pairs ? (contraction.getDepth() + 1) / 2
                                 : contraction.getDepth());
-      Packed rows =
-          scratch.getPacked(getBlockRows(state.stream, state.target),
-                            pairs ? 2 * units : units, element, pairs);
+      Packed rows = scratch.getPacked(
+          state.target.blockRows, pairs ? 2 * units : units, element, pairs);
       packStationary(inside, contraction, block.rows, state.stream.getRowArg(),
                      block.firstRow, rows);
       sweep.rows.push_back(rows);
     }
-    e.loop(lower, sweep.upper, state.target.tileKeys,
-           [&](Value firstKey) { emitTile(here, sweep, firstKey); });
+    if (plan.driver) {
+      emitListed(here, sweep, lower);
+    } else {
+      emitRange(here, sweep, lower);
+    }
     for (Value value : plan.rowValues) {
       state.rowArrays.erase(value);
     }
@@ -209,12 +213,65 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
              [&](Scope &row, Value) { reducers.end(row); });
 }
 
-void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
+/// Consecutive keys from `lower` to the sweep's end, a tile at a time.
+void Kernel::emitRange(Block &block, Sweep &sweep, Value lower) {
+  e.loop(lower, sweep.upper, state.target.tileKeys, [&](Value firstKey) {
+    Value columns =
+        e.min(e.index(state.target.tileKeys), e.sub(sweep.upper, firstKey));
+    emitTile(block, sweep,
+             {firstKey, columns, e.sub(e.add(firstKey, columns), 1)});
+  });
+}
+
+/// The keys that the list of this block of rows names, in their order.
+void Kernel::emitListed(Block &block, Sweep &sweep, Value lower) {
+  ListedOp driver = sweep.plan.driver;
+  int64_t keys = driver.getKeyBlock();
+  Scope first(block.scope);
+  first.bind(state.stream.getRowArg(), block.firstRow);
+  Visits visits = emitVisits(first, driver, lower, sweep.upper);
+  if (keys < state.target.tileKeys) {
+    emitCollected(block, sweep, visits);
+    freeVisits(e, visits);
+    return;
+  }
+  Value end = sweep.upper;
+  e.loop(e.index(0), visits.count, 1, [&](Value v) {
+    Value start = e.mul(e.load(visits.units, v), keys);
+    sweep.upper = e.min(e.add(start, keys), end);
+    emitRange(block, sweep, e.max(start, lower));
+  });
+  sweep.upper = end;
+  freeVisits(e, visits);
+}
+
+/// Tiles of several units each, found through a table of keys.
+void Kernel::emitCollected(Block &block, Sweep &sweep, const Visits &visits) {
+  int64_t keys = sweep.plan.driver.getKeyBlock();
+  int64_t columns = state.target.tileKeys, units = columns / keys;
+  sweep.table = scratch.get({columns}, e.getIndexType());
+  e.loop(e.index(0), visits.count, units, [&](Value v) {
+    Value here = e.min(e.index(units), e.sub(visits.count, v));
+    e.loop(e.index(0), here, 1, [&](Value u) {
+      Value start = e.mul(e.load(visits.units, e.add(v, u)), keys);
+      Value column = e.mul(u, keys);
+      e.loop(e.index(0), e.index(keys), 1, [&](Value k) {
+        e.store(e.add(start, k), sweep.table, e.add(column, k));
+      });
+    });
+    Value used = e.mul(here, keys);
+    e.loop(used, e.index(columns), 1,
+           [&](Value c) { e.store(sweep.upper, sweep.table, c); });
+    emitTile(block, sweep,
+             {e.load(sweep.table, e.index(0)), used,
+              e.load(sweep.table, e.sub(used, 1))});
+  });
+}
+
+void Kernel::emitTile(Block &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(block.scope);
-  Value columns =
-      e.min(e.index(state.target.tileKeys), e.sub(sweep.upper, firstKey));
   auto emitInside = [&] {
     Scope tile(&scope);
     for (Operation &inner : op.getBody().front()) {
@@ -226,8 +283,9 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
         }
       }
     }
-    KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
-                  sweep.upper};
+    KeyRange keys{op.getKeyArg(), span.firstKey,
+                  e.roundUp(span.columns, state.lanes), sweep.upper,
+                  sweep.table};
     for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
       packKeys(tile, contraction, keys, sweep.staging[k], sweep.keys[k]);
     }
@@ -243,8 +301,7 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
     e.loop(e.index(0), block.rows, state.target.tileRows, [&](Value first) {
       Value rows =
           e.min(e.index(state.target.tileRows), e.sub(block.rows, first));
-      emitRowTile(sweep, tile, first, rows, e.add(block.firstRow, first),
-                  firstKey, columns);
+      emitRowTile(sweep, tile, first, rows, e.add(block.firstRow, first), span);
     });
   };
   if (op.getTiles().empty()) {
@@ -252,37 +309,40 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
     return;
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
-  Value lastKey = e.sub(e.add(firstKey, columns), 1);
   Value needed = evaluate(scope, op.getTiles(),
-                          {block.firstRow, lastRow, firstKey, lastKey})
+                          {block.firstRow, lastRow, span.firstKey,
+                           e.min(span.lastKey, e.sub(sweep.upper, 1))})
                      .first;
   e.ifThen(needed, emitInside);
 }
 
 void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
-                         Value firstRow, Value firstKey, Value columns) {
+                         Value firstRow, const Span &span) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(&outside);
   Value lastRow = e.sub(e.add(firstRow, rows), 1);
-  Value from = e.index(0), to = columns;
+  Value from = e.index(0), to = span.columns;
+  Value firstKey = span.firstKey;
   int64_t panel = state.target.kernelVectors * state.lanes;
-  if (!op.getBounds().empty()) {
+  if (!op.getBounds().empty() && !sweep.table) {
     auto [lower, upper] = evaluate(scope, op.getBounds(), {firstRow, lastRow});
-    from =
-        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
-    to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
+    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)), panel);
+    to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
   }
   Value end = e.roundUp(to, state.lanes);
   Value needed = e.less(from, to);
-  Value full = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
-                                     e.add(firstKey, end), sweep.upper);
+  Value lastKey = sweep.table ? span.lastKey : e.sub(e.add(firstKey, end), 1);
+  Value full = e.less(lastKey, sweep.upper);
+  if (sweep.table) {
+    full = e.both(full,
+                  arith::CmpIOp::create(e, arith::CmpIPredicate::eq, end, to));
+  }
   bool everFull = true;
   if (!op.getTiles().empty()) {
-    Value lastKey = e.sub(e.min(e.add(firstKey, end), sweep.upper), 1);
-    auto [some, all] =
-        evaluate(scope, op.getTiles(),
-                 {firstRow, lastRow, e.add(firstKey, from), lastKey});
+    auto [some, all] = evaluate(scope, op.getTiles(),
+                                {firstRow, lastRow, e.add(firstKey, from),
+                                 e.min(lastKey, e.sub(sweep.upper, 1))});
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
@@ -290,8 +350,10 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   }
   e.ifThen(needed, [&] {
     Scope inside(&scope);
-    Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,
-              rows, from,          end,      firstRow,    {}};
+    Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,      rows,
+              from, end,           firstRow, {},          sweep.table};
+    tile.scattered =
+        sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
     emitScores(sweep, inside, tile);
     emitFilled(sweep, inside, tile, 0);
     auto emitStages = [&](bool whole) {
