@@ -408,6 +408,7 @@ LogicalResult Reference::convert(Operation *op) {
       .Case([&](WithAxesOp x) { return keep(x, &Reference::withAxes); })
       .Case([&](MapOp x) { return keep(x, &Reference::map); })
       .Case([&](MaskOp x) { return keep(x, &Reference::mask); })
+      .Case([&](RestrictOp x) { return keep(x, &Reference::restrict); })
       .Case([&](FillOp x) { return keep(x, &Reference::fill); })
       .Case([&](TransposeOp x) { return keep(x, &Reference::transpose); })
       .Case([&](ConvolveOp x) { return keep(x, &Reference::convolve); })
@@ -420,6 +421,10 @@ LogicalResult Reference::convert(Operation *op) {
                                << " is composed; run attn-desugar first");
         }
         x.replaceAllUsesWith(results);
+        return success();
+      })
+      .Case([&](TopkOp x) {
+        x->replaceAllUsesWith(topk(x));
         return success();
       })
       .Case([&](AggregateOp x) {

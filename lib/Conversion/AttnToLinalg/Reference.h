@@ -13,6 +13,7 @@
 #ifndef ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 #define ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
@@ -36,13 +37,15 @@ public:
 private:
   using Body = function_ref<SmallVector<Value>(ValueRange args)>;
 
-  // The ops, one function each (Reference.cpp, ReferenceReduce.cpp).
+  // The ops, one function each (Reference.cpp, ReferenceLists.cpp,
+  // ReferenceReduce.cpp).
   Entries score(ScoreOp op);
   Entries scoreWith(ScoreWithOp op);
   Entries bias(BiasOp op);
   Entries withAxes(WithAxesOp op);
   Entries map(MapOp op);
   Entries mask(MaskOp op);
+  Entries restrict(RestrictOp op);
   Entries fill(FillOp op);
   Entries transpose(TransposeOp op);
   Entries convolve(ConvolveOp op);
@@ -51,6 +54,8 @@ private:
   SmallVector<Value> reduceMean(ReduceOp op);
   SmallVector<Value> reduceArg(ReduceOp op);
   SmallVector<Value> reduceCustom(ReduceOp op);
+  Value reduceBins(ReduceOp op);
+  SmallVector<Value> topk(TopkOp op);
   Value aggregate(AggregateOp op);
   Value materialize(MaterializeOp op);
 
@@ -96,6 +101,7 @@ private:
                                  Value scores);
   SmallVector<Value> inlineBlock(Block &block, ValueRange args);
 
+  Value isBetter(TopkOp op, Value x, Value y);
   Entries rooted(Value scores, Value values);
   Value reduceProduct(Value query, Value key, Value headMap, Value result,
                       double identity,

@@ -47,6 +47,9 @@ SmallVector<Value> Reference::overAxis(Value scores, Axis axis,
 
 SmallVector<Value> Reference::reduce(ReduceOp op) {
   Value scores = op.getInput();
+  if (op.getBins()) {
+    return {reduceBins(op)};
+  }
   Type element = op.getInput().getType().getElementType();
   SmallVector<unsigned> dims = keptDims(op.getAxis());
   auto one = [&](TypedAttr init, function_ref<Value(Value, Value)> step) {

@@ -27,6 +27,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Support/Buffers.h"
 
@@ -71,7 +72,8 @@ static LogicalResult convertUsers(BlockArgument input) {
           memref::DimOp::create(builder, user->getLoc(), input, dim.getIndex())
               .getResult());
       user->erase();
-    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp, StencilOp, MixOp>(user)) {
+    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp, StencilOp, MixOp,
+                    ListedOp>(user)) {
       return user->emitOpError()
              << "reads a whole tensor inside of a stream; streams read "
                 "elements and rows (attn.at)";

@@ -18,7 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StreamToLoops.h"
+#include "Selection.h"
 
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
@@ -49,8 +49,7 @@ static bool hasUnitStride(Value buffer) {
          !strides.empty() && strides.back() == 1;
 }
 
-/// A buffer for one row in the frame of the function.
-static Value createRowBuffer(Operation *user, VectorType row) {
+Value attn::loops::createRowBuffer(Operation *user, VectorType row) {
   auto function = user->getParentOfType<FunctionOpInterface>();
   OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
   auto type = MemRefType::get(row.getShape(), row.getElementType());
@@ -346,6 +345,8 @@ void attn::loops::expandRowAccesses(Operation *root) {
       results = {expandDotWith(builder, with)};
     } else if (auto range = dyn_cast<RangeOp>(op)) {
       results = expandRange(builder, range);
+    } else if (auto listed = dyn_cast<ListedOp>(op)) {
+      results = {expandListed(builder, listed)};
     } else if (auto guard = dyn_cast<GuardOp>(op)) {
       results = {expandGuard(builder, guard)};
     } else if (auto stencil = dyn_cast<StencilOp>(op)) {

@@ -21,7 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StreamToLoops.h"
+#include "Selection.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_STREAMTOLOOPSPASS
@@ -57,9 +57,15 @@ static LogicalResult checkOnBuffers(StreamOp stream) {
 }
 
 static void lowerStream(StreamOp stream, bool useBounds) {
-  expandRowAccesses(stream);
   SmallVector<SweepOp> sweeps;
   stream.walk([&](SweepOp sweep) { sweeps.push_back(sweep); });
+  for (SweepOp sweep : sweeps) {
+    // Tiles of a driven sweep speak of listed keys; here all are visited.
+    if (getDriver(sweep)) {
+      sweep.getTiles().getBlocks().clear();
+    }
+  }
+  expandRowAccesses(stream);
   for (SweepOp sweep : sweeps) {
     lowerSweep(sweep, useBounds);
   }

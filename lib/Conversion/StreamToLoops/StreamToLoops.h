@@ -20,9 +20,12 @@ namespace mlir::attn::loops {
 SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
                                ValueRange args);
 
-/// Replaces attn.at, dot, dot_with, range, guard, stencil and mix under `root`
-/// by loads, loops and arithmetic.
+/// Replaces attn.at, dot, dot_with, range, listed, guard, stencil and mix under
+/// `root` by loads, loops and arithmetic.
 void expandRowAccesses(Operation *root);
+
+/// A buffer for one row in the frame of the function that holds `user`.
+Value createRowBuffer(Operation *user, VectorType row);
 
 /// Writes a scalar or a row to element or row [indices] of `buffer`.
 void storeElementOrRow(OpBuilder &builder, Location loc, Value value,

@@ -18,7 +18,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "StreamToLoops.h"
+#include "Selection.h"
 
 #include <limits>
 
@@ -36,6 +36,7 @@ struct State {
   Operation *op;
   SmallVector<Value> init;
   SmallVector<Value> before, after;
+  SmallVector<Value, 2> buffers; // of accumulators with many elements
 };
 
 /// Builds the update of one key, op by op.
@@ -119,6 +120,13 @@ static SmallVector<Value> getInit(OpBuilder &builder, Operation *op) {
     }
     return identity;
   }
+  if (isa<BinsOp>(op)) {
+    return {};
+  }
+  if (isa<TopOp>(op)) {
+    Value none = arith::ConstantIndexOp::create(builder, loc, 0);
+    return {none, none};
+  }
   auto carry = cast<CarryOp>(op);
   switch (carry.getKind()) {
   case CarryKind::Max:
@@ -140,7 +148,7 @@ static SmallVector<Value> getInit(OpBuilder &builder, Operation *op) {
 /// A result of the sweep from the loop values after the last key.
 static Value finish(OpBuilder &builder, OpResult result, ValueRange values) {
   auto carry = dyn_cast<CarryOp>(result.getOwner());
-  if (isa<FoldOp>(result.getOwner())) {
+  if (isa<FoldOp, TopOp, BinsOp>(result.getOwner())) {
     return values[result.getResultNumber()];
   }
   if (!carry || carry.getKind() != CarryKind::Mean) {
@@ -165,6 +173,15 @@ void SweepBody::update(OpBuilder &builder, State &state) {
     gaugeOf[state.after.front()] = position[state.op];
   } else if (auto fold = dyn_cast<FoldOp>(state.op)) {
     updateFold(builder, fold, state);
+  } else if (auto top = dyn_cast<TopOp>(state.op)) {
+    Value cond = getCondition(builder, top.getLoc(), top.getCond());
+    state.after =
+        updateTop(builder, top, state.buffers, state.before, cond, key);
+    return;
+  } else if (auto bins = dyn_cast<BinsOp>(state.op)) {
+    Value cond = getCondition(builder, bins.getLoc(), bins.getCond());
+    updateBins(builder, bins, state.buffers.front(), cond);
+    return;
   } else {
     updateCarry(builder, cast<CarryOp>(state.op), state);
   }
@@ -463,7 +480,7 @@ static void buildBody(OpBuilder &builder, SweepOp sweep,
   // Carries come last: only the yield uses them.
   for (bool carries : {false, true}) {
     for (State &state : states) {
-      if (isa<CarryOp, FoldOp>(state.op) == carries) {
+      if (isa<RunningOp>(state.op) != carries) {
         OpBuilder::InsertionGuard guard(builder);
         update.update(builder, state);
       }
@@ -479,8 +496,11 @@ void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
   Location loc = sweep.getLoc();
   SmallVector<State> states;
   for (Operation &op : sweep.getBody().front()) {
-    if (isa<CarryOp, RunningOp, FoldOp>(op)) {
-      states.push_back({&op, getInit(builder, &op), {}, {}});
+    if (isa<ReducerOpInterface>(op)) {
+      states.push_back({&op, getInit(builder, &op), {}, {}, {}});
+      if (isa<TopOp, BinsOp>(op)) {
+        states.back().buffers = startSelection(builder, &op);
+      }
     }
   }
   // Which state, and which of its op's results, each result is.
@@ -538,12 +558,17 @@ void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
   for (State &state : states) {
     results.emplace_back(finals.begin(), finals.begin() + state.init.size());
     finals = finals.drop_front(state.init.size());
+    if (!state.buffers.empty()) {
+      results.back() = finishSelection(builder, state.op, state.buffers,
+                                       results.back());
+    }
   }
   for (auto [result, which] : llvm::zip(sweep.getResults(), yielded)) {
     auto [k, number] = which;
     OpResult accumulator = states[k].op->getResult(number);
     result.replaceAllUsesWith(finish(builder, accumulator, results[k]));
   }
+  sweep.getYield()->setOperands({});
   for (State &state : states) {
     state.op->erase();
   }

@@ -18,7 +18,7 @@ using namespace mlir::attn::cpu;
 
 Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column)
     : scope(&row), tile(tile), tileRow(tileRow), column(column) {
-  firstKey = builder().add(tile.firstKey, column);
+  firstKey = tile.keyAt(builder(), column);
 }
 
 Value Entries::getIota() {
@@ -35,6 +35,10 @@ Value Entries::getPresence(Value cond) {
     return {};
   }
   Emit &e = builder();
+  if (!inside && tile.scattered) {
+    inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, loadTable(),
+                                   e.broadcast(tile.upper, getLanes()));
+  }
   if (!inside) {
     Value left = clampLane(e.sub(tile.upper, firstKey));
     inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, getIota(),
@@ -56,11 +60,20 @@ Value Entries::clampLane(Value offset) {
   return arith::IndexCastOp::create(e, e.getI32Type(), clamped);
 }
 
+Value Entries::loadTable() {
+  return builder().loadVector(tile.table, column, getLanes());
+}
+
 Value Entries::getKeys() {
   Emit &e = builder();
-  Type type = getVectorType(e.getIndexType());
-  Value lanes = arith::IndexCastOp::create(e, type, getIota());
-  Value keys = e.add(e.broadcast(firstKey, getLanes()), lanes);
+  Value keys;
+  if (tile.scattered) {
+    keys = loadTable();
+  } else {
+    Type type = getVectorType(e.getIndexType());
+    Value lanes = arith::IndexCastOp::create(e, type, getIota());
+    keys = e.add(e.broadcast(firstKey, getLanes()), lanes);
+  }
   if (tile.full) {
     return keys;
   }
@@ -83,6 +96,9 @@ Value Entries::compute(Value value) {
   }
   if (value == tile.plan.keyArg) {
     return getKeys();
+  }
+  if (tile.plan.driver && value == tile.plan.driver.getResult()) {
+    return e.constant(getVectorType(value.getType()), 1);
   }
   Value buffer = tile.buffers.lookup(value);
   auto saved = tile.plan.saved.find(value);
@@ -127,6 +143,9 @@ Value Entries::compute(Value value) {
 
 /// The scalar b if `value` is b + lane; null otherwise.
 Value Entries::emitLaneBase(Value value) {
+  if (tile.scattered) {
+    return {};
+  }
   if (value == tile.plan.keyArg) {
     return firstKey;
   }
@@ -217,7 +236,7 @@ Value Entries::load(AtOp op) {
   auto type = getVectorType(op.getResult().getType());
   auto indices = op.getIndices();
   auto isKey = [&](Value index) { return analysis.getClass(index).key; };
-  Stride stride = llvm::any_of(indices.drop_back(), isKey)
+  Stride stride = tile.scattered || llvm::any_of(indices.drop_back(), isKey)
                       ? Stride::None
                       : getStride(analysis, indices.back(), key);
   if (stride == Stride::None) {

@@ -38,12 +38,21 @@ struct Tile {
   /// its keys may lie before 0.
   Value rowExtent = {};
   bool halo = false;
+  /// The key of each column, at least `upper` beyond the last one; null where
+  /// columns are consecutive keys.
+  Value table = {};
+  /// The keys of a vector of columns are not consecutive.
+  bool scattered = false;
   unsigned stage = 0;
   /// All entries are present, and all columns are keys.
   bool full = false;
 
+  /// The key of column `c`, which has one.
+  Value keyAt(Emit &e, Value c) const {
+    return table ? e.load(table, c) : e.add(firstKey, c);
+  }
   KeyRange getKeys() const {
-    return {plan.keyArg, firstKey, columns, upper, halo};
+    return {plan.keyArg, firstKey, columns, upper, halo, table};
   }
   RowRange getRows() const { return {plan.rowArg, globalRow, rows, rowExtent}; }
 };
@@ -76,6 +85,7 @@ private:
   Value emitLaneBase(Value value);
   Value clampLane(Value offset);
   Value getKeys();
+  Value loadTable();
 
   Scope scope;
   Tile &tile;

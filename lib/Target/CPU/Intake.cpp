@@ -94,22 +94,6 @@ void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
   }
 }
 
-/// Values of a fold wait in a row for the end of the columns.
-void Reducers::takeFold(FoldOp op, MutableArrayRef<Entries> columns) {
-  Emit &e = kernel.e;
-  ArrayRef<Value> rows = state.foldRows[op];
-  for (Entries &entries : columns) {
-    for (auto [value, row] : llvm::zip(op.getValues(), rows)) {
-      e.storeVector(entries.get(value), row, entries.getColumn());
-    }
-    if (Value present = entries.getPresence(op.getCond())) {
-      Type byte = VectorType::get({kernel.lanes}, e.getI8Type());
-      e.storeVector(arith::ExtUIOp::create(e, byte, present), rows.back(),
-                    entries.getColumn());
-    }
-  }
-}
-
 /// Coefficients of an outer carry wait in a tile for the product.
 void Reducers::takeOuter(CarryOp op, MutableArrayRef<Entries> columns) {
   Emit &e = kernel.e;
@@ -134,8 +118,8 @@ SmallVector<Value> Reducers::take(Operation *op,
     takeGauge(running, columns, next);
     return next;
   }
-  if (auto fold = dyn_cast<FoldOp>(op)) {
-    takeFold(fold, columns);
+  if (isa<FoldOp, TopOp, BinsOp>(op)) {
+    takeWaiting(op, columns);
     return next;
   }
   auto carry = cast<CarryOp>(op);

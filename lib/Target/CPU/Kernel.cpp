@@ -32,16 +32,15 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
 void Kernel::emitItem(Value item, ValueRange arguments) {
   StreamOp stream = state.stream;
   Value heads = arguments[1], rows = arguments[2];
-  int64_t blockRows = state.tiling.blockRows;
-  Value blocks = e.div(e.add(rows, blockRows - 1), blockRows);
-  Value group = arith::DivUIOp::create(e, item, blocks);
-  Value block = arith::RemUIOp::create(e, item, blocks);
+  Value count = state.tiling.countBlocks(e, rows);
+  Value group = arith::DivUIOp::create(e, item, count);
+  Value block = arith::RemUIOp::create(e, item, count);
   bool uneven = llvm::any_of(state.analysis.getSweeps(), [](SweepPlan &plan) {
     return !plan.op.getBounds().empty();
   });
   if (uneven) {
     // Blocks with many keys, as a rule the last ones, come first.
-    block = e.sub(e.sub(blocks, block), 1);
+    block = e.sub(e.sub(count, block), 1);
   }
   Scope scope(state);
   if (state.analysis.keepsHeads()) {
@@ -54,9 +53,8 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
-  Value firstRow = e.mul(block, blockRows);
-  RowBlock here{&scope, firstRow,
-             e.min(e.index(blockRows), e.sub(rows, firstRow)), e.index(0)};
+  auto [firstRow, blockRows] = state.tiling.getBlock(e, block, rows);
+  RowBlock here{&scope, firstRow, blockRows, e.index(0)};
   computeUniform(scope, stream.getBody().front(), /*ofHead=*/false);
   for (SweepPlan &plan : state.analysis.getSweeps()) {
     emitSweep(here, plan);

@@ -21,6 +21,7 @@
 
 #include "Microkernel.h"
 #include "Reducers.h"
+#include "Visits.h"
 #include "attn/Support/Buffers.h"
 
 namespace mlir::attn::cpu {
@@ -62,6 +63,10 @@ private:
   struct Sweep;
   struct TileBuffers;
   struct CollectiveBuffers;
+  /// The keys of a tile: columns of which the first and the last key are these.
+  struct Span {
+    Value firstKey, columns, lastKey;
+  };
 
   void emitItem(Value item, ValueRange arguments);
   void emitSweep(RowBlock &block, SweepPlan &plan);
@@ -71,10 +76,13 @@ private:
                        int64_t packedRows, TileBuffers &buffers);
   Value allocateTile(Value value, int64_t rows, int64_t columns);
   void prepareRows(RowBlock &block, Sweep &sweep);
-  void emitTile(RowBlock &block, Sweep &sweep, Value firstKey);
-  void emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey, Value columns);
+  void emitRange(RowBlock &block, Sweep &sweep, Value lower);
+  void emitListed(RowBlock &block, Sweep &sweep, Value lower);
+  void emitCollected(RowBlock &block, Sweep &sweep, const Visits &visits);
+  void emitTile(RowBlock &block, Sweep &sweep, const Span &span);
+  void emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span);
   void emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
-                   Value firstKey, Value columns);
+                   const Span &span);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);

@@ -55,6 +55,7 @@ struct KeyRange {
   Value first, columns; // columns of the tile, a multiple of W
   Value upper;          // keys end here; columns beyond repeat the last one
   bool halo = false;    // columns before key 0 repeat the first one
+  Value table = {};     // the key of each column; null for consecutive ones
 
   /// The key of column `c`, held to the range.
   Value at(Emit &e, Value c) const;

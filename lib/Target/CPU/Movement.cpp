@@ -183,6 +183,9 @@ void Reducers::movePolynomials(RunningOp gauge, Value row, Value distance) {
 void Reducers::end(Scope &row) {
   Emit &e = kernel.e;
   Value r = row.getBlockRow();
+  for (TopOp top : plan.op.getBody().getOps<TopOp>()) {
+    endTop(top, r);
+  }
   for (CarryOp carry : plan.op.getBody().getOps<CarryOp>()) {
     if (carry.getKind() != CarryKind::Mean) {
       continue;

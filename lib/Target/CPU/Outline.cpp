@@ -1,4 +1,4 @@
-//===- Outline.cpp - kernels with operands of unit stride -------------------===//
+//===- Outline.cpp - kernels with operands of unit stride ------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -151,18 +151,19 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     return failure();
   }
   Emit e(stream.getLoc(), stream);
+  // A microkernel no taller than the blocks.
   Tiling tiling = Tiling::choose(stream, analysis, target);
-  Value blocks =
-      e.div(e.add(stream.getRows(), tiling.blockRows - 1), tiling.blockRows);
+  TargetInfo fitted = target;
+  fitted.kernelRows = tiling.kernelRows;
   Value groups = stream.getBatch();
   if (!analysis.keepsHeads()) {
     groups = e.mul(groups, stream.getHeads());
   }
+  Value items = e.mul(groups, tiling.countBlocks(e, stream.getRows()));
   if (failed(outlineParallelLoop(
-          e, name, stream->getOperands(), e.mul(groups, blocks),
-          /*serial=*/Value(),
+          e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {
-            return Kernel(e, stream, target, analysis).emit(begin, end, inside);
+            return Kernel(e, stream, fitted, analysis).emit(begin, end, inside);
           }))) {
     return failure();
   }

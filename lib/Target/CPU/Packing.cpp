@@ -53,7 +53,8 @@ void cpu::packStationary(Scope &block, const Contraction &contraction,
 }
 
 Value KeyRange::at(Emit &e, Value c) const {
-  Value key = e.min(e.add(first, c), e.sub(upper, 1));
+  Value key = table ? e.load(table, c) : e.add(first, c);
+  key = e.min(key, e.sub(upper, 1));
   return halo ? e.max(key, e.index(0)) : key;
 }
 

@@ -25,6 +25,9 @@ Type Reducers::getAuxiliaryType(Operation *op) {
   if (auto running = dyn_cast<RunningOp>(op)) {
     return running.getKind() == GaugeKind::Mean ? b.getI64Type() : Type();
   }
+  if (isa<TopOp>(op)) {
+    return b.getI64Type();
+  }
   auto carry = dyn_cast<CarryOp>(op);
   if (!carry) {
     return {};
@@ -66,6 +69,10 @@ void Reducers::start(Scope &row) {
         e.store(e.constant(result.getType(), identity.convertToDouble()),
                 kernel.rowArrays.lookup(result), r);
       }
+      return;
+    }
+    if (isa<TopOp, BinsOp>(op)) {
+      startSelection(op, r);
       return;
     }
     auto carry = cast<CarryOp>(op);
@@ -182,6 +189,14 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
     finishFold(fold, row, tile);
     return;
   }
+  if (auto top = dyn_cast<TopOp>(op)) {
+    finishTop(top, row, tile);
+    return;
+  }
+  if (auto bins = dyn_cast<BinsOp>(op)) {
+    finishBins(bins, row, tile);
+    return;
+  }
   auto carry = cast<CarryOp>(op);
   switch (carry.getKind()) {
   case CarryKind::Mean: {
@@ -259,8 +274,8 @@ void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile,
       arith::CmpIOp::create(e, P::slt, old, e.constant(old.getType(), 0));
   Value better = isBetter(e, op.getKind(), best[0], e.load(values, r));
   e.ifThen(e.both(some, arith::OrIOp::create(e, first, better)), [&] {
-    Value key = e.add(tile.firstKey,
-                      arith::IndexCastOp::create(e, e.getIndexType(), best[1]));
+    Value key =
+        tile.keyAt(e, arith::IndexCastOp::create(e, e.getIndexType(), best[1]));
     storeState(op, arith::IndexCastOp::create(e, e.getI64Type(), key), r);
     e.store(best[0], values, r);
   });
@@ -269,7 +284,7 @@ void Reducers::finishArg(CarryOp op, Scope &row, Tile &tile,
 /// A user's monoid need not commute: its entries are combined one by one.
 void Reducers::finishFold(FoldOp op, Scope &row, Tile &tile) {
   Emit &e = kernel.e;
-  ArrayRef<Value> rows = state.foldRows[op];
+  ArrayRef<Value> rows = state.waiting[op];
   Value r = row.getBlockRow();
   SmallVector<Value> init =
       llvm::map_to_vector(op.getResults(), [&](Value result) {

@@ -21,12 +21,13 @@ namespace mlir::attn::cpu {
 
 /// Where the state of the reducers of a sweep lives.
 struct ReducerState {
-  /// A second element per row: counts of means, values of argmax.
+  /// A second element per row: counts of means, values of argmax, how many
+  /// entries of a top-k were forced.
   DenseMap<Operation *, Value> auxiliary;
   /// Coefficients of outer carries, [tileRows][tileKeys].
   DenseMap<Operation *, Value> coefficients;
-  /// Values and presence of folds, one row of a tile each.
-  DenseMap<Operation *, SmallVector<Value>> foldRows;
+  /// Values and presence of folds, top-ks and bins, one row of a tile each.
+  DenseMap<Operation *, SmallVector<Value>> waiting;
 };
 
 class Reducers {
@@ -64,7 +65,7 @@ private:
                      Value partial);
   void takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
                  MutableArrayRef<Value> partials);
-  void takeFold(FoldOp op, MutableArrayRef<Entries> columns);
+  void takeWaiting(Operation *op, MutableArrayRef<Entries> columns);
   void takeOuter(CarryOp op, MutableArrayRef<Entries> columns);
   void finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
                    ValueRange partials);
@@ -72,6 +73,13 @@ private:
   void finishMean(RunningOp op, Scope &row, Tile &tile, ValueRange partials);
   void finishArg(CarryOp op, Scope &row, Tile &tile, ValueRange partials);
   void finishFold(FoldOp op, Scope &row, Tile &tile);
+  void startSelection(Operation *op, Value row);
+  Value getCapacity(TopOp op, Scope &row);
+  void finishTop(TopOp op, Scope &row, Tile &tile);
+  void insert(TopOp op, Value row, Value x, Value key, Value forced,
+              Value capacity);
+  void endTop(TopOp op, Value row);
+  void finishBins(BinsOp op, Scope &row, Tile &tile);
   void move(RunningOp gauge, Scope &row, Value before, Value after);
   void movePolynomials(RunningOp gauge, Value row, Value distance);
   Value countOf(Tile &tile, ValueRange partials);

@@ -27,8 +27,8 @@ using namespace mlir::attn::cpu;
 void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                           Value r, Value part, int64_t parts) {
   const Tiling &tiling = state.tiling;
-  if (tiling.heads > 1) {
-    return; // another head's keys come next
+  if (tiling.heads > 1 || tile.table) {
+    return; // another head's keys come next, or keys from anywhere
   }
   int64_t groups = tiling.blockRows / state.target.kernelRows * parts;
   int64_t count = (tiling.tileKeys + groups - 1) / groups;
@@ -149,6 +149,9 @@ static void prepareStage(KernelState &state, Scope &row, const Tile &tile,
     if (op.getNumResults() == 0 ||
         !state.analysis.getClass(op.getResult(0)).key ||
         state.analysis.getClass(op.getResult(0)).level > tile.stage) {
+      continue;
+    }
+    if (&op == tile.plan.driver) {
       continue;
     }
     for (Value operand : op.getOperands()) {

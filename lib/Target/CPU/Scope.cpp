@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Scope.h"
+#include "Visits.h"
 
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -68,7 +68,7 @@ Value Scope::compute(Value value) {
     }
   }
   Operation *op = value.getDefiningOp();
-  if (!op || isa<SweepOp, RunningOp, CarryOp, FoldOp>(op) ||
+  if (!op || isa<SweepOp, ReducerOpInterface>(op) ||
       isa<VectorType>(value.getType())) {
     return kernel.unsupported(value, value.getType());
   }
@@ -83,6 +83,9 @@ Value Scope::compute(Value value) {
   }
   if (auto dot = dyn_cast<DotWithOp>(op)) {
     return computeDotWith(dot);
+  }
+  if (auto listed = dyn_cast<ListedOp>(op)) {
+    return computeListed(listed);
   }
   if (auto range = dyn_cast<RangeOp>(op)) {
     computeRange(range);
@@ -200,6 +203,22 @@ Value Scope::computeReduction(vector::ReductionOp op) {
                       });
   }
   return foldChunks(e, extent, kernel.lanes, init, reduce);
+}
+
+/// Looks through the list. Only where a list cannot say which keys are visited.
+Value Scope::computeListed(ListedOp op) {
+  Emit &e = kernel.e;
+  ListReader list(*this, op);
+  Value block = e.div(get(op.getKey()), op.getKeyBlock());
+  return e.loop(e.index(0), list.getExtent(), 1, e.truth(false),
+                [&](Value l, ValueRange so) -> SmallVector<Value> {
+                  Run run = list.get(l);
+                  Value hit =
+                      e.both(arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
+                                                   run.first, block),
+                             e.less(block, run.end));
+                  return {arith::OrIOp::create(e, so[0], hit)};
+                })[0];
 }
 
 void Scope::computeRange(RangeOp op) {

@@ -70,6 +70,7 @@ private:
   Value computeDot(DotOp op);
   Value computeDotWith(DotWithOp op);
   Value computeReduction(vector::ReductionOp op);
+  Value computeListed(ListedOp op);
   void computeRange(RangeOp op);
 
   Scope *parent = nullptr;

@@ -33,12 +33,25 @@ SmallVector<Value> cpu::getReducedValues(Operation *op) {
       })
       .Case([](FoldOp fold) {
         return llvm::to_vector_of<Value>(fold.getValues());
+      })
+      .Case([](TopOp top) {
+        SmallVector<Value> values{top.getValue()};
+        if (top.getForced()) {
+          values.push_back(top.getForced());
+        }
+        return values;
+      })
+      .Case([](BinsOp bins) {
+        SmallVector<Value> values{bins.getBin()};
+        if (bins.getValue()) {
+          values.insert(values.begin(), bins.getValue());
+        }
+        return values;
       });
 }
 
 Value cpu::getCondition(Operation *op) {
-  return TypeSwitch<Operation *, Value>(op).Case<RunningOp, CarryOp, FoldOp>(
-      [](auto reducer) { return reducer.getCond(); });
+  return cast<ReducerOpInterface>(op).getCond();
 }
 
 SmallVector<CarryOp> SweepPlan::getOuters() {
@@ -54,9 +67,7 @@ SmallVector<CarryOp> SweepPlan::getOuters() {
   return outers;
 }
 
-static bool isReducer(Operation *op) {
-  return isa<RunningOp, CarryOp, FoldOp>(op);
-}
+static bool isReducer(Operation *op) { return isa<ReducerOpInterface>(op); }
 
 //===----------------------------------------------------------------------===//
 // Classes
@@ -163,7 +174,7 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
     return;
   }
   Operation *op = value.getDefiningOp();
-  if (!op || op->getParentOp() != plan.op) {
+  if (!op || op->getParentOp() != plan.op || op == plan.driver) {
     return;
   }
   if (llvm::is_contained(plan.filled, value) || isa<DotOp, DotWithOp>(op) ||
@@ -194,8 +205,17 @@ void StreamAnalysis::planSweep(SweepOp op) {
   plan.op = op;
   plan.rowArg = stream.getRowArg();
   plan.keyArg = op.getKeyArg();
+  // A list that differs between the heads of a block drives none of them.
+  plan.driver = mixes ? ListedOp() : getDriver(op);
+  if (plan.driver) {
+    rowPeriod =
+        std::gcd(rowPeriod, static_cast<int64_t>(plan.driver.getRowBlock()));
+  }
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {
+    if (&inner == plan.driver) {
+      continue; // holds for every key that is visited
+    }
     if (isReducer(&inner)) {
       unsigned stage = levelOf(inner.getOperands());
       last = std::max(last, stage);
@@ -269,7 +289,7 @@ void StreamAnalysis::collectRowValues(SweepPlan &plan) {
       ValueClass c = getClass(result);
       entry |= c.key || c.level > 0;
     }
-    if (!entry) {
+    if (!entry || &inner == plan.driver) {
       continue;
     }
     llvm::for_each(inner.getOperands(), note);

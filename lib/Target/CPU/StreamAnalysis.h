@@ -26,6 +26,7 @@
 #define ATTN_LIB_TARGET_CPU_STREAMANALYSIS_H
 
 #include "TargetInfo.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -83,6 +84,8 @@ struct TilePlan {
   /// Row values that are kept in arrays, because they cost more than
   /// arithmetic.
   SmallVector<Value> rowValues;
+  /// The list that says which keys are visited; null for all.
+  ListedOp driver;
   /// Collectives whose results entries read.
   SmallVector<CollectivePlan *> collectives;
   /// Collectives, operands first, that are evaluated once the head of this tile
@@ -157,6 +160,9 @@ public:
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
   /// Whether a block works on all heads of its rows, as heads are mixed.
   bool keepsHeads() const { return mixes; }
+  /// Rows [k p, (k + 1) p) have one list in every driven sweep; 0 if no sweep
+  /// is driven.
+  int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
 
@@ -188,6 +194,7 @@ private:
   bool mixes = false;
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32;
+  int64_t rowPeriod = 0;
 };
 
 /// Whether `op` maps lanes to lanes when its operands become vectors.

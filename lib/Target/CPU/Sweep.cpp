@@ -92,11 +92,14 @@ static bool holdsBF16(Value row) {
          getElementTypeOrSelf(row.getType()).isBF16();
 }
 
-/// A tile of `value`, bits as bytes.
+/// How entries of `value` are kept: bits as bytes.
+static Type getEntryType(Value value) {
+  Type type = value.getType();
+  return type.isInteger(1) ? IntegerType::get(type.getContext(), 8) : type;
+}
+
 Value Kernel::allocateTile(Value value, int64_t rows, int64_t columns) {
-  Type type =
-      value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
-  return scratch.get({rows, columns}, type);
+  return scratch.get({rows, columns}, getEntryType(value));
 }
 
 /// Buffers for a tile of `rows` and `columns`, results of collectives aside;
@@ -156,10 +159,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
   DenseSet<Value> taken;
   for (auto [stage, ops] : llvm::enumerate(plan.stages)) {
     for (Operation *op : ops) {
-      if (auto fold = dyn_cast<FoldOp>(op)) {
-        SmallVector<Value> &buffers = sweep.reducers.foldRows[op];
-        for (Value value : fold.getValues()) {
-          buffers.push_back(scratch.get({columns}, value.getType()));
+      if (isa<FoldOp, TopOp, BinsOp>(op)) {
+        SmallVector<Value> &buffers = sweep.reducers.waiting[op];
+        for (Value value : getReducedValues(op)) {
+          buffers.push_back(scratch.get({columns}, getEntryType(value)));
         }
         buffers.push_back(scratch.get({columns}, e.getI8Type()));
       }
@@ -247,8 +250,11 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     if (!state.analysis.keepsHeads()) {
       prepareRows(here, sweep);
     }
-    e.loop(lower, sweep.upper, state.tiling.tileKeys,
-           [&](Value firstKey) { emitTile(here, sweep, firstKey); });
+    if (plan.driver) {
+      emitListed(here, sweep, lower);
+    } else {
+      emitRange(here, sweep, lower);
+    }
     for (Value value : plan.rowValues) {
       state.rowArrays.erase(value);
     }
@@ -258,37 +264,91 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
   });
 }
 
-void Kernel::emitTile(RowBlock &block, Sweep &sweep, Value firstKey) {
+/// Consecutive keys from `lower` to the sweep's end, a tile at a time.
+void Kernel::emitRange(RowBlock &block, Sweep &sweep, Value lower) {
+  int64_t tileKeys = state.tiling.tileKeys;
+  e.loop(lower, sweep.upper, tileKeys, [&](Value firstKey) {
+    Value columns = e.min(e.index(tileKeys), e.sub(sweep.upper, firstKey));
+    emitTile(block, sweep,
+             {firstKey, columns, e.sub(e.add(firstKey, columns), 1)});
+  });
+}
+
+/// The keys that the list of this block of rows names, in their order.
+void Kernel::emitListed(RowBlock &block, Sweep &sweep, Value lower) {
+  ListedOp driver = sweep.plan.driver;
+  int64_t keys = driver.getKeyBlock();
+  Scope first(block.scope);
+  first.bind(state.stream.getRowArg(), block.firstRow);
+  Visits visits = emitVisits(first, driver, lower, sweep.upper);
+  // A stencil's halo is made of neighbours, which a collected tile lacks.
+  if (keys < state.tiling.tileKeys && sweep.plan.allCollectives.empty()) {
+    emitCollected(block, sweep, visits);
+    freeVisits(e, visits);
+    return;
+  }
+  Value end = sweep.upper;
+  e.loop(e.index(0), visits.count, 1, [&](Value v) {
+    Value start = e.mul(e.load(visits.units, v), keys);
+    sweep.upper = e.min(e.add(start, keys), end);
+    emitRange(block, sweep, e.max(start, lower));
+  });
+  sweep.upper = end;
+  freeVisits(e, visits);
+}
+
+/// Tiles of several units each, found through a table of keys.
+void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
+                           const Visits &visits) {
+  int64_t keys = sweep.plan.driver.getKeyBlock();
+  int64_t columns = state.tiling.tileKeys, units = columns / keys;
+  sweep.table = scratch.get({columns}, e.getIndexType());
+  e.loop(e.index(0), visits.count, units, [&](Value v) {
+    Value here = e.min(e.index(units), e.sub(visits.count, v));
+    e.loop(e.index(0), here, 1, [&](Value u) {
+      Value start = e.mul(e.load(visits.units, e.add(v, u)), keys);
+      Value column = e.mul(u, keys);
+      e.loop(e.index(0), e.index(keys), 1, [&](Value k) {
+        e.store(e.add(start, k), sweep.table, e.add(column, k));
+      });
+    });
+    Value used = e.mul(here, keys);
+    e.loop(used, e.index(columns), 1,
+           [&](Value c) { e.store(sweep.upper, sweep.table, c); });
+    emitTile(block, sweep,
+             {e.load(sweep.table, e.index(0)), used,
+              e.load(sweep.table, e.sub(used, 1))});
+  });
+}
+
+void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(block.scope);
-  Value columns =
-      e.min(e.index(state.tiling.tileKeys), e.sub(sweep.upper, firstKey));
   auto emitInside = [&] {
     Scope tile(&scope);
     computeUniform(tile, op.getBody().front(), /*ofHead=*/false);
     Tile around{plan,
                 sweep.entries.tiles,
-                firstKey,
+                span.firstKey,
                 sweep.upper,
                 e.index(0),
                 block.rows,
                 e.index(0),
                 e.index(0),
-                e.roundUp(columns, state.lanes),
-                block.firstRow,
-                {}};
+                e.roundUp(span.columns, state.lanes),
+                block.firstRow};
     fillCollectives(sweep, plan.sharedFills, tile, around);
     RowBlock shared{&tile, block.firstRow, block.rows, block.stateRow};
     forEachHead(shared, [&](RowBlock &here) {
       if (!state.analysis.keepsHeads()) {
-        emitHeadTile(here, sweep, firstKey, columns);
+        emitHeadTile(here, sweep, span);
         return;
       }
       computeUniform(*here.scope, op.getBody().front(), /*ofHead=*/true);
       prepareRows(here, sweep);
       fillCollectives(sweep, plan.fills, *here.scope, around);
-      emitHeadTile(here, sweep, firstKey, columns);
+      emitHeadTile(here, sweep, span);
     });
   };
   if (op.getTiles().empty()) {
@@ -296,21 +356,21 @@ void Kernel::emitTile(RowBlock &block, Sweep &sweep, Value firstKey) {
     return;
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
-  Value lastKey = e.sub(e.add(firstKey, columns), 1);
   RowBlock here{&scope, block.firstRow, block.rows, block.stateRow};
   Value needed = evaluate(here, op.getTiles(),
-                          {block.firstRow, lastRow, firstKey, lastKey})
+                          {block.firstRow, lastRow, span.firstKey,
+                           e.min(span.lastKey, e.sub(sweep.upper, 1))})
                      .first;
   e.ifThen(needed, emitInside);
 }
 
 /// The keys of a tile, against the rows of a block at one head.
-void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey,
-                          Value columns) {
+void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   Scope &tile = *block.scope;
-  KeyRange keys{plan.keyArg, firstKey, e.roundUp(columns, state.lanes),
-                sweep.upper};
+  KeyRange keys{plan.keyArg,          span.firstKey,
+                e.roundUp(span.columns, state.lanes), sweep.upper,
+                /*halo=*/false,       sweep.table};
   for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
     packKeys(tile, contraction, keys, sweep.entries.staging[k],
              sweep.entries.keys[k]);
@@ -327,35 +387,40 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey,
   e.loop(e.index(0), block.rows, state.tiling.tileRows, [&](Value first) {
     Value rows =
         e.min(e.index(state.tiling.tileRows), e.sub(block.rows, first));
-    emitRowTile(sweep, block, first, rows, firstKey, columns);
+    emitRowTile(sweep, block, first, rows, span);
   });
 }
 
 void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
-                         Value firstKey, Value columns) {
+                         const Span &span) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
   Scope scope(block.scope);
   Value firstRow = e.add(block.firstRow, first);
   Value lastRow = e.sub(e.add(firstRow, rows), 1);
-  Value from = e.index(0), to = columns;
-  if (!op.getBounds().empty()) {
+  Value from = e.index(0), to = span.columns;
+  Value firstKey = span.firstKey;
+  if (!op.getBounds().empty() && !sweep.table) {
     auto [lower, upper] =
         evaluateHere(scope, op.getBounds(), {firstRow, lastRow});
-    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)),
+    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)),
                        getPanel());
-    to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
+    to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
   }
   Value end = e.roundUp(to, state.lanes);
   Value needed = e.less(from, to);
-  Value full = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
-                                     e.add(firstKey, end), sweep.upper);
+  Value lastKey = sweep.table ? span.lastKey : e.sub(e.add(firstKey, end), 1);
+  Value full = e.less(lastKey, sweep.upper);
+  if (sweep.table) {
+    full = e.both(full,
+                  arith::CmpIOp::create(e, arith::CmpIPredicate::eq, end, to));
+  }
   bool everFull = true;
   if (!op.getTiles().empty()) {
-    Value lastKey = e.sub(e.min(e.add(firstKey, end), sweep.upper), 1);
     auto [some, all] =
         evaluateHere(scope, op.getTiles(),
-                     {firstRow, lastRow, e.add(firstKey, from), lastKey});
+                     {firstRow, lastRow, e.add(firstKey, from),
+                      e.min(lastKey, e.sub(sweep.upper, 1))});
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
@@ -372,8 +437,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
               first,
               from,
               end,
-              firstRow,
-              {}};
+              firstRow};
+    tile.table = sweep.table;
+    tile.scattered =
+        sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
     emitFilled(inside, tile, 0);

@@ -53,6 +53,8 @@ struct Kernel::Sweep {
   /// Rows and coefficients of outer carries.
   llvm::MapVector<Value, Packed> values;
   DenseMap<Operation *, Packed> coefficients;
+  /// The key of each column, where a tile collects keys from several places.
+  Value table;
   /// Whether the rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };

@@ -43,7 +43,8 @@ static int64_t getRowBytes(SweepPlan &sweep, int64_t columns, int64_t lanes,
 
 Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
                       const TargetInfo &target) {
-  Tiling tiling{target.blockRows, target.tileRows, target.tileKeys};
+  Tiling tiling{target.blockRows, target.tileRows, target.tileKeys,
+                target.kernelRows};
   SmallVector<CollectivePlan *> collectives;
   for (SweepPlan &sweep : analysis.getSweeps()) {
     for (auto &plan : sweep.allCollectives) {
@@ -51,6 +52,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   if (collectives.empty()) {
+    tiling.cutAtLists(analysis.getRowPeriod());
     return tiling;
   }
   if (analysis.keepsHeads()) {
@@ -84,5 +86,51 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   tiling.blockRows = tiling.tileRows = rows;
+  tiling.cutAtLists(analysis.getRowPeriod());
   return tiling;
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks of rows
+//===----------------------------------------------------------------------===//
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Blocks that end where the lists of rows change, with tiles and a microkernel
+/// that fit them.
+void Tiling::cutAtLists(int64_t rowPeriod) {
+  step = blockRows;
+  if (!rowPeriod) {
+    return;
+  }
+  bool oneTile = tileRows == blockRows;
+  period = rowPeriod;
+  parts = ceilDiv(period, blockRows);
+  step = ceilDiv(period, parts);
+  kernelRows = std::min(kernelRows, step);
+  auto whole = [&](int64_t count) {
+    return ceilDiv(count, kernelRows) * kernelRows;
+  };
+  blockRows = whole(step);
+  tileRows = oneTile ? blockRows
+                     : whole(ceilDiv(step, ceilDiv(step, tileRows)));
+}
+
+Value Tiling::countBlocks(Emit &e, Value rows) const {
+  int64_t length = period ? period : step;
+  return e.mul(e.div(e.add(rows, length - 1), length), parts);
+}
+
+std::pair<Value, Value> Tiling::getBlock(Emit &e, Value block,
+                                         Value rows) const {
+  if (parts == 1) {
+    int64_t length = period ? period : step;
+    Value first = e.mul(block, length);
+    return {first, e.min(e.index(step), e.sub(rows, first))};
+  }
+  Value list = e.div(block, parts);
+  Value part = e.sub(block, e.mul(list, parts));
+  Value first = e.add(e.mul(list, period), e.mul(part, step));
+  Value end = e.min(e.mul(e.add(list, 1), period), rows);
+  return {first, e.min(e.index(step), e.sub(end, first))};
 }

@@ -17,16 +17,30 @@
 #define ATTN_LIB_TARGET_CPU_TILING_H
 
 #include "StreamAnalysis.h"
+#include "attn/Support/Emit.h"
 
 namespace mlir::attn::cpu {
 
 struct Tiling {
   int64_t blockRows, tileRows, tileKeys;
+  /// Rows of the microkernel.
+  int64_t kernelRows;
   /// Heads that a block works on: 1, or all of the stream.
   int64_t heads = 1;
+  /// `period` rows, where not 0, share their lists, and no block reaches beyond
+  /// them: they are cut into `parts` blocks of `step` rows.
+  int64_t period = 0, parts = 1, step = 0;
 
   static Tiling choose(StreamOp stream, StreamAnalysis &analysis,
                        const TargetInfo &target);
+
+  /// The number of blocks of `rows` rows.
+  Value countBlocks(Emit &e, Value rows) const;
+  /// The first row and the number of rows of a block.
+  std::pair<Value, Value> getBlock(Emit &e, Value block, Value rows) const;
+
+private:
+  void cutAtLists(int64_t period);
 };
 
 /// Columns of the tile on which the region of `plan` is evaluated, where that

@@ -58,6 +58,23 @@ LogicalResult ReduceOp::verify() {
   unsigned kept =
       getAxis() == Axis::Keys ? ScoresType::Queries : ScoresType::Keys;
   SmallVector<int64_t> shape{type.getDim(0), type.getDim(1), type.getDim(kept)};
+  if (static_cast<bool>(getBins()) == getBin().empty() ||
+      (getBins() && *getBins() <= 0)) {
+    return emitOpError() << "C5: bins are given with a region, and positive";
+  }
+  if (getBins()) {
+    if (getKind() != ReduceKind::Sum && getKind() != ReduceKind::Max &&
+        getKind() != ReduceKind::Min && getKind() != ReduceKind::Count) {
+      return emitOpError() << "C5: bins take sum, max, min or count, got "
+                           << stringifyReduceKind(getKind());
+    }
+    shape.push_back(*getBins());
+    if (failed(verifyEntryRegion(*this, getBin(), type.getElementType(),
+                                 IndexType::get(getContext()), "C5", "C5")) ||
+        failed(verifySpeculatable(*this, getBin(), "C5"))) {
+      return failure();
+    }
+  }
   for (Type result : getResultTypes()) {
     if (cast<RankedTensorType>(result).getShape() != ArrayRef(shape)) {
       return emitOpError() << "C2: over " << stringifyAxis(getAxis())

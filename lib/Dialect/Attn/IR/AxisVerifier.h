@@ -18,6 +18,10 @@ LogicalResult verifyAxis(Operation *op, const AxisInfo &axis, StringRef name,
                          ScoresType scores, unsigned extentDim,
                          StringRef label);
 
+/// `(%x: f32) at (%b, %h, %i, %j) { ... }`: a region on entries.
+ParseResult parseEntryRegion(OpAsmParser &parser, Region &region);
+void printEntryRegion(OpAsmPrinter &printer, Operation *op, Region &region);
+
 /// Checks the block arguments of an entry region: `elements`, then six indices.
 LogicalResult verifyEntryRegion(Operation *op, Region &region,
                                 TypeRange elements, TypeRange yields,

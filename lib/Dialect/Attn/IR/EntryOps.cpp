@@ -21,7 +21,7 @@ using namespace mlir::attn;
 // Entry regions
 //===----------------------------------------------------------------------===//
 
-static ParseResult parseEntryRegion(OpAsmParser &parser, Region &region) {
+ParseResult mlir::attn::parseEntryRegion(OpAsmParser &parser, Region &region) {
   SmallVector<OpAsmParser::Argument> args, indices;
   if (parser.parseArgumentList(args, OpAsmParser::Delimiter::Paren,
                                /*allowType=*/true)) {
@@ -51,8 +51,8 @@ static ParseResult parseEntryRegion(OpAsmParser &parser, Region &region) {
   return success();
 }
 
-static void printEntryRegion(OpAsmPrinter &printer, Operation *,
-                             Region &region) {
+void mlir::attn::printEntryRegion(OpAsmPrinter &printer, Operation *,
+                                  Region &region) {
   Block &block = region.front();
   unsigned elements = block.getNumArguments() - kNumEntryIndices;
   unsigned last = 0; // number of indices to name
@@ -578,6 +578,17 @@ ParseResult ReduceOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   Region *lift = result.addRegion();
   Region *combine = result.addRegion();
+  Region *bin = result.addRegion();
+  if (succeeded(parser.parseOptionalKeyword("bins"))) {
+    int64_t bins;
+    if (parser.parseLParen() || parser.parseInteger(bins) ||
+        parser.parseRParen() || parser.parseKeyword("by") ||
+        parseEntryRegion(parser, *bin)) {
+      return failure();
+    }
+    result.addAttribute(getBinsAttrName(result.name),
+                        parser.getBuilder().getI64IntegerAttr(bins));
+  }
   if (succeeded(parser.parseOptionalKeyword("identity"))) {
     ArrayAttr identity;
     if (parser.parseAttribute(identity, getIdentityAttrName(result.name),
@@ -602,6 +613,10 @@ ParseResult ReduceOp::parse(OpAsmParser &parser, OperationState &result) {
 
 void ReduceOp::print(OpAsmPrinter &printer) {
   printer << ' ' << getKind() << ' ' << getAxis() << ' ' << getInput();
+  if (getBins() && !getBin().empty()) {
+    printer << " bins(" << *getBins() << ") by ";
+    printEntryRegion(printer, *this, getBin());
+  }
   if (getIdentityAttr()) {
     printer << " identity " << getIdentityAttr() << " lift ";
     printEntryRegion(printer, *this, getLift());
@@ -610,7 +625,8 @@ void ReduceOp::print(OpAsmPrinter &printer) {
   }
   printer.printOptionalAttrDict(
       (*this)->getAttrs(),
-      {getKindAttrName(), getAxisAttrName(), getIdentityAttrName()});
+      {getKindAttrName(), getAxisAttrName(), getIdentityAttrName(),
+       getBinsAttrName()});
   printer << " : (" << getInput().getType() << ") -> (" << getResultTypes()
           << ')';
 }

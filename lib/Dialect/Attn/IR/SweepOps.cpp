@@ -99,10 +99,10 @@ LogicalResult SweepOp::verify() {
   }
   for (Value value : yield.getValues()) {
     Operation *def = value.getDefiningOp();
-    if (!isa_and_present<CarryOp, RunningOp, FoldOp>(def) ||
+    if (!isa_and_present<ReducerOpInterface>(def) ||
         def->getParentOp() != getOperation()) {
-      return emitOpError() << "C1: a sweep yields carries and gauges of its "
-                              "body";
+      return emitOpError() << "C1: a sweep yields accumulators and gauges "
+                              "of its body";
     }
   }
   auto check = [&](Region &region, unsigned args, Type yields) {

@@ -21,6 +21,9 @@
 //     ...
 //   }
 //
+// A test for a list that every condition implies is marked as the driver: the
+// sweep need visit listed keys only, and `tiles` speaks of those.
+//
 // A tile is needed if any condition may hold in it, and full only if all of
 // them must hold everywhere, as the kernel then drops them all. Conditions on
 // floats (a threshold on a score) are never decided, but in a conjunction the
@@ -31,6 +34,7 @@
 
 #include "MaskEvaluator.h"
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SetVector.h"
@@ -47,12 +51,8 @@ using namespace mlir::attn;
 static SetVector<Value> collectConditions(SweepOp sweep) {
   SetVector<Value> conditions;
   for (Operation &op : sweep.getBody().front()) {
-    if (auto carry = dyn_cast<CarryOp>(op)) {
-      conditions.insert(carry.getCond());
-    } else if (auto running = dyn_cast<RunningOp>(op)) {
-      conditions.insert(running.getCond());
-    } else if (auto fold = dyn_cast<FoldOp>(op)) {
-      conditions.insert(fold.getCond());
+    if (auto reducer = dyn_cast<ReducerOpInterface>(op)) {
+      conditions.insert(reducer.getCond());
     }
   }
   return conditions;
@@ -134,6 +134,23 @@ static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
   eraseDeadOps(*block);
 }
 
+/// A list whose keys are the only ones that any condition lets in becomes the
+/// one that the sweep follows.
+static void findDriver(SweepOp sweep, ArrayRef<Value> conditions) {
+  if (getDriver(sweep)) {
+    return; // a copy of an analysed sweep
+  }
+  for (auto listed : sweep.getBody().getOps<ListedOp>()) {
+    if (listed.getKey() == sweep.getKeyArg() &&
+        llvm::all_of(conditions, [&](Value condition) {
+          return impliesTest(condition, listed);
+        })) {
+      listed.setDrives(true);
+      return;
+    }
+  }
+}
+
 void mlir::attn::analyzeMasks(SweepOp sweep) {
   sweep.getTiles().getBlocks().clear();
   sweep.getBounds().getBlocks().clear();
@@ -141,6 +158,7 @@ void mlir::attn::analyzeMasks(SweepOp sweep) {
   if (conditions.empty() || (conditions.size() == 1 && !conditions.front())) {
     return;
   }
+  findDriver(sweep, conditions.getArrayRef());
   buildTiles(sweep, conditions.getArrayRef());
   buildBounds(sweep, conditions.getArrayRef());
 }

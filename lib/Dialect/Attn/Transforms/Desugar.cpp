@@ -117,7 +117,8 @@ Value RowBuilder::mask(Value input, EntryBody body) {
 Value RowBuilder::reduce(ReduceKind kind, Value input) {
   Type result = kind == ReduceKind::Count ? builder.getI64Type() : element();
   return ReduceOp::create(builder, loc, TypeRange{rowType(result)}, kind, axis,
-                          input, /*identity=*/ArrayAttr())
+                          input, /*identity=*/ArrayAttr(),
+                          /*bins=*/IntegerAttr())
       .getResult(0);
 }
 

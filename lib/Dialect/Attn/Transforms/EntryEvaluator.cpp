@@ -314,6 +314,36 @@ Entry EntryEvaluator::evaluateMask(MaskOp op, const EntrySite &site) {
   return {entry.value, both(entry.present, keep)};
 }
 
+/// The list of the query block, asked for the key. A list that has no such row,
+/// which only a wrong shape has, is read at its last one.
+Entry EntryEvaluator::evaluateRestrict(RestrictOp op, const EntrySite &site) {
+  Entry entry = evaluate(op.getInput(), site);
+  Value list = op.getIndices();
+  int64_t heads = op.getInput().getType().getDim(ScoresType::Heads);
+  int64_t rows = op.getQueryBlock();
+  Value block = site.i;
+  if (rows != 1) {
+    block = arith::DivUIOp::create(body, loc(), block, constantIndex(rows));
+  }
+  Value group = keyHead(site.h, heads, list, Value());
+  auto place = [&](Value tensor) {
+    Value b = broadcast(site.b, dimOf(tensor, 0));
+    return SmallVector<Value>{clampIndex(b, tensor, 0), group,
+                              clampIndex(block, tensor, 2)};
+  };
+  Value count, lengths;
+  if (Value counts = op.getCounts()) {
+    count = toIndex(read(counts, place(counts)));
+  }
+  if (op.getLengths()) {
+    lengths = capture(op.getLengths());
+  }
+  Value listed = ListedOp::create(body, loc(), capture(list), place(list),
+                                  lengths, count, site.j, rows,
+                                  op.getKeyBlock(), /*drives=*/false);
+  return {entry.value, both(entry.present, listed)};
+}
+
 //===----------------------------------------------------------------------===//
 // Collectives
 //===----------------------------------------------------------------------===//
@@ -455,6 +485,8 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
     entry = evaluateConvolve(op, site);
   } else if (auto op = dyn_cast<MixHeadsOp>(def)) {
     entry = evaluateMixHeads(op, site);
+  } else if (auto op = dyn_cast<RestrictOp>(def)) {
+    entry = evaluateRestrict(op, site);
   } else if (auto op = dyn_cast<FillOp>(def)) {
     entry = evaluate(op.getInput(), site);
     if (entry.present) {

@@ -17,6 +17,7 @@
 #ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 #define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -52,6 +53,9 @@ public:
   /// clamping indices that are not known to be in range.
   Value read(Value tensor, ValueRange indices);
 
+  /// The six index arguments of an entry region on `scores`.
+  SmallVector<Value> indexArguments(Value scores, const EntrySite &site);
+
   /// Inlines a region of an op of the algebra with the given arguments.
   SmallVector<Value> inlineRegion(Region &region, ValueRange arguments);
 
@@ -60,6 +64,8 @@ public:
 
   /// The head of a key or value tensor that belongs to query head h.
   Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
+
+  Value toIndex(Value integer);
 
   /// Batch index for a tensor or matrix of `batch` elements.
   Value broadcast(Value index, int64_t extent);
@@ -77,14 +83,13 @@ private:
   /// Fills the region of a collective with the entry of `scores` at `site`.
   Entry fillRegion(Region &region, Value scores, const EntrySite &site);
   Value extentInside(OpFoldResult extent);
+  Entry evaluateRestrict(RestrictOp op, const EntrySite &site);
   EntrySite siteOf(Value operand, const EntrySite &site);
-  SmallVector<Value> indexArguments(Value scores, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);
   Value insideLengths(Value scores, const EntrySite &site);
   Value belowLength(const AxisInfo &axis, const EntrySite &site, Value index);
   Value both(Value a, Value b);
   Value constantIndex(int64_t value);
-  Value toIndex(Value integer);
   Value clampIndex(Value index, Value tensor, int64_t dim);
   Value extractInRegion(tensor::ExtractOp op, IRMapping &mapping);
 

@@ -46,6 +46,12 @@ public:
 private:
   void createStream();
   void buildSweep(ArrayRef<Operation *> sinks, OpFoldResult extent);
+  SmallVector<Value> entryArguments(const Sink &sink, bool reducesKeys,
+                                    EntryEvaluator &evaluator,
+                                    const Entry &entry, const EntrySite &site);
+  void buildSelection(TopkOp op, const Entry &entry,
+                      ValueRange arguments, EntryEvaluator &evaluator,
+                      OpBuilder &body, SmallVectorImpl<Value> &carries);
   void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
                  SmallVectorImpl<Value> &carries);
   Value rowValueOf(Value tensor);
@@ -157,6 +163,50 @@ static CarryKind carryKindOf(ReduceKind kind) {
   }
 }
 
+/// What a region of the sink itself takes: the entry, and its indices as seen
+/// from the operand of the sink, before any transpose was stripped.
+SmallVector<Value> StreamBuilder::entryArguments(const Sink &sink,
+                                                 bool reducesKeys,
+                                                 EntryEvaluator &evaluator,
+                                                 const Entry &entry,
+                                                 const EntrySite &site) {
+  SmallVector<Value> indices = evaluator.indexArguments(sink.scores, site);
+  if (sink.queriesStay != reducesKeys) {
+    std::swap(indices[2], indices[3]);
+    std::swap(indices[4], indices[5]);
+  }
+  SmallVector<Value> arguments{entry.value};
+  llvm::append_range(arguments, indices);
+  return arguments;
+}
+
+void StreamBuilder::buildSelection(TopkOp op, const Entry &entry,
+                                   ValueRange arguments,
+                                   EntryEvaluator &evaluator, OpBuilder &body,
+                                   SmallVectorImpl<Value> &carries) {
+  Value forced, limit;
+  if (!op.getForced().empty()) {
+    forced = evaluator.inlineRegion(op.getForced(), arguments).front();
+  }
+  if (Value tensor = op.getLimit()) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    Value place[] = {stream.getBatchArg(), stream.getHeadArg(),
+                     stream.getRowArg()};
+    SmallVector<Value> indices;
+    for (auto [extent, index] : llvm::zip(type.getShape(), place)) {
+      indices.push_back(evaluator.broadcast(index, extent));
+    }
+    limit = evaluator.toIndex(evaluator.read(tensor, indices));
+  }
+  auto type = cast<RankedTensorType>(op.getValues().getType());
+  int64_t k = type.getShape().back();
+  auto top = TopOp::create(
+      body, op.getLoc(), VectorType::get({k}, type.getElementType()),
+      VectorType::get({k}, body.getI64Type()), body.getI64Type(), entry.value,
+      forced, entry.present, limit, op.getSmallest(), op.getByPosition());
+  llvm::append_range(carries, top.getResults());
+}
+
 void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
                               OpBuilder &body,
                               SmallVectorImpl<Value> &carries) {
@@ -170,12 +220,23 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   Entry entry = evaluator.evaluate(sink.scores, site);
   Location loc = sink.op->getLoc();
   if (auto reduce = dyn_cast<ReduceOp>(sink.op)) {
+    bool reducesKeys = reduce.getAxis() == Axis::Keys;
+    if (reduce.getBins()) {
+      SmallVector<Value> arguments =
+          entryArguments(sink, reducesKeys, evaluator, entry, site);
+      Value bin = evaluator.inlineRegion(reduce.getBin(), arguments).front();
+      bool counts = reduce.getKind() == ReduceKind::Count;
+      auto type = cast<RankedTensorType>(reduce.getResultTypes()[0]);
+      carries.push_back(BinsOp::create(
+          body, loc,
+          VectorType::get(type.getShape().take_back(), type.getElementType()),
+          carryKindOf(reduce.getKind()), counts ? Value() : entry.value, bin,
+          entry.present));
+      return;
+    }
     if (reduce.getKind() == ReduceKind::Custom) {
-      SmallVector<Value> arguments{entry.value};
-      // Positions in the lift are storage indices of the reduced matrix.
-      for (Value index : {b, h, site.i, site.j, site.i, site.j}) {
-        arguments.push_back(index);
-      }
+      SmallVector<Value> arguments =
+          entryArguments(sink, reducesKeys, evaluator, entry, site);
       SmallVector<Value> lifted =
           evaluator.inlineRegion(reduce.getLift(), arguments);
       auto fold =
@@ -200,6 +261,13 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
     carries.push_back(createCarry(body, loc, carryKindOf(reduce.getKind()),
                                   type, counts ? Value() : entry.value, {},
                                   entry.present));
+    return;
+  }
+  if (auto topk = dyn_cast<TopkOp>(sink.op)) {
+    buildSelection(topk, entry,
+                   entryArguments(sink, /*reducesKeys=*/true, evaluator, entry,
+                                  site),
+                   evaluator, body, carries);
     return;
   }
   auto aggregate = cast<AggregateOp>(sink.op);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MaskEvaluator.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
@@ -73,7 +74,7 @@ MaskEvaluator::Traits MaskEvaluator::getTraits(Value value) {
     }
     // Sweeps, carries and gauges are values of one row.
     result.varies |= def->getNumRegions() != 0 || !isMemoryEffectFree(def) ||
-                     isa<CarryOp, RunningOp, FoldOp>(def);
+                     isa<ReducerOpInterface>(def);
   }
   traits[value] = result;
   return result;
@@ -395,6 +396,12 @@ Predicate MaskEvaluator::computePredicate(Value value) {
         return cmp.getPredicate() == CmpIPredicate::ne   ? differ
                : cmp.getPredicate() == CmpIPredicate::eq ? ib.negate(differ)
                                                          : ib.unknown();
+      })
+      .Case<ListedOp>([&](ListedOp listed) {
+        // Of the keys that a driven sweep visits, all are listed.
+        return listed.getDrives()
+                   ? Predicate{ib.boolean(true), ib.boolean(true)}
+                   : ib.unknown();
       })
       .Case<AtOp>(
           [&](AtOp at) { return loadBit(at.getSource(), at.getIndices()); })

@@ -28,6 +28,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "PlanText.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/Format.h"
@@ -81,6 +82,7 @@ private:
   void printCarry(CarryOp carry, const DenseMap<Value, unsigned> &gauges);
   void printCondition(Value condition);
   void printTiles(SweepOp sweep);
+  void printList(SweepOp sweep);
   void printMemory(ArrayRef<StreamOp> streams);
   void printWork(double features);
 
@@ -136,8 +138,34 @@ void PlanPrinter::printAccumulators(SweepOp sweep) {
          << plural(fold.getNumResults());
       printCondition(fold.getCond());
       os << "\n";
+    } else if (auto top = dyn_cast<TopOp>(op)) {
+      os << "      " << (top.getSmallest() ? "smallest " : "largest ")
+         << cast<VectorType>(top.getKeys().getType()).getNumElements();
+      printCondition(top.getCond());
+      os << "\n";
+    } else if (auto bins = dyn_cast<BinsOp>(op)) {
+      os << "      " << stringifyCarryKind(bins.getKind()) << " in "
+         << cast<VectorType>(bins.getType()).getNumElements() << " bins";
+      printCondition(bins.getCond());
+      os << "\n";
     }
   }
+}
+
+void PlanPrinter::printList(SweepOp sweep) {
+  ListedOp list = getDriver(sweep);
+  if (!list) {
+    return;
+  }
+  auto stream = sweep->getParentOfType<StreamOp>();
+  auto argument = cast<BlockArgument>(list.getSource());
+  Value source =
+      stream.getInputs()[argument.getArgNumber() - StreamOp::kNumIndexArgs];
+  os << "      visits listed keys only: " << nameOfTensor(source) << ", "
+     << list.getKeyBlock() << " key" << plural(list.getKeyBlock())
+     << (list.getLengths() ? " per block of a run" : " per element")
+     << ", one list per " << list.getRowBlock() << " row"
+     << plural(list.getRowBlock()) << "\n";
 }
 
 void PlanPrinter::printTiles(SweepOp sweep) {
@@ -171,6 +199,7 @@ void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
      << ": " << work.dots << " dot" << plural(work.dots) << ", " << work.outers
      << " outer" << plural(work.outers) << "\n";
   printAccumulators(sweep);
+  printList(sweep);
   printTiles(sweep);
   printWork(static_cast<double>(work.dotFeatures + work.outerFeatures));
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RowGroups.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
@@ -21,6 +22,8 @@ std::optional<Sink> mlir::attn::getSink(Operation *op) {
     sink.queriesStay = reduce.getAxis() == Axis::Keys;
   } else if (auto aggregate = dyn_cast<AggregateOp>(op)) {
     sink.scores = aggregate.getWeights();
+  } else if (auto topk = dyn_cast<TopkOp>(op)) {
+    sink.scores = topk.getInput();
   } else {
     return std::nullopt;
   }

@@ -20,7 +20,7 @@
 
 namespace mlir::attn {
 
-/// A reduction or aggregate, seen from its root expression.
+/// A reduction, selection or aggregate, seen from its root expression.
 struct Sink {
   Operation *op;
   Value scores; // operand with leading transposes stripped
@@ -28,7 +28,7 @@ struct Sink {
       queriesStay; // whether the stationary axis is that of queries of `scores`
 };
 
-/// Describes `op` if it is attn.reduce or attn.aggregate.
+/// Describes `op` if it is attn.reduce, attn.topk or attn.aggregate.
 std::optional<Sink> getSink(Operation *op);
 
 struct RowGroup {

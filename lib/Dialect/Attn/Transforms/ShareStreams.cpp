@@ -24,6 +24,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
@@ -144,12 +145,8 @@ private:
 static SetVector<Value> conditionsOf(SweepOp sweep) {
   SetVector<Value> result;
   for (Operation &op : sweep.getBody().front()) {
-    if (auto carry = dyn_cast<CarryOp>(op)) {
-      result.insert(carry.getCond());
-    } else if (auto running = dyn_cast<RunningOp>(op)) {
-      result.insert(running.getCond());
-    } else if (auto fold = dyn_cast<FoldOp>(op)) {
-      result.insert(fold.getCond());
+    if (auto reducer = dyn_cast<ReducerOpInterface>(op)) {
+      result.insert(reducer.getCond());
     }
   }
   return result;
@@ -170,6 +167,13 @@ static bool isWorthJoining(SweepOp a, SweepOp b) {
   SetVector<Value> as = conditionsOf(a), bs = conditionsOf(b);
   if (covered(as, bs, false) && covered(bs, as, true)) {
     return true;
+  }
+  // A sweep that follows a list would have to visit all keys.
+  auto hasList = [](SweepOp sweep) {
+    return !sweep.getBody().getOps<ListedOp>().empty();
+  };
+  if (hasList(a) || hasList(b)) {
+    return false;
   }
   for (auto x : a.getBody().getOps<DotOp>()) {
     for (auto y : b.getBody().getOps<DotOp>()) {

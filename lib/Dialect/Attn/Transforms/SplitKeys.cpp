@@ -68,6 +68,8 @@ static std::string whyNot(SweepOp sweep) {
       if (running.getKind() != GaugeKind::Max) {
         return "a gauge is a running mean";
       }
+    } else if (isa<ReducerOpInterface>(op) && !isa<FoldOp>(op)) {
+      return "selections and bins are kept whole";
     }
   }
   return "";

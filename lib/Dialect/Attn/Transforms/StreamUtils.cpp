@@ -97,7 +97,7 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
   }
   // Accumulators have no effect of their own.
   eraseUnused(sweep.getBody().front(), [](Operation *op) {
-    return isPure(op) || isa<CarryOp, RunningOp, FoldOp>(op);
+    return isPure(op) || isa<ReducerOpInterface>(op);
   });
   return sweep;
 }

@@ -730,6 +730,8 @@ FailureOr<SweepOp> SweepFusion::run() {
         }
       } else if (isa<RunningOp>(op)) {
         return fail("it follows running values of its own");
+      } else if (isa<ReducerOpInterface>(op)) {
+        return fail("selections and bins read finished values only");
       }
     }
     GaugeTyping typing(trial, &body);

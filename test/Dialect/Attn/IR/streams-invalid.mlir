@@ -141,7 +141,7 @@ func.func @f(%q: tensor<1x1x?x8xf32>, %t: tensor<1x1x?xf32>, %seg: tensor<1x?xi3
       ins(%Q = %q : tensor<1x1x?x8xf32>, %S = %seg : tensor<1x?xi32>) outs(%t : tensor<1x1x?xf32>) {
     %zero = arith.constant 0 : index
     %f0 = arith.constant 0.0 : f32
-    // expected-error @+1 {{C1: a sweep yields carries and gauges of its body}}
+    // expected-error @+1 {{C1: a sweep yields accumulators and gauges of its body}}
     %r = attn.sweep %j = %zero to %m {
       %x = attn.dot %Q[%b, %h, %i], %Q[%b, %h, %j] : tensor<1x1x?x8xf32>, tensor<1x1x?x8xf32> -> f32
 

@@ -35,4 +35,16 @@ def Attn_AxisOpInterface : OpInterface<"AxisOpInterface"> {
   ];
 }
 
+def Attn_ReducerOpInterface : OpInterface<"ReducerOpInterface"> {
+  let cppNamespace = "::mlir::attn";
+  let description = [{
+    An operation in the body of a sweep that accumulates over the keys: its
+    results are known when the sweep (for a gauge, the tile) has been seen.
+  }];
+  let methods = [
+    InterfaceMethod<"The presence condition; null for always.",
+      "::mlir::Value", "getCond", (ins)>
+  ];
+}
+
 #endif // ATTN_DIALECT_ATTN_IR_ATTNINTERFACES_TD

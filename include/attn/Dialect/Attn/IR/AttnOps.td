@@ -388,6 +388,11 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
     | entropy | T | of softmax(s), in nats: lse - sum softmax(s) s | 0 |
     | custom | T... | a monoid given by `identity`, a lift and a combine region | identity |
 
+    `bins(n) by` gives sum, max, min or count n results per row, [B, H, M, n]:
+    the region names, for every entry, the bin that it belongs to, as index.
+    Entries whose bin is not in [0, n) take no part. Bins by key block, by
+    distance or by an entry of a table are one region each.
+
     For `custom`, the first region lifts an entry (arguments as in `attn.map`)
     to n values and the second combines two n-tuples associatively.
 
@@ -395,9 +400,10 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
 
     Constraints:
     * C1: the number and element types of the results are those of the kind.
-    * C2: results have shape [B, H, M] over keys and [B, H, N] over queries.
+    * C2: results have shape [B, H, M] over keys and [B, H, N] over queries, with n in addition for bins.
     * C3: identity and two regions are given for custom, and only for it.
     * C4: the lift yields, and the combine takes twice and yields, the result element types.
+    * C5: bins are positive, given for sum, max, min and count only, with a region that takes the element and six indices and yields an index.
 
     ```mlir
     %l = attn.reduce lse keys %s : (!attn.scores<1x8x?x?xf32>) -> tensor<1x8x?xf32>
@@ -406,9 +412,11 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
   }];
   let arguments = (ins Attn_ReduceKindAttr:$kind, Attn_AxisAttr:$axis,
                        Attn_ScoresType:$input,
-                       OptionalAttr<F64ArrayAttr>:$identity);
+                       OptionalAttr<F64ArrayAttr>:$identity,
+                       OptionalAttr<I64Attr>:$bins);
   let results = (outs Variadic<AnyRankedTensor>:$results);
-  let regions = (region MaxSizedRegion<1>:$lift, MaxSizedRegion<1>:$combine);
+  let regions = (region MaxSizedRegion<1>:$lift, MaxSizedRegion<1>:$combine,
+                        MaxSizedRegion<1>:$bin);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
 }

@@ -80,7 +80,7 @@ def Attn_SweepOp : Attn_Op<"sweep", [SingleBlock, RecursiveMemoryEffects]> {
     of keys outside of which nothing is needed. Neither changes the result.
 
     Constraints:
-    * C1: the body takes the key index and yields carries or gauges of the body.
+    * C1: the body takes the key index and yields accumulators or gauges of the body.
     * C2: tiles takes four indices and yields two i1; bounds takes two and yields two indices.
   }];
   let arguments = (ins Index:$lower, Index:$upper);
@@ -99,7 +99,7 @@ def Attn_SweepOp : Attn_Op<"sweep", [SingleBlock, RecursiveMemoryEffects]> {
 }
 
 def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments, NoMemoryEffect,
-    HasParent<"SweepOp">]> {
+    HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "an accumulator of a sweep";
   let description = [{
     Accumulates `value` over the keys for which `cond` holds (all, if absent):
@@ -138,7 +138,7 @@ def Attn_CarryOp : Attn_Op<"carry", [AttrSizedOperandSegments, NoMemoryEffect,
 }
 
 def Attn_FoldOp : Attn_Op<"fold", [AttrSizedOperandSegments, SingleBlock,
-    HasParent<"SweepOp">]> {
+    HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "an accumulator of a sweep: a user's monoid of several values";
   let description = [{
     Starts from `identity` and combines the accumulated values with those of
@@ -161,7 +161,7 @@ def Attn_FoldOp : Attn_Op<"fold", [AttrSizedOperandSegments, SingleBlock,
 }
 
 def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
-    NoMemoryEffect, HasParent<"SweepOp">]> {
+    NoMemoryEffect, HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "a gauge: the maximum or mean over all keys so far";
   let description = [{
     Inside the body, the value over all keys so far including this tile; the
