@@ -59,6 +59,7 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
+  pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = splits;
@@ -132,6 +133,8 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+    pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
+    addCleanup(pm);
   }
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());

@@ -13,7 +13,7 @@
 #ifndef ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 #define ATTN_LIB_CONVERSION_ATTNTOLINALG_REFERENCE_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -36,7 +36,8 @@ public:
 private:
   using Body = function_ref<SmallVector<Value>(ValueRange args)>;
 
-  // The ops, one function each (Reference.cpp, ReferenceReduce.cpp).
+  // The ops, one function each (Reference.cpp, ReferenceReduce.cpp,
+  // ReferenceSources.cpp).
   Entries score(ScoreOp op);
   Entries scoreWith(ScoreWithOp op);
   Entries bias(BiasOp op);
@@ -45,11 +46,16 @@ private:
   Entries mask(MaskOp op);
   Entries fill(FillOp op);
   Entries transpose(TransposeOp op);
+  Entries concat(ConcatOp op);
+  Entries lane(LaneOp op);
+  Entries matmul(MatmulOp op);
   SmallVector<Value> reduce(ReduceOp op);
   SmallVector<Value> reduceMean(ReduceOp op);
   SmallVector<Value> reduceArg(ReduceOp op);
   SmallVector<Value> reduceCustom(ReduceOp op);
   Value aggregate(AggregateOp op);
+  Value aggregateSegment(AggregateOp op, unsigned segment, Entries weights,
+                         Value sum);
   Value materialize(MaterializeOp op);
 
   // linalg.generic.
@@ -91,6 +97,10 @@ private:
                                  Value scores);
   SmallVector<Value> inlineBlock(Block &block, ValueRange args);
 
+  /// Keys [start, start + size) of a matrix.
+  Value keysOf(Value matrix, OpFoldResult start, OpFoldResult size);
+  OpFoldResult add(OpFoldResult x, OpFoldResult y);
+  template <typename OpTy> Entries dot(OpTy op);
   Entries rooted(Value scores, Value values);
   Value reduceProduct(Value query, Value key, Value headMap, Value result,
                       double identity,

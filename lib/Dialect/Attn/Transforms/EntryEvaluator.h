@@ -17,7 +17,7 @@
 #ifndef ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 #define ATTN_LIB_DIALECT_ATTN_TRANSFORMS_ENTRYEVALUATOR_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -61,6 +61,12 @@ public:
   /// The head of a key or value tensor that belongs to query head h.
   Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
 
+  /// Chooses what segment `index` falls in, of segments with these extents:
+  /// `make(k, local)` is called for each with the index in it, or 0 where the
+  /// index is in another one.
+  Entry choose(ArrayRef<OpFoldResult> extents, Value index,
+               function_ref<Entry(unsigned, Value)> make);
+
   /// Batch index for a tensor or matrix of `batch` elements.
   Value broadcast(Value index, int64_t extent);
 
@@ -72,6 +78,11 @@ private:
   Entry evaluateBias(BiasOp op, const EntrySite &site);
   Entry evaluateMap(MapOp op, const EntrySite &site);
   Entry evaluateMask(MaskOp op, const EntrySite &site);
+  Entry evaluateConcat(ConcatOp op, const EntrySite &site);
+  Entry evaluateLane(LaneOp op, const EntrySite &site);
+  Entry evaluateMatmul(MatmulOp op, const EntrySite &site);
+  Value scaled(Value dot, double scale);
+  Value extentValue(OpFoldResult extent);
   EntrySite siteOf(Value operand, const EntrySite &site);
   SmallVector<Value> indexArguments(Value scores, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RowGroups.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -61,17 +62,28 @@ struct CaptureWalk {
   int64_t batch, heads;
   DenseSet<std::pair<Operation *, unsigned>> seen;
 
-  void visit(Value scores, bool queriesStay) {
-    Operation *op = scores.getDefiningOp();
-    if (!op || !seen.insert({op, queriesStay}).second) {
+  /// `displaced`: the rows of `scores` are not those of the stream, so that
+  /// nothing it reads is read at the row at hand.
+  void visit(Value scores, bool queriesStay, bool displaced = false) {
+    auto op = scores.getDefiningOp<ScoresOpInterface>();
+    if (!op || !seen.insert({op, 2 * queriesStay + displaced}).second) {
       return;
     }
+    // The factors of a product read everything from memory: they are swept
+    // inside of an entry.
+    SmallVector<std::pair<Value, bool>> sources;
+    if (!isa<MatmulOp>(op)) {
+      sources = op.getAxisSources(queriesStay);
+    }
     for (Value operand : op->getOperands()) {
-      if (isa<ScoresType>(operand.getType())) {
-        visit(operand, isa<TransposeOp>(op) ? !queriesStay : queriesStay);
-      } else {
+      if (!isa<ScoresType>(operand.getType())) {
         result.others.insert(operand);
+        continue;
       }
+      auto *source = llvm::find_if(
+          sources, [&](auto &source) { return source.first == operand; });
+      bool kept = source != sources.end();
+      visit(operand, kept ? source->second : queriesStay, displaced || !kept);
     }
     for (bool isQuery : {true, false}) {
       AxisInfo axis = getAxis(scores, isQuery);
@@ -83,14 +95,15 @@ struct CaptureWalk {
       }
     }
     for (Region &region : op->getRegions()) {
-      visitRegion(op, region, queriesStay);
+      visitRegion(op, region, queriesStay, displaced);
     }
   }
 
-  void visitRegion(Operation *op, Region &region, bool queriesStay) {
+  void visitRegion(Operation *op, Region &region, bool queriesStay,
+                   bool displaced) {
     visitUsedValuesDefinedAbove(region, [&](OpOperand *use) {
       auto extract = dyn_cast<tensor::ExtractOp>(use->getOwner());
-      if (extract && use->getOperandNumber() == 0 &&
+      if (extract && use->getOperandNumber() == 0 && !displaced &&
           readsRow(op, region, extract, queriesStay)) {
         result.rows.insert(use->get());
       } else {

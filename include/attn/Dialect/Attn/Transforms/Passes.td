@@ -81,6 +81,20 @@ def ShareStreamsPass : Pass<"attn-share-streams", "func::FuncOp"> {
   let dependentDialects = ["attn::AttnDialect"];
 }
 
+def SplitSegmentsPass : Pass<"attn-split-segments", "func::FuncOp"> {
+  let summary = "cut sweeps and streams at the boundaries of concatenations";
+  let description = [{
+    A sweep over joined keys asks of every key which segment it is in
+    (`attn.before`). This pass cuts it there: one sweep per segment, in which
+    the answer is known, whose accumulators are merged by their actions. A
+    stream whose rows are the joined keys becomes one stream per segment. No
+    `attn.before` is left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "math::MathDialect", "tensor::TensorDialect",
+                           "vector::VectorDialect"];
+}
+
 def AnalyzeMasksPass : Pass<"attn-analyze-masks", "func::FuncOp"> {
   let summary = "find empty and full tiles by interval analysis";
   let description = [{
