@@ -73,6 +73,8 @@ private:
                    Value firstRow, Value firstKey, Value columns);
   void emitScores(Sweep &sweep, Scope &scope, Tile &tile);
   void emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
+  void emitPairs(Sweep &sweep, Scope &scope, Tile &tile);
+  void emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
   void emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
@@ -90,10 +92,6 @@ private:
   int64_t pad(int64_t extent) const {
     return (extent + state.lanes - 1) / state.lanes * state.lanes;
   }
-
-  /// Absent coefficients, where a row that must not be touched is not finite: a
-  /// NaN that arithmetic does not make, in 16, 32 and 64 bits.
-  static constexpr int64_t kMarkerBits = 0x7FF9A5A57FEB7FEB;
 
   Emit &e;
   KernelState state;

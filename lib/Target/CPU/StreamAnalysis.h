@@ -68,6 +68,9 @@ struct SweepPlan {
   /// Gauges, carries and folds, by the stage that reduces them.
   SmallVector<SmallVector<Operation *>> stages;
   SmallVector<Contraction> contractions;
+  /// Contractions in which rows and keys share nothing: a key of its own for
+  /// every row (attn.dot). One dot product per entry, into a tile.
+  SmallVector<DotOp> pairs;
   /// Entries with no vector form, evaluated one by one into a tile.
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
@@ -81,6 +84,8 @@ struct SweepPlan {
   bool conditional = false;
 
   SmallVector<CarryOp> getOuters();
+  /// Outer carries whose rows no two rows of the stream share.
+  DenseSet<Operation *> ownRows;
 };
 
 class StreamAnalysis {

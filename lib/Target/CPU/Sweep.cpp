@@ -95,6 +95,9 @@ void Kernel::allocateTiles(Sweep &sweep) {
   for (Value value : plan.filled) {
     sweep.buffers[value] = tileOf(value);
   }
+  for (DotOp dot : plan.pairs) {
+    sweep.buffers[dot.getResult()] = tileOf(dot.getResult());
+  }
   for (auto [value, stage] : plan.saved) {
     sweep.buffers[value] = tileOf(value);
   }
@@ -114,8 +117,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
       }
       Type type = getElementTypeOrSelf(outer.getResult().getType());
       auto operand = outer.getOperandType();
-      bool pairs = target.hasBF16Dot && operand && operand->isBF16() &&
-                   holdsBF16(outer.getRow()) && type.isF32();
+      bool own = plan.ownRows.contains(op);
+      bool pairs = !own && target.hasBF16Dot && operand &&
+                   operand->isBF16() && holdsBF16(outer.getRow()) &&
+                   type.isF32();
       Type element = pairs ? e.getBF16Type() : type;
       Packed coefficients;
       // Scores that nobody reads after this stage give their tile.
@@ -132,6 +137,9 @@ void Kernel::allocateTiles(Sweep &sweep) {
       }
       sweep.coefficients[op] = coefficients;
       sweep.reducers.coefficients[op] = coefficients.floats;
+      if (own) {
+        continue;
+      }
       Packed &values = sweep.values[outer.getRow()];
       int64_t width =
           pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
@@ -293,10 +301,12 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
     Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,
               rows, from,          end,      firstRow,    {}};
     emitScores(sweep, inside, tile);
+    emitPairs(sweep, inside, tile);
     emitFilled(sweep, inside, tile, 0);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
+      tile.fill = e.constant64(0);
       if (!whole && sweep.nonFinite) {
         tile.fill = e.select(sweep.nonFinite, e.constant64(kMarkerBits),
                              e.constant64(0));
