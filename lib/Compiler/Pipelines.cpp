@@ -43,6 +43,7 @@ void addCleanup(OpPassManager &pm) {
 
 /// Scores to primitive ops on scores.
 void addDesugar(OpPassManager &pm) {
+  pm.addPass(createResolveStatesPass());
   pm.addPass(createResolveScoresPass());
   pm.addNestedPass<func::FuncOp>(createDesugarPass());
   addCleanup(pm);
@@ -77,6 +78,8 @@ void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
+  // A loop may carry what a stream writes anew (attention in chunks of keys).
+  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
 }

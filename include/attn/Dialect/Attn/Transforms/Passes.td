@@ -10,6 +10,18 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ResolveStatesPass : Pass<"attn-resolve-states", "ModuleOp"> {
+  let summary = "turn states into programs over all of their keys";
+  let description = [{
+    An `attn.finish` becomes the program of its states, run over the
+    concatenation of their scores and values; `attn.state_from` takes part as
+    one key per query. Reports states that are carried by a loop or passed
+    between functions, and merges of different programs. No states are left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "tensor::TensorDialect"];
+}
+
 def ResolveScoresPass : Pass<"attn-resolve-scores", "ModuleOp"> {
   let summary = "confine score matrices to one block, or say why not";
   let description = [{
