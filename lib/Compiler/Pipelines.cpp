@@ -43,6 +43,7 @@ void addCleanup(OpPassManager &pm) {
 
 /// Scores to primitive ops on scores.
 void addDesugar(OpPassManager &pm) {
+  pm.addPass(createResolveStatesPass());
   pm.addPass(createResolveScoresPass());
   pm.addNestedPass<func::FuncOp>(createDesugarPass());
   addCleanup(pm);
@@ -59,6 +60,7 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
+  pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = splits;
@@ -136,6 +138,8 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+    pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
+    addCleanup(pm);
   }
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());

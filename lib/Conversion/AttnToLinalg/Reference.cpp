@@ -239,14 +239,19 @@ Value Reference::reduceProduct(
   return generic(query, queryMap, init, dims({0, 1, 2, 3}), iterators,
                  [&](ValueRange args) {
                    Value g = head(index(1), type.getDim(1), key, headMap);
-                   Value k = read(key, {index(0), g, index(3), index(4)});
+                   SmallVector<Value> at{index(0), g, index(3), index(4)};
+                   if (cast<RankedTensorType>(key.getType()).getRank() == 5) {
+                     at.insert(at.begin() + 2, index(2)); // a key per query
+                   }
+                   Value k = read(key, at);
                    return SmallVector<Value>{
                        combine(args[1], convertFloat(args[0], element),
                                convertFloat(k, element))};
                  })[0];
 }
 
-Entries Reference::score(ScoreOp op) {
+/// attn.score and attn.lane: the scaled sum of products.
+template <typename OpTy> Entries Reference::dot(OpTy op) {
   Value sum =
       reduceProduct(op.getQuery(), op.getKey(), op.getHeadMap(), op.getResult(),
                     0.0, [&](Value acc, Value q, Value k) -> Value {
@@ -264,6 +269,9 @@ Entries Reference::score(ScoreOp op) {
   }
   return rooted(op.getResult(), sum);
 }
+
+Entries Reference::score(ScoreOp op) { return dot(op); }
+Entries Reference::lane(LaneOp op) { return dot(op); }
 
 Entries Reference::scoreWith(ScoreWithOp op) {
   FeatureReduceKind kind = op.getKind();
@@ -413,6 +421,9 @@ LogicalResult Reference::convert(Operation *op) {
       .Case([&](TransposeOp x) { return keep(x, &Reference::transpose); })
       .Case([&](ConvolveOp x) { return keep(x, &Reference::convolve); })
       .Case([&](MixHeadsOp x) { return keep(x, &Reference::mixHeads); })
+      .Case([&](ConcatOp x) { return keep(x, &Reference::concat); })
+      .Case([&](LaneOp x) { return keep(x, &Reference::lane); })
+      .Case([&](MatmulOp x) { return keep(x, &Reference::matmul); })
       .Case([&](ReduceOp x) {
         SmallVector<Value> results = reduce(x);
         if (results.empty()) {

@@ -15,6 +15,7 @@
 
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -38,7 +39,7 @@ private:
   using Body = function_ref<SmallVector<Value>(ValueRange args)>;
 
   // The ops, one function each (Reference.cpp, ReferenceLists.cpp,
-  // ReferenceReduce.cpp).
+  // ReferenceReduce.cpp, ReferenceSources.cpp).
   Entries score(ScoreOp op);
   Entries scoreWith(ScoreWithOp op);
   Entries bias(BiasOp op);
@@ -50,6 +51,9 @@ private:
   Entries transpose(TransposeOp op);
   Entries convolve(ConvolveOp op);
   Entries mixHeads(MixHeadsOp op);
+  Entries concat(ConcatOp op);
+  Entries lane(LaneOp op);
+  Entries matmul(MatmulOp op);
   SmallVector<Value> reduce(ReduceOp op);
   SmallVector<Value> reduceMean(ReduceOp op);
   SmallVector<Value> reduceArg(ReduceOp op);
@@ -57,6 +61,8 @@ private:
   Value reduceBins(ReduceOp op);
   SmallVector<Value> topk(TopkOp op);
   Value aggregate(AggregateOp op);
+  Value aggregateSegment(AggregateOp op, unsigned segment, Entries weights,
+                         Value sum);
   Value materialize(MaterializeOp op);
 
   // linalg.generic.
@@ -102,6 +108,10 @@ private:
   SmallVector<Value> inlineBlock(Block &block, ValueRange args);
 
   Value isBetter(TopkOp op, Value x, Value y);
+  /// Keys [start, start + size) of a matrix.
+  Value keysOf(Value matrix, OpFoldResult start, OpFoldResult size);
+  OpFoldResult add(OpFoldResult x, OpFoldResult y);
+  template <typename OpTy> Entries dot(OpTy op);
   Entries rooted(Value scores, Value values);
   Value reduceProduct(Value query, Value key, Value headMap, Value result,
                       double identity,

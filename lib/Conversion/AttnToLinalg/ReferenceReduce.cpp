@@ -170,16 +170,44 @@ SmallVector<Value> Reference::reduceCustom(ReduceOp op) {
   });
 }
 
-Value Reference::aggregate(AggregateOp op) {
-  Value weights = op.getWeights(), value = op.getValue();
+/// sum + what the keys of one value add.
+Value Reference::aggregateSegment(AggregateOp op, unsigned segment,
+                                  Entries weights, Value sum) {
+  Value value = op.getValues()[segment];
   ScoresType type = op.getWeights().getType();
   Type element = type.getElementType();
-  auto result = cast<RankedTensorType>(op.getResult().getType());
-  Entries in = entries.at(weights);
   // Loops (b, h, i, j, d), a sum over j.
   auto dims = [&](ArrayRef<unsigned> targets) {
     return AffineMap::getMultiDimMapWithTargets(5, targets, b.getContext());
   };
+  SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
+  iterators[3] = utils::IteratorType::reduction;
+  return generic(
+      {weights.values, weights.present},
+      {dims({0, 1, 2, 3}), dims({0, 1, 2, 3})}, sum, dims({0, 1, 2, 4}),
+      iterators, [&](ValueRange args) {
+        Value p = args[0];
+        if (op.getOperandType()) {
+          p = convertFloat(convertFloat(p, *op.getOperandType()), element);
+        }
+        Value g =
+            head(index(1), type.getDim(1), value, op.getHeadMap(segment));
+        SmallVector<Value> at{index(0), g, index(3), index(4)};
+        if (AggregateOp::isPerQuery(value)) {
+          at.insert(at.begin() + 2, index(2));
+        }
+        Value v = read(value, at);
+        Value term = arith::MulFOp::create(b, loc, p, convertFloat(v, element));
+        Value acc = arith::AddFOp::create(b, loc, args[2], term);
+        return SmallVector<Value>{select(args[1], acc, args[2])};
+      })[0];
+}
+
+Value Reference::aggregate(AggregateOp op) {
+  Value weights = op.getWeights();
+  Type element = op.getWeights().getType().getElementType();
+  auto result = cast<RankedTensorType>(op.getResult().getType());
+  Entries in = entries.at(weights);
   SmallVector<Value> sizes;
   SmallVector<OpFoldResult> extents = getScoresShape(b, weights);
   for (unsigned d = 0; d < 3; ++d) {
@@ -188,24 +216,20 @@ Value Reference::aggregate(AggregateOp op) {
     }
   }
   Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(element, 0.0));
-  Value init =
+  Value sum =
       tensor::EmptyOp::create(b, loc, result.getShape(), element, sizes);
-  init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
-  SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
-  iterators[3] = utils::IteratorType::reduction;
-  Value sum = generic(
-      {in.values, in.present}, {dims({0, 1, 2, 3}), dims({0, 1, 2, 3})}, init,
-      dims({0, 1, 2, 4}), iterators, [&](ValueRange args) {
-        Value p = args[0];
-        if (op.getOperandType()) {
-          p = convertFloat(convertFloat(p, *op.getOperandType()), element);
-        }
-        Value g = head(index(1), type.getDim(1), value, op.getHeadMap());
-        Value v = read(value, {index(0), g, index(3), index(4)});
-        Value term = arith::MulFOp::create(b, loc, p, convertFloat(v, element));
-        Value acc = arith::AddFOp::create(b, loc, args[2], term);
-        return SmallVector<Value>{select(args[1], acc, args[2])};
-      })[0];
+  sum = linalg::FillOp::create(b, loc, zero, sum).getResult(0);
+  if (op.getValues().size() == 1) {
+    sum = aggregateSegment(op, 0, in, sum);
+  } else {
+    OpFoldResult start = b.getIndexAttr(0);
+    for (auto [k, size] : llvm::enumerate(getSegmentExtents(b, op))) {
+      Entries segment{keysOf(in.values, start, size),
+                      keysOf(in.present, start, size)};
+      sum = aggregateSegment(op, k, segment, sum);
+      start = add(start, size);
+    }
+  }
   if (result.getElementType() == element) {
     return sum;
   }

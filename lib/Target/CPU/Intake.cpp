@@ -102,7 +102,9 @@ void Reducers::takeOuter(CarryOp op, MutableArrayRef<Entries> columns) {
   for (Entries &entries : columns) {
     Value x = e.convertFloat(entries.get(op.getValue()), element);
     if (Value present = entries.getPresence(op.getCond())) {
-      Value absent = e.fromBits(entries.getTile().fill, element);
+      Value bits = plan.ownRows.contains(op) ? e.constant64(kMarkerBits)
+                                             : entries.getTile().fill;
+      Value absent = e.fromBits(bits, element);
       x = e.select(present, x, e.broadcast(absent, kernel.lanes));
     }
     e.storeVector(x, buffer, {entries.getTileRow(), entries.getColumn()});

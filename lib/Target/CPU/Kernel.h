@@ -88,6 +88,10 @@ private:
                    Scope &scope, Tile &tile);
   void emitFilled(Scope &scope, Tile &tile, unsigned level);
 
+  // OwnKeys.cpp.
+  void emitPairs(Scope &scope, Tile &tile);
+  void emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
+
   // Collectives.cpp.
   void allocateCollective(Sweep &sweep, CollectivePlan &plan);
   void fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
@@ -134,10 +138,6 @@ private:
   int64_t pad(int64_t extent) const {
     return (extent + state.lanes - 1) / state.lanes * state.lanes;
   }
-
-  /// Absent coefficients, where a row that must not be touched is not finite: a
-  /// NaN that arithmetic does not make, in 16, 32 and 64 bits.
-  static constexpr int64_t kMarkerBits = 0x7FF9A5A57FEB7FEB;
 
   Emit &e;
   KernelState state;

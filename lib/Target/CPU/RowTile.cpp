@@ -240,6 +240,10 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
 void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
   int64_t lanes = state.lanes, vectors = state.target.kernelVectors;
   for (CarryOp outer : sweep.plan.getOuters()) {
+    if (sweep.plan.ownRows.contains(outer)) {
+      emitOwnRows(sweep, outer, scope, tile);
+      continue;
+    }
     Packed a = sweep.coefficients.lookup(outer),
            b = sweep.values.lookup(outer.getRow());
     Value out = state.rowVectors.lookup(outer.getResult());
@@ -284,18 +288,10 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows) {
   Value coefficients = sweep.coefficients.lookup(outer).floats;
   Value out = state.rowVectors.lookup(outer.getResult());
   auto outType = cast<MemRefType>(out.getType());
-  Type element = cast<MemRefType>(coefficients.getType()).getElementType();
-  unsigned bits = element.getIntOrFloatBitWidth();
-  Value marker =
-      arith::BitcastOp::create(e, e.getIntegerType(bits),
-                               e.fromBits(e.constant64(kMarkerBits), element));
   e.loop(e.index(0), tile.rows, 1, [&](Value r) {
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value x = e.load(coefficients, {r, c});
-      Value present = arith::CmpIOp::create(
-          e, arith::CmpIPredicate::ne,
-          arith::BitcastOp::create(e, e.getIntegerType(bits), x), marker);
-      e.ifThen(present, [&] {
+      e.ifThen(isPresent(e, x), [&] {
         Value lanes = e.broadcast(e.convertFloat(x, outType.getElementType()),
                                   state.lanes);
         Value row = e.add(tile.firstRow, r);

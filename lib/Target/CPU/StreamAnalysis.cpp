@@ -146,7 +146,12 @@ void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
   auto streams = [](ValueClass c) { return c.key && !c.row && !c.level; };
   bool swapped = streams(left) && stays(right);
   if (!swapped && !(stays(left) && streams(right))) {
-    plan.filled.push_back(op->getResult(0));
+    auto dot = dyn_cast<DotOp>(op);
+    if (dot && !left.level && !right.level) {
+      plan.pairs.push_back(dot);
+    } else {
+      plan.filled.push_back(op->getResult(0));
+    }
     return;
   }
   Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
@@ -257,7 +262,8 @@ void StreamAnalysis::planSweep(SweepOp op) {
 /// Whether a row value is integer arithmetic, down to the ground.
 bool StreamAnalysis::isCheap(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!op || isBlockUniform(value) || isa<SweepOp>(op)) {
+  // Results of sweeps, and companions of carries, have arrays of their own.
+  if (!op || isBlockUniform(value) || isa<SweepOp>(op) || isReducer(op)) {
     return true;
   }
   if (auto it = cheap.find(value); it != cheap.end()) {
@@ -318,9 +324,12 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   }
   for (CarryOp outer : plan.getOuters()) {
     ValueClass row = getClass(outer.getRow());
-    if (row.row || row.level) {
-      return outer.emitError("the row of an outer carry must not depend on the "
-                             "row of its stream");
+    if (row.level) {
+      return outer.emitError("the row of an outer carry must not depend on a "
+                             "gauge of its sweep");
+    }
+    if (row.row) {
+      plan.ownRows.insert(outer);
     }
   }
   return success();

@@ -77,6 +77,9 @@ struct CollectivePlan;
 struct TilePlan {
   Value rowArg, keyArg;
   SmallVector<Contraction> contractions;
+  /// Contractions in which rows and keys share nothing: a key of its own for
+  /// every row (attn.dot). One dot product per entry, into a tile.
+  SmallVector<DotOp> pairs;
   /// Entries with no vector form, evaluated one by one into a tile.
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
@@ -142,6 +145,8 @@ struct SweepPlan : TilePlan {
   std::vector<std::unique_ptr<CollectivePlan>> allCollectives;
 
   SmallVector<CarryOp> getOuters();
+  /// Outer carries whose rows no two rows of the stream share.
+  DenseSet<Operation *> ownRows;
 };
 
 class StreamAnalysis {

@@ -126,6 +126,10 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
   for (Value value : plan.filled) {
     buffers.tiles[value] = allocateTile(value, rows, columns);
   }
+  for (DotOp dot : plan.pairs) {
+    buffers.tiles[dot.getResult()] =
+        allocateTile(dot.getResult(), rows, columns);
+  }
   for (auto [value, stage] : plan.saved) {
     buffers.tiles[value] = allocateTile(value, rows, columns);
   }
@@ -172,8 +176,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
       }
       Type type = getElementTypeOrSelf(outer.getResult().getType());
       auto operand = outer.getOperandType();
-      bool pairs = target.hasBF16Dot && operand && operand->isBF16() &&
-                   holdsBF16(outer.getRow()) && type.isF32();
+      bool own = plan.ownRows.contains(op);
+      bool pairs = !own && target.hasBF16Dot && operand &&
+                   operand->isBF16() && holdsBF16(outer.getRow()) &&
+                   type.isF32();
       Type element = pairs ? e.getBF16Type() : type;
       Packed coefficients;
       for (auto [score, tile] : scores) {
@@ -188,6 +194,9 @@ void Kernel::allocateTiles(Sweep &sweep) {
       }
       sweep.coefficients[op] = coefficients;
       sweep.reducers.coefficients[op] = coefficients.floats;
+      if (own) {
+        continue;
+      }
       Packed &values = sweep.values[outer.getRow()];
       int64_t width =
           pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
@@ -443,10 +452,12 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
         sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
+    emitPairs(inside, tile);
     emitFilled(inside, tile, 0);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
+      tile.fill = e.constant64(0);
       if (!whole && sweep.nonFinite) {
         tile.fill = e.select(sweep.nonFinite, e.constant64(kMarkerBits),
                              e.constant64(0));

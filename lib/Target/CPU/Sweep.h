@@ -59,6 +59,9 @@ struct Kernel::Sweep {
   Value nonFinite;
 };
 
+/// Whether a coefficient is not that of an absent entry.
+Value isPresent(Emit &e, Value coefficient);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_LIB_TARGET_CPU_SWEEP_H

@@ -9,6 +9,7 @@
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/SelectionOps.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -75,6 +76,8 @@ static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
 
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+#define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
 
 void AttnDialect::initialize() {
   addTypes<
@@ -100,6 +103,10 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/SelectionOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
       >();
 }
 

@@ -34,6 +34,17 @@ static void mergeMissing(AxisInfo &into, const AxisInfo &from) {
   }
 }
 
+SmallVector<std::pair<Value, bool>>
+mlir::attn::getScoreOperands(Operation *op, bool isQuery) {
+  SmallVector<std::pair<Value, bool>> sources;
+  for (Value operand : op->getOperands()) {
+    if (isa<ScoresType>(operand.getType())) {
+      sources.push_back({operand, isQuery});
+    }
+  }
+  return sources;
+}
+
 /// Collects in the order of the walk, each value once: expressions are graphs,
 /// and a value that was seen has nothing to add.
 static void collectAxis(Value scores, bool isQuery, AxisInfo &info,
@@ -45,9 +56,8 @@ static void collectAxis(Value scores, bool isQuery, AxisInfo &info,
   if (auto axes = dyn_cast<AxisOpInterface>(def)) {
     mergeMissing(info, axes.getAxisInfo(isQuery));
   }
-  bool inner = isa<TransposeOp>(def) ? !isQuery : isQuery;
-  for (Value operand : def->getOperands()) {
-    if (isa<ScoresType>(operand.getType())) {
+  if (auto op = dyn_cast<ScoresOpInterface>(def)) {
+    for (auto [operand, inner] : op.getAxisSources(isQuery)) {
       collectAxis(operand, inner, info, seen);
     }
   }

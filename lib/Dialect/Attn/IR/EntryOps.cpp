@@ -536,6 +536,9 @@ SmallVector<OpFoldResult> TransposeOp::reifyScoresShape(OpBuilder &builder) {
   SmallVector<OpFoldResult> s = getScoresShape(builder, getInput());
   return {s[0], s[1], s[3], s[2]};
 }
+SmallVector<std::pair<Value, bool>> TransposeOp::getAxisSources(bool isQuery) {
+  return {{getInput(), !isQuery}};
+}
 OpFoldResult TransposeOp::fold(FoldAdaptor) {
   if (auto inner = getInput().getDefiningOp<TransposeOp>()) {
     return inner.getInput();

@@ -9,6 +9,7 @@
 #include "StreamUtils.h"
 
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
@@ -251,17 +252,21 @@ contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
           {e.broadcast(site.b, dimOf(k, 0)), group, site.j}};
 }
 
+Value EntryEvaluator::scaled(Value dot, double scale) {
+  if (scale == 1.0) {
+    return dot;
+  }
+  Value factor = arith::ConstantOp::create(
+      body, loc(), body.getFloatAttr(dot.getType(), scale));
+  return arith::MulFOp::create(body, loc(), dot, factor);
+}
+
 Entry EntryEvaluator::evaluateScore(ScoreOp op, const EntrySite &site) {
   Type type = op.getResult().getType().getElementType();
   auto [lhs, rhs] = contractionIndices(*this, op, site);
   Value dot = DotOp::create(body, loc(), type, capture(op.getQuery()), lhs,
                             capture(op.getKey()), rhs);
-  double scale = op.getScale().convertToDouble();
-  if (scale != 1.0) {
-    Value c =
-        arith::ConstantOp::create(body, loc(), body.getFloatAttr(type, scale));
-    dot = arith::MulFOp::create(body, loc(), dot, c);
-  }
+  dot = scaled(dot, op.getScale().convertToDouble());
   return {dot, insideLengths(op.getResult(), site)};
 }
 
@@ -344,16 +349,17 @@ Entry EntryEvaluator::evaluateRestrict(RestrictOp op, const EntrySite &site) {
   return {entry.value, both(entry.present, listed)};
 }
 
-//===----------------------------------------------------------------------===//
-// Collectives
-//===----------------------------------------------------------------------===//
-
 Value EntryEvaluator::extentInside(OpFoldResult extent) {
   if (std::optional<int64_t> constant = getConstantIntValue(extent)) {
     return constantIndex(*constant);
   }
   return addExtent(stream, cast<Value>(extent));
 }
+
+
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
 
 Entry EntryEvaluator::fillRegion(Region &region, Value scores,
                                  const EntrySite &site) {
@@ -459,6 +465,119 @@ Entry EntryEvaluator::evaluateMixHeads(MixHeadsOp op, const EntrySite &site) {
   return {mix.getResult(), differs ? both(present, mix.getAny()) : present};
 }
 
+//===----------------------------------------------------------------------===//
+// Several sources
+//===----------------------------------------------------------------------===//
+
+Entry EntryEvaluator::choose(ArrayRef<OpFoldResult> sizes, Value index,
+                             function_ref<Entry(unsigned, Value)> make) {
+  // Segments that never have a key are left out: nothing of theirs is read.
+  SmallVector<unsigned> segments;
+  for (auto [k, size] : llvm::enumerate(sizes)) {
+    if (getConstantIntValue(size) != 0) {
+      segments.push_back(k);
+    }
+  }
+  if (segments.empty()) {
+    segments.push_back(0);
+  }
+  struct Part {
+    Entry entry;
+    Value before; // index lies before the end of the segment
+  };
+  SmallVector<Part> parts;
+  OpFoldResult start = outer.getIndexAttr(0);
+  Value reached; // index is not before `start`
+  for (unsigned k : segments) {
+    bool last = k == segments.back();
+    OpFoldResult end = addExtents(outer, loc(), start, sizes[k]);
+    Value inside = reached, before;
+    if (!last) {
+      before = BeforeOp::create(body, loc(), index, extentInside(end));
+      inside = both(inside, before);
+    }
+    Value local = index;
+    if (inside) {
+      if (getConstantIntValue(start) != 0) {
+        local = arith::SubIOp::create(body, loc(), index, extentInside(start));
+      }
+      local =
+          arith::SelectOp::create(body, loc(), inside, local, constantIndex(0));
+      extents[local] =
+          getConstantIntValue(sizes[k]).value_or(ShapedType::kDynamic);
+    }
+    parts.push_back({make(k, local), before});
+    if (!last) {
+      Value one = arith::ConstantIntOp::create(body, loc(), 1, 1);
+      reached = arith::XOrIOp::create(body, loc(), before, one);
+    }
+    start = end;
+  }
+  Entry result = parts.back().entry;
+  for (const Part &part : llvm::reverse(ArrayRef(parts).drop_back())) {
+    result.value = arith::SelectOp::create(body, loc(), part.before,
+                                           part.entry.value, result.value);
+    if (part.entry.present || result.present) {
+      Value yes = arith::ConstantIntOp::create(body, loc(), 1, 1);
+      result.present = arith::SelectOp::create(
+          body, loc(), part.before,
+          part.entry.present ? part.entry.present : yes,
+          result.present ? result.present : yes);
+    }
+  }
+  return result;
+}
+
+Entry EntryEvaluator::evaluateConcat(ConcatOp op, const EntrySite &site) {
+  SmallVector<OpFoldResult> sizes = getSegmentExtents(outer, op);
+  return choose(sizes, site.j, [&](unsigned k, Value local) {
+    Value segment = op.getSegments()[k];
+    EntrySite there = siteOf(segment, site);
+    there.j = local;
+    return evaluate(segment, there);
+  });
+}
+
+Entry EntryEvaluator::evaluateLane(LaneOp op, const EntrySite &site) {
+  Type type = op.getResult().getType().getElementType();
+  Value q = op.getQuery(), k = op.getKey();
+  Value group = keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
+  SmallVector<Value> lhs{broadcast(site.b, dimOf(q, 0)), site.h, site.i};
+  SmallVector<Value> rhs{broadcast(site.b, dimOf(k, 0)), group, site.i, site.j};
+  Value dot =
+      DotOp::create(body, loc(), type, capture(q), lhs, capture(k), rhs);
+  return {scaled(dot, op.getScale().convertToDouble()),
+          insideLengths(op.getResult(), site)};
+}
+
+/// A sweep of its own for every entry. What the factors read of the stream's
+/// row comes from memory: their rows are those of other matrices.
+Entry EntryEvaluator::evaluateMatmul(MatmulOp op, const EntrySite &site) {
+  OpFoldResult extent = getScoresShape(outer, op.getLhs())[ScoresType::Keys];
+  Value lower = constantIndex(0), upper = extentInside(extent);
+  auto sweep = SweepOp::create(body, loc(), lower, upper, TypeRange());
+  {
+    OpBuilder::InsertionGuard guard(body);
+    body.setInsertionPointToEnd(&sweep.getBody().front());
+    Value k = sweep.getKeyArg();
+    extents[k] = op.getLhs().getType().getDim(ScoresType::Keys);
+    EntryEvaluator inner(
+        body, outer, stream, [](Value) { return Value(); }, extents);
+    EntrySite left = siteOf(op.getLhs(), site);
+    EntrySite right = siteOf(op.getRhs(), site);
+    left.j = right.i = k;
+    Entry a = inner.evaluate(op.getLhs(), left);
+    Entry b = inner.evaluate(op.getRhs(), right);
+    Value product = arith::MulFOp::create(body, loc(), a.value, b.value);
+    Value sum = createCarry(body, loc(), CarryKind::Sum, product.getType(),
+                            product, {}, both(a.present, b.present));
+    YieldOp::create(body, loc(), sum);
+  }
+  sweep = addSweepResults(sweep);
+  hoistUniform(sweep);
+  return {sweep.getResult(0), insideLengths(op.getResult(), site)};
+}
+
 Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
   std::pair<Value, EntrySite> key(scores, site);
   for (auto &[known, entry] : memo) {
@@ -498,6 +617,12 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
           arith::SelectOp::create(body, loc(), entry.present, entry.value, c);
     }
     entry.present = insideLengths(op.getResult(), site);
+  } else if (auto op = dyn_cast<ConcatOp>(def)) {
+    entry = evaluateConcat(op, site);
+  } else if (auto op = dyn_cast<LaneOp>(def)) {
+    entry = evaluateLane(op, site);
+  } else if (auto op = dyn_cast<MatmulOp>(def)) {
+    entry = evaluateMatmul(op, site);
   } else {
     auto transpose = cast<TransposeOp>(def);
     entry = evaluate(transpose.getInput(), {site.b, site.h, site.j, site.i});

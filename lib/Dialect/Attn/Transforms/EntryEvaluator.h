@@ -19,6 +19,7 @@
 
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -66,6 +67,11 @@ public:
   Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
 
   Value toIndex(Value integer);
+  /// Chooses what segment `index` falls in, of segments with these extents:
+  /// `make(k, local)` is called for each with the index in it, or 0 where the
+  /// index is in another one.
+  Entry choose(ArrayRef<OpFoldResult> extents, Value index,
+               function_ref<Entry(unsigned, Value)> make);
 
   /// Batch index for a tensor or matrix of `batch` elements.
   Value broadcast(Value index, int64_t extent);
@@ -84,6 +90,10 @@ private:
   Entry fillRegion(Region &region, Value scores, const EntrySite &site);
   Value extentInside(OpFoldResult extent);
   Entry evaluateRestrict(RestrictOp op, const EntrySite &site);
+  Entry evaluateConcat(ConcatOp op, const EntrySite &site);
+  Entry evaluateLane(LaneOp op, const EntrySite &site);
+  Entry evaluateMatmul(MatmulOp op, const EntrySite &site);
+  Value scaled(Value dot, double scale);
   EntrySite siteOf(Value operand, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);
   Value insideLengths(Value scores, const EntrySite &site);

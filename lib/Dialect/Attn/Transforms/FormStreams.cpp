@@ -54,6 +54,8 @@ private:
                       OpBuilder &body, SmallVectorImpl<Value> &carries);
   void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
                  SmallVectorImpl<Value> &carries);
+  Value buildAggregate(AggregateOp op, Entry entry, EntryEvaluator &evaluator,
+                       OpBuilder &body);
   Value rowValueOf(Value tensor);
   void evaluateRowOp(linalg::GenericOp op);
   OpFoldResult extentOf(const Sink &sink, bool stationary);
@@ -270,21 +272,41 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
                    evaluator, body, carries);
     return;
   }
-  auto aggregate = cast<AggregateOp>(sink.op);
-  Value v = aggregate.getValue();
-  auto type = cast<RankedTensorType>(v.getType());
-  int64_t heads = aggregate.getWeights().getType().getDim(ScoresType::Heads);
-  Value group = evaluator.keyHead(h, heads, v, aggregate.getHeadMap());
-  Value line = evaluator.read(
-      v, {evaluator.broadcast(b, type.getDimSize(0)), group, move});
-  auto rowType = VectorType::get({type.getDimSize(3)}, entry.value.getType());
-  line = convertFloat(body, loc, line, entry.value.getType());
-  auto carry = createCarry(body, loc, CarryKind::Outer, rowType, entry.value,
-                           line, entry.present);
-  if (aggregate.getOperandTypeAttr()) {
-    carry.setOperandTypeAttr(aggregate.getOperandTypeAttr());
+  carries.push_back(
+      buildAggregate(cast<AggregateOp>(sink.op), entry, evaluator, body));
+}
+
+/// The sum of weighted rows; the row comes from the value of the segment that
+/// the key falls in.
+Value StreamBuilder::buildAggregate(AggregateOp op, Entry entry,
+                                    EntryEvaluator &evaluator,
+                                    OpBuilder &body) {
+  Location loc = op.getLoc();
+  Type element = entry.value.getType();
+  int64_t heads = op.getWeights().getType().getDim(ScoresType::Heads);
+  auto readRow = [&](unsigned k, Value key) -> Entry {
+    Value v = op.getValues()[k];
+    auto type = cast<RankedTensorType>(v.getType());
+    SmallVector<Value> indices{
+        evaluator.broadcast(stream.getBatchArg(), type.getDimSize(0)),
+        evaluator.keyHead(stream.getHeadArg(), heads, v, op.getHeadMap(k))};
+    if (AggregateOp::isPerQuery(v)) {
+      indices.push_back(stream.getRowArg());
+    }
+    indices.push_back(key);
+    return {convertFloat(body, loc, evaluator.read(v, indices), element), {}};
+  };
+  Value key = body.getInsertionBlock()->getArgument(0);
+  Value line = op.getValues().size() == 1
+                   ? readRow(0, key).value
+                   : evaluator.choose(getSegmentExtents(outer, op), key, readRow)
+                         .value;
+  auto carry = createCarry(body, loc, CarryKind::Outer, line.getType(),
+                           entry.value, line, entry.present);
+  if (op.getOperandTypeAttr()) {
+    carry.setOperandTypeAttr(op.getOperandTypeAttr());
   }
-  carries.push_back(carry);
+  return carry;
 }
 
 void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
@@ -433,6 +455,11 @@ struct FormStreamsPass : attn::impl::FormStreamsPassBase<FormStreamsPass> {
     for (Operation &op : block) {
       auto reduce = dyn_cast<ReduceOp>(op);
       auto mask = dyn_cast<MaskOp>(op);
+      if (isa<PartialOp, MergeOp, FinishOp, StateFromOp>(op)) {
+        return op.emitError() << "'" << op.getName()
+                              << "' is not a primitive of streams; run "
+                                 "attn-resolve-states first";
+      }
       if (isa<SoftmaxOp>(op) || (mask && mask.getKindAttr()) ||
           (reduce && (reduce.getKind() == ReduceKind::Lse ||
                       reduce.getKind() == ReduceKind::Entropy ||

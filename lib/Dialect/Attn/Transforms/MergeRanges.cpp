@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MergeRanges.h"
+#include "StreamUtils.h"
 
 #include <limits>
 
@@ -13,6 +14,8 @@ using namespace mlir;
 using namespace mlir::attn;
 using arith::CmpFPredicate;
 using arith::CmpIPredicate;
+
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// A constant of `type`, in every element of a vector.
 Value RangeMerger::number(Type type, double value) {
@@ -31,10 +34,74 @@ template <typename OpTy> Value RangeMerger::combine(ArrayRef<Value> values) {
   return result;
 }
 
+/// What has to be known of the ranges besides `value` itself.
+static void addRequired(Value value, SetVector<Value> &carried,
+                        DenseMap<Value, Value> &auxiliary) {
+  Operation *op = value.getDefiningOp();
+  // All results of a fold are kept together.
+  carried.insert(op->result_begin(), op->result_end());
+  OpBuilder b(op);
+  auto addSecond = [&](CarryKind kind, Type type, Value operand, Value cond) {
+    if (!auxiliary.contains(value)) {
+      Value second = createCarry(b, op->getLoc(), kind, type, operand, Value(),
+                                 cond);
+      auxiliary[value] = second;
+      carried.insert(second);
+    }
+  };
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    if (running.getKind() == GaugeKind::Mean) {
+      addSecond(CarryKind::Count, b.getI64Type(), Value(), running.getCond());
+    }
+    return;
+  }
+  auto carry = dyn_cast<CarryOp>(op);
+  if (!carry) {
+    return;
+  }
+  carried.insert(carry.getGauges().begin(), carry.getGauges().end());
+  carried.insert(carry.getCompanions().begin(), carry.getCompanions().end());
+  if (carry.getPolyGauge()) {
+    carried.insert(carry.getPolyGauge());
+  }
+  switch (carry.getKind()) {
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    addSecond(carry.getKind() == CarryKind::ArgMax ? CarryKind::Max
+                                                   : CarryKind::Min,
+              carry.getValue().getType(), carry.getValue(), carry.getCond());
+    break;
+  case CarryKind::Mean:
+    addSecond(CarryKind::Count, b.getI64Type(), Value(), carry.getCond());
+    break;
+  default:
+    break;
+  }
+}
+
+bool mlir::attn::canMerge(SweepOp sweep) {
+  return llvm::all_of(sweep.getBody().front(), [](Operation &op) {
+    return !isa<ReducerOpInterface>(op) || isa<CarryOp, RunningOp, FoldOp>(op);
+  });
+}
+
+SetVector<Value>
+mlir::attn::collectAccumulators(SweepOp sweep,
+                                DenseMap<Value, Value> &auxiliary) {
+  SetVector<Value> carried(sweep.getYield().getValues().begin(),
+                           sweep.getYield().getValues().end());
+  for (unsigned k = 0; k < carried.size(); ++k) {
+    addRequired(carried[k], carried, auxiliary);
+  }
+  return carried;
+}
+
 void RangeMerger::merge(Operation *accumulator) {
   if (auto running = dyn_cast<RunningOp>(accumulator)) {
     SmallVector<Value> parts = load(running.getResult());
-    map.map(running.getResult(), combine<arith::MaximumFOp>(parts));
+    map.map(running.getResult(), running.getKind() == GaugeKind::Mean
+                                     ? mergeMean(running.getResult())
+                                     : combine<arith::MaximumFOp>(parts));
     gaugeParts[running.getResult()] = parts;
   } else if (auto fold = dyn_cast<FoldOp>(accumulator)) {
     mergeFold(fold);
@@ -58,7 +125,7 @@ Value RangeMerger::mergeCarry(CarryOp carry) {
   case CarryKind::Any:
     return mergeAny(carry);
   case CarryKind::Mean:
-    return mergeMean(carry);
+    return mergeMean(carry.getResult());
   case CarryKind::ArgMax:
   case CarryKind::ArgMin:
     return mergeArgument(carry);
@@ -66,22 +133,32 @@ Value RangeMerger::mergeCarry(CarryOp carry) {
   return {};
 }
 
+/// How far a gauge is from that of a range: 0 where the range has none, and for
+/// equal ones, infinities among them.
+Value RangeMerger::distance(Value now, Value old) {
+  Type type = now.getType();
+  Value still = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, now, old);
+  Value none = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, old,
+                                     number(type, -kInfinity));
+  return arith::SelectOp::create(b, loc,
+                                 arith::OrIOp::create(b, loc, still, none),
+                                 number(type, 0.0),
+                                 arith::SubFOp::create(b, loc, now, old));
+}
+
 void RangeMerger::weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
                         SmallVectorImpl<Value> &live) {
-  Type type = getElementTypeOrSelf(carry.getType());
-  double inf = std::numeric_limits<double>::infinity();
   for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
-    Value now = map.lookup(gauge), a = map.lookup(rate);
+    Type type = gauge.getType();
+    Value now = map.lookup(gauge);
+    Value a = convertFloat(b, loc, map.lookupOrDefault(rate), type);
     for (auto [s, old] : llvm::enumerate(gaugeParts[gauge])) {
-      // Equal values, infinities among them, have not moved.
-      Value still = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, now, old);
-      Value moved =
-          arith::SelectOp::create(b, loc, still, number(type, 0.0),
-                                  arith::SubFOp::create(b, loc, now, old));
-      Value weight =
-          math::Exp2Op::create(b, loc, arith::MulFOp::create(b, loc, a, moved));
+      Value moved = arith::MulFOp::create(b, loc, a, distance(now, old));
+      Value weight = math::Exp2Op::create(b, loc, moved);
+      weight = convertFloat(b, loc, weight,
+                            getElementTypeOrSelf(carry.getType()));
       Value present = arith::CmpFOp::create(b, loc, CmpFPredicate::UNE, old,
-                                            number(type, -inf));
+                                            number(type, -kInfinity));
       if (s == weights.size()) {
         weights.push_back(weight);
         live.push_back(present);
@@ -93,8 +170,39 @@ void RangeMerger::weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
   }
 }
 
+/// The parts of a carry as polynomials in how far the mean of each range is
+/// from the common one.
+SmallVector<Value> RangeMerger::movedParts(CarryOp carry) {
+  SmallVector<Value> parts = load(carry.getResult());
+  Value gauge = carry.getPolyGauge();
+  if (!gauge) {
+    return parts;
+  }
+  Type type = carry.getType();
+  SmallVector<Value> distances;
+  for (Value old : gaugeParts[gauge]) {
+    Value d = convertFloat(b, loc, distance(map.lookup(gauge), old),
+                           getElementTypeOrSelf(type));
+    distances.push_back(
+        isa<VectorType>(type)
+            ? vector::BroadcastOp::create(b, loc, type, d).getResult()
+            : d);
+  }
+  SmallVector<Value> powers = distances;
+  for (Value companion : carry.getCompanions()) {
+    SmallVector<Value> terms = load(companion);
+    for (auto [part, term, power, d] :
+         llvm::zip(parts, terms, powers, distances)) {
+      part = arith::AddFOp::create(b, loc, part,
+                                   arith::MulFOp::create(b, loc, term, power));
+      power = arith::MulFOp::create(b, loc, power, d);
+    }
+  }
+  return parts;
+}
+
 Value RangeMerger::mergeSum(CarryOp carry) {
-  SmallVector<Value> parts = load(carry.getResult()), weights, live;
+  SmallVector<Value> parts = movedParts(carry), weights, live;
   weigh(carry, weights, live);
   Type type = carry.getType();
   for (auto [s, weight] : llvm::enumerate(weights)) {
@@ -114,10 +222,10 @@ Value RangeMerger::mergeAny(CarryOp carry) {
   return arith::CmpIOp::create(b, loc, CmpIPredicate::ne, any, zero);
 }
 
-Value RangeMerger::mergeMean(CarryOp carry) {
-  Type type = carry.getType();
-  SmallVector<Value> means = load(carry.getResult());
-  SmallVector<Value> counts = load(auxiliary.lookup(carry.getResult()));
+Value RangeMerger::mergeMean(Value accumulator) {
+  Type type = accumulator.getType();
+  SmallVector<Value> means = load(accumulator);
+  SmallVector<Value> counts = load(auxiliary.lookup(accumulator));
   for (auto [mean, count] : llvm::zip(means, counts)) {
     Value weight = arith::SIToFPOp::create(b, loc, type, count);
     mean = arith::MulFOp::create(b, loc, mean, weight);

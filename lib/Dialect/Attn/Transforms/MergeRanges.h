@@ -10,8 +10,10 @@
 //
 //   gauge         g = max g_s
 //   sum, outer    c = sum_s c_s 2^(a (g - g_s)), over each gauge and rate of
-//   act mean          sum_s n_s mean_s / sum_s n_s argmax        the index of
-//   the range with the larger maximum; the earlier
+//                 of its act; where it moves with a mean as a polynomial,
+//                 sum_s (c_s + c1_s d + c2_s d^2 + ...), d = g - g_s
+//   mean          sum_s n_s mean_s / sum_s n_s, as a gauge too
+//   argmax        the index of the range with the larger maximum; the earlier
 //                 range, which has the lower indices, among equals
 //   fold          its combination, in the order of the ranges
 //   max, min, count, any: the same over the ranges
@@ -29,13 +31,23 @@
 
 namespace mlir::attn {
 
+/// Whether every accumulator of a sweep can be merged: selections and bins are
+/// kept whole.
+bool canMerge(SweepOp sweep);
+
+/// The accumulators of a sweep from which its results over several ranges can
+/// be merged, in the order of the program. A second one is added where it takes
+/// one: `auxiliary` names the maximum of an argmax and the count of a mean.
+SetVector<Value> collectAccumulators(SweepOp sweep,
+                                     DenseMap<Value, Value> &auxiliary);
+
 class RangeMerger {
 public:
   /// Loads the parts of an accumulator, in the order of the ranges; bits come
   /// as i32.
   using Loader = function_ref<SmallVector<Value>(Value)>;
 
-  /// `auxiliary` names the maximum of an argmax and the count of a mean.
+  /// `auxiliary` as `collectAccumulators` gives it.
   RangeMerger(OpBuilder &builder, Location loc, Loader load,
               const DenseMap<Value, Value> &auxiliary, IRMapping &map)
       : b(builder), loc(loc), load(load), auxiliary(auxiliary), map(map) {}
@@ -46,13 +58,15 @@ public:
 private:
   Value mergeCarry(CarryOp carry);
   Value mergeSum(CarryOp carry);
-  Value mergeMean(CarryOp carry);
+  Value mergeMean(Value mean);
+  SmallVector<Value> movedParts(CarryOp carry);
   Value mergeArgument(CarryOp carry);
   Value mergeAny(CarryOp carry);
   void mergeFold(FoldOp fold);
   /// The weight of each range, and whether it has any; empty without act.
   void weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
              SmallVectorImpl<Value> &live);
+  Value distance(Value now, Value old);
   Value number(Type type, double value);
   template <typename OpTy> Value combine(ArrayRef<Value> values);
 

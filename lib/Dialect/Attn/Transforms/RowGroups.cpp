@@ -7,8 +7,8 @@
 
 #include "RowGroups.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
-
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -66,20 +66,30 @@ namespace {
 struct CaptureWalk {
   Captures result;
   int64_t batch, heads;
-  DenseSet<std::tuple<Operation *, unsigned, unsigned>> seen;
+  DenseSet<std::pair<Operation *, unsigned>> seen;
 
-  void visit(Value scores, bool queriesStay, bool here = true) {
-    Operation *op = scores.getDefiningOp();
-    if (!op || !seen.insert({op, queriesStay, here}).second) {
+  /// `displaced`: the rows of `scores` are not those of the stream, so that
+  /// nothing it reads is read at the row at hand.
+  void visit(Value scores, bool queriesStay, bool displaced = false) {
+    auto op = scores.getDefiningOp<ScoresOpInterface>();
+    if (!op || !seen.insert({op, 2 * queriesStay + displaced}).second) {
       return;
     }
+    // The factors of a product are swept inside of an entry, neighbours and
+    // other heads are read at other rows: they read everything from memory.
+    SmallVector<std::pair<Value, bool>> sources;
+    if (!isa<MatmulOp, ConvolveOp, MixHeadsOp>(op)) {
+      sources = op.getAxisSources(queriesStay);
+    }
     for (Value operand : op->getOperands()) {
-      if (isa<ScoresType>(operand.getType())) {
-        visit(operand, isa<TransposeOp>(op) ? !queriesStay : queriesStay,
-              here && !isa<ConvolveOp, MixHeadsOp>(op));
-      } else {
+      if (!isa<ScoresType>(operand.getType())) {
         result.others.insert(operand);
+        continue;
       }
+      auto *source = llvm::find_if(
+          sources, [&](auto &source) { return source.first == operand; });
+      bool kept = source != sources.end();
+      visit(operand, kept ? source->second : queriesStay, displaced || !kept);
     }
     for (bool isQuery : {true, false}) {
       AxisInfo axis = getAxis(scores, isQuery);
@@ -91,14 +101,15 @@ struct CaptureWalk {
       }
     }
     for (Region &region : op->getRegions()) {
-      visitRegion(op, region, queriesStay, here);
+      visitRegion(op, region, queriesStay, displaced);
     }
   }
 
-  void visitRegion(Operation *op, Region &region, bool queriesStay, bool here) {
+  void visitRegion(Operation *op, Region &region, bool queriesStay,
+                   bool displaced) {
     visitUsedValuesDefinedAbove(region, [&](OpOperand *use) {
       auto extract = dyn_cast<tensor::ExtractOp>(use->getOwner());
-      if (here && extract && use->getOperandNumber() == 0 &&
+      if (extract && use->getOperandNumber() == 0 && !displaced &&
           readsRow(op, region, extract, queriesStay)) {
         result.rows.insert(use->get());
       } else {

@@ -20,8 +20,6 @@
 //
 // The merge is arithmetic of one row, not a sweep: there are few ranges, and
 // what it sums differs from row to row, which no matrix product would share.
-// Gauges that are means, and what moves with them, are left as they are, with a
-// remark.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,7 +28,6 @@
 #include "StreamUtils.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_SPLITKEYSPASS
@@ -39,41 +36,6 @@ namespace mlir::attn {
 
 using namespace mlir;
 using namespace mlir::attn;
-
-//===----------------------------------------------------------------------===//
-// What can be split
-//===----------------------------------------------------------------------===//
-
-/// Why a carry does not merge; empty where it does.
-static std::string whyNot(CarryOp carry) {
-  if (carry.getPolyGauge()) {
-    return "a carry moves with a gauge as a polynomial";
-  }
-  for (auto [gauge, rate] : llvm::zip(carry.getGauges(), carry.getRates())) {
-    if (gauge.getType() != rate.getType() ||
-        gauge.getType() != getElementTypeOrSelf(carry.getType())) {
-      return "a gauge and its carry have different types";
-    }
-  }
-  return "";
-}
-
-static std::string whyNot(SweepOp sweep) {
-  for (Operation &op : sweep.getBody().front()) {
-    if (auto carry = dyn_cast<CarryOp>(op)) {
-      if (std::string reason = whyNot(carry); !reason.empty()) {
-        return reason;
-      }
-    } else if (auto running = dyn_cast<RunningOp>(op)) {
-      if (running.getKind() != GaugeKind::Max) {
-        return "a gauge is a running mean";
-      }
-    } else if (isa<ReducerOpInterface>(op) && !isa<FoldOp>(op)) {
-      return "selections and bins are kept whole";
-    }
-  }
-  return "";
-}
 
 //===----------------------------------------------------------------------===//
 // The two streams
@@ -92,7 +54,6 @@ private:
   StreamOp buildParts();
   StreamOp buildMerge(StreamOp parts);
   void buildRange(OpBuilder &b, IRMapping &map, Value split);
-  void addAuxiliaries();
   void mergeRanges(OpBuilder &b, IRMapping &map, StreamOp merge,
                    StreamOp parts);
   Value batchInside(OpBuilder &b, StreamOp inner);
@@ -286,50 +247,8 @@ StreamOp KeySplitter::buildMerge(StreamOp parts) {
   return merge;
 }
 
-/// An argmax merges by the maximum it belongs to, a mean by its count.
-void KeySplitter::addAuxiliaries() {
-  for (Value value : llvm::to_vector(carried)) {
-    auto carry = value.getDefiningOp<CarryOp>();
-    if (!carry) {
-      continue;
-    }
-    OpBuilder b(carry);
-    CarryOp second;
-    switch (carry.getKind()) {
-    case CarryKind::ArgMax:
-    case CarryKind::ArgMin:
-      second =
-          createCarry(b, loc,
-                      carry.getKind() == CarryKind::ArgMax ? CarryKind::Max
-                                                           : CarryKind::Min,
-                      carry.getValue().getType(), carry.getValue(), Value(),
-                      carry.getCond());
-      break;
-    case CarryKind::Mean:
-      second = createCarry(b, loc, CarryKind::Count, b.getI64Type(), Value(),
-                           Value(), carry.getCond());
-      break;
-    default:
-      continue;
-    }
-    auxiliary[value] = second.getResult();
-    carried.insert(second.getResult());
-  }
-}
-
 void KeySplitter::run() {
-  for (Value value : sweep.getYield().getOperands()) {
-    // All results of a fold are kept together.
-    for (Value result : value.getDefiningOp()->getResults()) {
-      carried.insert(result);
-    }
-  }
-  for (Value value : llvm::to_vector(carried)) {
-    if (auto carry = value.getDefiningOp<CarryOp>()) {
-      carried.insert(carry.getGauges().begin(), carry.getGauges().end());
-    }
-  }
-  addAuxiliaries();
+  carried = collectAccumulators(sweep, auxiliary);
   StreamOp merge = buildMerge(buildParts());
   stream.replaceAllUsesWith(merge.getResults());
   stream.erase();
@@ -356,9 +275,10 @@ struct SplitKeysPass : attn::impl::SplitKeysPassBase<SplitKeysPass> {
       reason = "it writes to buffers";
     } else if (sweeps.size() != 1) {
       reason = "it has " + std::to_string(sweeps.size()) + " sweeps";
+    } else if (!canMerge(sweeps.front())) {
+      reason = "selections and bins are kept whole";
     } else {
       hoistUniform(sweeps.front());
-      reason = whyNot(sweeps.front());
     }
     if (!reason.empty()) {
       stream.emitRemark() << "keys are not split: " << reason;

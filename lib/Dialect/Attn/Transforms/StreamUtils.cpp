@@ -97,7 +97,7 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
   }
   // Accumulators have no effect of their own.
   eraseUnused(sweep.getBody().front(), [](Operation *op) {
-    return isPure(op) || isa<ReducerOpInterface>(op);
+    return isPure(op) || isa<ReducerOpInterface, SweepOp>(op);
   });
   return sweep;
 }
@@ -181,6 +181,11 @@ bool mlir::attn::sameExtent(OpFoldResult a, OpFoldResult b) {
   if (u == v) {
     return true;
   }
+  if (auto x = u.getDefiningOp<arith::AddIOp>()) {
+    auto y = v.getDefiningOp<arith::AddIOp>();
+    return y && sameExtent(x.getLhs(), y.getLhs()) &&
+           sameExtent(x.getRhs(), y.getRhs());
+  }
   auto [s, d] = dimensionOf(u);
   auto [t, e] = dimensionOf(v);
   if (!s || !t) {
@@ -191,6 +196,21 @@ bool mlir::attn::sameExtent(OpFoldResult a, OpFoldResult b) {
   }
   StringAttr m = dimensionName(s, d), n = dimensionName(t, e);
   return m && m == n;
+}
+
+OpFoldResult mlir::attn::addExtents(OpBuilder &builder, Location loc,
+                                    OpFoldResult a, OpFoldResult b) {
+  std::optional<int64_t> x = getConstantIntValue(a), y = getConstantIntValue(b);
+  if (x && y) {
+    return builder.getIndexAttr(*x + *y);
+  }
+  if (x == 0 || y == 0) {
+    return x == 0 ? b : a;
+  }
+  return arith::AddIOp::create(builder, loc,
+                               getValueOrCreateConstantIndexOp(builder, loc, a),
+                               getValueOrCreateConstantIndexOp(builder, loc, b))
+      .getResult();
 }
 
 Value mlir::attn::addExtent(StreamOp stream, Value extent) {

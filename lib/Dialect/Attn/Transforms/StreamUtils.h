@@ -37,9 +37,13 @@ void eraseDeadOps(Block &block);
 void dropUnusedInputs(StreamOp stream);
 
 /// Whether two extents are known to be equal: one value, equal constants, or
-/// the same dimension of the same tensor, or dimensions of function arguments
-/// that carry one name in `attn.dims`.
+/// the same dimension of the same tensor, dimensions of function arguments that
+/// carry one name in `attn.dims`, or sums of equal ones.
 bool sameExtent(OpFoldResult a, OpFoldResult b);
+
+/// The sum of two extents.
+OpFoldResult addExtents(OpBuilder &builder, Location loc, OpFoldResult a,
+                        OpFoldResult b);
 
 /// The argument for an extent; one that is known to be equal is shared, so that
 /// equal indices stay equal inside of the stream.

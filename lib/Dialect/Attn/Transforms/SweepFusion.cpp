@@ -130,7 +130,7 @@ bool SweepFusion::isFinished(Value value) {
 Value SweepFusion::cloneNumbered(Operation &op, IRMapping &mapping,
                                  unsigned result) {
   Operation *copy = body.clone(op, mapping);
-  if (isPure(copy)) {
+  if (isPure(copy) || isa<SweepOp>(copy)) {
     for (Operation &other : *copy->getBlock()) {
       if (&other == copy) {
         break;

@@ -48,6 +48,10 @@ struct MaskSite {
   Value prefix;
 };
 
+/// The score operands of `op`, each with `isQuery`.
+SmallVector<std::pair<Value, bool>> getScoreOperands(Operation *op,
+                                                     bool isQuery);
+
 } // namespace mlir::attn
 
 #include "attn/Dialect/Attn/IR/AttnDialect.h.inc"

@@ -75,4 +75,21 @@ def Attn_ScoresType : Attn_Type<"Scores", "scores"> {
   }];
 }
 
+def Attn_StateType : Attn_Type<"State", "state"> {
+  let summary = "what a row program has accumulated over some of its keys";
+  let description = [{
+    The unnormalised accumulators of one row program (`attn.partial`) over a
+    set of keys, before anything is divided: states of the same program over
+    disjoint sets merge (`attn.merge`), and `attn.finish` gives the results,
+    whose types are the parameters.
+
+    ```mlir
+    !attn.state<tensor<1x8x?x64xf32>, tensor<1x8x?xf32>>
+    ```
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"::mlir::Type", "types of the results">:$results);
+  let assemblyFormat = "`<` $results `>`";
+}
+
 #endif // ATTN_DIALECT_ATTN_IR_ATTNBASE_TD

@@ -19,7 +19,15 @@ def Attn_ScoresOpInterface : OpInterface<"ScoresOpInterface"> {
   let methods = [
     InterfaceMethod<"The extents [B, H, M, N] of the result.",
       "::llvm::SmallVector<::mlir::OpFoldResult>", "reifyScoresShape",
-      (ins "::mlir::OpBuilder &":$builder)>
+      (ins "::mlir::OpBuilder &":$builder)>,
+    InterfaceMethod<[{
+      The score operands from which an axis of the result is taken as it is,
+      with its indices, and which axis of theirs it is (true for queries). By
+      default both axes are those of every operand.
+    }], "::llvm::SmallVector<std::pair<::mlir::Value, bool>>", "getAxisSources",
+      (ins "bool":$isQuery), "", [{
+        return ::mlir::attn::getScoreOperands($_op, isQuery);
+      }]>
   ];
 }
 

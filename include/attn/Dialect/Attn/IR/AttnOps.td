@@ -8,49 +8,7 @@
 #ifndef ATTN_DIALECT_ATTN_IR_ATTNOPS_TD
 #define ATTN_DIALECT_ATTN_IR_ATTNOPS_TD
 
-include "attn/Dialect/Attn/IR/AttnAttrs.td"
-include "attn/Dialect/Attn/IR/AttnInterfaces.td"
-include "mlir/IR/BuiltinAttributes.td"
-include "mlir/Interfaces/ControlFlowInterfaces.td"
-include "mlir/Interfaces/InferTypeOpInterface.td"
-include "mlir/Interfaces/SideEffectInterfaces.td"
-
-class Attn_Op<string mnemonic, list<Trait> traits = []>
-    : Op<Attn_Dialect, mnemonic, traits>;
-
-def Attn_FloatTensor : RankedTensorOf<[F16, BF16, F32, F64]>;
-def Attn_IntTensor : RankedTensorOf<[I32, I64, Index]>;
-def Attn_OffsetType : AnyTypeOf<[Index, Attn_IntTensor],
-  "index or integer tensor [B] or [1]">;
-
-/// A pure op with one scores result.
-class Attn_ScoresOp<string mnemonic, list<Trait> traits = []>
-    : Attn_Op<mnemonic, !listconcat(traits, [Pure,
-        DeclareOpInterfaceMethods<Attn_ScoresOpInterface>])> {
-  let hasVerifier = 1;
-}
-
-/// The operands that describe the query and key axes, shared by all ops that
-/// start an expression and by attn.with_axes.
-defvar Attn_AxisArgs = (ins
-    Optional<Attn_IntTensor>:$query_positions,
-    Optional<Attn_OffsetType>:$query_offset,
-    Optional<Attn_IntTensor>:$query_length,
-    Optional<Attn_IntTensor>:$query_segments,
-    Optional<Attn_IntTensor>:$key_positions,
-    Optional<Attn_OffsetType>:$key_offset,
-    Optional<Attn_IntTensor>:$key_length,
-    Optional<Attn_IntTensor>:$key_segments);
-defvar Attn_AxisFormat = [{
-    (`query_positions` `(` $query_positions^ `:` type($query_positions) `)`)?
-    (`query_offset` `(` $query_offset^ `:` type($query_offset) `)`)?
-    (`query_length` `(` $query_length^ `:` type($query_length) `)`)?
-    (`query_segments` `(` $query_segments^ `:` type($query_segments) `)`)?
-    (`key_positions` `(` $key_positions^ `:` type($key_positions) `)`)?
-    (`key_offset` `(` $key_offset^ `:` type($key_offset) `)`)?
-    (`key_length` `(` $key_length^ `:` type($key_length) `)`)?
-    (`key_segments` `(` $key_segments^ `:` type($key_segments) `)`)?
-}];
+include "attn/Dialect/Attn/IR/AttnOpBase.td"
 
 //===----------------------------------------------------------------------===//
 // Where scores come from
@@ -346,7 +304,7 @@ def Attn_SoftmaxOp : Attn_ScoresOp<"softmax", [AttrSizedOperandSegments,
   }];
 }
 
-def Attn_TransposeOp : Attn_ScoresOp<"transpose"> {
+def Attn_TransposeOp : Attn_ScoresOp<"transpose", [], ["getAxisSources"]> {
   let summary = "exchanges queries and keys";
   let description = [{
     `r[b, h, j, i] = s[b, h, i, j]`, presence along. Axis information moves
@@ -421,7 +379,7 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Attn_AggregateOp : Attn_Op<"aggregate", [Pure]> {
+def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {
   let summary = "sums values over keys, weighted by scores";
   let description = [{
     `o[b, h, i, :] = sum over present j of p[b, h, i, j] * v[b, g(h), j, :]`, in
@@ -429,8 +387,16 @@ def Attn_AggregateOp : Attn_Op<"aggregate", [Pure]> {
 
     | operand | shape | dtype |
     | --- | --- | --- |
-    | `value` | [B or 1, G, N, Dv] | f16, bf16, f32, f64 |
-    | `head_map` | [H] | g(h); default h div (H / G) |
+    | `values` | [B or 1, G, N, Dv], or [B or 1, G, M, N, Dv] | f16, bf16, f32, f64 |
+    | `head_maps` | [H] | g(h); default h div (H / G) |
+
+    A value of rank 5 holds a row for every pair of a query and a key: its
+    row is `v[b, g(h), i, j, :]` (the values of `attn.lane`).
+
+    Several values stand side by side along the keys, in their order, as the
+    segments of `attn.concat` do: key j reads row j of the first, row j - N1 of
+    the second, and so on. Each has its own element type, heads and head map,
+    and one segment of keys may be without any key.
 
     `operand_type` is the type to which p is rounded as an operand of the
     contraction (bf16 for the matrix units of CPUs and GPUs); the rounding may
@@ -438,27 +404,36 @@ def Attn_AggregateOp : Attn_Op<"aggregate", [Pure]> {
     non-finite value vector reaches only rows for which it is present.
 
     Constraints:
-    * C1: value and result have rank 4, a static and equal feature size.
+    * C1: values have rank 4 or 5, the result rank 4; their feature size is static and equal.
     * C2: H is a multiple of G where there is no head map.
-    * C3: head_map has shape [H].
-    * C4: value has N rows, the result is [B, H, M, Dv].
+    * C3: a head map has shape [H], and there is at most one per value.
+    * C4: the values have N rows together, the result is [B, H, M, Dv].
     * C5: operand_type is bf16, f16 or the accumulation type.
+    * C6: there is at least one value.
 
     ```mlir
     %o = attn.aggregate %p, %v operand_type(bf16)
        : !attn.scores<2x8x?x?xf32>, tensor<2x2x?x128xbf16> -> tensor<2x8x?x128xbf16>
+    %c = attn.aggregate %p, (%past, %new heads(%map : tensor<8xi32>))
+       : !attn.scores<2x8x?x?xf32>, tensor<1x2x?x64xbf16>, tensor<2x8x?x64xf32> -> tensor<2x8x?x64xf32>
     ```
   }];
-  let arguments = (ins Attn_ScoresType:$weights, Attn_FloatTensor:$value,
-    Optional<Attn_IntTensor>:$head_map,
+  let arguments = (ins Attn_ScoresType:$weights,
+    Variadic<Attn_FloatTensor>:$values, Variadic<Attn_IntTensor>:$head_maps,
+    DenseBoolArrayAttr:$mapped,
     OptionalAttr<TypeAttr>:$operand_type);
   let results = (outs Attn_FloatTensor:$result);
-  let assemblyFormat = [{
-    $weights `,` $value (`heads` `(` $head_map^ `:` type($head_map) `)`)?
-    (`operand_type` `(` $operand_type^ `)`)? attr-dict
-    `:` qualified(type($weights)) `,` type($value) `->` qualified(type($result))
-  }];
+  let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The head map of the k-th value; null without one. `mapped` says which
+    /// values have one.
+    Value getHeadMap(unsigned k);
+    /// Whether a value has a row for every pair of a query and a key.
+    static bool isPerQuery(Value value) {
+      return cast<RankedTensorType>(value.getType()).getRank() == 5;
+    }
+  }];
 }
 
 def Attn_MaterializeOp : Attn_Op<"materialize", [Pure]> {

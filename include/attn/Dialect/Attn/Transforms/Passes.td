@@ -10,6 +10,18 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ResolveStatesPass : Pass<"attn-resolve-states", "ModuleOp"> {
+  let summary = "turn states into programs over all of their keys";
+  let description = [{
+    An `attn.finish` becomes the program of its states, run over the
+    concatenation of their scores and values; `attn.state_from` takes part as
+    one key per query. Reports states that are carried by a loop or passed
+    between functions, and merges of different programs. No states are left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "tensor::TensorDialect"];
+}
+
 def ResolveScoresPass : Pass<"attn-resolve-scores", "ModuleOp"> {
   let summary = "confine score matrices to one block, or say why not";
   let description = [{
@@ -79,6 +91,20 @@ def FuseSweepsPass : Pass<"attn-fuse-sweeps", "func::FuncOp"> {
 def ShareStreamsPass : Pass<"attn-share-streams", "func::FuncOp"> {
   let summary = "merge streams over the same space into one kernel";
   let dependentDialects = ["attn::AttnDialect"];
+}
+
+def SplitSegmentsPass : Pass<"attn-split-segments", "func::FuncOp"> {
+  let summary = "cut sweeps and streams at the boundaries of concatenations";
+  let description = [{
+    A sweep over joined keys asks of every key which segment it is in
+    (`attn.before`). This pass cuts it there: one sweep per segment, in which
+    the answer is known, whose accumulators are merged by their actions. A
+    stream whose rows are the joined keys becomes one stream per segment. No
+    `attn.before` is left.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "math::MathDialect", "tensor::TensorDialect",
+                           "vector::VectorDialect"];
 }
 
 def AnalyzeMasksPass : Pass<"attn-analyze-masks", "func::FuncOp"> {
