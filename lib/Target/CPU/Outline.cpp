@@ -140,8 +140,7 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   }
   int64_t blockRows = Kernel::getBlockRows(stream, target);
   Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
-  Value items =
-      e.mul(e.mul(stream.getBatch(), stream.getHeads()), blocks);
+  Value items = e.mul(e.mul(stream.getBatch(), stream.getHeads()), blocks);
   ParallelKernel kernel = createParallelKernel(e, host, name, operands, items);
   for (auto [copied, buffer] : frees) {
     e.ifThen(copied, [&] { markManual(memref::DeallocOp::create(e, buffer)); });

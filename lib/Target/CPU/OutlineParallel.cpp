@@ -46,8 +46,7 @@ static void outline(scf::ParallelOp op, func::FuncOp host, StringRef name) {
   operands.push_back(lower);
   operands.push_back(step);
   ParallelKernel kernel = createParallelKernel(e, host, name, operands, items);
-  kernel.function->setAttr("passthrough",
-                           e.getStrArrayAttr({kVectorizeLoops}));
+  kernel.function->setAttr("passthrough", e.getStrArrayAttr({kVectorizeLoops}));
 
   e.setInsertionPoint(kernel.function.getBody().front().getTerminator());
   IRMapping map;
