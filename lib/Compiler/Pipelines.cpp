@@ -67,7 +67,9 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
 }
 
 /// A matrix that attn.materialize asks for is computed op by op; streams stay.
+/// Arithmetic of the program on whole tensors joins its linalg.
 void addMaterialization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
   addCleanup(pm);
 }

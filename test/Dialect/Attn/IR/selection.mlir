@@ -30,7 +30,7 @@ func.func @order(%t: tensor<?x5xf64>, %bits: tensor<?x7xi1>, %k: index) {
 
 // CHECK-LABEL: @prefix
 func.func @prefix(%t: tensor<?x5xbf16>, %bits: tensor<?x5xi1>) {
-  // CHECK: attn.prefix %{{.*}}, %{{.*}} dim(1) identity [0.000000e+00 : f32, 0 : i64] exclusive reverse {
+  // CHECK: attn.prefix %{{.*}}, %{{.*}} dim(1) identity [0.000000e+00 : f32, 0] exclusive reverse {
   // CHECK: } : tensor<?x5xbf16>, tensor<?x5xi1> -> tensor<?x5xf32>, tensor<?x5xi64>
   %0:2 = attn.prefix %t, %bits dim(1) identity [0.0 : f32, 0 : i64] exclusive reverse {
   ^bb0(%a: f32, %m: i64, %x: f32, %n: i64):
