@@ -79,6 +79,8 @@ void addBufferization(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
+  // Results of our ops are fresh buffers; a loop may carry them.
+  options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
 }

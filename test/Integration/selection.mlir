@@ -10,6 +10,8 @@
 // RUN: attn-run %s --check --entry=ordered --size N=37
 // RUN: attn-run %s --check --loops --entry=ordered --size N=37
 // RUN: attn-run %s --check --entry=routed --size M=33
+// RUN: attn-run %s --check --entry=iterated --size N=9
+// RUN: attn-run %s --check --loops --entry=iterated --size N=9
 
 !scores = !attn.scores<1x4x1x?xf32>
 
@@ -134,4 +136,37 @@ func.func @routed(
   %l = attn.cholesky %gram : tensor<1x16x16xf32>
   %inverse = attn.solve lower %l, %gram : tensor<1x16x16xf32>, tensor<1x16x16xf32>
   return %y, %l, %inverse : tensor<1x?x16xf32>, tensor<1x16x16xf32>, tensor<1x16x16xf32>
+}
+
+// A loop carries what an op made (power iteration); a region reads captured
+// values; what an op read is overwritten afterwards, and so is what it made.
+func.func @iterated(%a: tensor<9x9xf32> {attn.name = "a"}, %decay: f32, 
+    %w: tensor<?xf32> {attn.name = "w", attn.dims = ["N"]}, %x: tensor<?xf32> {attn.name = "x", attn.dims = ["N"]})
+    -> (tensor<9x3xf32>, tensor<?xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %zero = arith.constant 0.0 : f32
+  %start = tensor.extract_slice %a[0, 0] [9, 3] [1, 1] : tensor<9x9xf32> to tensor<9x3xf32>
+  %q = scf.for %i = %c0 to %c3 step %c1 iter_args(%v = %start) -> (tensor<9x3xf32>) {
+    %none = tensor.empty() : tensor<9x3xf32>
+    %clear = linalg.fill ins(%zero : f32) outs(%none : tensor<9x3xf32>) -> tensor<9x3xf32>
+    %av = linalg.matmul ins(%a, %v : tensor<9x9xf32>, tensor<9x3xf32>) outs(%clear : tensor<9x3xf32>) -> tensor<9x3xf32>
+    %qq, %r = attn.qr %av : tensor<9x3xf32> -> tensor<9x3xf32>, tensor<3x3xf32>
+    scf.yield %qq : tensor<9x3xf32>
+  }
+  %s = attn.prefix %x dim(0) identity [0.0 : f32] {
+  ^bb0(%acc: f32, %e: f32):
+    %w0 = tensor.extract %w[%c0] : tensor<?xf32>
+    %d = arith.mulf %acc, %decay : f32
+    %ww = arith.mulf %w0, %e : f32
+    %y = arith.addf %d, %ww : f32
+    attn.yield %y : f32
+  } : tensor<?xf32> -> tensor<?xf32>
+  %idx = arith.constant dense<[0, 1]> : tensor<2xi64>
+  %z = tensor.insert %zero into %x[%c0] : tensor<?xf32>
+  %g = attn.gather %z, %idx dim(0) : tensor<?xf32>, tensor<2xi64> -> tensor<2xf32>
+  %g0 = tensor.extract %g[%c0] : tensor<2xf32>
+  %u = tensor.insert %g0 into %s[%c0] : tensor<?xf32>
+  return %q, %u : tensor<9x3xf32>, tensor<?xf32>
 }

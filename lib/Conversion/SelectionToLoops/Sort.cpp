@@ -125,3 +125,35 @@ void selection::lower(ArgSortOp op) {
                });
   e.finish();
 }
+
+void selection::lower(SearchSortedOp op) {
+  Lowering e(op);
+  Value sorted = e.read(op.getSorted()), values = e.read(op.getValues());
+  SmallVector<Value> extents = e.extents(op.getValues());
+  int64_t last = extents.size() - 1;
+  Value count = e.extent(op.getSorted(), last);
+  Value indices = e.allocate(op->getResult(0), extents);
+  // A value takes about as long as this many elements of other ops.
+  Value work = e.index(32);
+  e.forEachRow(extents, work, {}, [&](ValueRange at, ValueRange) {
+    Value key = emitKey(e, e.load(values, at), /*descending=*/false);
+    auto isOpen = [&](ValueRange range) {
+      return std::make_pair(e.less(range[0], range[1]),
+                            SmallVector<Value>(range));
+    };
+    auto halve = [&](ValueRange range) -> SmallVector<Value> {
+      Value middle = e.div(e.add(range[0], range[1]), 2);
+      SmallVector<Value> place = insertAt(at.drop_back(), last, middle);
+      Value other = emitKey(e, e.load(sorted, place), /*descending=*/false);
+      Value isBefore = e.less(other, key);
+      if (op.getRight()) {
+        isBefore = e.either(isBefore, e.equal(other, key));
+      }
+      return {e.select(isBefore, e.add(middle, 1), range[0]),
+              e.select(isBefore, range[1], middle)};
+    };
+    Value place = e.whileLoop({e.index(0), count}, isOpen, halve)[0];
+    e.store(e.toI64(place), indices, at);
+  });
+  e.finish();
+}

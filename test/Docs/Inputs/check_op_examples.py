@@ -45,6 +45,8 @@ BY_OP = {
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
     ("attn.score_with", "%k"): "tensor<1x2x7x8xf32>",
+    ("attn.search_sorted", "%sums"): "tensor<2x?xf32>",
+    ("attn.search_sorted", "%u"): "tensor<2x5xf32>",
     ("attn.select_topk", "%t"): "tensor<2x8x?xf32>",
     ("attn.select_topk", "%k"): "index",
     ("attn.solve", "%a"): "tensor<2x8x16x16xf32>",

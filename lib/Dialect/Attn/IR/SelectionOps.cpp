@@ -216,6 +216,31 @@ ArgSortOp::reifyResultShapes(OpBuilder &builder,
 }
 
 //===----------------------------------------------------------------------===//
+// attn.search_sorted
+//===----------------------------------------------------------------------===//
+
+LogicalResult SearchSortedOp::verify() {
+  auto sorted = typeOf(getSorted()), values = typeOf(getValues());
+  if (sorted.getRank() == 0 || sorted.getRank() != values.getRank() ||
+      sorted.getElementType() != values.getElementType() ||
+      failed(verifyCompatibleShape(sorted.getShape().drop_back(),
+                                   values.getShape().drop_back()))) {
+    return emitOpError() << "C1: sorted and values agree in rank, element type "
+                            "and leading extents, got "
+                         << sorted << " and " << values;
+  }
+  return verifyShape(*this, getIndices(), "indices", values.getShape(), "C2");
+}
+
+LogicalResult
+SearchSortedOp::reifyResultShapes(OpBuilder &builder,
+                                  ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(
+      withStatic(builder, getIndices(), extentsOf(builder, getValues())));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // attn.prefix
 //===----------------------------------------------------------------------===//
 

@@ -96,6 +96,22 @@ func.func @argsort_c2(%t: tensor<2x3xf32>) {
 
 // -----
 
+func.func @search_c1(%t: tensor<2x3xf32>, %v: tensor<3x3xf32>) {
+  // expected-error @below {{C1: sorted and values agree in rank, element type and leading extents, got 'tensor<2x3xf32>' and 'tensor<3x3xf32>'}}
+  %0 = attn.search_sorted %t, %v : tensor<2x3xf32>, tensor<3x3xf32> -> tensor<3x3xi64>
+  return
+}
+
+// -----
+
+func.func @search_c2(%t: tensor<2x3xf32>, %v: tensor<2x5xf32>) {
+  // expected-error @below {{C2: indices has shape [2, 5], got [2, 3]}}
+  %0 = attn.search_sorted %t, %v : tensor<2x3xf32>, tensor<2x5xf32> -> tensor<2x3xi64>
+  return
+}
+
+// -----
+
 func.func @prefix_c2(%t: tensor<2xf32>) {
   // expected-error @below {{C2: there are 1 results, one per input, got 2}}
   %0:2 = attn.prefix %t dim(0) identity [0.0 : f32] {

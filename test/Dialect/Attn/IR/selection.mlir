@@ -23,6 +23,8 @@ func.func @order(%t: tensor<?x5xf64>, %bits: tensor<?x7xi1>, %k: index) {
   %0:2 = attn.argsort %t dim(0) : tensor<?x5xf64> -> tensor<?x5xi64>, tensor<?x5xf64>
   // CHECK: attn.argsort %{{.*}} dim(1) descending :
   %1:2 = attn.argsort %t dim(1) descending : tensor<?x5xf64> -> tensor<?x5xi64>, tensor<?x5xf64>
+  // CHECK: attn.search_sorted %{{.*}}, %{{.*}} right :
+  %3 = attn.search_sorted %t, %t right : tensor<?x5xf64>, tensor<?x5xf64> -> tensor<?x5xi64>
   // CHECK: attn.compact %{{.*}} bound(%{{.*}}) : tensor<?x7xi1> -> tensor<?x?xi64>, tensor<?xi64>
   %2:2 = attn.compact %bits bound(%k) : tensor<?x7xi1> -> tensor<?x?xi64>, tensor<?xi64>
   return
