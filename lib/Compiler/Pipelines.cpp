@@ -51,6 +51,8 @@ void addDesugar(OpPassManager &pm) {
 void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addDesugar(pm);
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+  // Extents of what a program computes are those of what it is given.
+  pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   // Fusion asks whether two sweeps compute the same value: let equal ones be
   // the same first.
   addCleanup(pm);

@@ -35,17 +35,22 @@ func.func @scale(%x: memref<?xf32>, %low: index, %high: index, %step: index) {
   return
 }
 
-// Loops with results or several dimensions stay.
+// Loops with results, several dimensions or tensors stay.
 
 // CHECK-LABEL: func.func @others(
 // CHECK:         scf.parallel
 // CHECK:         scf.parallel
-func.func @others(%x: memref<?x?xf32>, %n: index) -> f32 {
+// CHECK:         scf.parallel
+func.func @others(%x: memref<?x?xf32>, %t: tensor<?xf32>, %n: index) -> f32 {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %zero = arith.constant 0.0 : f32
   scf.parallel (%i, %j) = (%c0, %c0) to (%n, %n) step (%c1, %c1) {
     memref.store %zero, %x[%i, %j] : memref<?x?xf32>
+  }
+  scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+    %a = tensor.extract %t[%i] : tensor<?xf32>
+    memref.store %a, %x[%i, %i] : memref<?x?xf32>
   }
   %sum = scf.parallel (%i) = (%c0) to (%n) step (%c1) init (%zero) -> f32 {
     %a = memref.load %x[%i, %i] : memref<?x?xf32>

@@ -8,7 +8,8 @@
 // What programs around attention need of stored tensors and what the upstream
 // dialects lack: sorting, prefixes, compaction, gathers and scatters with
 // duplicates, small factorisations. All ops are pure and work on ordinary
-// ranked tensors.
+// ranked tensors. Where the extents of two operands must agree and are dynamic,
+// they are taken to agree.
 //
 //===----------------------------------------------------------------------===//
 
