@@ -112,6 +112,27 @@ func.func @search_c2(%t: tensor<2x3xf32>, %v: tensor<2x5xf32>) {
 
 // -----
 
+func.func @prefix_c1() {
+  // expected-error @below {{C1: there is at least one input}}
+  "attn.prefix"() <{dim = 0 : i64, identity = []}> ({
+    "attn.yield"() : () -> ()
+  }) : () -> ()
+  return
+}
+
+// -----
+
+func.func @prefix_c2_shape(%t: tensor<2xf32>, %u: tensor<3xf32>) {
+  // expected-error @below {{C2: an input has shape [2], got [3]}}
+  %0:2 = attn.prefix %t, %u dim(0) identity [0.0 : f32, 0.0 : f32] {
+  ^bb0(%a: f32, %b: f32, %x: f32, %y: f32):
+    attn.yield %x, %y : f32, f32
+  } : tensor<2xf32>, tensor<3xf32> -> tensor<2xf32>, tensor<2xf32>
+  return
+}
+
+// -----
+
 func.func @prefix_c2(%t: tensor<2xf32>) {
   // expected-error @below {{C2: there are 1 results, one per input, got 2}}
   %0:2 = attn.prefix %t dim(0) identity [0.0 : f32] {

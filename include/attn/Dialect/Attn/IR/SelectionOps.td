@@ -8,7 +8,8 @@
 // What programs around attention need of stored tensors and what the upstream
 // dialects lack: sorting, prefixes, compaction, gathers and scatters with
 // duplicates, small factorisations. All ops are pure and work on ordinary
-// ranked tensors. Where the extents of two operands must agree and are dynamic,
+// ranked tensors. Rows (stretches along the dimensions that an op works on,
+// matrices of a batch) are independent and run on several threads. Where the extents of two operands must agree and are dynamic,
 // they are taken to agree.
 //
 //===----------------------------------------------------------------------===//
