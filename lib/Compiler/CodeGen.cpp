@@ -191,7 +191,7 @@ namespace {
 bool hasScalarLoops(const llvm::Function &function) {
   return function.hasFnAttribute(kVectorizeLoops) ||
          function.getParent()->getFunction(
-      (kInterfacePrefix + function.getName()).str());
+             (kInterfacePrefix + function.getName()).str());
 }
 
 /// The loop vectorizer, where it has something to do.

@@ -52,6 +52,8 @@ void addDesugar(OpPassManager &pm) {
 void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   addDesugar(pm);
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+  // Extents of what a program computes are those of what it is given.
+  pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   // Fusion asks whether two sweeps compute the same value: let equal ones be
   // the same first.
   addCleanup(pm);
@@ -69,7 +71,9 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
 }
 
 /// A matrix that attn.materialize asks for is computed op by op; streams stay.
+/// Arithmetic of the program on whole tensors joins its linalg.
 void addMaterialization(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   pm.addNestedPass<func::FuncOp>(createAttnToLinalgPass());
   addCleanup(pm);
 }

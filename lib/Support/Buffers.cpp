@@ -18,10 +18,9 @@ static constexpr int64_t kAlignment = 64;
 Value attn::getReadOnlyBuffer(OpBuilder &builder, Location loc, Value tensor) {
   auto type = cast<RankedTensorType>(tensor.getType());
   SmallVector<int64_t> strides(type.getRank(), ShapedType::kDynamic);
-  auto layout = StridedLayoutAttr::get(type.getContext(), ShapedType::kDynamic,
-                                       strides);
-  auto buffer =
-      MemRefType::get(type.getShape(), type.getElementType(), layout);
+  auto layout =
+      StridedLayoutAttr::get(type.getContext(), ShapedType::kDynamic, strides);
+  auto buffer = MemRefType::get(type.getShape(), type.getElementType(), layout);
   return bufferization::ToBufferOp::create(builder, loc, buffer, tensor,
                                            /*read_only=*/true);
 }

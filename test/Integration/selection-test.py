@@ -164,6 +164,30 @@ argsort(np.float32, "f32", (3, 1), 1, False)
 argsort(np.float16, "f16", (100, 5), 0, True)
 
 
+def search(dtype, t, lead, n, m, right):
+    x = np.sort(sample(dtype, lead + (n,)), -1)
+    values = sample(dtype, lead + (m,))
+    want = np.zeros(values.shape, np.int64)
+    for at in np.ndindex(*lead):
+        want[at] = np.searchsorted(x[at], values[at], "right" if right else "left")
+    types = {"x": shape_type(["?"] * x.ndim, t), "v": shape_type(["?"] * x.ndim, t)}
+    out = shape_type(["?"] * x.ndim, "i64")
+    program = f"""
+    func.func @f({arguments(**types)}) -> {out} {{
+      %i = attn.search_sorted %x, %v {"right" if right else ""}
+        : {types["x"]}, {types["v"]} -> {out}
+      return %i : {out}
+    }}"""
+    (got,) = run(program, x=x, v=values)
+    check(f"search {t} {lead} {n} {m} {right}", got, want)
+
+
+for right in (False, True):
+    search(np.float32, "f32", (2, 3), 37, 11, right)
+    search(np.int64, "i64", (), 40, 600, right)
+search(np.float64, "f64", (3,), 0, 4, False)
+
+
 def compact(shape, bound, dynamic):
     bits = rng.random(shape) < 0.4
     indices = np.full(shape[:-1] + (bound,), -1)

@@ -104,11 +104,10 @@ public:
        llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body);
   /// Repeats `body` while the condition that it starts with holds: `test` gives
   /// the condition and the values that `next` gets if it holds, or the results.
-  SmallVector<Value>
-  whileLoop(ValueRange inits,
-            llvm::function_ref<std::pair<Value, SmallVector<Value>>(ValueRange)>
-                test,
-            llvm::function_ref<SmallVector<Value>(ValueRange)> next);
+  SmallVector<Value> whileLoop(
+      ValueRange inits,
+      llvm::function_ref<std::pair<Value, SmallVector<Value>>(ValueRange)> test,
+      llvm::function_ref<SmallVector<Value>(ValueRange)> next);
   void ifThen(Value cond, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise = nullptr);
   Value ifValue(Value cond, Type type, llvm::function_ref<Value()> then,

@@ -65,8 +65,7 @@ void selection::lower(SolveOp op) {
   Value order = right ? columns : rows, others = right ? rows : columns;
   Value matrix = e.read(op.getMatrix()), rhs = e.read(op.getRhs());
   Value result = e.allocate(op->getResult(0));
-  Type type =
-      getAccumulationType(getElementTypeOrSelf(op.getRhs().getType()));
+  Type type = getAccumulationType(getElementTypeOrSelf(op.getRhs().getType()));
   Value work = e.mul(e.mul(order, order), others);
   Value zero = e.index(0);
   e.forEachRow(
@@ -137,25 +136,24 @@ void selection::lower(CholeskyOp op) {
   Type type =
       getAccumulationType(getElementTypeOrSelf(op.getMatrix().getType()));
   Value zero = e.index(0), none = e.zero(type);
-  Value invalid =
-      e.constant(type, std::numeric_limits<double>::quiet_NaN());
+  Value invalid = e.constant(type, std::numeric_limits<double>::quiet_NaN());
   e.forEachRow(
       extents, e.mul(e.mul(n, n), n), {{type, {n, n}}},
       [&](ValueRange row, ValueRange scratch) {
         // U = L^T, so that what follows a pivot lies in its row.
         Value u = scratch.front();
-        copyMatrix(
-            e, n, n,
-            [&](Value i, Value j) {
-              Value upper = e.less(j, i);
-              Value a = e.load(matrix, element(row, e.max(i, j), e.min(i, j)));
-              return e.select(upper, none, e.convertFloat(a, type));
-            },
-            u, {});
+        copyMatrix(e, n, n,
+                   [&](Value i, Value j) {
+                     Value upper = e.less(j, i);
+                     Value a =
+                         e.load(matrix, element(row, e.max(i, j), e.min(i, j)));
+                     return e.select(upper, none, e.convertFloat(a, type));
+                   },
+                   u, {});
         e.loop(zero, n, 1, [&](Value k) {
           Value square = e.load(u, {k, k}), next = e.add(k, 1);
-          Value isPositive = arith::CmpFOp::create(
-              e, arith::CmpFPredicate::OGT, square, none);
+          Value isPositive =
+              arith::CmpFOp::create(e, arith::CmpFPredicate::OGT, square, none);
           Value pivot =
               e.select(isPositive, math::SqrtOp::create(e, square), invalid);
           e.store(pivot, u, {k, k});
@@ -275,37 +273,40 @@ void selection::lower(QROp op) {
       [&](ValueRange row, ValueRange scratch) {
         Value w = scratch[0], x = scratch[1];
         Reflections reflections{e, type, w, scratch[2], scratch[3], rows};
-        copyMatrix(
-            e, rows, columns,
-            [&](Value i, Value j) { return e.load(matrix, element(row, i, j)); },
-            w, {});
+        copyMatrix(e, rows, columns,
+                   [&](Value i, Value j) {
+                     return e.load(matrix, element(row, i, j));
+                   },
+                   w, {});
         e.loop(zero, least, 1, [&](Value k) {
           reflections.make(k);
           reflections.apply(k, w, e.add(k, 1), columns);
         });
         // Q is the reflections applied to the unit matrix, the last one first.
-        copyMatrix(
-            e, rows, least,
-            [&](Value i, Value j) { return e.select(e.equal(i, j), one, none); },
-            x, {});
+        copyMatrix(e, rows, least,
+                   [&](Value i, Value j) {
+                     return e.select(e.equal(i, j), one, none);
+                   },
+                   x, {});
         e.loop(zero, least, 1, [&](Value n) {
           Value k = e.sub(e.sub(least, 1), n);
           reflections.apply(k, x, k, least);
         });
         // A row of R and a column of Q may change sign together.
         auto withSign = [&](Value k, Value value) {
-          Value isNegative = arith::CmpFOp::create(
-              e, arith::CmpFPredicate::OLT, e.load(w, {k, k}), none);
+          Value isNegative = arith::CmpFOp::create(e, arith::CmpFPredicate::OLT,
+                                                   e.load(w, {k, k}), none);
           return e.select(isNegative, arith::NegFOp::create(e, value), value);
         };
         copyMatrix(
             e, rows, least,
-            [&](Value i, Value j) { return withSign(j, e.load(x, {i, j})); },
-            q, row);
+            [&](Value i, Value j) { return withSign(j, e.load(x, {i, j})); }, q,
+            row);
         copyMatrix(
             e, least, columns,
             [&](Value i, Value j) {
-              return e.select(e.less(j, i), none, withSign(i, e.load(w, {i, j})));
+              return e.select(e.less(j, i), none,
+                              withSign(i, e.load(w, {i, j})));
             },
             r, row);
       });

@@ -105,7 +105,9 @@ static void gatherRows(GatherOp op, Lowering &e) {
                 e.store(e.load(source, join({from, rest})), result, at);
               });
             },
-            [&] { forLast([&](ValueRange at) { e.store(fill, result, at); }); });
+            [&] {
+              forLast([&](ValueRange at) { e.store(fill, result, at); });
+            });
       });
 }
 
@@ -117,8 +119,8 @@ static void gatherAlong(GatherOp op, Lowering &e) {
   Value extent = e.extent(op.getSource(), dim);
   SmallVector<Value> extents = e.extents(op.getIndices());
   Value result = e.allocate(op->getResult(0), extents);
-  Value fill = emitFill(e, cast_if_present<TypedAttr>(op.getFillAttr()),
-                        element);
+  Value fill =
+      emitFill(e, cast_if_present<TypedAttr>(op.getFillAttr()), element);
   Value length = extents.pop_back_val();
   e.forEachRow(extents, length, {}, [&](ValueRange row, ValueRange) {
     e.loop(e.index(0), length, 1, [&](Value c) {
@@ -227,8 +229,8 @@ void ScatterLowering::scatter(const Part &part) {
 }
 
 void ScatterLowering::run() {
-  bool rounds = op.getKind() == ScatterKind::Sum ||
-                op.getKind() == ScatterKind::Mul;
+  bool rounds =
+      op.getKind() == ScatterKind::Sum || op.getKind() == ScatterKind::Mul;
   accumulated = rounds && isa<FloatType>(element) ? getAccumulationType(element)
                                                   : element;
   SmallVector<Value> extents = e.extents(op.getInit());
@@ -238,9 +240,8 @@ void ScatterLowering::run() {
   indices = e.read(op.getIndices());
   source = e.read(op.getSource());
   extent = extents[dim];
-  places = op.getAlong()
-               ? SmallVector<Value>{e.extent(op.getIndices(), dim)}
-               : dropAt(e.extents(op.getIndices()), 0, op.getBatch());
+  places = op.getAlong() ? SmallVector<Value>{e.extent(op.getIndices(), dim)}
+                         : dropAt(e.extents(op.getIndices()), 0, op.getBatch());
   Value result = e.allocate(op->getResult(0), extents);
   SmallVector<Value> rows = dropAt(extents, dim);
   SmallVector<Scratch> scratch;
@@ -251,8 +252,8 @@ void ScatterLowering::run() {
   }
   // A narrow sum is rounded once: it is accumulated elsewhere.
   bool isNarrow = accumulated != element;
-  buffer = isNarrow ? e.allocate(op->getResult(0), extents, accumulated)
-                    : result;
+  buffer =
+      isNarrow ? e.allocate(op->getResult(0), extents, accumulated) : result;
   Value work = e.mul(e.add(extent, e.product(places)), width);
   e.forEachRow(rows, work, scratch, [&](ValueRange row, ValueRange) {
     Part part{row.take_front(dim), row.drop_front(dim), {}, {}};

@@ -117,9 +117,8 @@ void Lowering::forEachRow(
         *this, getLoc(), RankedTensorType::get(shape, wanted.element), sizes));
   }
   Value first = mul(parallel.getInductionVars().front(), chunk);
-  loop(first, min(add(first, chunk), rows), 1, [&](Value row) {
-    body(delinearize(row, extents), made);
-  });
+  loop(first, min(add(first, chunk), rows), 1,
+       [&](Value row) { body(delinearize(row, extents), made); });
 }
 
 void Lowering::forEach(ValueRange extents,
@@ -141,9 +140,9 @@ void Lowering::forEach(ValueRange extents,
 SmallVector<Value> Lowering::delinearize(Value linear, ValueRange extents) {
   SmallVector<Value> indices(extents.size());
   for (size_t d = extents.size(); d-- > 0;) {
-    indices[d] = d == 0 ? linear
-                        : arith::RemUIOp::create(*this, linear, extents[d])
-                              .getResult();
+    indices[d] =
+        d == 0 ? linear
+               : arith::RemUIOp::create(*this, linear, extents[d]).getResult();
     if (d != 0) {
       linear = arith::DivUIOp::create(*this, linear, extents[d]);
     }

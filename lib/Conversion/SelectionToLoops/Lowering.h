@@ -94,6 +94,7 @@ Value emitMergeSort(Lowering &e, ValueRange arrays, Value count);
 
 void lower(SelectTopKOp op);
 void lower(ArgSortOp op);
+void lower(SearchSortedOp op);
 void lower(PrefixOp op);
 void lower(CompactOp op);
 void lower(GatherOp op);

@@ -96,14 +96,12 @@ private:
 } // namespace
 
 void PrefixLowering::alongLast(ArrayRef<Value> extents) {
-  e.forEachRow(extents.drop_back(), count, {},
-               [&](ValueRange row, ValueRange) {
-                 e.loop(e.index(0), count, 1, identities(),
-                        [&](Value k, ValueRange accumulated) {
-                          return step(insertAt(row, dim, position(k)),
-                                      accumulated);
-                        });
-               });
+  e.forEachRow(extents.drop_back(), count, {}, [&](ValueRange row, ValueRange) {
+    e.loop(e.index(0), count, 1, identities(),
+           [&](Value k, ValueRange accumulated) {
+             return step(insertAt(row, dim, position(k)), accumulated);
+           });
+  });
 }
 
 void PrefixLowering::acrossLast(ArrayRef<Value> extents) {
@@ -115,32 +113,32 @@ void PrefixLowering::acrossLast(ArrayRef<Value> extents) {
   for (Type type : types) {
     scratch.push_back({type, {e.index(kNeighbours)}});
   }
-  e.forEachRow(
-      rows, e.mul(count, kNeighbours), scratch,
-      [&](ValueRange row, ValueRange carried) {
-        Value first = e.mul(row.back(), kNeighbours);
-        Value width = e.min(e.sub(last, first), e.index(kNeighbours));
-        e.loop(e.index(0), width, 1, [&](Value c) {
-          for (auto [value, buffer] : llvm::zip_equal(identities(), carried)) {
-            e.store(value, buffer, c);
-          }
-        });
-        e.loop(e.index(0), count, 1, [&](Value k) {
-          SmallVector<Value> outer =
-              insertAt(row.drop_back(), dim, position(k));
-          e.loop(e.index(0), width, 1, [&](Value c) {
-            SmallVector<Value> at = outer, accumulated;
-            at.push_back(e.add(first, c));
-            for (Value buffer : carried) {
-              accumulated.push_back(e.load(buffer, c));
-            }
-            for (auto [value, buffer] :
-                 llvm::zip_equal(step(at, accumulated), carried)) {
-              e.store(value, buffer, c);
-            }
-          });
-        });
-      });
+  e.forEachRow(rows, e.mul(count, kNeighbours), scratch,
+               [&](ValueRange row, ValueRange carried) {
+                 Value first = e.mul(row.back(), kNeighbours);
+                 Value width = e.min(e.sub(last, first), e.index(kNeighbours));
+                 e.loop(e.index(0), width, 1, [&](Value c) {
+                   for (auto [value, buffer] :
+                        llvm::zip_equal(identities(), carried)) {
+                     e.store(value, buffer, c);
+                   }
+                 });
+                 e.loop(e.index(0), count, 1, [&](Value k) {
+                   SmallVector<Value> outer =
+                       insertAt(row.drop_back(), dim, position(k));
+                   e.loop(e.index(0), width, 1, [&](Value c) {
+                     SmallVector<Value> at = outer, accumulated;
+                     at.push_back(e.add(first, c));
+                     for (Value buffer : carried) {
+                       accumulated.push_back(e.load(buffer, c));
+                     }
+                     for (auto [value, buffer] :
+                          llvm::zip_equal(step(at, accumulated), carried)) {
+                       e.store(value, buffer, c);
+                     }
+                   });
+                 });
+               });
 }
 
 void PrefixLowering::run() {
@@ -169,8 +167,8 @@ void selection::lower(CompactOp op) {
   Value indices = e.allocate(op->getResult(0));
   Value counts = e.allocate(op->getResult(1));
   Value zero = e.index(0), length = extents.pop_back_val();
-  Value bound = memref::DimOp::create(
-      e, indices, static_cast<int64_t>(extents.size()));
+  Value bound =
+      memref::DimOp::create(e, indices, static_cast<int64_t>(extents.size()));
   e.forEachRow(
       extents, e.add(length, bound), {}, [&](ValueRange row, ValueRange) {
         int64_t last = row.size();
@@ -185,9 +183,8 @@ void selection::lower(CompactOp op) {
               return {e.add(state[0], arith::IndexCastUIOp::create(
                                           e, e.getIndexType(), takes))};
             })[0];
-        e.loop(count, bound, 1, [&](Value k) {
-          e.store(e.constant64(-1), indices, place(k));
-        });
+        e.loop(count, bound, 1,
+               [&](Value k) { e.store(e.constant64(-1), indices, place(k)); });
         e.store(e.toI64(count), counts, row);
       });
   e.finish();

@@ -36,16 +36,11 @@ struct SelectionToLoopsPass
   using Base::Base;
   void runOnOperation() override {
     SmallVector<Operation *> ops;
-    getOperation()->walk([&](Operation *op) {
-      if (isa<SelectTopKOp, ArgSortOp, PrefixOp, CompactOp, GatherOp,
-              ScatterReduceOp, SolveOp, CholeskyOp, QROp>(op)) {
-        ops.push_back(op);
-      }
-    });
+    getOperation()->walk([&](Operation *op) { ops.push_back(op); });
     for (Operation *op : ops) {
       llvm::TypeSwitch<Operation *>(op)
-          .Case<SelectTopKOp, ArgSortOp, PrefixOp, CompactOp, GatherOp,
-                ScatterReduceOp, SolveOp, CholeskyOp, QROp>(
+          .Case<SelectTopKOp, ArgSortOp, SearchSortedOp, PrefixOp, CompactOp,
+                GatherOp, ScatterReduceOp, SolveOp, CholeskyOp, QROp>(
               [](auto op) { selection::lower(op); });
     }
   }

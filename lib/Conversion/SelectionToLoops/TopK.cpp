@@ -42,8 +42,7 @@ struct Heap {
   }
   Value isWorse(Element a, Element b) {
     Value later = e.less(b.place, a.place);
-    return e.either(e.less(a.key, b.key),
-                    e.both(e.equal(a.key, b.key), later));
+    return e.either(e.less(a.key, b.key), e.both(e.equal(a.key, b.key), later));
   }
 
   /// Puts x at or above the free place `hole`, a leaf.
@@ -72,8 +71,8 @@ struct Heap {
     auto worstChild = [&](Value k) {
       Value left = e.add(e.mul(k, 2), 1), right = e.add(left, 1);
       Value second = e.min(right, last), first = e.min(left, last);
-      Value takesRight = e.both(e.less(right, size),
-                                isWorse(get(second), get(first)));
+      Value takesRight =
+          e.both(e.less(right, size), isWorse(get(second), get(first)));
       return e.select(takesRight, second, first);
     };
     auto mustSink = [&](ValueRange state) {
@@ -104,13 +103,13 @@ struct Heap {
 
 /// Offers every element along the joined dimensions for which `admits` holds to
 /// a heap of at most `limit` elements, and returns how many it has then.
-static Value
-fillHeap(Lowering &e, Heap heap, Value limit, ValueRange joined, Value input,
-         bool descending,
-         llvm::function_ref<SmallVector<Value>(ValueRange)> place,
-         llvm::function_ref<Value(ValueRange)> admits) {
+static Value fillHeap(Lowering &e, Heap heap, Value limit, ValueRange joined,
+                      Value input, bool descending,
+                      llvm::function_ref<SmallVector<Value>(ValueRange)> place,
+                      llvm::function_ref<Value(ValueRange)> admits) {
   Value zero = e.index(0);
-  unsigned width = cast<MemRefType>(heap.keys.getType()).getElementTypeBitWidth();
+  unsigned width =
+      cast<MemRefType>(heap.keys.getType()).getElementTypeBitWidth();
   // Until the heap is full the threshold is one that nothing beats.
   Value unbeaten = arith::ConstantOp::create(
       e, e.getIntegerAttr(e.getIntegerType(width),
@@ -122,8 +121,7 @@ fillHeap(Lowering &e, Heap heap, Value limit, ValueRange joined, Value input,
       Value extent = joined[at.size()];
       return e.loop(zero, extent, 1, state, [&](Value k, ValueRange inner) {
         at.push_back(k);
-        SmallVector<Value> next =
-            scan(e.add(e.mul(linear, extent), k), inner);
+        SmallVector<Value> next = scan(e.add(e.mul(linear, extent), k), inner);
         at.pop_back();
         return next;
       });
@@ -146,8 +144,8 @@ fillHeap(Lowering &e, Heap heap, Value limit, ValueRange joined, Value input,
     Value grown = e.min(e.add(size, 1), limit);
     Value isFull = e.equal(grown, limit);
     Value root = heap.get(zero).key;
-    scf::YieldOp::create(
-        e, ValueRange{grown, e.select(isFull, root, unbeaten)});
+    scf::YieldOp::create(e,
+                         ValueRange{grown, e.select(isFull, root, unbeaten)});
     e.setInsertionPointToStart(taken.elseBlock());
     scf::YieldOp::create(e, state);
     return llvm::to_vector_of<Value>(taken.getResults());
@@ -175,11 +173,10 @@ void selection::lower(SelectTopKOp op) {
   Value indices = e.allocate(op->getResult(1));
   Value counts = e.allocate(op->getResult(2));
   Value zero = e.index(0), total = e.product(joined);
-  int64_t known = cast<RankedTensorType>(op.getValues().getType())
-                      .getDimSize(first);
-  Value bound = ShapedType::isDynamic(known)
-                    ? e.max(op.getBound(), zero)
-                    : e.index(known);
+  int64_t known =
+      cast<RankedTensorType>(op.getValues().getType()).getDimSize(first);
+  Value bound = ShapedType::isDynamic(known) ? e.max(op.getBound(), zero)
+                                             : e.index(known);
   // A heap never has more elements than there are.
   Value room = e.min(bound, total);
   Type i64 = e.getI64Type();
@@ -203,7 +200,8 @@ void selection::lower(SelectTopKOp op) {
               e,
               MemRefType::get({ShapedType::kDynamic}, i64,
                               StridedLayoutAttr::get(e.getContext(), 0, {1})),
-              places, ArrayRef<OpFoldResult>{e.getIndexAttr(0), e.getIndexAttr(0)},
+              places,
+              ArrayRef<OpFoldResult>{e.getIndexAttr(0), e.getIndexAttr(0)},
               ArrayRef<OpFoldResult>{e.getIndexAttr(1), room},
               ArrayRef<OpFoldResult>{e.getIndexAttr(1), e.getIndexAttr(1)});
         }
@@ -239,20 +237,21 @@ void selection::lower(SelectTopKOp op) {
           count = e.add(count, size);
         }
         Value half = byPosition ? emitMergeSort(e, buffers[1], count) : Value();
-        auto slots = [&](Value from, Value to,
-                         llvm::function_ref<std::pair<Value, Value>(Value)> at) {
-          e.loop(from, to, 1, [&](Value k) {
-            auto [value, linear] = at(k);
-            SmallVector<Value> slot = insertAt(row, first, k);
-            e.store(value, values, slot);
-            e.store(linear, indices, slot);
-          });
-        };
+        auto slots =
+            [&](Value from, Value to,
+                llvm::function_ref<std::pair<Value, Value>(Value)> at) {
+              e.loop(from, to, 1, [&](Value k) {
+                auto [value, linear] = at(k);
+                SmallVector<Value> slot = insertAt(row, first, k);
+                e.store(value, values, slot);
+                e.store(linear, indices, slot);
+              });
+            };
         slots(zero, count, [&](Value k) {
-          Value linear = byPosition ? e.load(buffers[1], {half, k})
-                                    : e.load(places, k);
-          Value value = e.load(
-              input, place(e.delinearize(e.toIndex(linear), joined)));
+          Value linear =
+              byPosition ? e.load(buffers[1], {half, k}) : e.load(places, k);
+          Value value =
+              e.load(input, place(e.delinearize(e.toIndex(linear), joined)));
           return std::make_pair(value, linear);
         });
         slots(count, bound, [&](Value k) {

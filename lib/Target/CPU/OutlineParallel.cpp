@@ -17,6 +17,7 @@
 
 #include "ParallelKernel.h"
 #include "attn/Target/CPU/Passes.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
@@ -29,6 +30,19 @@ namespace mlir::attn {
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
+
+/// Whether everything that the loop uses can travel in a struct.
+static bool isOutlinable(scf::ParallelOp op) {
+  if (op.getNumLoops() != 1 || op.getNumResults() != 0) {
+    return false;
+  }
+  LLVMTypeConverter converter(op.getContext());
+  SetVector<Value> used;
+  getUsedValuesDefinedAbove(op.getRegion(), used);
+  return llvm::all_of(used, [&](Value value) {
+    return static_cast<bool>(converter.convertType(value.getType()));
+  });
+}
 
 static void outline(scf::ParallelOp op, func::FuncOp host, StringRef name) {
   Emit e(op.getLoc(), op);
@@ -46,8 +60,7 @@ static void outline(scf::ParallelOp op, func::FuncOp host, StringRef name) {
   operands.push_back(lower);
   operands.push_back(step);
   ParallelKernel kernel = createParallelKernel(e, host, name, operands, items);
-  kernel.function->setAttr("passthrough",
-                           e.getStrArrayAttr({kVectorizeLoops}));
+  kernel.function->setAttr("passthrough", e.getStrArrayAttr({kVectorizeLoops}));
 
   e.setInsertionPoint(kernel.function.getBody().front().getTerminator());
   IRMapping map;
@@ -76,7 +89,7 @@ struct CPUOutlineParallelPass
     for (func::FuncOp function : functions) {
       SmallVector<scf::ParallelOp> loops;
       function.walk<WalkOrder::PreOrder>([&](scf::ParallelOp op) {
-        if (op.getNumLoops() == 1 && op.getNumResults() == 0) {
+        if (isOutlinable(op)) {
           loops.push_back(op);
         }
         return WalkResult::skip();

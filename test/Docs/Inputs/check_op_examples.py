@@ -1,6 +1,6 @@
-"""Parses the ```mlir examples of a generated dialect page.
+"""Parses the ```mlir examples of generated pages of ops.
 
-usage: check_op_examples.py ATTN_OPT PAGE
+usage: check_op_examples.py ATTN_OPT PAGE...
 
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
@@ -29,12 +29,28 @@ TYPES = {
 BY_OP = {
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
+    ("attn.argsort", "%t"): "tensor<2x?xf32>",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
+    ("attn.cholesky", "%a"): "tensor<2x16x16xf32>",
+    ("attn.compact", "%bits"): "tensor<2x?xi1>",
+    ("attn.gather", "%keys"): "tensor<2x2x?x64xf32>",
+    ("attn.gather", "%i"): "tensor<2x8x16xi64>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.prefix", "%t"): "tensor<2x?xf32>",
+    ("attn.qr", "%a"): "tensor<2x64x16xf32>",
+    ("attn.scatter_reduce", "%init"): "tensor<2x?x64xf32>",
+    ("attn.scatter_reduce", "%i"): "tensor<2x16xi64>",
+    ("attn.scatter_reduce", "%rows"): "tensor<2x16x64xf32>",
     ("attn.score", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
     ("attn.score_with", "%k"): "tensor<1x2x7x8xf32>",
+    ("attn.search_sorted", "%sums"): "tensor<2x?xf32>",
+    ("attn.search_sorted", "%u"): "tensor<2x5xf32>",
+    ("attn.select_topk", "%t"): "tensor<2x8x?xf32>",
+    ("attn.select_topk", "%k"): "index",
+    ("attn.solve", "%a"): "tensor<2x8x16x16xf32>",
+    ("attn.solve", "%b"): "tensor<2x8x16x64xf32>",
     ("attn.transpose", "%s"): "!attn.scores<1x8x5x7xf32>",
 }
 
@@ -83,17 +99,19 @@ def check(attn_opt, name, text):
 
 
 def main():
-    attn_opt, page = sys.argv[1:]
+    attn_opt, *pages = sys.argv[1:]
     failures = count = 0
-    with open(page, encoding="utf-8") as file:
-        for name, text in examples(file.read()):
-            count += 1
-            messages = check(attn_opt, name, text)
-            if messages:
-                failures += 1
-                print(f"the example of {name} fails:\n{messages}")
-    if count < 15:
-        sys.exit(f"error: found only {count} examples in {page}")
+    for page in pages:
+        before = count
+        with open(page, encoding="utf-8") as file:
+            for name, text in examples(file.read()):
+                count += 1
+                messages = check(attn_opt, name, text)
+                if messages:
+                    failures += 1
+                    print(f"the example of {name} fails:\n{messages}")
+        if count < before + 5:
+            sys.exit(f"error: found only {count - before} examples in {page}")
     print(f"{count} examples, {failures} failures")
     sys.exit(failures > 0)
 

@@ -60,7 +60,7 @@ def CPUOutlineParallelPass : Pass<"attn-cpu-outline-parallel", "ModuleOp"> {
   let description = [{
     Every outermost one-dimensional `scf.parallel` without results, on buffers,
     becomes a function and a call of `attn_parallel_for`. Its inner loops are
-    vectorized by LLVM.
+    vectorized by LLVM. Other loops stay and run in order.
   }];
   let dependentDialects = ["scf::SCFDialect", "arith::ArithDialect",
                            "func::FuncDialect", "LLVM::LLVMDialect"];

@@ -216,6 +216,31 @@ ArgSortOp::reifyResultShapes(OpBuilder &builder,
 }
 
 //===----------------------------------------------------------------------===//
+// attn.search_sorted
+//===----------------------------------------------------------------------===//
+
+LogicalResult SearchSortedOp::verify() {
+  auto sorted = typeOf(getSorted()), values = typeOf(getValues());
+  if (sorted.getRank() == 0 || sorted.getRank() != values.getRank() ||
+      sorted.getElementType() != values.getElementType() ||
+      failed(verifyCompatibleShape(sorted.getShape().drop_back(),
+                                   values.getShape().drop_back()))) {
+    return emitOpError() << "C1: sorted and values agree in rank, element type "
+                            "and leading extents, got "
+                         << sorted << " and " << values;
+  }
+  return verifyShape(*this, getIndices(), "indices", values.getShape(), "C2");
+}
+
+LogicalResult
+SearchSortedOp::reifyResultShapes(OpBuilder &builder,
+                                  ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(
+      withStatic(builder, getIndices(), extentsOf(builder, getValues())));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // attn.prefix
 //===----------------------------------------------------------------------===//
 
@@ -388,9 +413,9 @@ static FailureOr<Extents> verifyPlaces(Operation *op, Value source,
     bool agree = from[d] == at[d] || ShapedType::isDynamic(from[d]) ||
                  ShapedType::isDynamic(at[d]);
     if (!agree && !grouped) {
-      return op->emitOpError()
-             << "C2: shared extents agree, got " << print(from.take_front(batch))
-             << " and " << print(at.take_front(batch));
+      return op->emitOpError() << "C2: shared extents agree, got "
+                               << print(from.take_front(batch)) << " and "
+                               << print(at.take_front(batch));
     }
   }
   llvm::append_range(shape, from.slice(batch, dim - batch));
@@ -486,12 +511,13 @@ LogicalResult SolveOp::verify() {
   int64_t rank = matrix.getRank();
   if (rhs.getRank() != rank ||
       rhs.getElementType() != matrix.getElementType() ||
-      failed(verifyCompatibleShape(matrix.getShape().drop_back(2),
-                                   rhs.getShape().drop_back(
-                                       std::min<int64_t>(2, rhs.getRank()))))) {
-    return emitOpError() << "C1: matrix and rhs agree in rank, element type and "
-                            "leading extents, got "
-                         << matrix << " and " << rhs;
+      failed(verifyCompatibleShape(
+          matrix.getShape().drop_back(2),
+          rhs.getShape().drop_back(std::min<int64_t>(2, rhs.getRank()))))) {
+    return emitOpError()
+           << "C1: matrix and rhs agree in rank, element type and "
+              "leading extents, got "
+           << matrix << " and " << rhs;
   }
   int64_t meets = rhs.getDimSize(getRight() ? rank - 1 : rank - 2);
   if (!mayAgree(meets, matrix.getShape().back()) ||
@@ -529,7 +555,8 @@ LogicalResult QROp::verify() {
   auto matrix = typeOf(getMatrix());
   Extents q(matrix.getShape()), r(matrix.getShape());
   int64_t rows = q[q.size() - 2], columns = q.back();
-  bool isKnown = !ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns);
+  bool isKnown =
+      !ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns);
   int64_t least = isKnown ? std::min(rows, columns) : ShapedType::kDynamic;
   q.back() = least;
   r[r.size() - 2] = least;

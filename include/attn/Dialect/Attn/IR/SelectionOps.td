@@ -8,7 +8,9 @@
 // What programs around attention need of stored tensors and what the upstream
 // dialects lack: sorting, prefixes, compaction, gathers and scatters with
 // duplicates, small factorisations. All ops are pure and work on ordinary
-// ranked tensors.
+// ranked tensors. Rows (stretches along the dimensions that an op works on,
+// matrices of a batch) are independent and run on several threads. Where the extents of two operands must agree and are dynamic,
+// they are taken to agree.
 //
 //===----------------------------------------------------------------------===//
 
@@ -157,6 +159,38 @@ def Attn_ArgSortOp : Attn_SelectionOp<"argsort"> {
   let assemblyFormat = [{
     $input `dim` `(` $dim `)` (`descending` $descending^)? attr-dict
     `:` type($input) `->` type($indices) `,` type($values)
+  }];
+}
+
+def Attn_SearchSortedOp : Attn_SelectionOp<"search_sorted"> {
+  let summary = "places of values in ascending lists";
+  let description = [{
+    For every value the number of elements of its list that are smaller, or, with
+    `right`, not larger: the place before, or after, its equals. Sampling from
+    prefix sums of weights is `search_sorted` with `right`. The order is that of
+    `attn.argsort`; in a list that is not ascending the result is some place.
+
+    | operand, result | shape | dtype |
+    | --- | --- | --- |
+    | `sorted` | [..., N] | float, integer |
+    | `values` | [..., M] | same |
+    | `indices` | [..., M] | i64 |
+
+    Constraints:
+    * C1: sorted and values have one rank, at least 1, one element type, and equal leading extents.
+    * C2: indices have the shape of the values.
+
+    ```mlir
+    %i = attn.search_sorted %sums, %u right
+       : tensor<2x?xf32>, tensor<2x5xf32> -> tensor<2x5xi64>
+    ```
+  }];
+  let arguments = (ins Attn_NumberTensor:$sorted, Attn_NumberTensor:$values,
+                       UnitAttr:$right);
+  let results = (outs Attn_I64Tensor:$indices);
+  let assemblyFormat = [{
+    $sorted `,` $values (`right` $right^)? attr-dict
+    `:` type($sorted) `,` type($values) `->` type($indices)
   }];
 }
 
