@@ -1,6 +1,6 @@
-"""Parses the ```mlir examples of a generated dialect page.
+"""Parses the ```mlir examples of generated pages of ops.
 
-usage: check_op_examples.py ATTN_OPT PAGE
+usage: check_op_examples.py ATTN_OPT PAGE...
 
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
@@ -24,17 +24,21 @@ TYPES = {
     "%K": "tensor<2x2x?x64xf32>",
     "%V": "tensor<2x2x?x64xf32>",
     "%S": "tensor<1x?xi32>",
-    **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1")},
+    **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1", "%m0", "%n0")},
 }
 BY_OP = {
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
+    ("attn.convolve", "%w"): "tensor<8x6x11xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.mix", "%W"): "tensor<8x8xf32>",
+    ("attn.mix_heads", "%w"): "tensor<4x8xf32>",
     ("attn.score", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
     ("attn.score_with", "%k"): "tensor<1x2x7x8xf32>",
+    ("attn.stencil", "%W"): "tensor<8x1x3xf32>",
     ("attn.transpose", "%s"): "!attn.scores<1x8x5x7xf32>",
 }
 
@@ -83,17 +87,19 @@ def check(attn_opt, name, text):
 
 
 def main():
-    attn_opt, page = sys.argv[1:]
+    attn_opt, *pages = sys.argv[1:]
     failures = count = 0
-    with open(page, encoding="utf-8") as file:
-        for name, text in examples(file.read()):
-            count += 1
-            messages = check(attn_opt, name, text)
-            if messages:
-                failures += 1
-                print(f"the example of {name} fails:\n{messages}")
-    if count < 15:
-        sys.exit(f"error: found only {count} examples in {page}")
+    for page in pages:
+        before = count
+        with open(page, encoding="utf-8") as file:
+            for name, text in examples(file.read()):
+                count += 1
+                messages = check(attn_opt, name, text)
+                if messages:
+                    failures += 1
+                    print(f"the example of {name} fails:\n{messages}")
+        if count < before + 4:
+            sys.exit(f"error: found only {count - before} examples in {page}")
     print(f"{count} examples, {failures} failures")
     sys.exit(failures > 0)
 
