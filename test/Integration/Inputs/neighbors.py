@@ -76,13 +76,15 @@ class Program:
     def mask(self, s):
         name, heads, value, present = s
         i, j = np.arange(self.rows)[:, None], np.arange(self.keys)
-        kind = self.random.integers(4)
+        kind = self.random.integers(5)
         if kind == 0:
             text, keep = "%keep = arith.cmpi sle, %j, %i : index", j <= i
         elif kind == 1:
             text, keep = "%c = arith.constant 9 : index\n    %u = arith.addi %j, %c : index\n    %keep = arith.cmpi sge, %u, %i : index", j + 9 >= i
         elif kind == 2:
             text, keep = "%c = arith.constant 0.1 : f64\n    %keep = arith.cmpf ogt, %x, %c : f64", value > 0.1
+        elif kind == 3:
+            text, keep = "%u = arith.addi %i, %h : index\n    %keep = arith.cmpi sle, %j, %u : index", j <= i + np.arange(heads)[:, None, None]
         else:
             text = "%c = arith.constant 3 : index\n    %u = arith.addi %j, %h : index\n    %r = arith.remui %u, %c : index\n    %d = arith.remui %i, %c : index\n    %keep = arith.cmpi ne, %r, %d : index"
             keep = (j + np.arange(heads)[:, None, None]) % 3 != i % 3
@@ -94,6 +96,21 @@ class Program:
         body = "{\n    %y = math.tanh %x : f64\n    attn.yield %y : f64\n  }"
         t = self.type(heads)
         return self.add(f"attn.map %{name} (%x: f64) {body} : ({t}) -> {t}"), heads, np.tanh(value), present
+
+    def shift(self, s):
+        """Less the largest entry of the row or the column: a statistic that what
+        follows may read at other rows and heads."""
+        name, heads, value, present = s
+        if not np.isfinite(value).all():
+            return s
+        axis, over, index = [("keys", 3, "%i"), ("queries", 2, "%j")][self.random.integers(2)]
+        top = np.where(present, value, -np.inf).max(over, initial=-np.inf)
+        extent = f"tensor<?x{heads}x?xf64>"
+        r = self.add(f"attn.reduce max {axis} %{name} : ({self.type(heads)}) -> {extent}")
+        body = f"{{\n    %r = tensor.extract %{r}[%b, %h, {index}] : {extent}\n    %y = arith.subf %x, %r : f64\n    attn.yield %y : f64\n  }}"
+        t = self.type(heads)
+        result = value - np.expand_dims(top, over)
+        return self.add(f"attn.map %{name} (%x: f64) at (%b, %h, %i, %j) {body} : ({t}) -> {t}"), heads, result, present
 
     def convolve(self, s):
         name, heads, value, present = s
@@ -179,15 +196,15 @@ class Program:
 def compose(seed):
     program = Program(seed)
     s = program.score(int(program.random.choice([1, 2, 4])))
-    steps = [program.mask, program.map, program.convolve, program.mix, program.transpose]
+    steps = [program.mask, program.map, program.convolve, program.mix, program.transpose, program.shift]
     for _ in range(int(program.random.integers(1, 4))):
-        s = steps[program.random.choice(5, p=[0.25, 0.1, 0.35, 0.2, 0.1])](s)
+        s = steps[program.random.choice(6, p=[0.25, 0.1, 0.3, 0.2, 0.05, 0.1])](s)
     if program.random.random() < 0.3:
         program.reduce(s)
     if program.random.random() < 0.8:
         s = program.softmax(s)
         for _ in range(int(program.random.integers(0, 3))):
-            s = steps[program.random.choice(5, p=[0.15, 0.05, 0.4, 0.35, 0.05])](s)
+            s = steps[program.random.choice(6, p=[0.1, 0.05, 0.35, 0.35, 0.05, 0.1])](s)
     if program.random.random() < 0.4:
         program.reduce(s)
     if program.random.random() < 0.8 or not program.results:
