@@ -38,6 +38,10 @@ struct Tile {
   /// its keys may lie before 0.
   Value rowExtent = {};
   bool halo = false;
+  /// Where heads are worked on in turn: the place of the next one, and how much
+  /// further its keys are.
+  Scope *next = nullptr;
+  Value nextKeys = {};
   unsigned stage = 0;
   /// All entries are present, and all columns are keys.
   bool full = false;

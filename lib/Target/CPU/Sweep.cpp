@@ -374,6 +374,8 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
               end,
               firstRow,
               {}};
+    tile.next = block.next;
+    tile.nextKeys = block.nextKeys;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
     emitFilled(inside, tile, 0);
