@@ -6,13 +6,16 @@
 //===----------------------------------------------------------------------===//
 //
 // Read off the streams: a sweep does, per entry, two operations for every
-// feature of each `attn.dot` and each `outer` carry. Plain attention comes to
-// the customary 4 B H M N D. Under a mask only the entries that the `tiles`
+// feature of each `attn.dot` and each `outer` carry, and for every tap of a
+// collective, whose region counts once per entry and head that it reads. Plain
+// attention comes to the customary 4 B H M N D. Under a mask only the entries that the `tiles`
 // region lets through count, so that skipping work does not look like speed.
 //
 //===----------------------------------------------------------------------===//
 
 #include "attn/Runner/Work.h"
+
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 
 #include "IndexEvaluator.h"
 
@@ -29,9 +32,9 @@ double getFeatures(Value buffer) {
       cast<ShapedType>(buffer.getType()).getShape().back());
 }
 
-double countFlopsPerEntry(SweepOp sweep, bool &isF64) {
+double countFlopsPerEntry(Block &block, bool &isF64) {
   double flops = 0.0;
-  for (Operation &op : sweep.getBody().front()) {
+  for (Operation &op : block) {
     Type accumulator;
     if (auto dot = dyn_cast<DotOp>(op)) {
       flops += 2.0 * getFeatures(dot.getLhs());
@@ -44,6 +47,11 @@ double countFlopsPerEntry(SweepOp sweep, bool &isF64) {
       auto row = cast<VectorType>(carry.getRow().getType());
       flops += 2.0 * static_cast<double>(row.getNumElements());
       accumulator = getElementTypeOrSelf(carry.getType());
+    } else if (isCollective(&op)) {
+      flops += 2.0 * static_cast<double>(getTapCount(&op)) +
+               getSharedEvaluations(&op) *
+                   countFlopsPerEntry(op.getRegion(0).front(), isF64);
+      accumulator = op.getResult(0).getType();
     }
     isF64 = isF64 || (accumulator && accumulator.isF64());
   }
@@ -117,7 +125,7 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
         entries * sampleVisited(stream, sweep, space, *lower, *upper, inputs);
     work.entries += entries;
     work.visited += visited;
-    work.flops += visited * countFlopsPerEntry(sweep, work.isF64);
+    work.flops += visited * countFlopsPerEntry(sweep.getBody().front(), work.isF64);
   }
   return true;
 }

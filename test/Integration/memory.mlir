@@ -3,6 +3,7 @@
 
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=attention | FileCheck %s
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=statistics | FileCheck %s
+// RUN: attn-run %s --peak-memory --size L=32768 --entry=neighbors | FileCheck %s
 // CHECK: peak memory beyond operands and results: {{[0-9]\.[0-9]+}} MiB resident, {{[0-9]\.[0-9]+}} MiB
 
 // The reference does store it, and this is how that looks at a quarter of the
@@ -37,4 +38,22 @@ func.func @statistics(
   %p = attn.softmax %c : !scores
   %r = attn.reduce sum queries %p : (!scores) -> tensor<1x1x?xf32>
   return %r : tensor<1x1x?xf32>
+}
+
+// Convolved weights of mixed heads: the statistics of all rows, and tiles.
+func.func @neighbors(
+    %q: tensor<1x2x?x16xf32> {attn.name = "q", attn.dims = ["1", "2", "L", "16"]},
+    %k: tensor<1x2x?x16xf32> {attn.name = "k", attn.dims = ["1", "2", "L", "16"]},
+    %v: tensor<1x2x?x16xf32> {attn.name = "v", attn.dims = ["1", "2", "L", "16"]},
+    %taps: tensor<2x3x5xf32> {attn.name = "taps"},
+    %mix: tensor<2x2xf32> {attn.name = "mix"}
+  ) -> (tensor<1x2x?x16xf32> {attn.name = "o"}) {
+  %s = attn.score %q, %k scale(0.25)
+     : tensor<1x2x?x16xf32>, tensor<1x2x?x16xf32> -> !attn.scores<1x2x?x?xf32>
+  %c = attn.mask %s window<left = 2047, right = 0> : !attn.scores<1x2x?x?xf32>
+  %m = attn.mix_heads %c, %mix : !attn.scores<1x2x?x?xf32>, tensor<2x2xf32> -> !attn.scores<1x2x?x?xf32>
+  %p = attn.softmax %m : !attn.scores<1x2x?x?xf32>
+  %n = attn.convolve %p, %taps origin [2, 2] : !attn.scores<1x2x?x?xf32>, tensor<2x3x5xf32>
+  %o = attn.aggregate %n, %v : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x16xf32> -> tensor<1x2x?x16xf32>
+  return %o : tensor<1x2x?x16xf32>
 }

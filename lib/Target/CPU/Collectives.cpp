@@ -142,6 +142,8 @@ void Kernel::fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
               e.sub(around.globalRow, plan->rows.before),
               {}};
     tile.halo = static_cast<bool>(plan->keyExtent);
+    tile.next = around.next;
+    tile.nextKeys = around.nextKeys;
     tile.rowExtent = plan->rowExtent ? scope.get(plan->rowExtent) : Value();
     if (StencilOp stencil = plan->getStencil()) {
       emitInside(sweep, *plan, scope, around, tile, buffers.operand);
@@ -156,23 +158,36 @@ void Kernel::fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
       }
       continue;
     }
-    MixOp mix = plan->getMix();
-    if (buffers.any) {
-      Value none = e.constant(
-          VectorType::get({state.lanes}, e.getI8Type()), 0);
-      e.loop(e.index(0), tile.rows, 1, [&](Value r) {
-        e.loop(tile.firstColumn, tile.columns, state.lanes,
-               [&](Value c) { e.storeVector(none, buffers.any, {r, c}); });
-      });
-    }
-    e.loop(e.index(0), e.index(mix.getInputHeads()), 1, [&](Value head) {
-      Scope place(&scope);
-      place.bind(mix.getBody().getArgument(0), head);
-      Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
-      emitInside(sweep, *plan, place, around, tile, out);
-    });
+    fillHeads(sweep, *plan, scope, around, tile);
     emitMix(*plan, buffers, scope, tile);
   }
+}
+
+/// The region of a mixture, head by head.
+void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
+                       const Tile &around, Tile &tile) {
+  CollectiveBuffers &buffers = sweep.collectives[&plan];
+  MixOp mix = plan.getMix();
+  if (buffers.any) {
+    Value none = e.constant(VectorType::get({state.lanes}, e.getI8Type()), 0);
+    e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+      e.loop(tile.firstColumn, tile.columns, state.lanes,
+             [&](Value c) { e.storeVector(none, buffers.any, {r, c}); });
+    });
+  }
+  Value argument = mix.getBody().getArgument(0);
+  e.loop(e.index(0), e.index(mix.getInputHeads()), 1, [&](Value head) {
+    Scope place(&scope), next(&scope);
+    place.bind(argument, head);
+    tile.next = &next;
+    tile.nextKeys = bindNextHead(next, argument, head, mix.getInputHeads());
+    Tile here = around;
+    here.next = tile.next;
+    here.nextKeys = tile.nextKeys;
+    Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
+    emitInside(sweep, plan, place, here, tile, out);
+  });
+  tile.next = nullptr;
 }
 
 /// The region of a collective on its tile, at the heads that `scope` knows.

@@ -47,6 +47,10 @@ struct Tile {
   Value table = {};
   /// The keys of a vector of columns are not consecutive.
   bool scattered = false;
+  /// Where heads are worked on in turn: the place of the next one, and how much
+  /// further its keys are.
+  Scope *next = nullptr;
+  Value nextKeys = {};
   unsigned stage = 0;
   /// All entries are present, and all columns are keys.
   bool full = false;

@@ -78,6 +78,14 @@ void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {
   }
 }
 
+Value Kernel::bindNextHead(Scope &next, Value argument, Value head,
+                           int64_t heads) {
+  Value last = arith::CmpIOp::create(e, arith::CmpIPredicate::eq, head,
+                                     e.index(heads - 1));
+  next.bind(argument, e.select(last, e.index(0), e.add(head, 1)));
+  return e.select(last, e.index(state.tiling.tileKeys), e.index(0));
+}
+
 void Kernel::forEachHead(RowBlock &block,
                          llvm::function_ref<void(RowBlock &)> body) {
   if (!state.analysis.keepsHeads()) {
@@ -88,8 +96,11 @@ void Kernel::forEachHead(RowBlock &block,
     Scope scope(block.scope);
     scope.bind(state.stream.getHeadArg(), head);
     computeUniform(scope, state.stream.getBody().front(), /*ofHead=*/true);
+    Scope next(block.scope);
     RowBlock here{&scope, block.firstRow, block.rows,
-                  e.mul(head, state.tiling.blockRows)};
+                  e.mul(head, state.tiling.blockRows), &next};
+    here.nextKeys = bindNextHead(next, state.stream.getHeadArg(), head,
+                                 state.tiling.heads);
     body(here);
   });
 }

@@ -59,6 +59,8 @@ private:
     Scope *scope;
     Value firstRow, rows;
     Value stateRow; // of the first row, in the arrays of the block
+    Scope *next = nullptr; // the place of the next head, and how much further
+    Value nextKeys = {};   // its keys are
   };
   struct Sweep;
   struct TileBuffers;
@@ -96,6 +98,8 @@ private:
   void allocateCollective(Sweep &sweep, CollectivePlan &plan);
   void fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
                        Scope &scope, const Tile &around);
+  void fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
+                 const Tile &around, Tile &tile);
   void emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
                   const Tile &around, Tile &tile, Value out);
   void emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
@@ -121,6 +125,9 @@ private:
   /// Computes in `scope` what all rows and keys of a block share, and all
   /// heads, or those that are `ofHead` too.
   void computeUniform(Scope &scope, Block &block, bool ofHead);
+  /// Binds `argument` to the head after `head`, of `heads`, in `next`; returns
+  /// how much further its keys are: a tile after the last head.
+  Value bindNextHead(Scope &next, Value argument, Value head, int64_t heads);
   /// The block once per head that it works on.
   void forEachHead(RowBlock &block, llvm::function_ref<void(RowBlock &)> body);
   void forEachRow(RowBlock &block, llvm::function_ref<void(Scope &, Value)> body);

@@ -22,18 +22,24 @@ using namespace mlir::attn::cpu;
 // Scores
 //===----------------------------------------------------------------------===//
 
-/// The next tile's keys come from the outer caches. They are asked for a few at
-/// a time, spread over the products of this tile: `part` of `parts`, at row r.
+/// The keys of the next tile, or of the next head, come from the outer caches.
+/// They are asked for a few at a time, spread over the products of this tile:
+/// `part` of `parts`, at row r.
 void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                           Value r, Value part, int64_t parts) {
   const Tiling &tiling = state.tiling;
-  if (tiling.heads > 1 || tile.table) {
-    return; // another head's keys come next, or keys from anywhere
+  if (tile.table) {
+    return; // the next keys are anywhere
   }
   int64_t groups = tiling.blockRows / state.target.kernelRows * parts;
   int64_t count = (tiling.tileKeys + groups - 1) / groups;
   Value group = e.div(e.add(tile.packedRow, r), state.target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
+  if (tile.next) {
+    prefetchRows(*tile.next, sources, tile.getKeys(),
+                 e.add(e.add(tile.firstKey, tile.nextKeys), first), count);
+    return;
+  }
   Value key = e.add(e.add(tile.firstKey, tiling.tileKeys), first);
   prefetchRows(scope, sources, tile.getKeys(), key, count);
 }

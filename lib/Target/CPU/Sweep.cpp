@@ -450,6 +450,8 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     tile.table = sweep.table;
     tile.scattered =
         sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
+    tile.next = block.next;
+    tile.nextKeys = block.nextKeys;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
     emitPairs(inside, tile);

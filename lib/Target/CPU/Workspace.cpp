@@ -22,10 +22,21 @@ static void clear(Emit &e, Value buffer) {
   Value flat = memref::ReinterpretCastOp::create(
       e, MemRefType::get({count}, type.getElementType()), buffer,
       /*offset=*/0, ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1});
-  // The vectoriser turns this into a call of memset.
-  Value zero = e.constant(type.getElementType(), 0);
-  e.loop(e.index(0), e.index(count), 1,
-         [&](Value k) { e.store(zero, flat, k); });
+  // A cache line at a time: a kernel may be called for a few blocks only.
+  int64_t line = 512 / std::max(8u, type.getElementTypeBitWidth());
+  int64_t whole = count / line * line;
+  auto clearBy = [&](Value from, int64_t end, int64_t step) {
+    auto vector = VectorType::get({step}, type.getElementType());
+    Value zero = e.constant(vector, 0);
+    e.loop(from, e.index(end), step,
+           [&](Value k) { e.storeVector(zero, flat, k); });
+  };
+  if (whole) {
+    clearBy(e.index(0), whole, line);
+  }
+  if (whole < count) {
+    clearBy(e.index(whole), count, 1);
+  }
 }
 
 Value Workspace::get(ArrayRef<int64_t> shape, Type element) {

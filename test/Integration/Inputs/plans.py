@@ -15,7 +15,10 @@ import sys
 # Examples that are not one stream with one sweep: (streams, sweeps).
 PLANS = {
     "entropy-and-column-statistics": (2, 2),  # rows, then columns
+    "large-kernel-attention": (2, 2),  # one convolution of the other
+    "multi-token-attention": (2, 2),  # statistics, then neighbours of weights
     "sinkhorn-3": (3, 3),  # rows, columns, rows
+    "talking-heads": (2, 2),  # statistics, then mixtures of weights
 }
 
 

@@ -66,3 +66,73 @@ func.func @effects(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) 
   }
   return
 }
+
+// -----
+
+func.func @stencil_centre(%x: memref<1x1x?x8xf32>, %w: memref<1x1x3xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %W = %w : memref<1x1x3xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %one = arith.constant 1 : index
+    %s = attn.sweep %j = %z to %e {
+      %next = arith.addi %j, %one : index
+      // expected-error @below {{the centre of a stencil must be the row and the key of its entry}}
+      %r = attn.stencil [%i, %next] in [%e, %e] taps %W[%z] origin [0, 1] {
+      ^bb0(%i2: index, %j2: index):
+        %d = attn.dot %X[%b, %h, %i2], %X[%b, %h, %j2] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+        %p = arith.constant true
+        attn.yield %d, %p : f32, i1
+      } : memref<1x1x3xf32> -> f32
+      %c = attn.carry sum %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @stencil_region(%x: memref<1x1x?x8xf32>, %w: memref<1x1x3xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %W = %w : memref<1x1x3xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      // expected-error @below {{the region of a stencil must not depend on its centre}}
+      %r = attn.stencil [%i, %j] in [%e, %e] taps %W[%z] origin [0, 1] {
+      ^bb0(%i2: index, %j2: index):
+        %d = attn.dot %X[%b, %h, %i2], %X[%b, %h, %j2] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+        %p = arith.cmpi sle, %j, %i2 : index
+        attn.yield %d, %p : f32, i1
+      } : memref<1x1x3xf32> -> f32
+      %c = attn.carry sum %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @mix_of_running(%x: memref<1x1x?x8xf32>, %w: memref<1x1xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %W = %w : memref<1x1xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      %m = attn.running max %d : (f32) -> f32
+      // expected-error @below {{the region of a collective must not depend on a running value of its sweep}}
+      %r, %any = attn.mix weights %W[%h] {
+      ^bb0(%h2: index):
+        %f = arith.subf %d, %m : f32
+        %p = arith.constant true
+        attn.yield %f, %p : f32, i1
+      } : memref<1x1xf32> -> f32
+      %c = attn.running max %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}

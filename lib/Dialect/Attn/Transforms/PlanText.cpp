@@ -16,6 +16,8 @@
 
 #include "PlanText.h"
 
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -176,6 +178,10 @@ Formula FormulaWriter::write(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     return writeArgument(argument);
   }
+  if (auto mix = value.getDefiningOp<MixOp>(); mix && value == mix.getAny()) {
+    Operation *entry = mix.getBody().front().getTerminator();
+    return {"any h'(" + write(entry->getOperand(1)).text + ")"};
+  }
   return writeOp(value.getDefiningOp());
 }
 
@@ -188,6 +194,9 @@ Formula FormulaWriter::writeArgument(BlockArgument argument) {
     return {rows ? "j" : "i"};
   }
   unsigned k = argument.getArgNumber();
+  if (isCollective(parent)) {
+    return {isa<MixOp>(parent) ? "h'" : k == 0 ? "i'" : "j'"};
+  }
   if (!stream || k >= StreamOp::kNumIndexArgs) {
     return {stream
                 ? nameOfTensor(stream.getInputs()[k - StreamOp::kNumIndexArgs])

@@ -23,12 +23,13 @@
 //     memory: nothing of size M x N is stored, no tensors between streams
 //
 // Work counts multiply-adds per entry in units of one contraction over the
-// features, before tiles are skipped.
+// features, before tiles are skipped and without the halos of stencils.
 //
 //===----------------------------------------------------------------------===//
 
 #include "PlanText.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/Format.h"
@@ -49,24 +50,36 @@ namespace {
 /// Multiply-adds per entry of one sweep.
 struct SweepWork {
   int64_t dots = 0, outers = 0;
-  int64_t dotFeatures = 0, outerFeatures = 0;
+  int64_t features = 0; // of the first contraction
+  int64_t outerFeatures = 0;
+  double total = 0;
+  SmallVector<Operation *> collectives;
 
-  explicit SweepWork(SweepOp sweep) {
-    for (Operation &op : sweep.getBody().front()) {
+  explicit SweepWork(SweepOp sweep) { add(sweep.getBody().front(), 1.0); }
+
+  /// The ops of a block that runs `times` per entry.
+  void add(Block &block, double times) {
+    for (Operation &op : block) {
       if (auto dot = dyn_cast<DotOp>(op)) {
-        add(lastExtent(dot.getLhs()));
+        addDot(lastExtent(dot.getLhs()), times);
       } else if (auto dot = dyn_cast<DotWithOp>(op)) {
-        add(lastExtent(dot.getLhs()));
+        addDot(lastExtent(dot.getLhs()), times);
+      } else if (isCollective(&op)) {
+        collectives.push_back(&op);
+        total += times * static_cast<double>(getTapCount(&op));
+        add(op.getRegion(0).front(), times * getSharedEvaluations(&op));
       } else if (auto carry = dyn_cast<CarryOp>(op);
                  carry && carry.getKind() == CarryKind::Outer) {
         ++outers;
         outerFeatures += lastExtent(carry.getRow());
+        total += static_cast<double>(lastExtent(carry.getRow()));
       }
     }
   }
-  void add(int64_t features) {
+  void addDot(int64_t count, double times) {
     ++dots;
-    dotFeatures += features;
+    features = features ? features : count;
+    total += times * static_cast<double>(count);
   }
 };
 
@@ -81,6 +94,7 @@ private:
   void printAccumulators(SweepOp sweep);
   void printCarry(CarryOp carry, const DenseMap<Value, unsigned> &gauges);
   void printCondition(Value condition);
+  void printCollective(Operation *op);
   void printTiles(SweepOp sweep);
   void printList(SweepOp sweep);
   void printMemory(ArrayRef<StreamOp> streams);
@@ -168,6 +182,20 @@ void PlanPrinter::printList(SweepOp sweep) {
      << plural(list.getRowBlock()) << "\n";
 }
 
+void PlanPrinter::printCollective(Operation *op) {
+  if (auto mix = dyn_cast<MixOp>(op)) {
+    os << "      mix " << mix.getInputHeads() << " heads into "
+       << mix.getOutputHeads() << ": a block holds all heads of its rows\n";
+    return;
+  }
+  auto stencil = cast<StencilOp>(op);
+  int64_t rows = stencil.getQueryExtent(), keys = stencil.getKeyExtent();
+  os << "      stencil " << rows << " x " << keys << " around ("
+     << formulaOf(stencil.getQuery()) << ", " << formulaOf(stencil.getKey())
+     << "): a halo of " << rows - 1 << " row" << plural(rows - 1) << " and "
+     << keys - 1 << " key" << plural(keys - 1) << "\n";
+}
+
 void PlanPrinter::printTiles(SweepOp sweep) {
   if (sweep.getTiles().empty()) {
     return;
@@ -200,8 +228,9 @@ void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
      << " outer" << plural(work.outers) << "\n";
   printAccumulators(sweep);
   printList(sweep);
+  llvm::for_each(work.collectives, [&](Operation *op) { printCollective(op); });
   printTiles(sweep);
-  printWork(static_cast<double>(work.dotFeatures + work.outerFeatures));
+  printWork(work.total);
 }
 
 void PlanPrinter::printStream(StreamOp stream, unsigned position) {
@@ -266,8 +295,8 @@ void PlanPrinter::print() {
   func.walk([&](StreamOp stream) { streams.push_back(stream); });
   func.walk([&](SweepOp sweep) {
     SweepWork work(sweep);
-    if (unit == 0 && work.dots) {
-      unit = work.dotFeatures / work.dots;
+    if (unit == 0) {
+      unit = work.features;
     }
   });
   if (unit == 0) {

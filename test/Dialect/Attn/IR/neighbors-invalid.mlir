@@ -1,0 +1,152 @@
+// RUN: attn-opt %s --split-input-file --verify-diagnostics
+
+// One case per constraint of the ops on neighbours and heads.
+
+!scores = !attn.scores<1x8x5x7xf32>
+
+// attn.convolve C1: heads
+func.func @tap_heads(%s: !scores, %w: tensor<4x3x3xf32>) {
+  // expected-error @+1 {{'attn.convolve' op C1: taps are [8 or 1, KU, KV] with static KU and KV, got 'tensor<4x3x3xf32>'}}
+  %r = attn.convolve %s, %w origin [0, 0] : !scores, tensor<4x3x3xf32>
+  return
+}
+
+// -----
+
+!scores = !attn.scores<1x8x5x7xf32>
+
+// attn.convolve C1: static extents
+func.func @tap_extents(%s: !scores, %w: tensor<8x?x3xf32>) {
+  // expected-error @+1 {{C1: taps are [8 or 1, KU, KV] with static KU and KV, got 'tensor<8x?x3xf32>'}}
+  %r = attn.convolve %s, %w origin [0, 0] : !scores, tensor<8x?x3xf32>
+  return
+}
+
+// -----
+
+!scores = !attn.scores<1x8x5x7xf32>
+
+// attn.convolve C1: rank
+func.func @tap_rank(%s: !scores, %w: tensor<3x3xf32>) {
+  // expected-error @+1 {{C1: taps are [8 or 1, KU, KV] with static KU and KV, got 'tensor<3x3xf32>'}}
+  %r = attn.convolve %s, %w origin [0, 0] : !scores, tensor<3x3xf32>
+  return
+}
+
+// -----
+
+!scores = !attn.scores<1x8x5x7xf32>
+
+// attn.convolve C2
+func.func @origin(%s: !scores, %w: tensor<1x3x5xf32>) {
+  // expected-error @+1 {{'attn.convolve' op C2: the origin is two indices inside of the taps [3, 5], got [1, 5]}}
+  %r = attn.convolve %s, %w origin [1, 5] : !scores, tensor<1x3x5xf32>
+  return
+}
+
+// -----
+
+// attn.convolve C3
+func.func @segments(%t: tensor<1x8x5x7xf32>, %seg: tensor<1x5xi32>, %w: tensor<1x3x5xf32>) {
+  %s = attn.bias %t query_segments(%seg : tensor<1x5xi32>) : tensor<1x8x5x7xf32> -> !attn.scores<1x8x5x7xf32>
+  // expected-error @+1 {{'attn.convolve' op C3: same_segment needs segments on both axes; attach them with attn.with_axes}}
+  %r = attn.convolve %s, %w origin [1, 1] same_segment : !attn.scores<1x8x5x7xf32>, tensor<1x3x5xf32>
+  return
+}
+
+// -----
+
+// attn.mix_heads C1
+func.func @weights(%s: !attn.scores<1x8x5x7xf32>, %w: tensor<8x4xf32>) {
+  // expected-error @+1 {{'attn.mix_heads' op C1: weights are [G, 8] with static extents, got 'tensor<8x4xf32>'}}
+  %r = attn.mix_heads %s, %w : !attn.scores<1x8x5x7xf32>, tensor<8x4xf32> -> !attn.scores<1x8x5x7xf32>
+  return
+}
+
+// -----
+
+// attn.mix_heads C2
+func.func @mixed_type(%s: !attn.scores<1x8x5x7xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{'attn.mix_heads' op C2: the result is '!attn.scores<1x4x5x7xf32>', got '!attn.scores<1x8x5x7xf32>'}}
+  %r = attn.mix_heads %s, %w : !attn.scores<1x8x5x7xf32>, tensor<4x8xf32> -> !attn.scores<1x8x5x7xf32>
+  return
+}
+
+// -----
+
+// attn.mix_heads C3
+func.func @head_lengths(%t: tensor<1x8x5x7xf32>, %n: tensor<1x8xi32>, %w: tensor<4x8xf32>) {
+  %s = attn.bias %t key_length(%n : tensor<1x8xi32>) : tensor<1x8x5x7xf32> -> !attn.scores<1x8x5x7xf32>
+  // expected-error @+1 {{'attn.mix_heads' op C3: the key axis has positions or lengths per head, which 4 mixtures of 8 heads do not have; give them an extent of 1}}
+  %r = attn.mix_heads %s, %w : !attn.scores<1x8x5x7xf32>, tensor<4x8xf32> -> !attn.scores<1x4x5x7xf32>
+  return
+}
+
+// -----
+
+// attn.stencil C1
+func.func @stencil_taps(%w: tensor<8x?x3xf32>, %i: index) {
+  // expected-error @+1 {{'attn.stencil' op C1: taps are [heads, KU, KV] with static KU and KV, got 'tensor<8x?x3xf32>'}}
+  %r = attn.stencil [%i, %i] in [%i, %i] taps %w[%i] origin [0, 0] {
+  ^bb0(%i2: index, %j2: index):
+    %x = arith.constant 1.0 : f32
+    %p = arith.constant true
+    attn.yield %x, %p : f32, i1
+  } : tensor<8x?x3xf32> -> f32
+  return
+}
+
+// -----
+
+// attn.stencil C2
+func.func @stencil_origin(%w: tensor<8x2x3xf32>, %i: index) {
+  // expected-error @+1 {{'attn.stencil' op C2: the origin is two indices inside of the taps [2, 3], got [2, 0]}}
+  %r = attn.stencil [%i, %i] in [%i, %i] taps %w[%i] origin [2, 0] {
+  ^bb0(%i2: index, %j2: index):
+    %x = arith.constant 1.0 : f32
+    %p = arith.constant true
+    attn.yield %x, %p : f32, i1
+  } : tensor<8x2x3xf32> -> f32
+  return
+}
+
+// -----
+
+// attn.stencil C3
+func.func @stencil_region(%w: tensor<8x2x3xf32>, %i: index) {
+  // expected-error @+1 {{'attn.stencil' op C3: the region takes ('index', 'index') and yields ('f32', 'i1')}}
+  %r = attn.stencil [%i, %i] in [%i, %i] taps %w[%i] origin [1, 0] {
+  ^bb0(%i2: index):
+    %x = arith.constant 1.0 : f32
+    attn.yield %x : f32
+  } : tensor<8x2x3xf32> -> f32
+  return
+}
+
+// -----
+
+// attn.mix C1
+func.func @mix_weights(%w: tensor<?x8xf32>, %h: index) {
+  // expected-error @+1 {{'attn.mix' op C1: weights are a matrix of static extents, got 'tensor<?x8xf32>'}}
+  %r, %any = attn.mix weights %w[%h] {
+  ^bb0(%h2: index):
+    %x = arith.constant 1.0 : f32
+    %p = arith.constant true
+    attn.yield %x, %p : f32, i1
+  } : tensor<?x8xf32> -> f32
+  return
+}
+
+// -----
+
+// attn.mix C2
+func.func @mix_region(%w: tensor<8x8xf32>, %h: index) {
+  // expected-error @+1 {{'attn.mix' op C2: the region takes ('index') and yields ('f32', 'i1')}}
+  %r, %any = attn.mix weights %w[%h] {
+  ^bb0(%h2: index):
+    %x = arith.constant 1.0 : f64
+    %p = arith.constant true
+    attn.yield %x, %p : f64, i1
+  } : tensor<8x8xf32> -> f32
+  return
+}
