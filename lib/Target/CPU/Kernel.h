@@ -68,14 +68,26 @@ private:
   void emitSweep(Block &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);
+  void allocateEntries(SweepPlan &plan, int64_t rows, int64_t columns,
+                       DenseMap<Value, Value> &buffers);
   void emitTile(Block &block, Sweep &sweep, Value firstKey);
   void emitRowTile(Sweep &sweep, Scope &scope, Value first, Value rows,
                    Value firstRow, Value firstKey, Value columns);
   void emitScores(Sweep &sweep, Scope &scope, Tile &tile);
   void emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
-  void emitPairs(Sweep &sweep, Scope &scope, Tile &tile);
+  /// Calls a body for each row of a tile, in a scope of its own.
+  using RowLoop =
+      llvm::function_ref<void(llvm::function_ref<void(Scope &, Value)>)>;
+  void emitPairs(KernelState &kernel, Tile &tile, RowLoop rows);
   void emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
-  void emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level);
+  void emitFilled(KernelState &kernel, Tile &tile, unsigned level,
+                  RowLoop rows);
+  void emitProducts(KernelState &kernel, Scope &scope, Tile &tile,
+                    RowLoop rows);
+  void emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
+                   ProductPlan &product, RowLoop rows);
+  Value emitFactor(KernelState &kernel, FactorPlan &factor, Tile &tile,
+                   Value out, Value absent, RowLoop rows);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,

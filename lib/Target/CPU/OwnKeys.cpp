@@ -21,10 +21,14 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 Value cpu::isPresent(Emit &e, Value coefficient) {
-  Type element = coefficient.getType();
+  Type type = coefficient.getType(), element = getElementTypeOrSelf(type);
   Type bits = e.getIntegerType(element.getIntOrFloatBitWidth());
   Value marker = arith::BitcastOp::create(
       e, bits, e.fromBits(e.constant64(kMarkerBits), element));
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    bits = vector.clone(bits);
+    marker = e.broadcast(marker, vector.getNumElements());
+  }
   return arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
                                arith::BitcastOp::create(e, bits, coefficient),
                                marker);
@@ -84,41 +88,36 @@ static SmallVector<Value> emitDots(KernelState &kernel, DotOp dot,
   return results;
 }
 
-void Kernel::emitPairs(Sweep &sweep, Scope &scope, Tile &tile) {
-  if (sweep.plan.pairs.empty()) {
+void Kernel::emitPairs(KernelState &kernel, Tile &tile, RowLoop rows) {
+  if (tile.plan.pairs.empty()) {
     return;
   }
-  Value keyArg = sweep.plan.op.getKeyArg();
+  Value keyArg = tile.plan.op.getKeyArg();
   // Columns beyond the last key are left as they are: nobody looks at them.
   Value end = e.min(tile.columns, e.sub(tile.upper, tile.firstKey));
-  forEachRow(
-      scope, tile.firstRow, tile.rows, tile.globalRow,
-      [&](Scope &row, Value r) {
-        auto emitColumns = [&](Value from, Value to, int64_t count) {
-          e.loop(from, to, count, [&](Value c) {
-            std::vector<Scope> places;
-            for (int64_t k = 0; k < count; ++k) {
-              places.emplace_back(&row);
-              places.back().bind(keyArg,
-                                 e.add(e.add(tile.firstKey, c), k));
-            }
-            for (DotOp dot : sweep.plan.pairs) {
-              SmallVector<Value> results = emitDots(state, dot, places);
-              for (auto [k, result] : llvm::enumerate(results)) {
-                e.store(result, sweep.buffers.lookup(dot.getResult()),
-                        {r, e.add(c, k)});
-              }
-            }
-          });
-        };
-        constexpr int64_t group = 4;
-        Value middle =
-            e.add(tile.firstColumn,
-                  e.roundDown(e.max(e.index(0), e.sub(end, tile.firstColumn)),
-                              group));
-        emitColumns(tile.firstColumn, middle, group);
-        emitColumns(middle, end, 1);
+  rows([&](Scope &row, Value r) {
+    auto emitColumns = [&](Value from, Value to, int64_t count) {
+      e.loop(from, to, count, [&](Value c) {
+        std::vector<Scope> places;
+        for (int64_t k = 0; k < count; ++k) {
+          places.emplace_back(&row);
+          places.back().bind(keyArg, e.add(e.add(tile.firstKey, c), k));
+        }
+        for (DotOp dot : tile.plan.pairs) {
+          SmallVector<Value> results = emitDots(kernel, dot, places);
+          for (auto [k, result] : llvm::enumerate(results)) {
+            e.store(result, tile.buffers.lookup(dot.getResult()),
+                    {r, e.add(c, k)});
+          }
+        }
       });
+    };
+    constexpr int64_t group = 4;
+    Value count = e.max(e.index(0), e.sub(end, tile.firstColumn));
+    Value middle = e.add(tile.firstColumn, e.roundDown(count, group));
+    emitColumns(tile.firstColumn, middle, group);
+    emitColumns(middle, end, 1);
+  });
 }
 
 void Kernel::emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope,

@@ -114,30 +114,28 @@ void Kernel::emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile) {
 }
 
 /// Entries that have no vector form, one by one.
-void Kernel::emitFilled(Sweep &sweep, Scope &scope, Tile &tile,
-                        unsigned level) {
-  SweepPlan &plan = sweep.plan;
-  auto values = llvm::filter_to_vector(plan.filled, [&](Value value) {
-    return state.analysis.getClass(value).level == level;
+void Kernel::emitFilled(KernelState &kernel, Tile &tile, unsigned level,
+                        RowLoop rows) {
+  auto values = llvm::filter_to_vector(tile.plan.filled, [&](Value value) {
+    return kernel.analysis.getClass(value).level == level;
   });
   if (values.empty()) {
     return;
   }
-  forEachRow(scope, tile.firstRow, tile.rows, tile.globalRow,
-             [&](Scope &row, Value r) {
-               e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-                 Scope entry(&row);
-                 entry.bind(plan.op.getKeyArg(), e.min(e.add(tile.firstKey, c),
-                                                       e.sub(tile.upper, 1)));
-                 for (Value value : values) {
-                   Value x = entry.get(value);
-                   if (value.getType().isInteger(1)) {
-                     x = arith::ExtUIOp::create(e, e.getI8Type(), x);
-                   }
-                   e.store(x, sweep.buffers.lookup(value), {r, c});
-                 }
-               });
-             });
+  rows([&](Scope &row, Value r) {
+    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+      Scope entry(&row);
+      entry.bind(tile.plan.op.getKeyArg(),
+                 e.min(e.add(tile.firstKey, c), e.sub(tile.upper, 1)));
+      for (Value value : values) {
+        Value x = entry.get(value);
+        if (value.getType().isInteger(1)) {
+          x = arith::ExtUIOp::create(e, e.getI8Type(), x);
+        }
+        e.store(x, tile.buffers.lookup(value), {r, c});
+      }
+    });
+  });
 }
 
 //===----------------------------------------------------------------------===//

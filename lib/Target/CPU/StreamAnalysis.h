@@ -25,6 +25,7 @@
 #include "TargetInfo.h"
 #include "attn/Dialect/Attn/IR/Attn.h"
 
+#include <memory>
 #include <vector>
 
 namespace mlir::attn::cpu {
@@ -63,6 +64,8 @@ struct Contraction {
   }
 };
 
+struct ProductPlan;
+
 struct SweepPlan {
   SweepOp op;
   /// Gauges, carries and folds, by the stage that reduces them.
@@ -71,6 +74,8 @@ struct SweepPlan {
   /// Contractions in which rows and keys share nothing: a key of its own for
   /// every row (attn.dot). One dot product per entry, into a tile.
   SmallVector<DotOp> pairs;
+  /// Sweeps inside of an entry: sums of products of two other matrices.
+  SmallVector<std::shared_ptr<ProductPlan>> products;
   /// Entries with no vector form, evaluated one by one into a tile.
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
@@ -87,6 +92,8 @@ struct SweepPlan {
   /// Outer carries whose rows no two rows of the stream share.
   DenseSet<Operation *> ownRows;
 };
+
+struct FactorPlan;
 
 class StreamAnalysis {
 public:
@@ -108,6 +115,9 @@ public:
 private:
   void classify(Operation &op);
   void planSweep(SweepOp op);
+  LogicalResult planProduct(SweepPlan &plan, SweepOp inner);
+  LogicalResult planFactor(FactorPlan &factor, SweepOp inner, SweepOp lanes);
+  void collectLeaves(FactorPlan &factor, Value value, DenseSet<Value> &seen);
   void planContraction(SweepPlan &plan, Operation *op);
   LogicalResult checkSweep(SweepPlan &plan);
   void visit(SweepPlan &plan, Value value, unsigned stage,
@@ -120,6 +130,24 @@ private:
   DenseMap<Value, ValueClass> classes;
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32;
+};
+
+/// One factor of the entries of a product: the values to multiply, present
+/// where all conditions hold. What it depends on is seen from its own rows and
+/// keys.
+struct FactorPlan {
+  SmallVector<Value> values, conditions;
+  /// The stream as seen from the factor's tile.
+  std::shared_ptr<StreamAnalysis> analysis;
+  /// What is computed into tiles first, and whose keys are the lanes.
+  SweepPlan plan;
+};
+
+/// c[i, j] = sum over k of a[i, k] * b[k, j], computed in tiles: one factor
+/// belongs to the rows of the sweep around it, one to its keys.
+struct ProductPlan {
+  SweepOp op;
+  FactorPlan ofRows, ofKeys;
 };
 
 /// Whether `op` maps lanes to lanes when its operands become vectors.

@@ -68,6 +68,26 @@ static bool holdsBF16(Value row) {
          getElementTypeOrSelf(row.getType()).isBF16();
 }
 
+/// Tiles for the entries that are not computed where they are used.
+void Kernel::allocateEntries(SweepPlan &plan, int64_t rows, int64_t columns,
+                             DenseMap<Value, Value> &buffers) {
+  auto allocate = [&](Value value) {
+    Type type =
+        value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
+    buffers[value] = scratch.get({rows, columns}, type);
+  };
+  llvm::for_each(plan.filled, allocate);
+  for (DotOp dot : plan.pairs) {
+    allocate(dot.getResult());
+  }
+  for (auto &product : plan.products) {
+    allocate(product->op.getResult(0));
+  }
+  for (auto [value, stage] : plan.saved) {
+    allocate(value);
+  }
+}
+
 void Kernel::allocateTiles(Sweep &sweep) {
   SweepPlan &plan = sweep.plan;
   const TargetInfo &target = state.target;
@@ -87,20 +107,7 @@ void Kernel::allocateTiles(Sweep &sweep) {
         scratch.get({columns / panel, units, panel},
                     contraction.pairs ? Type(e.getI32Type()) : type));
   }
-  auto tileOf = [&](Value value) {
-    Type type =
-        value.getType().isInteger(1) ? Type(e.getI8Type()) : value.getType();
-    return scratch.get({rows, columns}, type);
-  };
-  for (Value value : plan.filled) {
-    sweep.buffers[value] = tileOf(value);
-  }
-  for (DotOp dot : plan.pairs) {
-    sweep.buffers[dot.getResult()] = tileOf(dot.getResult());
-  }
-  for (auto [value, stage] : plan.saved) {
-    sweep.buffers[value] = tileOf(value);
-  }
+  allocateEntries(plan, rows, columns, sweep.buffers);
   DenseSet<Value> taken;
   for (auto [stage, ops] : llvm::enumerate(plan.stages)) {
     for (Operation *op : ops) {
@@ -300,9 +307,15 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
     Scope inside(&scope);
     Tile tile{plan, sweep.buffers, firstKey, sweep.upper, first,
               rows, from,          end,      firstRow,    {}};
+    auto forEachRowIn = [&](Scope &place) {
+      return [&](llvm::function_ref<void(Scope &, Value)> body) {
+        forEachRow(place, tile.firstRow, tile.rows, tile.globalRow, body);
+      };
+    };
     emitScores(sweep, inside, tile);
-    emitPairs(sweep, inside, tile);
-    emitFilled(sweep, inside, tile, 0);
+    emitPairs(state, tile, forEachRowIn(inside));
+    emitProducts(state, inside, tile, forEachRowIn(inside));
+    emitFilled(state, tile, 0, forEachRowIn(inside));
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
@@ -314,7 +327,7 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
       for (unsigned stage = 0; stage < plan.stages.size(); ++stage) {
         tile.stage = stage;
         if (stage) {
-          emitFilled(sweep, place, tile, stage);
+          emitFilled(state, tile, stage, forEachRowIn(place));
         }
         emitStage(sweep, place, tile);
       }
