@@ -1,6 +1,6 @@
 """Parses the ```mlir examples of a generated dialect page.
 
-usage: check_op_examples.py ATTN_OPT PAGE
+usage: check_op_examples.py ATTN_OPT PAGE LEAST, the least number of examples
 
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 SCORES = "!attn.scores<1x8x?x?xf32>"
+STATE = "!attn.state<tensor<2x8x?x64xf32>, tensor<2x8x?xf32>>"
 TYPES = {
     "%s": SCORES,
     "%p": SCORES,
@@ -27,14 +28,30 @@ TYPES = {
     **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1")},
 }
 BY_OP = {
+    ("attn.aggregate", "%map"): "tensor<8xi32>",
+    ("attn.aggregate", "%new"): "tensor<2x8x?x64xf32>",
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
+    ("attn.aggregate", "%past"): "tensor<1x2x?x64xbf16>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
+    ("attn.before", "%n1"): "index",
+    ("attn.concat", "%past"): "!attn.scores<2x8x?x?xf32>",
+    ("attn.concat", "%local"): "!attn.scores<2x8x?x16xf32>",
+    ("attn.finish", "%m"): STATE,
+    ("attn.lane", "%q"): "tensor<2x8x?x64xf32>",
+    ("attn.lane", "%k"): "tensor<2x8x?x4x64xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.matmul", "%a"): "!attn.scores<1x8x?x32xf32>",
+    ("attn.matmul", "%b"): "!attn.scores<1x8x32x?xf32>",
+    ("attn.merge", "%prefix"): STATE,
+    ("attn.merge", "%suffix"): STATE,
+    ("attn.partial", "%v"): "tensor<1x8x?x64xf32>",
     ("attn.score", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
     ("attn.score_with", "%k"): "tensor<1x2x7x8xf32>",
+    ("attn.state_from", "%o"): "tensor<2x8x?x64xf32>",
+    ("attn.state_from", "%lse"): "tensor<2x8x?xf32>",
     ("attn.transpose", "%s"): "!attn.scores<1x8x5x7xf32>",
 }
 
@@ -83,7 +100,7 @@ def check(attn_opt, name, text):
 
 
 def main():
-    attn_opt, page = sys.argv[1:]
+    attn_opt, page, least = sys.argv[1:]
     failures = count = 0
     with open(page, encoding="utf-8") as file:
         for name, text in examples(file.read()):
@@ -92,7 +109,7 @@ def main():
             if messages:
                 failures += 1
                 print(f"the example of {name} fails:\n{messages}")
-    if count < 15:
+    if count < int(least):
         sys.exit(f"error: found only {count} examples in {page}")
     print(f"{count} examples, {failures} failures")
     sys.exit(failures > 0)
