@@ -138,7 +138,7 @@ void attn::buildReferencePipeline(OpPassManager &pm) {
 void attn::buildLoopsPipeline(OpPassManager &pm,
                               const LoopsPipelineOptions &options) {
   if (options.fuse) {
-    addPlan(pm, options.splits, /*maxRecomputeFactor=*/4);
+    addPlan(pm, options.splits, options.maxRecomputeFactor);
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());

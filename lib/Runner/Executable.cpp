@@ -73,6 +73,7 @@ static void buildPipeline(PassManager &manager,
     loops.fuse = options.mode == ExecutionMode::FusedLoops;
     loops.splits = options.splits;
     loops.useBounds = true;
+    loops.maxRecomputeFactor = options.maxRecomputeFactor;
     return buildLoopsPipeline(manager, loops);
   }
   case ExecutionMode::CPU: {

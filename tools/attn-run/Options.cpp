@@ -34,7 +34,8 @@ what to run
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --splits=N           split the keys of streams with few rows into N ranges
   --max-recompute-factor=N
-                       refuse programs that visit their scores more often (4)
+                       refuse programs that visit their scores more often
+                       (4; 0 for no limit)
 
 operands
   --input NAME=FILE    a .npy file for argument NAME; bf16 as uint16
@@ -197,7 +198,7 @@ private:
       return parseInteger(options.compile.splits, 0);
     }
     if (option == "max-recompute-factor") {
-      return parseInteger(options.compile.maxRecomputeFactor, 1);
+      return parseInteger(options.compile.maxRecomputeFactor, 0);
     }
     if (option == "seed") {
       int64_t seed = 0;

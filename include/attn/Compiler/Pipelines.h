@@ -29,7 +29,8 @@ struct PlanPipelineOptions : PassPipelineOptions<PlanPipelineOptions> {
       llvm::cl::init(0)};
   Option<int64_t> maxRecomputeFactor{
       *this, "max-recompute-factor",
-      llvm::cl::desc("Refuse streams that visit their scores more often"),
+      llvm::cl::desc("Refuse streams that visit their scores more often; 0 for "
+                     "no limit"),
       llvm::cl::init(4)};
 };
 
@@ -45,6 +46,11 @@ struct LoopsPipelineOptions : PassPipelineOptions<LoopsPipelineOptions> {
       *this, "use-bounds",
       llvm::cl::desc("With fuse: skip what mask analysis found empty"),
       llvm::cl::init(false)};
+  Option<int64_t> maxRecomputeFactor{
+      *this, "max-recompute-factor",
+      llvm::cl::desc("With fuse: refuse streams that visit their scores more "
+                     "often; 0 for no limit"),
+      llvm::cl::init(4)};
 };
 
 struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {
@@ -59,7 +65,8 @@ struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {
       llvm::cl::init(0)};
   Option<int64_t> maxRecomputeFactor{
       *this, "max-recompute-factor",
-      llvm::cl::desc("Refuse streams that visit their scores more often"),
+      llvm::cl::desc("Refuse streams that visit their scores more often; 0 for "
+                     "no limit"),
       llvm::cl::init(4)};
 };
 

@@ -109,6 +109,10 @@ void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
       planContraction(plan.inside, op);
       return;
     }
+    if (auto inner = dyn_cast<SweepOp>(op)) {
+      unplannable |= failed(planProduct(plan.inside, inner));
+      return;
+    }
     if (isFilled(op)) {
       plan.inside.filled.push_back(value);
     }

@@ -219,7 +219,7 @@ void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
     packKeys(scope, contraction, tile.getKeys(), staging, keys);
   }
   emitScores(buffers.inside, scope, tile);
-  emitFilled(scope, tile, 0);
+  emitEntryTiles(scope, tile, 0);
   emitOperand(plan, buffers, scope, tile, out);
   std::swap(arrays, state.rowArrays);
 }

@@ -77,6 +77,8 @@ private:
   void allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
                        int64_t packedRows, TileBuffers &buffers);
   Value allocateTile(Value value, int64_t rows, int64_t columns);
+  void allocateEntryTiles(TilePlan &plan, int64_t rows, int64_t columns,
+                          DenseMap<Value, Value> &tiles);
   void prepareRows(RowBlock &block, Sweep &sweep);
   void emitRange(RowBlock &block, Sweep &sweep, Value lower);
   void emitListed(RowBlock &block, Sweep &sweep, Value lower);
@@ -88,11 +90,25 @@ private:
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);
-  void emitFilled(Scope &scope, Tile &tile, unsigned level);
+  /// Calls a body for each row of a tile, in a scope of its own.
+  using RowLoop =
+      llvm::function_ref<void(llvm::function_ref<void(Scope &, Value)>)>;
+  void emitFilled(KernelState &kernel, Tile &tile, unsigned level,
+                  RowLoop rows);
+  /// Everything that entries at `level` read from tiles, contractions aside.
+  void emitEntryTiles(Scope &scope, Tile &tile, unsigned level);
 
   // OwnKeys.cpp.
-  void emitPairs(Scope &scope, Tile &tile);
+  void emitPairs(KernelState &kernel, Tile &tile, RowLoop rows);
   void emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
+
+  // Products.cpp.
+  void emitProducts(KernelState &kernel, Scope &scope, Tile &tile,
+                    RowLoop rows);
+  void emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
+                  ProductPlan &product, RowLoop rows);
+  Value emitFactor(KernelState &kernel, FactorPlan &factor, Tile &tile,
+                   Value out, Value absent, RowLoop rows);
 
   // Collectives.cpp.
   void allocateCollective(Sweep &sweep, CollectivePlan &plan);

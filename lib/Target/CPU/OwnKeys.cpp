@@ -21,10 +21,14 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 Value cpu::isPresent(Emit &e, Value coefficient) {
-  Type element = coefficient.getType();
+  Type type = coefficient.getType(), element = getElementTypeOrSelf(type);
   Type bits = e.getIntegerType(element.getIntOrFloatBitWidth());
   Value marker = arith::BitcastOp::create(
       e, bits, e.fromBits(e.constant64(kMarkerBits), element));
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    bits = vector.clone(bits);
+    marker = e.broadcast(marker, vector.getNumElements());
+  }
   return arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
                                arith::BitcastOp::create(e, bits, coefficient),
                                marker);
@@ -92,13 +96,13 @@ static Value getEnd(Emit &e, const Tile &tile) {
   return e.min(tile.columns, e.sub(tile.upper, tile.firstKey));
 }
 
-void Kernel::emitPairs(Scope &scope, Tile &tile) {
+void Kernel::emitPairs(KernelState &kernel, Tile &tile, RowLoop rows) {
   if (tile.plan.pairs.empty()) {
     return;
   }
   // Columns beyond the last key are left as they are: nobody looks at them.
   Value end = getEnd(e, tile);
-  forEachRow(scope, tile, [&](Scope &row, Value r) {
+  rows([&](Scope &row, Value r) {
     auto emitColumns = [&](Value from, Value to, int64_t count) {
       e.loop(from, to, count, [&](Value c) {
         std::vector<Scope> places;
@@ -108,7 +112,7 @@ void Kernel::emitPairs(Scope &scope, Tile &tile) {
                              tile.getKeys().at(e, e.add(c, k)));
         }
         for (DotOp dot : tile.plan.pairs) {
-          SmallVector<Value> results = emitDots(state, dot, places);
+          SmallVector<Value> results = emitDots(kernel, dot, places);
           for (auto [k, result] : llvm::enumerate(results)) {
             e.store(result, tile.buffers.lookup(dot.getResult()),
                     {r, e.add(c, k)});

@@ -122,14 +122,15 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
 }
 
 /// Entries that have no vector form, one by one.
-void Kernel::emitFilled(Scope &scope, Tile &tile, unsigned level) {
+void Kernel::emitFilled(KernelState &kernel, Tile &tile, unsigned level,
+                        RowLoop rows) {
   auto values = llvm::filter_to_vector(tile.plan.filled, [&](Value value) {
-    return state.analysis.getClass(value).level == level;
+    return kernel.analysis.getClass(value).level == level;
   });
   if (values.empty()) {
     return;
   }
-  forEachRow(scope, tile, [&](Scope &row, Value r) {
+  rows([&](Scope &row, Value r) {
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Scope entry(&row);
       entry.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
@@ -142,6 +143,17 @@ void Kernel::emitFilled(Scope &scope, Tile &tile, unsigned level) {
       }
     });
   });
+}
+
+void Kernel::emitEntryTiles(Scope &scope, Tile &tile, unsigned level) {
+  auto rows = [&](llvm::function_ref<void(Scope &, Value)> body) {
+    forEachRow(scope, tile, body);
+  };
+  if (level == 0) {
+    emitPairs(state, tile, rows);
+    emitProducts(state, scope, tile, rows);
+  }
+  emitFilled(state, tile, level, rows);
 }
 
 //===----------------------------------------------------------------------===//

@@ -49,6 +49,8 @@ class Scope {
 public:
   explicit Scope(KernelState &kernel) : kernel(kernel) {}
   explicit Scope(Scope *parent) : kernel(parent->kernel), parent(parent) {}
+  /// A place seen through another analysis.
+  Scope(KernelState &kernel, Scope *parent) : kernel(kernel), parent(parent) {}
 
   void bind(Value value, Value emitted) { known[value] = emitted; }
   /// The row, as index into the arrays of the block.

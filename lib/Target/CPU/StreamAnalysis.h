@@ -72,6 +72,7 @@ struct Contraction {
 };
 
 struct CollectivePlan;
+struct ProductPlan;
 
 /// What the entries of a tile are computed from.
 struct TilePlan {
@@ -80,6 +81,8 @@ struct TilePlan {
   /// Contractions in which rows and keys share nothing: a key of its own for
   /// every row (attn.dot). One dot product per entry, into a tile.
   SmallVector<DotOp> pairs;
+  /// Sweeps inside of an entry: sums of products of two other matrices.
+  SmallVector<std::shared_ptr<ProductPlan>> products;
   /// Entries with no vector form, evaluated one by one into a tile.
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
@@ -149,6 +152,10 @@ struct SweepPlan : TilePlan {
   DenseSet<Operation *> ownRows;
 };
 
+struct FactorPlan;
+
+struct FactorPlan;
+
 class StreamAnalysis {
 public:
   StreamAnalysis(StreamOp stream, const TargetInfo &target)
@@ -183,6 +190,9 @@ private:
   void placeCollective(SweepPlan &sweep, CollectivePlan &plan);
   void collectHeads(Operation *op, SetVector<Value> &heads) const;
   LogicalResult checkCollective(const CollectivePlan &plan);
+  LogicalResult planProduct(TilePlan &plan, SweepOp inner);
+  LogicalResult planFactor(FactorPlan &factor, SweepOp inner);
+  void collectLeaves(FactorPlan &factor, Value value, DenseSet<Value> &seen);
   LogicalResult checkSweep(SweepPlan &plan);
   void visit(SweepPlan &plan, Value value, unsigned stage,
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
@@ -197,9 +207,29 @@ private:
   DenseMap<Value, ValueClass> classes;
   DenseMap<Value, bool> cheap;
   bool mixes = false;
+  /// A product inside of a collective was reported.
+  bool unplannable = false;
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32;
   int64_t rowPeriod = 0;
+};
+
+/// One factor of the entries of a product: the values to multiply, present
+/// where all conditions hold. What it depends on is seen from its own rows and
+/// keys.
+struct FactorPlan {
+  SmallVector<Value> values, conditions;
+  /// The stream as seen from the factor's tile.
+  std::shared_ptr<StreamAnalysis> analysis;
+  /// What is computed into tiles first, and whose keys are the lanes.
+  TilePlan plan;
+};
+
+/// c[i, j] = sum over k of a[i, k] * b[k, j], computed in tiles: one factor
+/// belongs to the rows of the sweep around it, one to its keys.
+struct ProductPlan {
+  SweepOp op;
+  FactorPlan ofRows, ofKeys;
 };
 
 /// Whether `op` maps lanes to lanes when its operands become vectors.

@@ -102,6 +102,24 @@ Value Kernel::allocateTile(Value value, int64_t rows, int64_t columns) {
   return scratch.get({rows, columns}, getEntryType(value));
 }
 
+/// Tiles for the entries that are not computed where they are used.
+void Kernel::allocateEntryTiles(TilePlan &plan, int64_t rows, int64_t columns,
+                                DenseMap<Value, Value> &tiles) {
+  auto allocate = [&](Value value) {
+    tiles[value] = allocateTile(value, rows, columns);
+  };
+  llvm::for_each(plan.filled, allocate);
+  for (DotOp dot : plan.pairs) {
+    allocate(dot.getResult());
+  }
+  for (auto &product : plan.products) {
+    allocate(product->op.getResult(0));
+  }
+  for (auto [value, stage] : plan.saved) {
+    allocate(value);
+  }
+}
+
 /// Buffers for a tile of `rows` and `columns`, results of collectives aside;
 /// contractions pack up to `packedRows`.
 void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
@@ -123,16 +141,7 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
         scratch.get({columns / panel, units, panel},
                     contraction.pairs ? Type(e.getI32Type()) : type));
   }
-  for (Value value : plan.filled) {
-    buffers.tiles[value] = allocateTile(value, rows, columns);
-  }
-  for (DotOp dot : plan.pairs) {
-    buffers.tiles[dot.getResult()] =
-        allocateTile(dot.getResult(), rows, columns);
-  }
-  for (auto [value, stage] : plan.saved) {
-    buffers.tiles[value] = allocateTile(value, rows, columns);
-  }
+  allocateEntryTiles(plan, rows, columns, buffers.tiles);
 }
 
 void Kernel::allocateTiles(Sweep &sweep) {
@@ -454,8 +463,7 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     tile.nextKeys = block.nextKeys;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
-    emitPairs(inside, tile);
-    emitFilled(inside, tile, 0);
+    emitEntryTiles(inside, tile, 0);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
@@ -467,7 +475,7 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
       for (unsigned stage = 0; stage < plan.stages.size(); ++stage) {
         tile.stage = stage;
         if (stage) {
-          emitFilled(place, tile, stage);
+          emitEntryTiles(place, tile, stage);
         }
         emitStage(sweep, place, tile);
       }

@@ -59,7 +59,8 @@ struct Kernel::Sweep {
   Value nonFinite;
 };
 
-/// Whether a coefficient is not that of an absent entry.
+/// Whether a coefficient, or each of a vector of them, is not that of an absent
+/// entry.
 Value isPresent(Emit &e, Value coefficient);
 
 } // namespace mlir::attn::cpu

@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 SCORES = "!attn.scores<1x8x?x?xf32>"
+STATE = "!attn.state<tensor<2x8x?x64xf32>, tensor<2x8x?xf32>>"
 TYPES = {
     "%s": SCORES,
     "%p": SCORES,
@@ -27,18 +28,32 @@ TYPES = {
     **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1", "%m0", "%n0")},
 }
 BY_OP = {
+    ("attn.aggregate", "%map"): "tensor<8xi32>",
+    ("attn.aggregate", "%new"): "tensor<2x8x?x64xf32>",
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
+    ("attn.aggregate", "%past"): "tensor<1x2x?x64xbf16>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
     ("attn.argsort", "%t"): "tensor<2x?xf32>",
+    ("attn.before", "%n1"): "index",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
     ("attn.cholesky", "%a"): "tensor<2x16x16xf32>",
     ("attn.compact", "%bits"): "tensor<2x?xi1>",
+    ("attn.concat", "%local"): "!attn.scores<2x8x?x16xf32>",
+    ("attn.concat", "%past"): "!attn.scores<2x8x?x?xf32>",
     ("attn.convolve", "%w"): "tensor<8x6x11xf32>",
+    ("attn.finish", "%m"): STATE,
     ("attn.gather", "%i"): "tensor<2x8x16xi64>",
     ("attn.gather", "%keys"): "tensor<2x2x?x64xf32>",
+    ("attn.lane", "%k"): "tensor<2x8x?x4x64xf32>",
+    ("attn.lane", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.matmul", "%a"): "!attn.scores<1x8x?x32xf32>",
+    ("attn.matmul", "%b"): "!attn.scores<1x8x32x?xf32>",
+    ("attn.merge", "%prefix"): STATE,
+    ("attn.merge", "%suffix"): STATE,
     ("attn.mix", "%W"): "tensor<8x8xf32>",
     ("attn.mix_heads", "%w"): "tensor<4x8xf32>",
+    ("attn.partial", "%v"): "tensor<1x8x?x64xf32>",
     ("attn.prefix", "%t"): "tensor<2x?xf32>",
     ("attn.qr", "%a"): "tensor<2x64x16xf32>",
     ("attn.scatter_reduce", "%i"): "tensor<2x16xi64>",
@@ -54,6 +69,8 @@ BY_OP = {
     ("attn.select_topk", "%t"): "tensor<2x8x?xf32>",
     ("attn.solve", "%a"): "tensor<2x8x16x16xf32>",
     ("attn.solve", "%b"): "tensor<2x8x16x64xf32>",
+    ("attn.state_from", "%lse"): "tensor<2x8x?xf32>",
+    ("attn.state_from", "%o"): "tensor<2x8x?x64xf32>",
     ("attn.stencil", "%W"): "tensor<8x1x3xf32>",
     ("attn.transpose", "%s"): "!attn.scores<1x8x5x7xf32>",
 }

@@ -196,7 +196,89 @@ class Program:
         return f"func.func @joined({', '.join(arguments)}) -> ({', '.join(self.types)}) {{\n" + "\n".join(body) + "\n}\n"
 
 
+class Product:
+    """A product of two virtual matrices, its factors masked and normalised."""
+
+    def __init__(self, rng):
+        self.element = e = rng.choice(["f32", "f64"])
+        self.shared = rng.choice(["?", "?", "9"])
+        self.lines, self.arguments = [], []
+        self.count = 0
+        for name, dim in (("q", "M"), ("l", "K"), ("r", "K"), ("k", "N"), ("v", "N")):
+            extent = self.shared if dim == "K" else "?"
+            self.arguments.append(
+                f'%{name}: tensor<2x{H}x{extent}x{D}x{e}> {{attn.name = "{name}",'
+                f' attn.dims = ["2", "{H}", "{dim if extent == "?" else extent}", "D"]}}'
+            )
+        a = self.factor(rng, "q", "l", "?", self.shared)
+        b = self.factor(rng, "r", "k", self.shared, "?")
+        self.type = f"!attn.scores<2x{H}x?x?x{e}>"
+        left, right = (f"!attn.scores<2x{H}x{x}x{y}x{e}>" for x, y in (("?", self.shared), (self.shared, "?")))
+        self.lines.append(f"%c = attn.matmul {a}, {b} : {left}, {right} -> {self.type}")
+        rows, out = f"tensor<2x{H}x?x{e}>", f"tensor<2x{H}x?x{D}x{e}>"
+        kind = rng.choice(["softmax", "sum", "queries", "columns"])
+        if kind == "softmax":
+            self.lines.append(f"%w = attn.mask %c causal : {self.type}" if rng.random() < 0.5 else f"%w = attn.fill %c, 0.0 : {self.type}")
+            self.lines.append(f"%p = attn.softmax %w : {self.type}")
+            self.lines.append(f"%o = attn.aggregate %p, %v : {self.type}, tensor<2x{H}x?x{D}x{e}> -> {out}")
+            self.types = [out]
+        elif kind == "sum":
+            self.lines.append(f"%o = attn.aggregate %c, %v : {self.type}, tensor<2x{H}x?x{D}x{e}> -> {out}")
+            self.types = [out]
+        elif kind == "queries":
+            self.lines.append(f"%o = attn.reduce max queries %c : ({self.type}) -> {rows}")
+            self.types = [rows]
+        else:
+            self.lines.append(f"%t = attn.transpose %c : {self.type} -> {self.type}")
+            self.lines.append(f"%o = attn.reduce lse keys %t : ({self.type}) -> {rows}")
+            self.types = [rows]
+
+    def factor(self, rng, x, y, rows, columns):
+        e, self.count = self.element, self.count + 1
+        n = self.count
+        type = f"!attn.scores<2x{H}x{rows}x{columns}x{e}>"
+        tensors = [f"tensor<2x{H}x{t}x{D}x{e}>" for t in (rows, columns)]
+        self.lines.append(f"%f{n} = attn.score %{x}, %{y} scale(0.2) query_offset(%past : index) : {', '.join(tensors)} -> {type}")
+        name = f"%f{n}"
+        if rng.random() < 0.4:
+            self.lines.append(f"{name}m = attn.mask {name} causal : {type}")
+            name += "m"
+        if rng.random() < 0.3:
+            self.lines.append(
+                f"{name}v = attn.mask {name} (%x: {e}) {{\n%g = arith.cmpf olt, %x, %half : {e}\nattn.yield %g : i1\n}} : {type}"
+            )
+            name += "v"
+        if rng.random() < 0.3:
+            self.lines.append(
+                f"{name}t = attn.map {name} (%x: {e}) {{\n%y = math.tanh %x : {e}\nattn.yield %y : {e}\n}} : ({type}) -> {type}"
+            )
+            name += "t"
+        if rng.random() < 0.5:
+            self.lines.append(f"{name}p = attn.softmax {name} : {type}")
+            name += "p"
+        return name
+
+    def text(self):
+        body = ["%past = arith.constant 2 : index", f"%half = arith.constant 0.5 : {self.element}", *self.lines]
+        body.append(f"return %o : {self.types[0]}")
+        return f"func.func @product({', '.join(self.arguments)}) -> {self.types[0]} {{\n" + "\n".join(body) + "\n}\n"
+
+
+def make_product(seed):
+    rng = random.Random(f"products {seed}")
+    program = Product(rng)
+    extents = {"M": rng.choice([1, 7, 60]), "N": rng.choice([0, 1, 5, 140])}
+    if program.shared == "?":
+        extents["K"] = rng.choice([0, 1, 17, 64, 90])
+    options = [*sizes(**extents), f"--seed={seed}", "--max-recompute-factor=0"]
+    if rng.random() < 0.4:
+        options += ["--pattern", f"{rng.choice('qlrk')}={rng.choice(['nan-row', 'inf-row'])}"]
+    return f"products {seed}", program.text(), options
+
+
 def make_case(family, seed):
+    if family == "products":
+        return make_product(seed)
     rng = random.Random(f"{family} {seed}")
     program = Program(rng, family)
     extents = {"M": rng.choice([1, 5, 37, 70])}

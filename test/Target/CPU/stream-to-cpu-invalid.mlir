@@ -40,12 +40,57 @@ func.func @row_of_outer(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x8xf32>, %n: 
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
       %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
-      %r = attn.at %X[%b, %h, %i] : memref<1x1x?x8xf32> -> vector<8xf32>
-      // expected-error @below {{the row of an outer carry must not depend on the row of its stream}}
+      %m = attn.running mean %d : (f32) -> f32
+      %r = vector.broadcast %m : f32 to vector<8xf32>
+      // expected-error @below {{the row of an outer carry must not depend on a gauge of its sweep}}
       %c = attn.carry outer %d, %r : (f32, vector<8xf32>) -> vector<8xf32>
       attn.yield %c : vector<8xf32>
     } : vector<8xf32>
     attn.store_row %s : vector<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @inner_sweep(%x: memref<1x1x?x?xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x?xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      // expected-error @below {{the CPU target runs a sweep inside of an entry as one sum of products only}}
+      %t = attn.sweep %k = %z to %e {
+        %a = attn.at %X[%b, %h, %i, %k] : memref<1x1x?x?xf32> -> f32
+        %m = attn.carry max %a : (f32) -> f32
+        attn.yield %m : f32
+      } : f32
+      %c = attn.carry sum %t : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @inner_factor(%x: memref<1x1x?x?xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x?xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      // expected-error @below {{a factor of attn.matmul depends on the row and the key of the product at once}}
+      %t = attn.sweep %k = %z to %e {
+        %a = attn.at %X[%b, %h, %i, %k] : memref<1x1x?x?xf32> -> f32
+        %d = attn.at %X[%b, %h, %k, %j] : memref<1x1x?x?xf32> -> f32
+        %q = arith.divf %a, %d : f32
+        %m = attn.carry sum %q : (f32) -> f32
+        attn.yield %m : f32
+      } : f32
+      %c = attn.carry sum %t : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
   }
   return
 }

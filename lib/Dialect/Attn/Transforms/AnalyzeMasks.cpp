@@ -152,6 +152,9 @@ static void findDriver(SweepOp sweep, ArrayRef<Value> conditions) {
 }
 
 void mlir::attn::analyzeMasks(SweepOp sweep) {
+  if (isa<SweepOp>(sweep->getParentOp())) {
+    return; // inside of an entry, there are no tiles
+  }
   sweep.getTiles().getBlocks().clear();
   sweep.getBounds().getBlocks().clear();
   SetVector<Value> conditions = collectConditions(sweep);

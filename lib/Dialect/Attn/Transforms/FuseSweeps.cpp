@@ -15,6 +15,7 @@
 #include "SweepFusion.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
 
@@ -41,6 +42,21 @@ static std::string describe(SweepOp sweep) {
     }
   });
   return text;
+}
+
+/// How many entries of other matrices each entry of a sweep sums up; none if
+/// that is not known.
+static std::optional<int64_t> innerVisits(SweepOp sweep) {
+  int64_t visits = 0;
+  for (auto inner : sweep.getBody().getOps<SweepOp>()) {
+    std::optional<int64_t> extent = getConstantIntValue(inner.getUpper());
+    std::optional<int64_t> more = innerVisits(inner);
+    if (!extent || !more) {
+      return std::nullopt;
+    }
+    visits += *extent * (1 + *more);
+  }
+  return visits;
 }
 
 namespace {
@@ -90,17 +106,41 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
       eraseDeadRowOps(stream);
       pruneSweep(sweep);
     }
-    if (static_cast<int64_t>(kept.size()) > maxRecomputeFactor) {
-      InFlightDiagnostic diag = emitError(stream.getLoc())
-                                << "this stream visits its scores "
-                                << kept.size()
-                                << " times, more than max-recompute-factor = "
-                                << maxRecomputeFactor.getValue();
-      diag.attachNote() << "raise the option, or store the matrix with "
-                           "attn.materialize";
-      return diag;
+    return maxRecomputeFactor == 0 ? success() : checkVisits(stream);
+  }
+
+  /// Refuses what visits its scores too often: once per sweep, and K times more
+  /// per entry for the product of two matrices.
+  LogicalResult checkVisits(StreamOp stream) {
+    int64_t visits = 0;
+    bool products = false;
+    for (auto sweep : stream.getBody().getOps<SweepOp>()) {
+      std::optional<int64_t> more = innerVisits(sweep);
+      if (!more) {
+        InFlightDiagnostic diag = emitError(stream.getLoc())
+                                  << "every entry of this stream is a sum over "
+                                     "a dynamic number of others (attn.matmul),"
+                                     " which no max-recompute-factor bounds";
+        diag.attachNote() << "give the shared axis a static extent, or lift "
+                             "the limit by max-recompute-factor = 0";
+        return diag;
+      }
+      visits += 1 + *more;
+      products |= *more > 0;
     }
-    return success();
+    if (visits <= maxRecomputeFactor) {
+      return success();
+    }
+    InFlightDiagnostic diag =
+        emitError(stream.getLoc())
+        << "this stream visits its scores " << visits
+        << " times, more than max-recompute-factor = "
+        << maxRecomputeFactor.getValue();
+    diag.attachNote() << (products ? "attn.matmul visits its shared axis for "
+                                     "every entry; raise the option"
+                                   : "raise the option, or store the matrix "
+                                     "with attn.materialize");
+    return diag;
   }
 };
 } // namespace

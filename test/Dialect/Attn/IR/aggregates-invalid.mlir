@@ -173,7 +173,7 @@ func.func @reduce_operands(%s: !attn.scores<1x8x5x7xf32>) {
 
 // attn.aggregate C1
 func.func @aggregate_features(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<1x2x7x64xf32>) {
-  // expected-error @+1 {{'attn.aggregate' op C1: value and result have rank 4 and a static, equal feature size}}
+  // expected-error @+1 {{'attn.aggregate' op C1: values have rank 4 (or 5), the result rank 4, and a static, equal feature size}}
   %o = attn.aggregate %p, %v : !attn.scores<1x8x5x7xf32>, tensor<1x2x7x64xf32> -> tensor<1x8x5x32xf32>
   return
 }
@@ -182,7 +182,7 @@ func.func @aggregate_features(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<1x2x7x64
 
 // attn.aggregate C1: rank
 func.func @aggregate_rank(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<2x7x64xf32>) {
-  // expected-error @+1 {{C1: value and result have rank 4}}
+  // expected-error @+1 {{C1: values have rank 4 (or 5)}}
   %o = attn.aggregate %p, %v : !attn.scores<1x8x5x7xf32>, tensor<2x7x64xf32> -> tensor<1x8x5x64xf32>
   return
 }

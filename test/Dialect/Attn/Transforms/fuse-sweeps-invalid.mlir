@@ -17,3 +17,24 @@ func.func @softmax_of_softmax(%q: !qkv, %k: !qkv, %v: !qkv) -> !qkv {
   %o = attn.aggregate %f, %v : !scores, !qkv -> !qkv
   return %o : !qkv
 }
+
+// Each entry of a product visits its shared axis.
+// CHECK: error: this stream visits its scores 8 times, more than max-recompute-factor = 1
+// CHECK: note: attn.matmul visits its shared axis for every entry; raise the option
+func.func @product(%a: tensor<1x1x?x7xf32>, %b: tensor<1x1x7x?xf32>) -> tensor<1x1x?xf32> {
+  %x = attn.bias %a : tensor<1x1x?x7xf32> -> !attn.scores<1x1x?x7xf32>
+  %y = attn.bias %b : tensor<1x1x7x?xf32> -> !attn.scores<1x1x7x?xf32>
+  %c = attn.matmul %x, %y : !attn.scores<1x1x?x7xf32>, !attn.scores<1x1x7x?xf32> -> !scores
+  %r = attn.reduce sum keys %c : (!scores) -> tensor<1x1x?xf32>
+  return %r : tensor<1x1x?xf32>
+}
+
+// CHECK: error: every entry of this stream is a sum over a dynamic number of others (attn.matmul), which no max-recompute-factor bounds
+// CHECK: note: give the shared axis a static extent, or lift the limit by max-recompute-factor = 0
+func.func @dynamic_product(%a: tensor<1x1x?x?xf32>, %b: tensor<1x1x?x?xf32>) -> tensor<1x1x?xf32> {
+  %x = attn.bias %a : tensor<1x1x?x?xf32> -> !scores
+  %y = attn.bias %b : tensor<1x1x?x?xf32> -> !scores
+  %c = attn.matmul %x, %y : !scores, !scores -> !scores
+  %r = attn.reduce sum keys %c : (!scores) -> tensor<1x1x?xf32>
+  return %r : tensor<1x1x?xf32>
+}

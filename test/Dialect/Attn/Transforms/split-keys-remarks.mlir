@@ -28,71 +28,7 @@ func.func @two_sweeps(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) 
 
 // -----
 
-// CHECK-LABEL: func @running_mean
-func.func @running_mean(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> tensor<2x2x?xf32> {
-  %c2 = arith.constant 2 : index
-  // expected-remark @below {{keys are not split: a gauge is a running mean}}
-  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?xf32>) {
-    %z = arith.constant 0 : index
-    %c = attn.sweep %j = %z to %n {
-      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
-      %mean = attn.running mean %s : (f32) -> f32
-      %d = arith.subf %s, %mean : f32
-      %minus1 = arith.constant -1.0 : f32
-      %t0 = attn.carry sum %minus1 : (f32) -> f32
-      %t = attn.carry sum %d poly(%mean : %t0) : (f32, f32, f32) -> f32
-      attn.yield %t : f32
-    } : f32
-    attn.store_row %c : f32
-  }
-  return %a : tensor<2x2x?xf32>
-}
-
-// -----
-
-func.func @polynomial(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> tensor<2x2x?xf32> {
-  %c2 = arith.constant 2 : index
-  // expected-remark @below {{keys are not split: a carry moves with a gauge as a polynomial}}
-  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?xf32>) {
-    %z = arith.constant 0 : index
-    %one = arith.constant 1.0 : f32
-    %c = attn.sweep %j = %z to %n {
-      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
-      %g = attn.running max %s : (f32) -> f32
-      %d = arith.subf %g, %s : f32
-      %t0 = attn.carry sum %one : (f32) -> f32
-      %t = attn.carry sum %d poly(%g : %t0) : (f32, f32, f32) -> f32
-      attn.yield %t : f32
-    } : f32
-    attn.store_row %c : f32
-  }
-  return %a : tensor<2x2x?xf32>
-}
-
-// -----
-
-func.func @two_precisions(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf64>, %M: index) -> tensor<2x2x?xf64> {
-  %c2 = arith.constant 2 : index
-  // expected-remark @below {{keys are not split: a gauge and its carry have different types}}
-  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?xf64>) {
-    %z = arith.constant 0 : index
-    %minus1 = arith.constant -1.0 : f32
-    %c = attn.sweep %j = %z to %n {
-      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
-      %g = attn.running max %s : (f32) -> f32
-      %d = arith.subf %s, %g : f32
-      %e = math.exp2 %d : f32
-      %w = arith.extf %e : f32 to f64
-      %t = attn.carry sum %w act(%g by %minus1) : (f64, f32, f32) -> f64
-      attn.yield %t : f64
-    } : f64
-    attn.store_row %c : f64
-  }
-  return %a : tensor<2x2x?xf64>
-}
-
-// -----
-
+// CHECK-LABEL: func @buffers
 func.func @buffers(%x: memref<2x2x?xf32>, %out: memref<2x2x?xf32>, %M: index) {
   %c2 = arith.constant 2 : index
   // expected-remark @below {{keys are not split: it writes to buffers}}

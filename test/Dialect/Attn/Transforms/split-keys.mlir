@@ -124,3 +124,39 @@ func.func @integers(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xi64>, %e1: tensor<2
   }
   return %a, %d, %e : tensor<2x2x?xi64>, tensor<2x2x?xi1>, tensor<2x2x?xi64>
 }
+
+// -----
+
+// Sums around running means are moved to the common mean, as polynomials.
+
+// CHECK-LABEL: func @centred
+// CHECK:         attn.stream rows
+// CHECK:           %[[R:.*]]:4 = attn.sweep
+// CHECK:             %[[N:.*]] = attn.carry count
+// CHECK:             %[[MEAN:.*]] = attn.running mean
+// CHECK:             %[[C1:.*]] = attn.carry sum
+// CHECK:             %[[C0:.*]] = attn.carry sum %{{.*}} poly(%[[MEAN]] : %[[C1]])
+// CHECK:             attn.yield %[[C0]], %[[C1]], %[[MEAN]], %[[N]]
+// CHECK:         attn.stream rows
+// CHECK:           %[[G:.*]] = arith.divf
+// CHECK:           arith.subf %{{.*}}, %[[G0:.*]] : f32
+// CHECK:           %[[D:.*]] = arith.select
+// CHECK:           %[[T:.*]] = arith.mulf %{{.*}}, %[[D]]
+// CHECK:           arith.addf %{{.*}}, %[[T]]
+func.func @centred(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> tensor<2x2x?xf32> {
+  %c2 = arith.constant 2 : index
+  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?xf32>) {
+    %z = arith.constant 0 : index
+    %c = attn.sweep %j = %z to %n {
+      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
+      %mean = attn.running mean %s : (f32) -> f32
+      %d = arith.subf %s, %mean : f32
+      %minus1 = arith.constant -1.0 : f32
+      %t0 = attn.carry sum %minus1 : (f32) -> f32
+      %t = attn.carry sum %d poly(%mean : %t0) : (f32, f32, f32) -> f32
+      attn.yield %t : f32
+    } : f32
+    attn.store_row %c : f32
+  }
+  return %a : tensor<2x2x?xf32>
+}

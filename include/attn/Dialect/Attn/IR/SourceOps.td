@@ -38,8 +38,7 @@ def Attn_ConcatOp : Attn_ScoresOp<"concat", [], ["getAxisSources"]> {
     * C3: the result is [B, H, M, N_1 + N_2 + ...], `?` if any is.
 
     ```mlir
-    %w = attn.mask %past window = 1024 : !attn.scores<2x8x?x?xf32>
-    %s = attn.concat %w, %local : (!attn.scores<2x8x?x?xf32>, !attn.scores<2x8x?x16xf32>) -> !attn.scores<2x8x?x?xf32>
+    %s = attn.concat %past, %local : (!attn.scores<2x8x?x?xf32>, !attn.scores<2x8x?x16xf32>) -> !attn.scores<2x8x?x?xf32>
     ```
 
     A sweep over a concatenation is cut at the boundaries
@@ -200,7 +199,7 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
   }];
   let arguments = (ins Variadic<Attn_StateType>:$states);
   let results = (outs Attn_StateType:$result);
-  let assemblyFormat = "$states attr-dict `:` type($result)";
+  let assemblyFormat = "$states attr-dict `:` qualified(type($result))";
   let hasVerifier = 1;
 }
 

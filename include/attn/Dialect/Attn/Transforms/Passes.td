@@ -82,7 +82,8 @@ def FuseSweepsPass : Pass<"attn-fuse-sweeps", "func::FuncOp"> {
     Option<"maxTerms", "max-terms", "int64_t", "4",
            "Largest number of terms into which one carry is split">,
     Option<"maxRecomputeFactor", "max-recompute-factor", "int64_t", "4",
-           "Refuse streams that visit their scores more often than this">
+           "Refuse streams that visit their scores more often than this; 0 "
+           "for no limit">
   ];
   let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
                            "math::MathDialect", "vector::VectorDialect"];
