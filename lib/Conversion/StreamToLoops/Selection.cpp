@@ -225,7 +225,8 @@ SmallVector<Value> attn::loops::finishSelection(OpBuilder &builder,
   if (top.getByPosition()) {
     sortByKey(w, values, keys, count);
   }
-  Type element = top.getValue().getType();
+  // The operands of the op are gone by now.
+  Type element = getElementTypeOrSelf(top.getValues().getType());
   Value none = arith::ConstantIntOp::create(builder, w.loc, -1, 64);
   Value nothing = floatConstant(builder, w.loc, element,
                                 top.getSmallest() ? kInfinity : -kInfinity);
