@@ -86,6 +86,8 @@ private:
   void allocateTiles(Sweep &sweep);
   void emitRange(Block &block, Sweep &sweep, Value lower);
   void emitListed(Block &block, Sweep &sweep, Value lower);
+  void fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
+                 Value firstColumn);
   void emitCollected(Block &block, Sweep &sweep, const Visits &visits);
   void emitTile(Block &block, Sweep &sweep, const Span &span);
   void emitRowTile(Sweep &sweep, Scope &scope, Value first, Value rows,

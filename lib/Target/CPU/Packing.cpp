@@ -141,7 +141,7 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   constexpr int64_t cacheLineBits = 512;
   for (int64_t k = 0; k < count; ++k) {
     Scope place(&tile);
-    place.bind(keys.keyArg, e.min(e.add(first, k), e.sub(keys.upper, 1)));
+    place.bind(keys.keyArg, keyAt(e, keys, e.add(first, k)));
     for (const RowOf &row : sources) {
       auto type = cast<ShapedType>(row.source.getType());
       int64_t step = cacheLineBits / type.getElementTypeBitWidth();

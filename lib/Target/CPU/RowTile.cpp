@@ -27,17 +27,15 @@ using namespace mlir::attn::cpu;
 void Kernel::emitPrefetch(Sweep &sweep, Scope &scope, Tile &tile,
                           ArrayRef<RowOf> sources, Value r, Value part,
                           int64_t parts) {
-  if (sweep.table) {
-    return; // the next keys are anywhere
-  }
   const TargetInfo &target = state.target;
   int64_t groups = target.blockRows / target.kernelRows * parts;
   int64_t count = (target.tileKeys + groups - 1) / groups;
   Value group = e.div(e.add(tile.firstRow, r), target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
-  Value key = e.add(e.add(tile.firstKey, target.tileKeys), first);
-  prefetchRows(scope, sources,
-               {sweep.plan.op.getKeyArg(), {}, {}, tile.upper, {}}, key, count);
+  prefetchRows(
+      scope, sources,
+      {sweep.plan.op.getKeyArg(), tile.firstKey, {}, tile.upper, sweep.table},
+      e.add(first, target.tileKeys), count);
 }
 
 void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
