@@ -152,9 +152,9 @@ SmallVector<Value> attn::loops::updateTop(OpBuilder &builder, TopOp op,
       w.store(w.load(keys, from), keys, to);
     });
     w.store(x, values, place);
-    w.store(arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(),
-                                       key),
-            keys, place);
+    w.store(
+        arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(), key),
+        keys, place);
   });
   auto grow = [&](Value number, Value condition) {
     return w.select(condition, w.min(w.add(number, one), capacity), number);
@@ -180,8 +180,7 @@ void attn::loops::updateBins(OpBuilder &builder, BinsOp op, Value buffer,
       next = arith::MinimumFOp::create(builder, w.loc, old, op.getValue());
       break;
     case CarryKind::Count:
-      next =
-          w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
+      next = w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
       break;
     default:
       next = arith::AddFOp::create(builder, w.loc, old, op.getValue());
@@ -234,10 +233,10 @@ SmallVector<Value> attn::loops::finishSelection(OpBuilder &builder,
     w.store(nothing, values, p);
     w.store(none, keys, p);
   });
-  return {loadAll(values, top.getValues().getType()),
-          loadAll(keys, top.getKeys().getType()),
-          arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(),
-                                     count)};
+  return {
+      loadAll(values, top.getValues().getType()),
+      loadAll(keys, top.getKeys().getType()),
+      arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(), count)};
 }
 
 Value attn::loops::expandListed(OpBuilder &builder, ListedOp op) {

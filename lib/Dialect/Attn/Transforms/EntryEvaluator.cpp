@@ -335,9 +335,9 @@ Entry EntryEvaluator::evaluateRestrict(RestrictOp op, const EntrySite &site) {
   if (op.getLengths()) {
     lengths = capture(op.getLengths());
   }
-  Value listed = ListedOp::create(body, loc(), capture(list), place(list),
-                                  lengths, count, site.j, rows,
-                                  op.getKeyBlock(), /*drives=*/false);
+  Value listed =
+      ListedOp::create(body, loc(), capture(list), place(list), lengths, count,
+                       site.j, rows, op.getKeyBlock(), /*drives=*/false);
   return {entry.value, both(entry.present, listed)};
 }
 

@@ -49,9 +49,9 @@ private:
   SmallVector<Value> entryArguments(const Sink &sink, bool reducesKeys,
                                     EntryEvaluator &evaluator,
                                     const Entry &entry, const EntrySite &site);
-  void buildSelection(TopkOp op, const Entry &entry,
-                      ValueRange arguments, EntryEvaluator &evaluator,
-                      OpBuilder &body, SmallVectorImpl<Value> &carries);
+  void buildSelection(TopkOp op, const Entry &entry, ValueRange arguments,
+                      EntryEvaluator &evaluator, OpBuilder &body,
+                      SmallVectorImpl<Value> &carries);
   void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
                  SmallVectorImpl<Value> &carries);
   Value rowValueOf(Value tensor);
@@ -264,10 +264,10 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
     return;
   }
   if (auto topk = dyn_cast<TopkOp>(sink.op)) {
-    buildSelection(topk, entry,
-                   entryArguments(sink, /*reducesKeys=*/true, evaluator, entry,
-                                  site),
-                   evaluator, body, carries);
+    buildSelection(
+        topk, entry,
+        entryArguments(sink, /*reducesKeys=*/true, evaluator, entry, site),
+        evaluator, body, carries);
     return;
   }
   auto aggregate = cast<AggregateOp>(sink.op);
