@@ -184,7 +184,10 @@ func.func @statistics(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32
   return %mean, %var, %n, %l : tensor<?x4x?xf32>, tensor<?x4x?xf32>, tensor<?x4x?xi64>, tensor<?x4x?xf32>
 }
 
-// Over queries, a key asks every query's list.
+// Over queries, a key follows its own list of query blocks.
+
+// CHECK-LABEL: plan of @columns
+// CHECK:         visits listed keys only: list_index, 32 keys per element, one list per 8 rows
 
 func.func @columns(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32"]},
     %k: !qkv {attn.name = "k", attn.dims = ["B", "4", "N", "32"]},

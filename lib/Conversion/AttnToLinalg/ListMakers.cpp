@@ -37,6 +37,7 @@ public:
   void writePair(Operation *op, ArrayRef<Value> lhs, ArrayRef<Value> rhs,
                  bool intersect);
   void write(ListTransposeOp op);
+  void write(ListIndexOp op);
 
 private:
   using Row = function_ref<void(ValueRange place)>;
@@ -318,8 +319,85 @@ void ListWriter::write(ListTransposeOp op) {
   replace(op, list);
 }
 
+/// Counts, sums the counts up, and puts every query block in its place.
+void ListWriter::write(ListIndexOp op) {
+  Value list = read(op.getList());
+  Value lengths = op.getLengths() ? read(op.getLengths()) : Value();
+  Value counts = op.getCounts() ? read(op.getCounts()) : Value();
+  Value zero = index(0), one = index(1), blocks = max(op.getBlocks(), zero);
+  auto offsetsType = cast<RankedTensorType>(op.getOffsets().getType());
+  auto makeBuffer = [&](ArrayRef<Value> sizes, Type element) -> Value {
+    SmallVector<int64_t> shape(sizes.size(), ShapedType::kDynamic);
+    return memref::AllocOp::create(b, loc, MemRefType::get(shape, element),
+                                   sizes, b.getI64IntegerAttr(64));
+  };
+  Value batch = dim(list, 0), groups = dim(list, 1), rows = dim(list, 2);
+  Value offsets = makeBuffer({batch, groups, add(blocks, one)},
+                             offsetsType.getElementType());
+  // Calls `body` for every block that the list of (batch, group) names.
+  auto forEachName = [&](Value x, Value g,
+                         function_ref<void(Value row, Value block)> body) {
+    loop(zero, rows, [&](Value row) {
+      Value count = dim(list, 3);
+      if (counts) {
+        auto inside = [&](Value k, int64_t d) {
+          return min(k, sub(dim(counts, d), one));
+        };
+        Value used = load(counts, {inside(x, 0), g, inside(row, 2)});
+        count = min(max(used, zero), count);
+      }
+      loop(zero, count, [&](Value l) {
+        Value first = load(list, {x, g, row, l});
+        Value end = add(first, lengths ? load(lengths, {x, g, row, l}) : one);
+        loop(max(first, zero), min(end, blocks),
+             [&](Value block) { body(row, block); });
+      });
+    });
+  };
+  Value total = loop(zero, batch, zero, [&](Value x, Value largest) {
+    return loop(zero, groups, largest, [&](Value g, Value so) {
+      loop(zero, add(blocks, one),
+           [&](Value k) { store(zero, offsets, {x, g, k}); });
+      forEachName(x, g, [&](Value, Value block) {
+        SmallVector<Value> place{x, g, add(block, one)};
+        store(add(load(offsets, place), one), offsets, place);
+      });
+      Value sum = loop(zero, blocks, zero, [&](Value k, Value before) {
+        SmallVector<Value> place{x, g, add(k, one)};
+        Value after = add(before, load(offsets, place));
+        store(after, offsets, place);
+        return after;
+      });
+      return max(so, sum);
+    });
+  });
+  Value entries =
+      makeBuffer({batch, groups, total}, offsetsType.getElementType());
+  Value used = makeBuffer(blocks, b.getI64Type());
+  loop(zero, batch, [&](Value x) {
+    loop(zero, groups, [&](Value g) {
+      loop(zero, total, [&](Value k) { store(index(-1), entries, {x, g, k}); });
+      loop(zero, blocks, [&](Value k) { store(zero, used, k); });
+      forEachName(x, g, [&](Value row, Value block) {
+        Value n = load(used, block);
+        store(row, entries, {x, g, add(load(offsets, {x, g, block}), n)});
+        store(add(n, one), used, block);
+      });
+    });
+  });
+  auto cast = [&](Value buffer, Type tensor) -> Value {
+    auto type = mlir::cast<RankedTensorType>(tensor);
+    return memref::CastOp::create(
+        b, loc, MemRefType::get(type.getShape(), type.getElementType()),
+        buffer);
+  };
+  replace(op, {cast(entries, op.getEntries().getType()),
+               cast(offsets, op.getOffsets().getType())});
+}
+
 bool mlir::attn::isListMaker(Operation *op) {
-  return isa<ListOp, ListUnionOp, ListIntersectOp, ListTransposeOp>(op);
+  return isa<ListOp, ListUnionOp, ListIntersectOp, ListTransposeOp,
+             ListIndexOp>(op);
 }
 
 void mlir::attn::writeList(Operation *op) {
@@ -328,6 +406,8 @@ void mlir::attn::writeList(Operation *op) {
     writer.write(list);
   } else if (auto transposed = dyn_cast<ListTransposeOp>(op)) {
     writer.write(transposed);
+  } else if (auto index = dyn_cast<ListIndexOp>(op)) {
+    writer.write(index);
   } else {
     auto operands = op->getOperands();
     writer.writePair(op, {operands[0], operands[1]}, {operands[2], operands[3]},

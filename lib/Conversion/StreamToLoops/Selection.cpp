@@ -244,14 +244,15 @@ Value attn::loops::expandListed(OpBuilder &builder, ListedOp op) {
   Value source = op.getSource(), zero = w.index(0);
   int64_t last = cast<ShapedType>(source.getType()).getRank() - 1;
   Value end = memref::DimOp::create(builder, w.loc, source, last);
+  Value first = op.getFirst() ? w.max(op.getFirst(), zero) : zero;
   if (Value count = op.getCount()) {
-    end = w.min(w.max(count, zero), end);
+    end = w.min(w.add(first, w.max(count, zero)), end);
   }
   Value block = arith::DivUIOp::create(builder, w.loc, op.getKey(),
                                        w.index(op.getKeyBlock()));
   Value no = arith::ConstantIntOp::create(builder, w.loc, 0, 1);
   auto loop = scf::ForOp::create(
-      builder, w.loc, zero, end, w.index(1), no,
+      builder, w.loc, first, end, w.index(1), no,
       [&](OpBuilder &b, Location l, Value k, ValueRange found) {
         Writer in{b, l};
         SmallVector<Value> at(op.getIndices());

@@ -275,6 +275,21 @@ LogicalResult ListTransposeOp::verify() {
   return success();
 }
 
+LogicalResult ListIndexOp::verify() {
+  auto rankOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getRank();
+  };
+  if (rankOf(getList()) != 4 || rankOf(getEntries()) != 3 ||
+      rankOf(getOffsets()) != 3 || (getCounts() && rankOf(getCounts()) != 3) ||
+      (getLengths() && getLengths().getType() != getList().getType())) {
+    return emitOpError() << "C1: indices have rank 4, counts and results rank "
+                            "3, and lengths the type of the indices, got "
+                         << getList().getType() << " for "
+                         << getEntries().getType();
+  }
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // attn.listed
 //===----------------------------------------------------------------------===//

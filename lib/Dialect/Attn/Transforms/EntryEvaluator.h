@@ -78,6 +78,9 @@ private:
   Entry evaluateMap(MapOp op, const EntrySite &site);
   Entry evaluateMask(MaskOp op, const EntrySite &site);
   Entry evaluateRestrict(RestrictOp op, const EntrySite &site);
+  Value listedKey(RestrictOp op, const EntrySite &site);
+  Value listedQuery(RestrictOp op, const EntrySite &site);
+  Value blockOf(Value index, int64_t block);
   EntrySite siteOf(Value operand, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);
   Value insideLengths(Value scores, const EntrySite &site);
