@@ -21,6 +21,8 @@
 // RUN: attn-run %s --entry=statistics --check --size B=1,M=100,N=90,Q=4
 // RUN: attn-run %s --entry=columns --check --loops=fused --size B=1,M=100,N=90,Q=4
 // RUN: attn-run %s --entry=columns --check --size B=1,M=100,N=90,Q=4
+// RUN: attn-run %s --entry=columns_of_runs --check --loops=fused --size B=1,M=100,N=90,Q=4
+// RUN: attn-run %s --entry=columns_of_runs --check --size B=1,M=100,N=90,Q=4
 
 !scores = !attn.scores<?x4x?x?xf32>
 !qkv = tensor<?x4x?x32xf32>
@@ -184,7 +186,10 @@ func.func @statistics(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32
   return %mean, %var, %n, %l : tensor<?x4x?xf32>, tensor<?x4x?xf32>, tensor<?x4x?xi64>, tensor<?x4x?xf32>
 }
 
-// Over queries, a key asks every query's list.
+// Over queries, a key follows its own list of query blocks.
+
+// CHECK-LABEL: plan of @columns
+// CHECK:         visits listed keys only: list_index, 32 keys per element, one list per 8 rows
 
 func.func @columns(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32"]},
     %k: !qkv {attn.name = "k", attn.dims = ["B", "4", "N", "32"]},
@@ -195,4 +200,20 @@ func.func @columns(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32"]}
   %l = attn.reduce lse queries %r : (!scores) -> tensor<?x4x?xf32>
   %n = attn.reduce count queries %r : (!scores) -> tensor<?x4x?xi64>
   return %l, %n : tensor<?x4x?xf32>, tensor<?x4x?xi64>
+}
+
+// Lists of keys, and runs, by key.
+
+func.func @columns_of_runs(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "32"]},
+    %k: !qkv {attn.name = "k", attn.dims = ["B", "4", "N", "32"]},
+    %v: !qkv {attn.name = "v", attn.dims = ["B", "4", "M", "32"]},
+    %starts: tensor<1x1x?x4xi32> {attn.name = "starts", attn.dims = ["1", "1", "Q", "4"], attn.init = "range(-5, 105)"},
+    %lengths: tensor<1x1x?x4xi32> {attn.name = "lengths", attn.dims = ["1", "1", "Q", "4"], attn.init = "range(-2, 40)"}) -> (!qkv, tensor<?x4x?xf32>) {
+  %s = attn.score %q, %k scale(0.2) : !qkv, !qkv -> !scores
+  %r = attn.restrict %s, %starts lengths(%lengths : tensor<1x1x?x4xi32>) block(30, 1) : !scores, tensor<1x1x?x4xi32>
+  %p = attn.softmax %r : !scores
+  %t = attn.transpose %p : !scores -> !scores
+  %o = attn.aggregate %t, %v : !scores, !qkv -> !qkv
+  %c = attn.reduce sum queries %p : (!scores) -> tensor<?x4x?xf32>
+  return %o, %c : !qkv, tensor<?x4x?xf32>
 }

@@ -17,9 +17,14 @@ def AttnToLinalgPass : Pass<"attn-to-linalg", "func::FuncOp"> {
     presence bits, and each op one or a few `linalg.generic` ops. This is the
     meaning of the dialect, and the oracle of everything else. Run
     `attn-desugar` first.
+
+    Ops that make lists of blocks (`attn.list` and its like) become loops on
+    buffers here, for every target.
   }];
   let dependentDialects = ["linalg::LinalgDialect", "tensor::TensorDialect",
-                           "arith::ArithDialect", "math::MathDialect"];
+                           "arith::ArithDialect", "math::MathDialect",
+                           "bufferization::BufferizationDialect",
+                           "memref::MemRefDialect", "scf::SCFDialect"];
 }
 
 def PromoteToF64Pass : Pass<"attn-promote-to-f64", "ModuleOp"> {

@@ -89,13 +89,17 @@ struct AttnToLinalgPass : attn::impl::AttnToLinalgPassBase<AttnToLinalgPass> {
     SmallVector<Operation *> ops;
     SmallVector<GuardOp> guards;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (touchesScores(op)) {
+      if (touchesScores(op) || isListMaker(op)) {
         ops.push_back(op);
       }
     });
     Reference reference(&getContext());
     for (Operation *op : ops) {
       clampReads(op);
+      if (isListMaker(op)) {
+        writeList(op);
+        continue;
+      }
       if (failed(reference.convert(op))) {
         return signalPassFailure();
       }

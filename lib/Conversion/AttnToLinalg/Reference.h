@@ -27,6 +27,11 @@ struct Entries {
   Value present; // i1
 };
 
+/// Whether `op` makes a list of blocks, on tensors only.
+bool isListMaker(Operation *op);
+/// Writes loops before such an op, and redirects its users.
+void writeList(Operation *op);
+
 class Reference {
 public:
   explicit Reference(MLIRContext *context) : b(context) {}

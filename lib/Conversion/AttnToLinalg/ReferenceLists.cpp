@@ -44,13 +44,13 @@ Entries Reference::restrict(RestrictOp op) {
                                        b.getI1Type(), sizes);
   Value no = arith::ConstantIntOp::create(b, loc, 0, 1);
   line = linalg::FillOp::create(b, loc, no, line).getResult(0);
-  Value init = filled(op.getResult(), {0, 1, 2, 3},
-                      b.getIntegerAttr(b.getI1Type(), 0));
+  Value init =
+      filled(op.getResult(), {0, 1, 2, 3}, b.getIntegerAttr(b.getI1Type(), 0));
   Value named = generic(
       line, dims(4), init, dims({0, 1, 2, 3}), loopsReducing(5, 4),
       [&](ValueRange args) {
-        Value block = arith::DivUIOp::create(
-            b, loc, index(2), constantIndex(op.getQueryBlock()));
+        Value block = arith::DivUIOp::create(b, loc, index(2),
+                                             constantIndex(op.getQueryBlock()));
         Value rows = tensor::DimOp::create(b, loc, list, 2);
         Value last = arith::SubIOp::create(b, loc, rows, constantIndex(1));
         block = arith::MinSIOp::create(b, loc, block, last);
@@ -72,17 +72,16 @@ Entries Reference::restrict(RestrictOp op) {
         if (Value counts = op.getCounts()) {
           Value count = toIndex(read(counts, {index(0), g, block}));
           hit = arith::AndIOp::create(
-              b, loc, hit,
-              compare(arith::CmpIPredicate::slt, index(4), count));
+              b, loc, hit, compare(arith::CmpIPredicate::slt, index(4), count));
         }
         return SmallVector<Value>{arith::OrIOp::create(b, loc, args[1], hit)};
       })[0];
-  Value present = pointwise(
-      {in.present, named}, matrix(op.getResult(), b.getI1Type()),
-      [&](ValueRange args) {
-        return SmallVector<Value>{
-            arith::AndIOp::create(b, loc, args[0], args[1])};
-      })[0];
+  Value present =
+      pointwise({in.present, named}, matrix(op.getResult(), b.getI1Type()),
+                [&](ValueRange args) {
+                  return SmallVector<Value>{
+                      arith::AndIOp::create(b, loc, args[0], args[1])};
+                })[0];
   return {in.values, present};
 }
 
@@ -131,14 +130,13 @@ SmallVector<Value> Reference::topk(TopkOp op) {
     Value one = arith::ConstantIntOp::create(b, loc, 1, 64);
     return select(condition, arith::AddIOp::create(b, loc, count, one), count);
   };
-  Value forced =
-      pointwise(in.values, matrix(scores, i1), [&](ValueRange args) {
-        if (op.getForced().empty()) {
-          return SmallVector<Value>{
-              arith::ConstantIntOp::create(b, loc, 0, 1).getResult()};
-        }
-        return inlineEntry(op.getForced(), args[0], scores);
-      })[0];
+  Value forced = pointwise(in.values, matrix(scores, i1), [&](ValueRange args) {
+    if (op.getForced().empty()) {
+      return SmallVector<Value>{
+          arith::ConstantIntOp::create(b, loc, 0, 1).getResult()};
+    }
+    return inlineEntry(op.getForced(), args[0], scores);
+  })[0];
   TypedAttr none = b.getI64IntegerAttr(0);
   Value rank = generic(
       {in.values, forced, in.values, forced, in.present},
@@ -176,26 +174,27 @@ SmallVector<Value> Reference::topk(TopkOp op) {
         sizes.push_back(getValueOrCreateConstantIndexOp(b, loc, extents[d]));
       }
     }
-    Value init = tensor::EmptyOp::create(b, loc, type.getShape(),
-                                         attr.getType(), sizes);
+    Value init =
+        tensor::EmptyOp::create(b, loc, type.getShape(), attr.getType(), sizes);
     Value scalar = arith::ConstantOp::create(b, loc, attr);
     return linalg::FillOp::create(b, loc, scalar, init).getResult(0);
   };
-  SmallVector<Value> results = generic(
-      {in.values, in.present, rank, slot}, {other, other, other, other},
-      {wide(b.getFloatAttr(type.getElementType(), nothing)),
-       wide(b.getI64IntegerAttr(-1))},
-      {here, here}, loopsReducing(5, 4), [&](ValueRange args) {
-        Value k = arith::IndexCastOp::create(b, loc, i64, index(3));
-        Value j = arith::IndexCastOp::create(b, loc, i64, index(4));
-        Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                           args[3], k);
-        mine = both(both(mine, args[1]), less(args[2], limit()));
-        return SmallVector<Value>{select(mine, args[0], args[4]),
-                                  select(mine, j, args[5])};
-      });
+  SmallVector<Value> results =
+      generic({in.values, in.present, rank, slot}, {other, other, other, other},
+              {wide(b.getFloatAttr(type.getElementType(), nothing)),
+               wide(b.getI64IntegerAttr(-1))},
+              {here, here}, loopsReducing(5, 4), [&](ValueRange args) {
+                Value k = arith::IndexCastOp::create(b, loc, i64, index(3));
+                Value j = arith::IndexCastOp::create(b, loc, i64, index(4));
+                Value mine = arith::CmpIOp::create(
+                    b, loc, arith::CmpIPredicate::eq, args[3], k);
+                mine = both(both(mine, args[1]), less(args[2], limit()));
+                return SmallVector<Value>{select(mine, args[0], args[4]),
+                                          select(mine, j, args[5])};
+              });
   results.push_back(overAxis(
-      scores, Axis::Keys, filled(scores, {0, 1, 2}, none), [&](ValueRange args) {
+      scores, Axis::Keys, filled(scores, {0, 1, 2}, none),
+      [&](ValueRange args) {
         Value one = arith::ConstantIntOp::create(b, loc, 1, 64);
         Value more = arith::AddIOp::create(b, loc, args[2], one);
         Value cut = arith::MaxSIOp::create(
@@ -231,8 +230,7 @@ Value Reference::reduceBins(ReduceOp op) {
     neutral = b.getFloatAttr(
         element, op.getKind() == ReduceKind::Max ? -kInfinity : kInfinity);
   }
-  Value init =
-      tensor::EmptyOp::create(b, loc, type.getShape(), element, sizes);
+  Value init = tensor::EmptyOp::create(b, loc, type.getShape(), element, sizes);
   init = linalg::FillOp::create(
              b, loc, Value(arith::ConstantOp::create(b, loc, neutral)), init)
              .getResult(0);

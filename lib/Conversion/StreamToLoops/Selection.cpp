@@ -152,9 +152,9 @@ SmallVector<Value> attn::loops::updateTop(OpBuilder &builder, TopOp op,
       w.store(w.load(keys, from), keys, to);
     });
     w.store(x, values, place);
-    w.store(arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(),
-                                       key),
-            keys, place);
+    w.store(
+        arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(), key),
+        keys, place);
   });
   auto grow = [&](Value number, Value condition) {
     return w.select(condition, w.min(w.add(number, one), capacity), number);
@@ -180,8 +180,7 @@ void attn::loops::updateBins(OpBuilder &builder, BinsOp op, Value buffer,
       next = arith::MinimumFOp::create(builder, w.loc, old, op.getValue());
       break;
     case CarryKind::Count:
-      next =
-          w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
+      next = w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
       break;
     default:
       next = arith::AddFOp::create(builder, w.loc, old, op.getValue());
@@ -225,7 +224,8 @@ SmallVector<Value> attn::loops::finishSelection(OpBuilder &builder,
   if (top.getByPosition()) {
     sortByKey(w, values, keys, count);
   }
-  Type element = top.getValue().getType();
+  // The operands of the op are gone by now.
+  Type element = getElementTypeOrSelf(top.getValues().getType());
   Value none = arith::ConstantIntOp::create(builder, w.loc, -1, 64);
   Value nothing = floatConstant(builder, w.loc, element,
                                 top.getSmallest() ? kInfinity : -kInfinity);
@@ -233,10 +233,10 @@ SmallVector<Value> attn::loops::finishSelection(OpBuilder &builder,
     w.store(nothing, values, p);
     w.store(none, keys, p);
   });
-  return {loadAll(values, top.getValues().getType()),
-          loadAll(keys, top.getKeys().getType()),
-          arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(),
-                                     count)};
+  return {
+      loadAll(values, top.getValues().getType()),
+      loadAll(keys, top.getKeys().getType()),
+      arith::IndexCastOp::create(builder, w.loc, builder.getI64Type(), count)};
 }
 
 Value attn::loops::expandListed(OpBuilder &builder, ListedOp op) {
@@ -244,14 +244,15 @@ Value attn::loops::expandListed(OpBuilder &builder, ListedOp op) {
   Value source = op.getSource(), zero = w.index(0);
   int64_t last = cast<ShapedType>(source.getType()).getRank() - 1;
   Value end = memref::DimOp::create(builder, w.loc, source, last);
+  Value first = op.getFirst() ? w.max(op.getFirst(), zero) : zero;
   if (Value count = op.getCount()) {
-    end = w.min(w.max(count, zero), end);
+    end = w.min(w.add(first, w.max(count, zero)), end);
   }
   Value block = arith::DivUIOp::create(builder, w.loc, op.getKey(),
                                        w.index(op.getKeyBlock()));
   Value no = arith::ConstantIntOp::create(builder, w.loc, 0, 1);
   auto loop = scf::ForOp::create(
-      builder, w.loc, zero, end, w.index(1), no,
+      builder, w.loc, first, end, w.index(1), no,
       [&](OpBuilder &b, Location l, Value k, ValueRange found) {
         Writer in{b, l};
         SmallVector<Value> at(op.getIndices());

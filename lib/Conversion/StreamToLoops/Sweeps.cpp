@@ -559,8 +559,8 @@ void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
     results.emplace_back(finals.begin(), finals.begin() + state.init.size());
     finals = finals.drop_front(state.init.size());
     if (!state.buffers.empty()) {
-      results.back() = finishSelection(builder, state.op, state.buffers,
-                                       results.back());
+      results.back() =
+          finishSelection(builder, state.op, state.buffers, results.back());
     }
   }
   for (auto [result, which] : llvm::zip(sweep.getResults(), yielded)) {

@@ -82,6 +82,8 @@ private:
   void prepareRows(RowBlock &block, Sweep &sweep);
   void emitRange(RowBlock &block, Sweep &sweep, Value lower);
   void emitListed(RowBlock &block, Sweep &sweep, Value lower);
+  void fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
+                 Value firstColumn);
   void emitCollected(RowBlock &block, Sweep &sweep, const Visits &visits);
   void emitTile(RowBlock &block, Sweep &sweep, const Span &span);
   void emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span);

@@ -79,8 +79,8 @@ void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
               Packed staging, Value out);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
-/// Asks for the rows of `sources` at keys [first, first + count), held to the
-/// sweep's range, ahead of the tile that packs them.
+/// Asks for the rows of `sources` at columns [first, first + count), ahead of
+/// the tile that packs them.
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                   Value first, int64_t count);
 /// The rows in memory from which `row` is computed.

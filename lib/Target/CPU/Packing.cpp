@@ -146,9 +146,7 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   constexpr int64_t cacheLineBits = 512;
   for (int64_t k = 0; k < count; ++k) {
     Scope place(&tile);
-    KeyRange from = keys;
-    from.first = first;
-    place.bind(keys.keyArg, from.at(e, e.index(k)));
+    place.bind(keys.keyArg, keys.at(e, e.add(first, k)));
     for (const RowOf &row : sources) {
       auto type = cast<ShapedType>(row.source.getType());
       int64_t step = cacheLineBits / type.getElementTypeBitWidth();

@@ -28,20 +28,13 @@ using namespace mlir::attn::cpu;
 void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                           Value r, Value part, int64_t parts) {
   const Tiling &tiling = state.tiling;
-  if (tile.table) {
-    return; // the next keys are anywhere
-  }
   int64_t groups = tiling.blockRows / state.target.kernelRows * parts;
   int64_t count = (tiling.tileKeys + groups - 1) / groups;
   Value group = e.div(e.add(tile.packedRow, r), state.target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
-  if (tile.next) {
-    prefetchRows(*tile.next, sources, tile.getKeys(),
-                 e.add(e.add(tile.firstKey, tile.nextKeys), first), count);
-    return;
-  }
-  Value key = e.add(e.add(tile.firstKey, tiling.tileKeys), first);
-  prefetchRows(scope, sources, tile.getKeys(), key, count);
+  Value ahead = tile.next ? tile.nextKeys : e.index(tiling.tileKeys);
+  prefetchRows(tile.next ? *tile.next : scope, sources, tile.getKeys(),
+               e.add(ahead, first), count);
 }
 
 void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {

@@ -315,26 +315,53 @@ void Kernel::emitListed(RowBlock &block, Sweep &sweep, Value lower) {
   freeVisits(e, visits);
 }
 
-/// Tiles of several units each, found through a table of keys.
+/// Writes the keys of `count` units from number v on to the sweep's table.
+void Kernel::fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
+                       Value firstColumn) {
+  int64_t keys = sweep.plan.driver.getKeyBlock();
+  e.loop(e.index(0), count, 1, [&](Value u) {
+    Value start = e.mul(e.load(visits.units, e.add(v, u)), keys);
+    Value column = e.add(firstColumn, e.mul(u, keys));
+    e.loop(e.index(0), e.index(keys), 1, [&](Value k) {
+      e.store(e.add(start, k), sweep.table, e.add(column, k));
+    });
+  });
+}
+
+/// Tiles of several units each, found through a table of keys. It holds the
+/// keys of the next tile as well, which are asked for ahead.
 void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
                            const Visits &visits) {
-  int64_t keys = sweep.plan.driver.getKeyBlock();
+  SweepPlan &plan = sweep.plan;
+  int64_t keys = plan.driver.getKeyBlock();
   int64_t columns = state.tiling.tileKeys, units = columns / keys;
-  sweep.table = scratch.get({columns}, e.getIndexType());
-  e.loop(e.index(0), visits.count, units, [&](Value v) {
-    Value here = e.min(e.index(units), e.sub(visits.count, v));
-    e.loop(e.index(0), here, 1, [&](Value u) {
-      Value start = e.mul(e.load(visits.units, e.add(v, u)), keys);
-      Value column = e.mul(u, keys);
-      e.loop(e.index(0), e.index(keys), 1, [&](Value k) {
-        e.store(e.add(start, k), sweep.table, e.add(column, k));
-      });
-    });
-    Value used = e.mul(here, keys);
+  sweep.table = scratch.get({2 * columns}, e.getIndexType());
+  auto from = [&](Value v) {
+    return e.max(e.min(e.index(units), e.sub(visits.count, v)), e.index(0));
+  };
+  Value first = e.index(0);
+  fillTable(sweep, visits, first, from(first), first);
+  SmallVector<RowOf> sources;
+  for (Contraction &contraction : plan.contractions) {
+    sources.push_back(contraction.streamed);
+  }
+  for (CarryOp outer : plan.getOuters()) {
+    llvm::append_range(sources, getSourceRows(outer.getRow()));
+  }
+  e.loop(first, e.mul(from(first), keys), 1, [&](Value c) {
+    Scope scope(block.scope);
+    prefetchRows(scope, sources,
+                 {plan.keyArg, {}, {}, sweep.upper, /*halo=*/false, sweep.table},
+                 c, 1);
+  });
+  e.loop(first, visits.count, units, [&](Value v) {
+    Value used = e.mul(from(v), keys), next = e.add(v, units);
+    fillTable(sweep, visits, v, from(v), first);
     e.loop(used, e.index(columns), 1,
            [&](Value c) { e.store(sweep.upper, sweep.table, c); });
+    fillTable(sweep, visits, next, from(next), e.index(columns));
     emitTile(block, sweep,
-             {e.load(sweep.table, e.index(0)), used,
+             {e.load(sweep.table, first), used,
               e.load(sweep.table, e.sub(used, 1))});
   });
 }

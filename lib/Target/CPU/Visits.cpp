@@ -25,6 +25,10 @@ ListReader::ListReader(Scope &place, ListedOp list)
   }
   int64_t last = cast<MemRefType>(source.getType()).getRank() - 1;
   extent = memref::DimOp::create(e, source, last);
+  if (list.getFirst()) {
+    first = e.max(place.get(list.getFirst()), e.index(0));
+    extent = e.max(e.sub(extent, first), e.index(0));
+  }
   if (list.getCount()) {
     extent = e.min(e.max(place.get(list.getCount()), e.index(0)), extent);
   }
@@ -32,7 +36,7 @@ ListReader::ListReader(Scope &place, ListedOp list)
 
 Value ListReader::load(Value buffer, Value l) {
   SmallVector<Value> place(at);
-  place.push_back(l);
+  place.push_back(first ? e.add(first, l) : l);
   Value x = e.load(buffer, place);
   return x.getType().isIndex()
              ? x

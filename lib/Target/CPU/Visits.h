@@ -39,7 +39,7 @@ private:
   Value load(Value buffer, Value l);
 
   Emit &e;
-  Value source, lengths, extent;
+  Value source, lengths, first, extent;
   SmallVector<Value> at;
 };
 

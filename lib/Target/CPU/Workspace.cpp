@@ -15,28 +15,29 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-/// Zeros in the first `count` elements of a flat view.
+/// Zeros everywhere, a cache line at a time: kernels are called for few items.
 static void clear(Emit &e, Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   int64_t count = type.getNumElements();
   Value flat = memref::ReinterpretCastOp::create(
       e, MemRefType::get({count}, type.getElementType()), buffer,
       /*offset=*/0, ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1});
-  // A cache line at a time: a kernel may be called for a few blocks only.
-  int64_t line = 512 / std::max(8u, type.getElementTypeBitWidth());
-  int64_t whole = count / line * line;
-  auto clearBy = [&](Value from, int64_t end, int64_t step) {
-    auto vector = VectorType::get({step}, type.getElementType());
-    Value zero = e.constant(vector, 0);
-    e.loop(from, e.index(end), step,
-           [&](Value k) { e.storeVector(zero, flat, k); });
-  };
-  if (whole) {
-    clearBy(e.index(0), whole, line);
-  }
-  if (whole < count) {
-    clearBy(e.index(whole), count, 1);
-  }
+  Type element = type.getElementType();
+  // Vectors of bits are packed, single bits are not: those go one by one.
+  int64_t bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
+  int64_t line = 512 / std::max<int64_t>(bits, 8);
+  int64_t whole = bits < 8 ? 0 : count / line * line;
+  Value zeros = e.constant(VectorType::get({line}, element), 0);
+  e.loop(e.index(0), e.index(whole), line,
+         [&](Value k) { e.storeVector(zeros, flat, k); });
+  Value zero = e.constant(element, 0);
+  e.loop(e.index(whole), e.index(count), 1,
+         [&](Value k) { e.store(zero, flat, k); });
+}
+
+void cpu::markManual(Operation *op) {
+  op->setAttr(bufferization::BufferizationDialect::kManualDeallocation,
+              UnitAttr::get(op->getContext()));
 }
 
 Value Workspace::get(ArrayRef<int64_t> shape, Type element) {

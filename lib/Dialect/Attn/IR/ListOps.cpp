@@ -34,8 +34,8 @@ LogicalResult RestrictOp::verify() {
   if (list.getRank() != 4 || (counts && counts.getRank() != 3)) {
     return emitOpError() << "C1: indices have rank 4 and counts rank 3, got "
                          << list << (counts ? " and " : "")
-                         << (counts ? Type(counts) : Type(NoneType::get(
-                                                         getContext())));
+                         << (counts ? Type(counts)
+                                    : Type(NoneType::get(getContext())));
   }
   int64_t r = getQueryBlock(), c = getKeyBlock();
   if (r <= 0 || c <= 0) {
@@ -50,10 +50,9 @@ LogicalResult RestrictOp::verify() {
   };
   if (!fits(list) || (counts && (!fits(counts) ||
                                  counts.getDimSize(1) != list.getDimSize(1)))) {
-    return emitOpError() << "C2: lists of blocks of " << r
-                         << " queries of " << type
-                         << " are [B or 1, G, ceil(M / r)], got " << list
-                         << (counts ? " with counts " : "")
+    return emitOpError() << "C2: lists of blocks of " << r << " queries of "
+                         << type << " are [B or 1, G, ceil(M / r)], got "
+                         << list << (counts ? " with counts " : "")
                          << (counts ? Type(counts) : Type(list));
   }
   int64_t heads = type.getDim(ScoresType::Heads), groups = list.getDimSize(1);
@@ -85,9 +84,8 @@ ParseResult TopkOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   }
   bool limited = succeeded(parser.parseOptionalKeyword("limit"));
-  if (limited &&
-      (parser.parseLParen() || parser.parseOperand(limit) ||
-       parser.parseColonType(limitType) || parser.parseRParen())) {
+  if (limited && (parser.parseLParen() || parser.parseOperand(limit) ||
+                  parser.parseColonType(limitType) || parser.parseRParen())) {
     return failure();
   }
   if (succeeded(parser.parseOptionalKeyword("smallest"))) {
@@ -130,8 +128,7 @@ void TopkOp::print(OpAsmPrinter &printer) {
     printEntryRegion(printer, *this, getForced());
   }
   printer.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {getSmallestAttrName(), getByPositionAttrName()});
+      (*this)->getAttrs(), {getSmallestAttrName(), getByPositionAttrName()});
   printer << " : (" << getInput().getType() << ") -> (" << getResultTypes()
           << ')';
 }
@@ -194,8 +191,8 @@ static LogicalResult verifyList(Operation *op, Type indices, Type counts) {
 }
 
 LogicalResult ListOp::verify() {
-  if (failed(verifyList(*this, getIndices().getType(),
-                        getCounts().getType()))) {
+  if (failed(
+          verifyList(*this, getIndices().getType(), getCounts().getType()))) {
     return failure();
   }
   Block &block = getBody().front();
@@ -217,10 +214,10 @@ LogicalResult ListOp::verify() {
 
 template <typename OpTy>
 static LogicalResult verifyPair(OpTy op, int64_t atLeast) {
-  if (failed(verifyList(op, op.getLhs().getType(),
-                        op.getLhsCounts().getType())) ||
-      failed(verifyList(op, op.getRhs().getType(),
-                        op.getRhsCounts().getType())) ||
+  if (failed(
+          verifyList(op, op.getLhs().getType(), op.getLhsCounts().getType())) ||
+      failed(
+          verifyList(op, op.getRhs().getType(), op.getRhsCounts().getType())) ||
       failed(verifyList(op, op.getIndices().getType(),
                         op.getCounts().getType()))) {
     return failure();
@@ -261,10 +258,10 @@ LogicalResult ListIntersectOp::verify() {
 }
 
 LogicalResult ListTransposeOp::verify() {
-  if (failed(verifyList(*this, getList().getType(),
-                        getListCounts().getType())) ||
-      failed(verifyList(*this, getIndices().getType(),
-                        getCounts().getType()))) {
+  if (failed(
+          verifyList(*this, getList().getType(), getListCounts().getType())) ||
+      failed(
+          verifyList(*this, getIndices().getType(), getCounts().getType()))) {
     return failure();
   }
   auto list = cast<RankedTensorType>(getList().getType());
@@ -274,6 +271,21 @@ LogicalResult ListTransposeOp::verify() {
     return emitOpError() << "C2: operands and results agree in element type "
                             "and in the first two extents, got "
                          << list << " and " << result;
+  }
+  return success();
+}
+
+LogicalResult ListIndexOp::verify() {
+  auto rankOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getRank();
+  };
+  if (rankOf(getList()) != 4 || rankOf(getEntries()) != 3 ||
+      rankOf(getOffsets()) != 3 || (getCounts() && rankOf(getCounts()) != 3) ||
+      (getLengths() && getLengths().getType() != getList().getType())) {
+    return emitOpError() << "C1: indices have rank 4, counts and results rank "
+                            "3, and lengths the type of the indices, got "
+                         << getList().getType() << " for "
+                         << getEntries().getType();
   }
   return success();
 }
@@ -357,8 +369,8 @@ LogicalResult BinsOp::verify() {
                             "count of none";
   }
   auto result = cast<VectorType>(getResult().getType());
-  Type want = count ? Type(IntegerType::get(getContext(), 64))
-                    : getValue().getType();
+  Type want =
+      count ? Type(IntegerType::get(getContext(), 64)) : getValue().getType();
   if (result.getRank() != 1 || result.getElementType() != want) {
     return emitOpError() << "C2: the result is a vector of " << want << ", got "
                          << result;

@@ -319,17 +319,27 @@ Entry EntryEvaluator::evaluateMask(MaskOp op, const EntrySite &site) {
   return {entry.value, both(entry.present, keep)};
 }
 
+Value EntryEvaluator::blockOf(Value index, int64_t block) {
+  return block == 1
+             ? index
+             : arith::DivUIOp::create(body, loc(), index, constantIndex(block))
+                   .getResult();
+}
+
 /// The list of the query block, asked for the key. A list that has no such row,
 /// which only a wrong shape has, is read at its last one.
 Entry EntryEvaluator::evaluateRestrict(RestrictOp op, const EntrySite &site) {
   Entry entry = evaluate(op.getInput(), site);
+  Value listed = site.j == stream.getRowArg() ? listedQuery(op, site)
+                                              : listedKey(op, site);
+  return {entry.value, both(entry.present, listed)};
+}
+
+Value EntryEvaluator::listedKey(RestrictOp op, const EntrySite &site) {
   Value list = op.getIndices();
   int64_t heads = op.getInput().getType().getDim(ScoresType::Heads);
   int64_t rows = op.getQueryBlock();
-  Value block = site.i;
-  if (rows != 1) {
-    block = arith::DivUIOp::create(body, loc(), block, constantIndex(rows));
-  }
+  Value block = blockOf(site.i, rows);
   Value group = keyHead(site.h, heads, list, Value());
   auto place = [&](Value tensor) {
     Value b = broadcast(site.b, dimOf(tensor, 0));
@@ -343,10 +353,37 @@ Entry EntryEvaluator::evaluateRestrict(RestrictOp op, const EntrySite &site) {
   if (op.getLengths()) {
     lengths = capture(op.getLengths());
   }
-  Value listed = ListedOp::create(body, loc(), capture(list), place(list),
-                                  lengths, count, site.j, rows,
-                                  op.getKeyBlock(), /*drives=*/false);
-  return {entry.value, both(entry.present, listed)};
+  return ListedOp::create(body, loc(), capture(list), place(list), lengths,
+                          /*first=*/Value(), count, site.j, rows,
+                          op.getKeyBlock(), /*drives=*/false);
+}
+
+/// Where the key stays, it asks its own list of query blocks.
+Value EntryEvaluator::listedQuery(RestrictOp op, const EntrySite &site) {
+  auto type = cast<RankedTensorType>(op.getIndices().getType());
+  int64_t heads = op.getInput().getType().getDim(ScoresType::Heads);
+  int64_t keys = op.getKeyBlock();
+  Value extent = getValueOrCreateConstantIndexOp(
+      outer, loc(), getScoresShape(outer, op.getInput())[ScoresType::Keys]);
+  Value size = arith::ConstantIndexOp::create(outer, loc(), keys);
+  Value blocks = arith::CeilDivUIOp::create(outer, loc(), extent, size);
+  auto compressed = RankedTensorType::get(
+      {type.getDimSize(0), type.getDimSize(1), ShapedType::kDynamic},
+      type.getElementType());
+  auto index =
+      ListIndexOp::create(outer, loc(), compressed, compressed, op.getIndices(),
+                          op.getLengths(), op.getCounts(), blocks);
+  Value entries = index.getEntries(), offsets = index.getOffsets();
+  Value b = clampIndex(broadcast(site.b, dimOf(entries, 0)), entries, 0);
+  Value group = keyHead(site.h, heads, entries, Value());
+  Value block = blockOf(site.j, keys);
+  Value next = arith::AddIOp::create(body, loc(), block, constantIndex(1));
+  Value first = toIndex(read(offsets, {b, group, block}));
+  Value end = toIndex(read(offsets, {b, group, next}));
+  Value count = arith::SubIOp::create(body, loc(), end, first);
+  return ListedOp::create(body, loc(), capture(entries), ValueRange{b, group},
+                          /*lengths=*/Value(), first, count, site.i, keys,
+                          op.getQueryBlock(), /*drives=*/false);
 }
 
 Value EntryEvaluator::extentInside(OpFoldResult extent) {

@@ -94,6 +94,9 @@ private:
   Entry evaluateLane(LaneOp op, const EntrySite &site);
   Entry evaluateMatmul(MatmulOp op, const EntrySite &site);
   Value scaled(Value dot, double scale);
+  Value listedKey(RestrictOp op, const EntrySite &site);
+  Value listedQuery(RestrictOp op, const EntrySite &site);
+  Value blockOf(Value index, int64_t block);
   EntrySite siteOf(Value operand, const EntrySite &site);
   Value position(const AxisInfo &axis, const EntrySite &site, Value index);
   Value insideLengths(Value scores, const EntrySite &site);

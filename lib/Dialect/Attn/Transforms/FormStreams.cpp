@@ -49,9 +49,9 @@ private:
   SmallVector<Value> entryArguments(const Sink &sink, bool reducesKeys,
                                     EntryEvaluator &evaluator,
                                     const Entry &entry, const EntrySite &site);
-  void buildSelection(TopkOp op, const Entry &entry,
-                      ValueRange arguments, EntryEvaluator &evaluator,
-                      OpBuilder &body, SmallVectorImpl<Value> &carries);
+  void buildSelection(TopkOp op, const Entry &entry, ValueRange arguments,
+                      EntryEvaluator &evaluator, OpBuilder &body,
+                      SmallVectorImpl<Value> &carries);
   void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
                  SmallVectorImpl<Value> &carries);
   Value buildAggregate(AggregateOp op, Entry entry, EntryEvaluator &evaluator,
@@ -266,10 +266,10 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
     return;
   }
   if (auto topk = dyn_cast<TopkOp>(sink.op)) {
-    buildSelection(topk, entry,
-                   entryArguments(sink, /*reducesKeys=*/true, evaluator, entry,
-                                  site),
-                   evaluator, body, carries);
+    buildSelection(
+        topk, entry,
+        entryArguments(sink, /*reducesKeys=*/true, evaluator, entry, site),
+        evaluator, body, carries);
     return;
   }
   carries.push_back(

@@ -229,6 +229,35 @@ def Attn_ListTransposeOp : Attn_ListMakerOp<"list_transpose"> {
   }];
 }
 
+def Attn_ListIndexOp : Attn_Op<"list_index", [AttrSizedOperandSegments, Pure]> {
+  let summary = "a list by key blocks, in the space of the list";
+  let description = [{
+    What `attn.list_transpose` gives, without a bound and in compressed rows:
+    the query blocks whose list names J are the elements
+    `offsets[b, g, J]` to `offsets[b, g, J + 1]` (exclusive) of `entries[b, g]`,
+    ascending; one may occur twice. A run counts once for every block in it.
+    The compiler makes it for sweeps over the queries of restricted scores.
+
+    Constraints:
+    * C1: indices have rank 4, counts and results rank 3; lengths have the type of the indices.
+
+    ```mlir
+    %e, %o = attn.list_index %a counts(%na : tensor<1x1x?xi32>) to %blocks
+       : tensor<1x1x?x4xi32> -> (tensor<1x1x?xi32>, tensor<1x1x?xi32>)
+    ```
+  }];
+  let arguments = (ins Attn_ListTensor:$list,
+    Optional<Attn_ListTensor>:$lengths, Optional<Attn_ListTensor>:$counts,
+    Index:$blocks);
+  let results = (outs Attn_ListTensor:$entries, Attn_ListTensor:$offsets);
+  let assemblyFormat = [{
+    $list (`lengths` `(` $lengths^ `:` type($lengths) `)`)?
+    (`counts` `(` $counts^ `:` type($counts) `)`)? `to` $blocks attr-dict
+    `:` type($list) `->` `(` type($entries) `,` type($offsets) `)`
+  }];
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // In sweeps
 //===----------------------------------------------------------------------===//
@@ -236,9 +265,10 @@ def Attn_ListTransposeOp : Attn_ListMakerOp<"list_transpose"> {
 def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments, Pure]> {
   let summary = "whether a list names the block of a key";
   let description = [{
-    True iff some element l of the list `source[indices..]` (a row, up to
-    `count`, which is clamped) names `key div c`: is equal to it, or, with
-    `lengths`, is the start of a run of blocks that holds it. The indices other
+    True iff some element of the list `source[indices..]` names `key div c`: is
+    equal to it, or, with `lengths`, is the start of a run of blocks that holds
+    it. The list is the row, or `count` elements from `first` (default 0) on,
+    held to the row. The indices other
     than the key may depend on the row i of the stream through `i div r` only.
 
     `drives`, set by mask analysis, says that every condition of the sweep
@@ -254,12 +284,13 @@ def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments, Pure]> {
     ```
   }];
   let arguments = (ins Attn_Buffer:$source, Variadic<Index>:$indices,
-    Optional<Attn_Buffer>:$lengths, Optional<Index>:$count, Index:$key,
+    Optional<Attn_Buffer>:$lengths, Optional<Index>:$first,
+    Optional<Index>:$count, Index:$key,
     I64Attr:$row_block, I64Attr:$key_block, UnitAttr:$drives);
   let results = (outs I1:$result);
   let assemblyFormat = [{
     $source `[` $indices `]` (`lengths` `(` $lengths^ `:` type($lengths) `)`)?
-    (`count` `(` $count^ `)`)?
+    (`first` `(` $first^ `)`)? (`count` `(` $count^ `)`)?
     `block` `(` $row_block `,` $key_block `)` `contains` $key
     (`drives` $drives^)? attr-dict `:` type($source)
   }];
