@@ -45,6 +45,7 @@ void addCleanup(OpPassManager &pm) {
 void addDesugar(OpPassManager &pm) {
   pm.addPass(createResolveScoresPass());
   pm.addNestedPass<func::FuncOp>(createDesugarPass());
+  pm.addNestedPass<func::FuncOp>(createExpandStoragePass());
   addCleanup(pm);
 }
 
@@ -63,6 +64,7 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   SplitKeysPassOptions split;
   split.splits = splits;
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
+  pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addCleanup(pm);
 }
 
@@ -119,8 +121,12 @@ void attn::buildPlanPipeline(OpPassManager &pm,
 
 void attn::buildReferencePipeline(OpPassManager &pm) {
   addDesugar(pm);
+  pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addMaterialization(pm);
+  pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  addCleanup(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
 }
@@ -132,6 +138,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   } else {
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
+    pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   }
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());

@@ -91,7 +91,7 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
     return llvm::createStringError(
         "'" + parameter.name + "' has type " + text +
         ", which cannot be passed: allowed are tensors and scalars of f64, "
-        "f32, f16, bf16, i64, i32, i1 and index");
+        "f32, f16, bf16, f8E4M3FN, f8E5M2, i64, i32, i8, i1 and index");
   }
   parameter.type = *element;
   if (tensor) {

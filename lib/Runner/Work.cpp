@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Runner/Work.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "IndexEvaluator.h"
 
@@ -36,6 +37,9 @@ double countFlopsPerEntry(SweepOp sweep, bool &isF64) {
     if (auto dot = dyn_cast<DotOp>(op)) {
       flops += 2.0 * getFeatures(dot.getLhs());
       accumulator = dot.getType();
+    } else if (auto inner = dyn_cast<InnerOp>(op)) {
+      flops += 2.0 * getFeatures(inner.getLhs());
+      accumulator = inner.getType();
     } else if (auto dot = dyn_cast<DotWithOp>(op)) {
       flops += 2.0 * getFeatures(dot.getLhs());
       accumulator = dot.getType();

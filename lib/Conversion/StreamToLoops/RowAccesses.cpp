@@ -19,6 +19,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StreamToLoops.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include <limits>
 
@@ -157,6 +158,17 @@ static Value expandDot(OpBuilder &builder, DotOp op) {
       });
 }
 
+static Value expandInner(OpBuilder &builder, InnerOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getResult().getType();
+  Value product = arith::MulFOp::create(
+      builder, loc, convertFloat(builder, loc, op.getLhs(), type),
+      convertFloat(builder, loc, op.getRhs(), type));
+  return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
+                                     product,
+                                     floatConstant(builder, loc, type, 0.0));
+}
+
 static Value expandDotWith(OpBuilder &builder, DotWithOp op) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   FeatureReduceKind kind = op.getKind();
@@ -239,6 +251,8 @@ void attn::loops::expandRowAccesses(Operation *root) {
       results = {expandAt(builder, at)};
     } else if (auto dot = dyn_cast<DotOp>(op)) {
       results = {expandDot(builder, dot)};
+    } else if (auto inner = dyn_cast<InnerOp>(op)) {
+      results = {expandInner(builder, inner)};
     } else if (auto with = dyn_cast<DotWithOp>(op)) {
       results = {expandDotWith(builder, with)};
     } else if (auto range = dyn_cast<RangeOp>(op)) {

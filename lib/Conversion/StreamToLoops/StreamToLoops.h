@@ -16,7 +16,7 @@
 
 namespace mlir::attn::loops {
 
-/// Replaces attn.at, dot, dot_with, range and guard under `root` by loads,
+/// Replaces attn.at, dot, dot_with, inner, range and guard under `root` by loads,
 /// loops and arithmetic.
 void expandRowAccesses(Operation *root);
 

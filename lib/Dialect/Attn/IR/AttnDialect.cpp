@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -73,6 +74,9 @@ static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
 
+#define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/StorageOps.cpp.inc"
+
 void AttnDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST
@@ -85,6 +89,10 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/StorageOps.cpp.inc"
       >();
 }
 

@@ -7,6 +7,7 @@
 
 #include "EntryEvaluator.h"
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/IR/Matchers.h"
 
@@ -48,7 +49,8 @@ Value EntryEvaluator::broadcast(Value index, int64_t extent) {
 
 Value EntryEvaluator::capture(Value value) {
   if (Operation *def = value.getDefiningOp();
-      def && def->hasTrait<OpTrait::ConstantLike>()) {
+      def && def->hasTrait<OpTrait::ConstantLike>() &&
+      !isa<TensorType>(value.getType())) {
     return body.clone(*def)->getResult(0);
   }
   if (value.getParentRegion() &&
@@ -91,11 +93,21 @@ Value EntryEvaluator::clampIndex(Value index, Value tensor, int64_t dim) {
   return arith::MinSIOp::create(body, loc(), low, last);
 }
 
+/// The view behind `tensor` if a read with `indices` indices is what it
+/// computes; null for what is, or will be, stored.
+static ViewOp getVirtual(Value tensor, unsigned indices) {
+  auto view = tensor.getDefiningOp<ViewOp>();
+  return view && view.getBody().getNumArguments() == indices ? view : ViewOp();
+}
+
 Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   auto type = cast<RankedTensorType>(tensor.getType());
   SmallVector<Value> safe;
   for (auto [dim, index] : llvm::enumerate(indices)) {
     safe.push_back(clampIndex(index, tensor, dim));
+  }
+  if (ViewOp view = getVirtual(tensor, indices.size())) {
+    return inlineRegion(view.getBody(), safe).front();
   }
   Type result = type.getElementType();
   if (static_cast<int64_t>(indices.size()) < type.getRank()) {
@@ -210,6 +222,14 @@ SmallVector<Value> EntryEvaluator::inlineRegion(Region &region,
       mapping.map(extract.getResult(), extractInRegion(extract, mapping));
       continue;
     }
+    if (auto at = dyn_cast<AtOp>(op)) {
+      SmallVector<Value> indices;
+      for (Value index : at.getIndices()) {
+        indices.push_back(capture(mapping.lookupOrDefault(index)));
+      }
+      mapping.map(at.getResult(), read(at.getSource(), indices));
+      continue;
+    }
     if (auto dim = dyn_cast<tensor::DimOp>(op)) {
       Value extent = outer.clone(op)->getResult(0);
       mapping.map(dim.getResult(), addExtent(stream, extent));
@@ -251,8 +271,13 @@ contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
 Entry EntryEvaluator::evaluateScore(ScoreOp op, const EntrySite &site) {
   Type type = op.getResult().getType().getElementType();
   auto [lhs, rhs] = contractionIndices(*this, op, site);
-  Value dot = DotOp::create(body, loc(), type, capture(op.getQuery()), lhs,
-                            capture(op.getKey()), rhs);
+  Value q = op.getQuery(), k = op.getKey(), dot;
+  if (getVirtual(q, lhs.size()) || getVirtual(k, rhs.size())) {
+    Value row = read(q, lhs);
+    dot = InnerOp::create(body, loc(), type, row, read(k, rhs));
+  } else {
+    dot = DotOp::create(body, loc(), type, capture(q), lhs, capture(k), rhs);
+  }
   double scale = op.getScale().convertToDouble();
   if (scale != 1.0) {
     Value c =

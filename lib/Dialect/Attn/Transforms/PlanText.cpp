@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "PlanText.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
@@ -250,7 +251,7 @@ Formula FormulaWriter::writeOp(Operation *op) {
             [&] { text += ", "; });
         return Formula{text + "]"};
       })
-      .Case<DotOp, DotWithOp>([&](auto dot) {
+      .Case<DotOp, DotWithOp, InnerOp>([&](auto dot) {
         return call(op->getName().stripDialect(),
                     ValueRange{dot.getLhs(), dot.getRhs()});
       })

@@ -28,6 +28,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "PlanText.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/Format.h"
@@ -54,6 +55,8 @@ struct SweepWork {
     for (Operation &op : sweep.getBody().front()) {
       if (auto dot = dyn_cast<DotOp>(op)) {
         add(lastExtent(dot.getLhs()));
+      } else if (auto inner = dyn_cast<InnerOp>(op)) {
+        add(lastExtent(inner.getLhs()));
       } else if (auto dot = dyn_cast<DotWithOp>(op)) {
         add(lastExtent(dot.getLhs()));
       } else if (auto carry = dyn_cast<CarryOp>(op);
