@@ -17,7 +17,11 @@ using namespace mlir::attn::cpu;
 
 Kernel::Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
                StreamAnalysis &analysis)
-    : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {}
+    : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {
+  state.allocateRow = [&](VectorType row) {
+    return kept.get({pad(row.getNumElements())}, row.getElementType());
+  };
+}
 
 int64_t Kernel::getBlockRows(StreamOp stream, const TargetInfo &target) {
   return target.blockRows;

@@ -59,9 +59,12 @@ struct KeyRange {
 /// Rows [0, rows) of a block, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, Value rows,
                     Value rowArg, Value firstRow, Packed out);
-/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'].
+/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or from
+/// the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
-              Packed staging, Value out);
+              Packed staging, Packed sameRows, Value out);
+/// Whether a contraction streams the rows that `packRows` packs as floats.
+bool streamsRow(const Contraction &contraction, Value row);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
 /// Asks for the rows of `sources` at keys [first, first + count), held to the
@@ -69,7 +72,7 @@ void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                   Value first, int64_t count);
 /// The rows in memory from which `row` is computed.
-SmallVector<RowOf> getSourceRows(Value row);
+SmallVector<RowOf> getSourceRows(const RowOf &row);
 /// Whether the packed rows hold an infinity or a NaN.
 Value findNonFinite(KernelState &kernel, KeyRange keys, Packed rows);
 

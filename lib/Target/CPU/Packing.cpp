@@ -19,15 +19,18 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 /// Copies row `indices` of `source` to row `outRow` of a packed buffer.
-static void copyRow(Scope &place, RowOf row, Value out, Value outRow) {
+static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
   Emit &e = place.kernel.e;
-  int64_t depth = cast<ShapedType>(row.source.getType()).getShape().back();
+  int64_t depth = row.getLength();
   Type element = cast<MemRefType>(out.getType()).getElementType();
-  Value source = place.get(row.source);
-  SmallVector<Value> indices = place.get(row.indices);
+  if (row.value) {
+    place.prepareRow(row.value);
+  } else {
+    place.get(row.indices);
+  }
   forEachChunk(e, depth, place.kernel.lanes, [&](Value d, int64_t width) {
-    RowChunk chunk(place, d, width);
-    Value features = e.convertFloat(chunk.load(source, indices), element);
+    Value features =
+        e.convertFloat(RowChunk(place, d, width).get(row), element);
     e.storeVector(features, out, {outRow, d});
   });
   if (element.isBF16() && depth % 2) {
@@ -72,7 +75,7 @@ static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
 }
 
 void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
-                   Packed staging, Value out) {
+                   Packed staging, Packed sameRows, Value out) {
   KernelState &kernel = tile.kernel;
   Emit &e = kernel.e;
   int64_t lanes = kernel.lanes;
@@ -80,18 +83,21 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
   int64_t depth = shape[1], panel = shape[2];
   Value zero = e.index(0);
   e.loop(zero, keys.columns, lanes, [&](Value c) {
-    e.loop(zero, e.index(lanes), 1, [&](Value lane) {
-      Scope place(&tile);
-      place.bind(keys.keyArg, keyAt(e, keys, e.add(c, lane)));
-      copyRow(place, contraction.streamed, staging.floats, lane);
-    });
+    if (!sameRows) {
+      e.loop(zero, e.index(lanes), 1, [&](Value lane) {
+        Scope place(&tile);
+        place.bind(keys.keyArg, keyAt(e, keys, e.add(c, lane)));
+        copyRow(place, contraction.streamed, staging.floats, lane);
+      });
+    }
     Value panelIndex = e.div(c, panel);
     Value column = e.sub(c, e.mul(panelIndex, panel));
     e.loop(zero, e.index(depth), lanes, [&](Value d) {
       SmallVector<Value> square;
       for (int64_t i = 0; i < lanes; ++i) {
         square.push_back(
-            e.loadVector(staging.operand(), {e.index(i), d}, lanes));
+            sameRows ? e.loadVector(sameRows.floats, {e.add(c, i), d}, lanes)
+                     : e.loadVector(staging.operand(), {e.index(i), d}, lanes));
       }
       for (int64_t bit = lanes / 2; bit; bit /= 2) {
         exchange(e, square, bit);
@@ -101,6 +107,18 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
       }
     });
   });
+}
+
+bool cpu::streamsRow(const Contraction &contraction, Value row) {
+  if (contraction.pairs ||
+      getElementTypeOrSelf(row.getType()) != contraction.getResult().getType()) {
+    return false;
+  }
+  if (contraction.streamed == RowOf::get(row)) {
+    return true;
+  }
+  auto extend = row.getDefiningOp<arith::ExtFOp>();
+  return extend && contraction.streamed == RowOf::get(extend.getIn());
 }
 
 void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
@@ -142,6 +160,12 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
     Scope place(&tile);
     place.bind(keys.keyArg, e.min(e.add(first, k), e.sub(keys.upper, 1)));
     for (const RowOf &row : sources) {
+      bool streamed = llvm::any_of(row.indices, [&](Value index) {
+        return tile.kernel.analysis.getClass(index).key;
+      });
+      if (!streamed) {
+        continue;
+      }
       auto type = cast<ShapedType>(row.source.getType());
       int64_t step = cacheLineBits / type.getElementTypeBitWidth();
       Value source = place.get(row.source);
@@ -156,17 +180,23 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   }
 }
 
-SmallVector<RowOf> cpu::getSourceRows(Value row) {
+SmallVector<RowOf> cpu::getSourceRows(const RowOf &row) {
+  if (!row.value) {
+    return {row};
+  }
   SmallVector<RowOf> rows;
-  Operation *op = row.getDefiningOp();
-  if (!op || !isa<VectorType>(row.getType())) {
-    return rows;
-  }
-  if (auto at = dyn_cast<AtOp>(op)) {
-    return {RowOf{at.getSource(), at.getIndices()}};
-  }
-  for (Value operand : op->getOperands()) {
-    llvm::append_range(rows, getSourceRows(operand));
+  SetVector<Value> values;
+  values.insert(row.value);
+  for (size_t k = 0; k < values.size(); ++k) {
+    Operation *op = values[k].getDefiningOp();
+    if (!op || !isa<VectorType>(values[k].getType())) {
+      continue;
+    }
+    if (isa<AtOp>(op)) {
+      rows.push_back(RowOf::get(values[k]));
+      continue;
+    }
+    values.insert(op->operand_begin(), op->operand_end());
   }
   return rows;
 }

@@ -46,10 +46,11 @@ void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
     }
     int64_t depth = contraction.getDepth();
     Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
+    SmallVector<RowOf> sources = getSourceRows(contraction.streamed);
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
-        emitPrefetch(sweep, scope, tile, contraction.streamed, r, p,
+        emitPrefetch(sweep, scope, tile, sources, r, p,
                      state.target.tileKeys / panel);
         auto loadB = [&](Value d, int64_t v) {
           return e.loadVector(sweep.keys[k], {p, d, e.index(v * state.lanes)},
@@ -240,7 +241,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
     Value out = state.rowVectors.lookup(outer.getResult());
     int64_t width = cast<MemRefType>(out.getType()).getDimSize(1) / lanes;
     int64_t step = a.pairs ? 2 : 1;
-    SmallVector<RowOf> sources = getSourceRows(outer.getRow());
+    SmallVector<RowOf> sources = getSourceRows(RowOf::get(outer.getRow()));
     auto emitPanel = [&](Value column, int64_t count) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
         emitPrefetch(sweep, scope, tile, sources, r,

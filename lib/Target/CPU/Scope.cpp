@@ -84,6 +84,9 @@ Value Scope::compute(Value value) {
   if (auto dot = dyn_cast<DotWithOp>(op)) {
     return computeDotWith(dot);
   }
+  if (auto inner = dyn_cast<InnerOp>(op)) {
+    return computeInner(inner);
+  }
   if (auto range = dyn_cast<RangeOp>(op)) {
     computeRange(range);
     return known.lookup(value);
@@ -134,6 +137,24 @@ Value Scope::computeDot(DotOp op) {
         Value product =
             arith::MulFOp::create(e, e.convertFloat(chunk.load(lhs, i), type),
                                   e.convertFloat(chunk.load(rhs, k), type));
+        return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
+                                           product, sum,
+                                           arith::FastMathFlags::reassoc);
+      });
+}
+
+Value Scope::computeInner(InnerOp op) {
+  Emit &e = kernel.e;
+  Type type = op.getResult().getType();
+  prepareRow(op.getLhs());
+  prepareRow(op.getRhs());
+  return foldChunks(
+      e, op.getLhs().getType().getNumElements(), kernel.lanes,
+      e.constant(type, 0), [&](Value first, int64_t width, Value sum) -> Value {
+        RowChunk chunk(*this, first, width);
+        Value product =
+            arith::MulFOp::create(e, e.convertFloat(chunk.get(op.getLhs()), type),
+                                  e.convertFloat(chunk.get(op.getRhs()), type));
         return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
                                            product, sum,
                                            arith::FastMathFlags::reassoc);

@@ -35,6 +35,8 @@ struct KernelState {
   int64_t lanes;
   /// Row values kept in arrays [blockRows], outer carries in [blockRows][D'].
   DenseMap<Value, Value> rowArrays, rowVectors;
+  /// A buffer for a row of the stream, for as long as the kernel runs.
+  std::function<Value(VectorType)> allocateRow;
   bool failed = false;
 
   /// Reports an op that no place can evaluate; a constant stands for it.
@@ -56,8 +58,11 @@ public:
   Value get(Value value);
   SmallVector<Value> get(ValueRange values);
   /// Writes here what the row vector `value` needs besides its features, so
-  /// that a loop over features does not repeat it.
+  /// that a loop over features does not repeat it: scalars, and whole rows
+  /// whose features change places.
   void prepareRow(Value value);
+  /// The buffer in which a row waits, or null.
+  Value getRowCopy(Value value) const;
 
   KernelState &kernel;
 
@@ -66,12 +71,16 @@ private:
   Value compute(Value value);
   Value computeDot(DotOp op);
   Value computeDotWith(DotWithOp op);
+  Value computeInner(InnerOp op);
+  void prepareRow(Value value, DenseSet<Value> &seen);
+  void copyRow(Value value);
+  void copyShuffled(vector::ShuffleOp op);
   Value computeReduction(vector::ReductionOp op);
   void computeRange(RangeOp op);
 
   Scope *parent = nullptr;
   Value blockRow;
-  DenseMap<Value, Value> known;
+  DenseMap<Value, Value> known, rowCopies;
 };
 
 /// Features [first, first + width) of row vectors.
@@ -82,12 +91,18 @@ public:
   Value get(Value rowVector);
   /// The same features of row `indices` of a memref.
   Value load(Value source, ValueRange indices);
+  /// The same features of a row that a contraction reads.
+  Value get(const RowOf &row);
 
 private:
+  Value compute(Value rowVector);
+
   Scope scope;
   Value first;
   int64_t width;
   DenseMap<Value, Value> known;
+  /// Half as many features, from half the first one: of interleaved rows.
+  std::unique_ptr<RowChunk> half;
 };
 
 /// Calls `body(first, width)` for chunks of at most `lanes` of `extent`

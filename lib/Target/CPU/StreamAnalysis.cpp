@@ -54,6 +54,34 @@ SmallVector<CarryOp> SweepPlan::getOuters() {
   return outers;
 }
 
+RowOf RowOf::get(Value row) {
+  if (auto at = row.getDefiningOp<AtOp>()) {
+    return {at.getSource(), at.getIndices()};
+  }
+  return {{}, {}, row};
+}
+
+int64_t RowOf::getLength() const {
+  return cast<ShapedType>((value ? value : source).getType()).getShape().back();
+}
+
+/// Both sides of an op that contracts two rows.
+static std::pair<RowOf, RowOf> getSides(Operation *op) {
+  using Sides = std::pair<RowOf, RowOf>;
+  return TypeSwitch<Operation *, Sides>(op)
+      .Case([](InnerOp inner) {
+        return Sides(RowOf::get(inner.getLhs()), RowOf::get(inner.getRhs()));
+      })
+      .Case<DotOp, DotWithOp>([](auto dot) {
+        return Sides(RowOf{dot.getLhs(), dot.getLhsIndices()},
+                     RowOf{dot.getRhs(), dot.getRhsIndices()});
+      });
+}
+
+static bool isContraction(Operation *op) {
+  return isa<DotOp, DotWithOp, InnerOp>(op);
+}
+
 static bool isReducer(Operation *op) {
   return isa<RunningOp, CarryOp, FoldOp>(op);
 }
@@ -110,16 +138,9 @@ void StreamAnalysis::classify(Operation &op) {
 //===----------------------------------------------------------------------===//
 
 void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
-  auto lhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getLhs(),
-                                    cast<DotOp>(op).getLhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getLhs(),
-                                    cast<DotWithOp>(op).getLhsIndices()};
-  auto rhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getRhs(),
-                                    cast<DotOp>(op).getRhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getRhs(),
-                                    cast<DotWithOp>(op).getRhsIndices()};
+  auto [lhs, rhs] = getSides(op);
   auto classOf = [&](const RowOf &side) {
-    ValueClass merged;
+    ValueClass merged = side.value ? getClass(side.value) : ValueClass();
     for (Value index : side.indices) {
       merged |= getClass(index);
     }
@@ -135,11 +156,9 @@ void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
   }
   Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
                           swapped};
-  auto isBF16 = [](Value v) {
-    return cast<ShapedType>(v.getType()).getElementType().isBF16();
-  };
-  contraction.pairs = target.hasBF16Dot && isa<DotOp>(op) &&
-                      isBF16(lhs.source) && isBF16(rhs.source) &&
+  contraction.pairs = target.hasBF16Dot && !isa<DotWithOp>(op) &&
+                      lhs.getElementType().isBF16() &&
+                      rhs.getElementType().isBF16() &&
                       op->getResult(0).getType().isF32();
   plan.contractions.push_back(contraction);
 }
@@ -161,7 +180,7 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
   if (!op || op->getParentOp() != plan.op) {
     return;
   }
-  if (llvm::is_contained(plan.filled, value) || isa<DotOp, DotWithOp>(op)) {
+  if (llvm::is_contained(plan.filled, value) || isContraction(op)) {
     plan.lastUse[value] = stage;
     return;
   }
@@ -194,7 +213,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
       if (!getClass(result).key) {
         continue;
       }
-      if (isa<DotOp, DotWithOp>(inner)) {
+      if (isContraction(&inner)) {
         planContraction(plan, &inner);
       } else if (isa<VectorType>(result.getType())) {
         continue; // Rows are read where they are packed.

@@ -23,7 +23,7 @@
 #define ATTN_LIB_TARGET_CPU_STREAMANALYSIS_H
 
 #include "TargetInfo.h"
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include <vector>
 
@@ -42,14 +42,26 @@ struct ValueClass {
   }
 };
 
-/// One side of a contraction: row `indices` of `source`.
+/// One side of a contraction: row `indices` of `source`, or a computed row.
 struct RowOf {
   Value source;
-  OperandRange indices;
+  ValueRange indices;
+  Value value = {};
+
+  /// The row behind a row value: that in memory if it is loaded as it is.
+  static RowOf get(Value row);
+  int64_t getLength() const;
+  Type getElementType() const {
+    return getElementTypeOrSelf((value ? value : source).getType());
+  }
+  bool operator==(const RowOf &other) const {
+    return source == other.source && value == other.value &&
+           llvm::equal(indices, other.indices);
+  }
 };
 
-/// A contraction of a stationary row with a streamed one (attn.dot, or
-/// attn.dot_with, whose region takes the stationary row first iff !swapped).
+/// A contraction of a stationary row with a streamed one (attn.dot, attn.inner,
+/// or attn.dot_with, whose region takes the stationary row first iff !swapped).
 struct Contraction {
   Operation *op;
   RowOf stationary, streamed;
@@ -59,7 +71,7 @@ struct Contraction {
 
   Value getResult() const { return op->getResult(0); }
   int64_t getDepth() const {
-    return cast<ShapedType>(stationary.source.getType()).getShape().back();
+    return stationary.getLength();
   }
 };
 

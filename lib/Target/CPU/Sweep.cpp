@@ -228,9 +228,6 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
     }
     KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
                   sweep.upper};
-    for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
-      packKeys(tile, contraction, keys, sweep.staging[k], sweep.keys[k]);
-    }
     sweep.nonFinite = {};
     for (auto &[row, packed] : sweep.values) {
       packRows(tile, row, keys, packed);
@@ -239,6 +236,16 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
           sweep.nonFinite
               ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
               : found;
+    }
+    for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
+      Packed sameRows;
+      for (auto &[row, packed] : sweep.values) {
+        if (!packed.pairs && streamsRow(contraction, row)) {
+          sameRows = packed;
+        }
+      }
+      packKeys(tile, contraction, keys, sweep.staging[k], sameRows,
+               sweep.keys[k]);
     }
     e.loop(e.index(0), block.rows, state.target.tileRows, [&](Value first) {
       Value rows =
