@@ -45,6 +45,7 @@ static Value storeRows(ViewOp view) {
       tensor::EmptyOp::create(outer, loc, type, view.getSizes());
   auto stream = StreamOp::create(outer, loc, Orientation::Rows, space,
                                  ValueRange(), output);
+  outer.setInsertionPoint(stream);
   DenseMap<Value, int64_t> extents;
   SmallVector<Value> indices{stream.getBatchArg(), stream.getHeadArg(),
                              stream.getRowArg()};
