@@ -26,7 +26,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Conversion/Passes.h"
+#include "BufferizeStreams.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_BUFFERIZESTREAMSPASS
@@ -39,15 +39,14 @@ using namespace mlir::attn;
 /// Cache-line alignment: rows of an output start where wide stores are cheap.
 static constexpr int64_t kAlignment = 64;
 
-/// The memref type with the shape of `tensor` and a fully dynamic layout.
-static MemRefType getInputType(RankedTensorType tensor) {
+MemRefType attn::getInputType(RankedTensorType tensor) {
   SmallVector<int64_t> strides(tensor.getRank(), ShapedType::kDynamic);
   auto layout = StridedLayoutAttr::get(tensor.getContext(),
                                        ShapedType::kDynamic, strides);
   return MemRefType::get(tensor.getShape(), tensor.getElementType(), layout);
 }
 
-static Value getInputBuffer(OpBuilder &builder, Location loc, Value tensor) {
+Value attn::getInputBuffer(OpBuilder &builder, Location loc, Value tensor) {
   auto type = getInputType(cast<RankedTensorType>(tensor.getType()));
   return bufferization::ToBufferOp::create(builder, loc, type, tensor,
                                            /*read_only=*/true);
@@ -151,6 +150,14 @@ struct BufferizeStreamsPass
     : attn::impl::BufferizeStreamsPassBase<BufferizeStreamsPass> {
   using Base::Base;
   void runOnOperation() override {
+    SmallVector<AppendOp> appends;
+    getOperation()->walk([&](AppendOp append) { appends.push_back(append); });
+    for (AppendOp append : appends) {
+      if (failed(verifyInPlace(append))) {
+        return signalPassFailure();
+      }
+    }
+    llvm::for_each(appends, bufferizeAppend);
     SmallVector<StreamOp> streams;
     getOperation()->walk([&](StreamOp stream) {
       bool onTensors = llvm::any_of(stream->getOperandTypes(),
