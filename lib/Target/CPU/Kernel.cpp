@@ -11,6 +11,8 @@
 
 #include "Kernel.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
@@ -39,7 +41,10 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
 
 void Kernel::emitItem(Value item, ValueRange arguments) {
   StreamOp stream = state.stream;
-  Value heads = arguments[1], rows = arguments[2];
+  // Heads that share a block count as one, with the rows of all of them.
+  int64_t together = state.analysis.getPackedHeads();
+  Value heads = e.div(arguments[1], together);
+  Value rows = e.mul(arguments[2], together);
   int64_t blockRows = getBlockRows(stream, state.target);
   Value blocks = e.div(e.add(rows, blockRows - 1), blockRows);
   Value group = arith::DivUIOp::create(e, item, blocks);
@@ -53,7 +58,16 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
   }
   Scope scope(state);
   scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
-  scope.bind(stream.getHeadArg(), arith::RemUIOp::create(e, group, heads));
+  Value head = arith::RemUIOp::create(e, group, heads);
+  if (together == 1) {
+    scope.bind(stream.getHeadArg(), head);
+  } else {
+    state.firstHead = e.mul(head, together);
+    for (arith::DivUIOp op : state.analysis.getGroups()) {
+      scope.bind(op.getResult(),
+                 e.div(state.firstHead, *getConstantIntValue(op.getRhs())));
+    }
+  }
   for (auto [k, value] :
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
@@ -84,7 +98,7 @@ void Kernel::forEachRow(Scope &outside, Value firstBlockRow, Value rows,
   e.loop(e.index(0), rows, 1, [&](Value r) {
     Scope row(&outside);
     Value blockRow = e.add(firstBlockRow, r);
-    row.bind(state.stream.getRowArg(), e.add(firstRow, r));
+    state.bindRow(row, e.add(firstRow, r));
     row.setBlockRow(blockRow);
     body(row, r);
   });

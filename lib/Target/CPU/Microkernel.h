@@ -58,7 +58,7 @@ struct KeyRange {
 
 /// Rows [0, rows) of a block, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, Value rows,
-                    Value rowArg, Value firstRow, Packed out);
+                    Value firstRow, Packed out);
 /// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or from
 /// the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,

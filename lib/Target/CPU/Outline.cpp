@@ -213,9 +213,13 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   }
   arguments.fill(e, args, operands);
   int64_t blockRows = Kernel::getBlockRows(stream, target);
-  Value blocks = e.div(e.add(stream.getRows(), blockRows - 1), blockRows);
+  int64_t together = analysis.getPackedHeads();
+  Value blocks = e.div(
+      e.add(e.mul(stream.getRows(), together), blockRows - 1), blockRows);
   Value items = arith::MulIOp::create(
-      e, arith::MulIOp::create(e, stream.getBatch(), stream.getHeads()),
+      e,
+      arith::MulIOp::create(e, stream.getBatch(),
+                            e.div(stream.getHeads(), together)),
       blocks);
   auto kernelType = e.getFunctionType({pointer, i64, i64}, {});
   Value function = func::ConstantOp::create(e, kernelType,

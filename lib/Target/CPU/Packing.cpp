@@ -40,11 +40,11 @@ static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
 }
 
 void cpu::packStationary(Scope &block, const Contraction &contraction,
-                         Value rows, Value rowArg, Value firstRow, Packed out) {
+                         Value rows, Value firstRow, Packed out) {
   Emit &e = block.kernel.e;
   e.loop(e.index(0), rows, 1, [&](Value r) {
     Scope place(&block);
-    place.bind(rowArg, e.add(firstRow, r));
+    place.kernel.bindRow(place, e.add(firstRow, r));
     place.setBlockRow(r);
     copyRow(place, contraction.stationary, out.floats, r);
   });

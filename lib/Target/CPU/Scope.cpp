@@ -33,6 +33,24 @@ Value KernelState::unsupported(Value value, Type type) {
   return element.isIntOrIndexOrFloat() ? e.constant(type, 0) : Value();
 }
 
+void KernelState::bindRow(Scope &place, Value row) {
+  if (analysis.getPackedHeads() == 1) {
+    place.bind(stream.getRowArg(), row);
+    return;
+  }
+  Value rows = e.index(analysis.getFewRows());
+  Value head = arith::DivUIOp::create(e, row, rows);
+  place.bind(stream.getHeadArg(), e.add(firstHead, head));
+  place.bind(stream.getRowArg(), arith::RemUIOp::create(e, row, rows));
+}
+
+SmallVector<Value> KernelState::getRowRange(Value first, Value last) {
+  if (analysis.getPackedHeads() == 1) {
+    return {first, last};
+  }
+  return {e.index(0), e.index(analysis.getFewRows() - 1)};
+}
+
 Value Scope::lookup(Value value) const {
   if (Value found = known.lookup(value)) {
     return found;

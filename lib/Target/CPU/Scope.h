@@ -20,6 +20,8 @@
 
 namespace mlir::attn::cpu {
 
+class Scope;
+
 /// Everything that the scopes of one kernel share.
 struct KernelState {
   KernelState(Emit &e, StreamOp stream, const TargetInfo &target,
@@ -35,12 +37,18 @@ struct KernelState {
   int64_t lanes;
   /// Row values kept in arrays [blockRows], outer carries in [blockRows][D'].
   DenseMap<Value, Value> rowArrays, rowVectors;
+  /// The first of the heads that share a block, where they do.
+  Value firstHead;
   /// A buffer for a row of the stream, for as long as the kernel runs.
   std::function<Value(VectorType)> allocateRow;
   bool failed = false;
 
   /// Reports an op that no place can evaluate; a constant stands for it.
   Value unsupported(Value value, Type type);
+  /// Gives a place row `row` of its block's group of heads.
+  void bindRow(Scope &place, Value row);
+  /// The smallest and largest row, of any head, among rows of a block.
+  SmallVector<Value> getRowRange(Value first, Value last);
 };
 
 /// Scalars of one place.

@@ -11,8 +11,10 @@
 
 #include "StreamAnalysis.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -128,9 +130,64 @@ void StreamAnalysis::classify(Operation &op) {
   } else if (isReducer(&op)) {
     merged = {/*row=*/true, /*key=*/false, merged.level};
   }
+  if (packedHeads > 1 && llvm::is_contained(groups, &op)) {
+    merged = {};
+  }
   for (Value result : op.getResults()) {
     classes[result] = merged;
   }
+}
+
+//===----------------------------------------------------------------------===//
+// Packed heads
+//===----------------------------------------------------------------------===//
+
+/// While decoding there is one query, or a few, per head, and the heads of a
+/// group read the same keys: their rows share a block, so that a key is loaded
+/// once for all of them. Some blocks are left for the threads.
+void StreamAnalysis::choosePackedHeads() {
+  constexpr int64_t mostRows = 8, fewestBlocks = 4;
+  std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
+  std::optional<int64_t> heads = getConstantIntValue(stream.getHeads());
+  if (!rows || *rows < 1 || *rows > mostRows) {
+    return;
+  }
+  fewRows = *rows;
+  if (!heads || stream.getBody().getOps<SweepOp>().empty()) {
+    return;
+  }
+  int64_t together = *heads;
+  stream.walk([&](arith::DivUIOp op) {
+    std::optional<int64_t> size = getConstantIntValue(op.getRhs());
+    if (op.getLhs() == stream.getHeadArg() && size && *size > 0) {
+      groups.push_back(op);
+      together = std::gcd(together, *size);
+    }
+  });
+  while (together > 1 && (*heads / together < fewestBlocks ||
+                          together * fewRows > target.blockRows)) {
+    together = together % 2 ? 1 : together / 2;
+  }
+  packedHeads = together;
+}
+
+/// Whether what was a key's alone still is.
+bool StreamAnalysis::suitsPackedHeads() {
+  auto usesRows = [&](Region &region) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(region, captured);
+    return !llvm::all_of(captured, [&](Value v) { return isBlockUniform(v); });
+  };
+  return llvm::all_of(sweeps, [&](SweepPlan &plan) {
+    return isBlockUniform(plan.op.getLower()) &&
+           isBlockUniform(plan.op.getUpper()) &&
+           !usesRows(plan.op.getTiles()) && !usesRows(plan.op.getBounds()) &&
+           llvm::none_of(plan.filled,
+                         [](Value v) { return isContraction(v.getDefiningOp()); }) &&
+           llvm::none_of(plan.getOuters(), [&](CarryOp outer) {
+             return getClass(outer.getRow()).row;
+           });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -299,8 +356,20 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   return success();
 }
 
-LogicalResult StreamAnalysis::run() {
+void StreamAnalysis::analyse() {
+  classes.clear();
+  sweeps.clear();
   classes[stream.getRowArg()].row = true;
+  classes[stream.getHeadArg()].row = packedHeads > 1;
+  for (Operation &op : stream.getBody().front()) {
+    classify(op);
+  }
+  for (auto op : stream.getBody().getOps<SweepOp>()) {
+    planSweep(op);
+  }
+}
+
+LogicalResult StreamAnalysis::run() {
   for (auto operand :
        llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
     if (isa<TensorType>(operand.getType())) {
@@ -308,14 +377,13 @@ LogicalResult StreamAnalysis::run() {
              << operand.getType() << "; run attn-bufferize-streams first";
     }
   }
-  for (Operation &op : stream.getBody().front()) {
-    classify(op);
+  choosePackedHeads();
+  analyse();
+  if (packedHeads > 1 && !suitsPackedHeads()) {
+    packedHeads = 1;
+    analyse();
   }
-  for (auto op : stream.getBody().getOps<SweepOp>()) {
-    planSweep(op);
-    if (failed(checkSweep(sweeps.back()))) {
-      return failure();
-    }
-  }
-  return success();
+  return success(llvm::all_of(sweeps, [&](SweepPlan &plan) {
+    return succeeded(checkSweep(plan));
+  }));
 }

@@ -111,8 +111,17 @@ public:
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
+  /// The number of rows per head, where it is known and small; else 0.
+  int64_t getFewRows() const { return fewRows; }
+  /// Heads whose rows share a block because they read the same keys.
+  int64_t getPackedHeads() const { return packedHeads; }
+  /// Quotients of the head that are the same for all heads of a block.
+  ArrayRef<arith::DivUIOp> getGroups() const { return groups; }
 
 private:
+  void analyse();
+  void choosePackedHeads();
+  bool suitsPackedHeads();
   void classify(Operation &op);
   void planSweep(SweepOp op);
   void planContraction(SweepPlan &plan, Operation *op);
@@ -126,7 +135,8 @@ private:
   const TargetInfo &target;
   DenseMap<Value, ValueClass> classes;
   std::vector<SweepPlan> sweeps;
-  int64_t elementBits = 32;
+  int64_t elementBits = 32, fewRows = 0, packedHeads = 1;
+  SmallVector<arith::DivUIOp> groups;
 };
 
 /// Whether `op` maps lanes to lanes when its operands become vectors.

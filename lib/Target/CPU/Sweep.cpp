@@ -160,7 +160,7 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
   sweep.upper = scope.get(op.getUpper());
   if (!op.getBounds().empty()) {
     Value last = e.sub(e.add(block.firstRow, block.rows), 1);
-    auto [from, to] = evaluate(scope, op.getBounds(), {block.firstRow, last});
+    auto [from, to] = evaluate(scope, op.getBounds(), state.getRowRange(block.firstRow, last));
     lower = e.max(lower, from);
     sweep.upper = e.min(sweep.upper, to);
   }
@@ -195,8 +195,7 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
       Packed rows =
           scratch.getPacked(getBlockRows(state.stream, state.target),
                             pairs ? 2 * units : units, element, pairs);
-      packStationary(inside, contraction, block.rows, state.stream.getRowArg(),
-                     block.firstRow, rows);
+      packStationary(inside, contraction, block.rows, block.firstRow, rows);
       sweep.rows.push_back(rows);
     }
     e.loop(lower, sweep.upper, state.target.tileKeys,
@@ -260,9 +259,9 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
   Value lastKey = e.sub(e.add(firstKey, columns), 1);
-  Value needed = evaluate(scope, op.getTiles(),
-                          {block.firstRow, lastRow, firstKey, lastKey})
-                     .first;
+  SmallVector<Value> corners = state.getRowRange(block.firstRow, lastRow);
+  corners.append({firstKey, lastKey});
+  Value needed = evaluate(scope, op.getTiles(), corners).first;
   e.ifThen(needed, emitInside);
 }
 
@@ -275,7 +274,7 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   Value from = e.index(0), to = columns;
   int64_t panel = state.target.kernelVectors * state.lanes;
   if (!op.getBounds().empty()) {
-    auto [lower, upper] = evaluate(scope, op.getBounds(), {firstRow, lastRow});
+    auto [lower, upper] = evaluate(scope, op.getBounds(), state.getRowRange(firstRow, lastRow));
     from =
         e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
@@ -287,9 +286,9 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   bool everFull = true;
   if (!op.getTiles().empty()) {
     Value lastKey = e.sub(e.min(e.add(firstKey, end), sweep.upper), 1);
-    auto [some, all] =
-        evaluate(scope, op.getTiles(),
-                 {firstRow, lastRow, e.add(firstKey, from), lastKey});
+    SmallVector<Value> corners = state.getRowRange(firstRow, lastRow);
+    corners.append({e.add(firstKey, from), lastKey});
+    auto [some, all] = evaluate(scope, op.getTiles(), corners);
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
