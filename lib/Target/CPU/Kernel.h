@@ -72,6 +72,13 @@ private:
   void emitRowTile(Sweep &sweep, Scope &scope, Value first, Value rows,
                    Value firstRow, Value firstKey, Value columns);
   void emitScores(Sweep &sweep, Scope &scope, Tile &tile);
+  void emitScoresDirect(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
+  void emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
+  Value packValues(Sweep &sweep, Scope &tile, KeyRange keys, bool direct);
+  void packPartial(Sweep &sweep, Scope &outside, Value partial, KeyRange keys);
+  /// Whether keys, or rows of an outer carry, are read where they are.
+  bool isDirect(const Contraction &contraction) const;
+  bool isDirect(Value row, Packed packed) const;
   void emitDotWith(Sweep &sweep, unsigned k, Scope &scope, Tile &tile);
   void emitFilled(Sweep &sweep, Scope &scope, Tile &tile, unsigned level);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);

@@ -44,6 +44,10 @@ void Kernel::emitScores(Sweep &sweep, Scope &scope, Tile &tile) {
       emitDotWith(sweep, k, scope, tile);
       continue;
     }
+    if (isDirect(contraction)) {
+      emitScoresDirect(sweep, k, scope, tile);
+      continue;
+    }
     int64_t depth = contraction.getDepth();
     Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
     SmallVector<RowOf> sources = getSourceRows(contraction.streamed);
@@ -269,9 +273,17 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
         emitPanel(e.index(whole * lanes), width - whole);
       }
     };
-    e.ifThen(
-        e.both(partial, sweep.nonFinite),
-        [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+    auto emitPacked = [&] {
+      e.ifThen(
+          e.both(partial, sweep.nonFinite),
+          [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+    };
+    if (isDirect(outer.getRow(), b)) {
+      e.ifThen(partial, emitPacked,
+               [&] { emitOuterDirect(sweep, outer, scope, tile); });
+    } else {
+      emitPacked();
+    }
   }
 }
 

@@ -213,7 +213,7 @@ void StreamAnalysis::planContraction(SweepPlan &plan, Operation *op) {
   }
   Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
                           swapped};
-  contraction.pairs = target.hasBF16Dot && !isa<DotWithOp>(op) &&
+  contraction.pairs = target.hasBF16Dot && !fewRows && !isa<DotWithOp>(op) &&
                       lhs.getElementType().isBF16() &&
                       rhs.getElementType().isBF16() &&
                       op->getResult(0).getType().isF32();

@@ -208,6 +208,45 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
              [&](Scope &row, Value) { reducers.end(row); });
 }
 
+/// Packs the rows of outer carries, either those that are read where they are or
+/// the others. Whether any number in them is not finite; null without any.
+Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
+                         bool direct) {
+  Value result;
+  for (auto &[row, packed] : sweep.values) {
+    if (isDirect(row, packed) != direct) {
+      continue;
+    }
+    packRows(tile, row, keys, packed);
+    Value found = findNonFinite(state, keys, packed);
+    result = result ? arith::OrIOp::create(e, result, found).getResult() : found;
+  }
+  return result;
+}
+
+/// Absent entries must not meet numbers that are not finite: in partial tiles,
+/// rows that are otherwise read where they are go the long way.
+void Kernel::packPartial(Sweep &sweep, Scope &outside, Value partial,
+                         KeyRange keys) {
+  bool any = llvm::any_of(sweep.values, [&](auto &entry) {
+    return isDirect(entry.first, entry.second);
+  });
+  if (!any) {
+    return;
+  }
+  Value found = e.ifValue(
+      partial, e.getI1Type(),
+      [&] {
+        Scope tile(&outside);
+        return packValues(sweep, tile, keys, /*direct=*/true);
+      },
+      [&] { return e.truth(false); });
+  sweep.nonFinite =
+      sweep.nonFinite
+          ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
+          : found;
+}
+
 void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
@@ -227,19 +266,14 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
     }
     KeyRange keys{op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
                   sweep.upper};
-    sweep.nonFinite = {};
-    for (auto &[row, packed] : sweep.values) {
-      packRows(tile, row, keys, packed);
-      Value found = findNonFinite(state, keys, packed);
-      sweep.nonFinite =
-          sweep.nonFinite
-              ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-              : found;
-    }
+    sweep.nonFinite = packValues(sweep, tile, keys, /*direct=*/false);
     for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
+      if (isDirect(contraction)) {
+        continue;
+      }
       Packed sameRows;
       for (auto &[row, packed] : sweep.values) {
-        if (!packed.pairs && streamsRow(contraction, row)) {
+        if (!packed.pairs && !isDirect(row, packed) && streamsRow(contraction, row)) {
           sameRows = packed;
         }
       }
@@ -300,6 +334,12 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
               rows, from,          end,      firstRow,    {}};
     emitScores(sweep, inside, tile);
     emitFilled(sweep, inside, tile, 0);
+    Value partial = everFull
+                        ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
+                        : e.truth(true);
+    packPartial(sweep, outside, partial,
+                {op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
+                 sweep.upper});
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
@@ -317,11 +357,9 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
     };
     if (everFull) {
       e.ifThen(full, [&] { emitStages(true); }, [&] { emitStages(false); });
-      emitOuters(sweep, inside, tile,
-                 arith::XOrIOp::create(e, full, e.truth(true)));
     } else {
       emitStages(false);
-      emitOuters(sweep, inside, tile, e.truth(true));
     }
+    emitOuters(sweep, inside, tile, partial);
   });
 }
