@@ -100,6 +100,18 @@ static ViewOp getVirtual(Value tensor, unsigned indices) {
   return view && view.getBody().getNumArguments() == indices ? view : ViewOp();
 }
 
+/// Whether the rows of a view are rows of a stored tensor, such as pages, so
+/// that an element is a load, too.
+static bool movesRows(ViewOp view) {
+  auto yield = cast<YieldOp>(view.getBody().front().getTerminator());
+  auto at = yield.getValues()[0].getDefiningOp<AtOp>();
+  if (!at) {
+    return false;
+  }
+  ViewOp below = getVirtual(at.getSource(), at.getIndices().size());
+  return !below || movesRows(below);
+}
+
 Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   auto type = cast<RankedTensorType>(tensor.getType());
   SmallVector<Value> safe;
@@ -108,6 +120,16 @@ Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   }
   if (ViewOp view = getVirtual(tensor, indices.size())) {
     return inlineRegion(view.getBody(), safe).front();
+  }
+  if (ViewOp view = getVirtual(tensor, indices.size() - 1);
+      view && movesRows(view)) {
+    Value row =
+        inlineRegion(view.getBody(), ArrayRef<Value>(safe).drop_back()).front();
+    auto at = row.getDefiningOp<AtOp>();
+    SmallVector<Value> element(at.getIndices());
+    element.push_back(safe.back());
+    return AtOp::create(body, loc(), type.getElementType(), at.getSource(),
+                        element);
   }
   Type result = type.getElementType();
   if (static_cast<int64_t>(indices.size()) < type.getRank()) {
