@@ -5,7 +5,8 @@ usage: check_op_examples.py ATTN_OPT PAGE
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
 their types are in the tables below, by name and, where one name means different
-things, by op. A type on its own becomes the argument of a declaration.
+things, by op. A type on its own becomes the argument of a declaration,
+attributes on lines of their own those of one.
 """
 
 import re
@@ -29,8 +30,24 @@ TYPES = {
 BY_OP = {
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
+    ("attn.append", "%cache"): "tensor<1x2x?x64xf32>",
+    ("attn.append", "%len"): "index",
+    ("attn.append", "%new"): "tensor<1x2x1x64xf32>",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
+    ("attn.dequantize", "%q"): "tensor<1x2x?x64xi8>",
+    ("attn.dequantize", "%s"): "tensor<1x2x?x1xf32>",
+    ("attn.hadamard", "%k"): "tensor<1x2x?x64xf32>",
+    ("attn.inner", "%x"): "vector<64xf32>",
+    ("attn.inner", "%y"): "vector<64xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.paged", "%n"): "index",
+    ("attn.paged", "%pool"): "tensor<?x2x16x64xf32>",
+    ("attn.paged", "%table"): "tensor<1x?xi32>",
+    ("attn.quantize", "%x"): "tensor<1x2x?x64xf32>",
+    ("attn.rope", "%p"): "tensor<1x?xi32>",
+    ("attn.rope", "%q"): "tensor<1x8x?x64xf32>",
+    ("attn.view", "%n"): "index",
+    ("attn.view", "%stored"): "tensor<2x2x?x64xf16>",
     ("attn.score", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
@@ -64,6 +81,9 @@ def parse(attn_opt, module):
 
 def check(attn_opt, name, text):
     """The messages for one example, wrapped in a function."""
+    if text.startswith("#"):
+        attributes = ", ".join(f"a{k} = {line}" for k, line in enumerate(text.splitlines()))
+        return parse(attn_opt, f"func.func private @example() attributes {{{attributes}}}\n")
     if text.startswith("!"):
         return parse(attn_opt, f"func.func private @example({text})\n")
     arguments = {}
@@ -92,7 +112,7 @@ def main():
             if messages:
                 failures += 1
                 print(f"the example of {name} fails:\n{messages}")
-    if count < 15:
+    if count < 5:
         sys.exit(f"error: found only {count} examples in {page}")
     print(f"{count} examples, {failures} failures")
     sys.exit(failures > 0)
