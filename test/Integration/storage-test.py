@@ -253,7 +253,7 @@ for pairing, rotary in [("half", D), ("interleaved", D), ("half", 22), ("interle
 
 # Pages, shared and partly filled, under int4 codes, under a Hadamard transform.
 P, PAGES, WIDE = 5, 6, 32
-scheme = f"<type = i4, axis = token>"
+scheme = "<type = i4, axis = token>"
 types = dict(
     q=f"tensor<{B}x{H}x{M}x{WIDE}xf32>",
     c=f"tensor<{PAGES}x{G}x{P}x{WIDE // 2}xi8>",
@@ -288,5 +288,34 @@ for n in [1, 4, 5, 23, 40]:
     got = run(program, q=q, c=c, s=s, t=t, n=np.int64(n))
     h = k @ hadamard / np.sqrt(WIDE)
     check(f"int4 pages, {n} keys", got[0], attention(q, h, k), 2e-5)
+
+# Appends at places of their own, into pages and caches, past the end too.
+cache = f"tensor<{B}x{G}x{N}x{D}xf32>"
+pool = f"tensor<{PAGES}x{P}x{G}x{D}xf32>"
+new, places, table = f"tensor<{B}x{G}x3x{D}xf32>", f"tensor<{B}xi32>", f"tensor<{B}x3xi32>"
+types = {"c": cache, "l": pool, "x": new, "at": places, "t": table}
+declared = ", ".join(
+    f'%{name}: {kind} {{attn.name = "{name}"{", bufferization.writable = true" if name in "cl" else ""}}}'
+    for name, kind in types.items()
+)
+program = f"""
+func.func @f({declared}) -> ({cache}, {pool}) {{
+  %c1 = attn.append %c, %x at(%at : {places}) : {cache}, {new}
+  %l1 = attn.append %l, %x at(%at : {places}) table(%t : {table}) layout slots_first : {pool}, {new}
+  return %c1, %l1 : {cache}, {pool}
+}}"""
+for at in [[0, 4], [N - 2, 13], [-1, 14]]:
+    c, l = random.normal(size=(B, G, N, D)).astype(F), random.normal(size=(PAGES, P, G, D)).astype(F)
+    x, t = random.normal(size=(B, G, 3, D)).astype(F), np.array([[5, 0, 2], [3, -1, 4]], np.int32)
+    got = run(program, c=c, l=l, x=x, at=np.array(at, np.int32), t=t)
+    for b in range(B):
+        for k in range(3):
+            place = at[b] + k
+            if 0 <= place < N:
+                c[b, :, place] = x[b, :, k]
+            if 0 <= place < 3 * P and t[b, place // P] >= 0:
+                l[t[b, place // P], place % P] = x[b, :, k]
+    check(f"append at {at}", got[0], c)
+    check(f"append to pages at {at}", got[1], l)
 
 finish()
