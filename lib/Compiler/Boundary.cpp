@@ -86,11 +86,8 @@ struct PrepareEntriesPass
         tensor
             ? tensor.getBuffer().getDefiningOp<bufferization::ToBufferOp>()
             : bufferization::ToBufferOp();
-    if (!buffer || buffer.getReadOnly()) {
-      return false;
-    }
-    return isa<BlockArgument>(buffer.getTensor()) ||
-           isWrittenArgument(buffer.getTensor());
+    return buffer && !buffer.getReadOnly() &&
+           isa<BlockArgument>(buffer.getTensor());
   }
 
   /// The caller has them already.

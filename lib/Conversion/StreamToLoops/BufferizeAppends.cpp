@@ -149,8 +149,13 @@ void AppendWriter::writeRows(Value cache, Value rows, Value table, Value at) {
 
 void AppendWriter::run() {
   auto type = op.getCache().getType();
-  Value cache = bufferization::ToBufferOp::create(
-      b, loc, getInputType(type), op.getCache(), /*read_only=*/false);
+  // An append before this one has made the buffer.
+  auto before = op.getCache().getDefiningOp<bufferization::ToTensorOp>();
+  Value cache = before ? before.getBuffer()
+                       : bufferization::ToBufferOp::create(
+                             b, loc, getInputType(type), op.getCache(),
+                             /*read_only=*/false)
+                             .getResult();
   Value at = isa<RankedTensorType>(op.getAt().getType()) ? input(op.getAt())
                                                          : Value();
   writeRows(cache, input(op.getNewRows()), input(op.getTable()), at);
