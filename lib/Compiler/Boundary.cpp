@@ -8,7 +8,8 @@
 // Upstream bufferization may write into the arguments of a function, and may
 // return one of them. Callers of a compiled program expect neither: arguments
 // stay as they are and every result is a buffer of its own, to be freed by the
-// caller. `attn-prepare-entries` says so before bufferization:
+// caller. Arguments declared writable, which attn.append writes, are no results:
+// the caller has them. `attn-prepare-entries` says so before bufferization:
 //
 //   func.func @f(%a: tensor<?xf32>) -> tensor<?xf32> { return %a }
 //   =>
@@ -64,14 +65,51 @@ struct PrepareEntriesPass
     }
     func->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                   UnitAttr::get(&getContext()));
+    StringRef writable = bufferization::BufferizationDialect::kWritableAttrName;
     for (BlockArgument arg : func.getArguments()) {
-      if (isa<TensorType>(arg.getType())) {
-        func.setArgAttr(arg.getArgNumber(),
-                        bufferization::BufferizationDialect::kWritableAttrName,
+      if (isa<TensorType>(arg.getType()) &&
+          !func.getArgAttr(arg.getArgNumber(), writable)) {
+        func.setArgAttr(arg.getArgNumber(), writable,
                         BoolAttr::get(&getContext(), false));
       }
     }
+    if (failed(dropWrittenArguments(func))) {
+      return signalPassFailure();
+    }
     func.walk([](func::ReturnOp op) { copyReturnedArguments(op); });
+  }
+
+  /// Whether `value` is the buffer of an argument that has been written.
+  static bool isWrittenArgument(Value value) {
+    auto tensor = value.getDefiningOp<bufferization::ToTensorOp>();
+    auto buffer =
+        tensor
+            ? tensor.getBuffer().getDefiningOp<bufferization::ToBufferOp>()
+            : bufferization::ToBufferOp();
+    return buffer && !buffer.getReadOnly() &&
+           isa<BlockArgument>(buffer.getTensor());
+  }
+
+  /// The caller has them already.
+  static LogicalResult dropWrittenArguments(func::FuncOp func) {
+    auto op = dyn_cast<func::ReturnOp>(func.front().getTerminator());
+    if (!op || !func.getBody().hasOneBlock()) {
+      return success();
+    }
+    BitVector written(op.getNumOperands());
+    for (auto [k, operand] : llvm::enumerate(op.getOperands())) {
+      written[k] = isWrittenArgument(operand);
+    }
+    if (written.none()) {
+      return success();
+    }
+    if (!SymbolTable::symbolKnownUseEmpty(func,
+                                          func->getParentOfType<ModuleOp>())) {
+      return func.emitError("a function that returns a cache it has written "
+                            "cannot be called by another one");
+    }
+    op->eraseOperands(written);
+    return func.eraseResults(written);
   }
 
   /// Copies returned arguments, and tensors that are returned twice.

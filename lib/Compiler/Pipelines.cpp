@@ -46,6 +46,7 @@ void addDesugar(OpPassManager &pm) {
   pm.addPass(createResolveStatesPass());
   pm.addPass(createResolveScoresPass());
   pm.addNestedPass<func::FuncOp>(createDesugarPass());
+  pm.addNestedPass<func::FuncOp>(createExpandStoragePass());
   addCleanup(pm);
 }
 
@@ -67,6 +68,7 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   SplitKeysPassOptions split;
   split.splits = splits;
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
+  pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addCleanup(pm);
 }
 
@@ -129,8 +131,12 @@ void attn::buildPlanPipeline(OpPassManager &pm,
 
 void attn::buildReferencePipeline(OpPassManager &pm) {
   addDesugar(pm);
+  pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addMaterialization(pm);
+  pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm);
+  pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
+  addCleanup(pm);
   addDeallocation(pm);
   addLowerToLLVM(pm);
 }
@@ -143,6 +149,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
     addDesugar(pm);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
     pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
+    pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
     addCleanup(pm);
   }
   addMaterialization(pm);

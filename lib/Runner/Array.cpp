@@ -34,6 +34,9 @@ int64_t attn::getByteWidth(ElementType type) {
   case ElementType::F16:
   case ElementType::BF16:
     return 2;
+  case ElementType::F8E4M3:
+  case ElementType::F8E5M2:
+  case ElementType::I8:
   case ElementType::I1:
     return 1;
   }
@@ -42,7 +45,8 @@ int64_t attn::getByteWidth(ElementType type) {
 
 bool attn::isFloat(ElementType type) {
   return type == ElementType::F64 || type == ElementType::F32 ||
-         type == ElementType::F16 || type == ElementType::BF16;
+         type == ElementType::F16 || type == ElementType::BF16 ||
+         type == ElementType::F8E4M3 || type == ElementType::F8E5M2;
 }
 
 StringRef attn::getName(ElementType type) {
@@ -55,10 +59,16 @@ StringRef attn::getName(ElementType type) {
     return "f16";
   case ElementType::BF16:
     return "bf16";
+  case ElementType::F8E4M3:
+    return "f8E4M3FN";
+  case ElementType::F8E5M2:
+    return "f8E5M2";
   case ElementType::I64:
     return "i64";
   case ElementType::I32:
     return "i32";
+  case ElementType::I8:
+    return "i8";
   case ElementType::Index:
     return "index";
   case ElementType::I1:
@@ -80,11 +90,20 @@ std::optional<ElementType> attn::getElementType(Type type) {
   if (type.isBF16()) {
     return ElementType::BF16;
   }
+  if (isa<Float8E4M3FNType>(type)) {
+    return ElementType::F8E4M3;
+  }
+  if (isa<Float8E5M2Type>(type)) {
+    return ElementType::F8E5M2;
+  }
   if (type.isSignlessInteger(64)) {
     return ElementType::I64;
   }
   if (type.isSignlessInteger(32)) {
     return ElementType::I32;
+  }
+  if (type.isSignlessInteger(8)) {
+    return ElementType::I8;
   }
   if (type.isIndex()) {
     return ElementType::Index;
@@ -105,6 +124,10 @@ double attn::getEpsilon(ElementType type) {
     return 0x1p-10;
   case ElementType::BF16:
     return 0x1p-7;
+  case ElementType::F8E4M3:
+    return 0x1p-3;
+  case ElementType::F8E5M2:
+    return 0x1p-2;
   default:
     return 0.0;
   }
@@ -231,8 +254,16 @@ template <typename T> static T load(const void *address) {
 }
 
 static const llvm::fltSemantics &getSmallSemantics(ElementType type) {
-  return type == ElementType::F16 ? llvm::APFloat::IEEEhalf()
-                                  : llvm::APFloat::BFloat();
+  switch (type) {
+  case ElementType::F16:
+    return llvm::APFloat::IEEEhalf();
+  case ElementType::F8E4M3:
+    return llvm::APFloat::Float8E4M3FN();
+  case ElementType::F8E5M2:
+    return llvm::APFloat::Float8E5M2();
+  default:
+    return llvm::APFloat::BFloat();
+  }
 }
 
 /// Normal half numbers by arithmetic on the exponent, the rest by APFloat.
@@ -243,7 +274,8 @@ static double expandSmall(uint16_t bits, ElementType type) {
     std::memcpy(&value, &wide, sizeof(value));
     return value;
   }
-  return llvm::APFloat(llvm::APFloat::IEEEhalf(), llvm::APInt(16, bits))
+  auto width = static_cast<unsigned>(8 * getByteWidth(type));
+  return llvm::APFloat(getSmallSemantics(type), llvm::APInt(width, bits))
       .convertToDouble();
 }
 
@@ -254,6 +286,9 @@ double Array::getFloat(int64_t index) const {
     return load<double>(address);
   case ElementType::F32:
     return load<float>(address);
+  case ElementType::F8E4M3:
+  case ElementType::F8E5M2:
+    return expandSmall(load<uint8_t>(address), type);
   default:
     return expandSmall(load<uint16_t>(address), type);
   }
@@ -267,7 +302,8 @@ int64_t Array::getInt(int64_t index) const {
   case 4:
     return load<int32_t>(address);
   default:
-    return load<uint8_t>(address);
+    return type == ElementType::I8 ? load<int8_t>(address)
+                                   : load<uint8_t>(address);
   }
 }
 
@@ -291,7 +327,7 @@ void Array::setFloat(int64_t index, double value) {
   number.convert(getSmallSemantics(type), llvm::APFloat::rmNearestTiesToEven,
                  &inexact);
   auto bits = static_cast<uint16_t>(number.bitcastToAPInt().getZExtValue());
-  std::memcpy(address, &bits, sizeof(bits));
+  std::memcpy(address, &bits, getByteWidth(type));
 }
 
 void Array::setInt(int64_t index, int64_t value) {

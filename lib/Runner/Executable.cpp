@@ -200,10 +200,17 @@ Array adoptDescriptor(const Parameter &parameter, const char *bytes) {
 /// Where each result lies in the struct that the C interface returns.
 struct ResultLayout {
   SmallVector<size_t> offsets;
-  size_t bytes = 0;
+  size_t bytes = 0, returned = 0;
+  bool onlyScalars = true;
 
   explicit ResultLayout(ArrayRef<Parameter> results) {
     for (const Parameter &result : results) {
+      if (result.alias) { // the program returns it in place
+        offsets.push_back(0);
+        continue;
+      }
+      ++returned;
+      onlyScalars = onlyScalars && result.isScalar;
       size_t width = getByteWidth(result.type);
       size_t size = result.isScalar ? width : getDescriptorBytes(result);
       bytes = llvm::alignTo(bytes, result.isScalar ? width : 8);
@@ -233,17 +240,19 @@ Executable::run(ArrayRef<Array> inputs) const {
     }
     descriptors.push_back(makeDescriptor(input));
   }
+  if (llvm::Error error = checkPages(signature, inputs)) {
+    return error;
+  }
   ResultLayout layout(signature.results);
   std::vector<char> storage(layout.bytes);
   void *storagePointer = storage.data();
   // A single scalar is returned by value, all else through the first argument.
-  bool byValue =
-      signature.results.size() == 1 && signature.results.front().isScalar;
+  bool byValue = layout.returned == 1 && layout.onlyScalars;
   SmallVector<void *> descriptorPointers, args;
   for (auto &words : descriptors) {
     descriptorPointers.push_back(words.data());
   }
-  if (!signature.results.empty() && !byValue) {
+  if (layout.returned && !byValue) {
     args.push_back(&storagePointer);
   }
   for (auto [index, parameter] : llvm::enumerate(signature.arguments)) {
@@ -259,6 +268,10 @@ Executable::run(ArrayRef<Array> inputs) const {
   std::vector<Array> results;
   for (auto [result, offset] :
        llvm::zip_equal(signature.results, layout.offsets)) {
+    if (result.alias) {
+      results.push_back(inputs[*result.alias]);
+      continue;
+    }
     if (!result.isScalar) {
       results.push_back(adoptDescriptor(result, storage.data() + offset));
       continue;

@@ -192,6 +192,8 @@ bool isSameEncoding(const Header &header, ElementType type) {
   case ElementType::F16:
     return header.kind == 'f';
   case ElementType::BF16:
+  case ElementType::F8E4M3:
+  case ElementType::F8E5M2:
     return header.kind == 'u' || header.kind == 'V';
   case ElementType::I1:
     return header.kind == 'b';
@@ -239,6 +241,9 @@ std::optional<int64_t> readInteger(const Header &header, int64_t index,
   bool fits = header.kind != 'u' || value >= 0;
   if (type == ElementType::I32) {
     fits = fits && llvm::isInt<32>(value);
+  } else if (type == ElementType::I8) {
+    // Packed codes come as bytes without a sign.
+    fits = fits && (llvm::isInt<8>(value) || llvm::isUInt<8>(value));
   } else if (type == ElementType::I1) {
     fits = fits && (value == 0 || value == 1);
   }
@@ -271,7 +276,8 @@ llvm::Expected<ElementType> attn::getNpyType(StringRef bytes) {
   }
   for (ElementType type :
        {ElementType::F64, ElementType::F32, ElementType::F16, ElementType::BF16,
-        ElementType::I64, ElementType::I32, ElementType::I1}) {
+        ElementType::I64, ElementType::I32, ElementType::I8, ElementType::I1,
+        ElementType::F8E4M3}) {
     if (isSameEncoding(*header, type)) {
       return type;
     }
@@ -339,6 +345,11 @@ static StringRef getDescr(ElementType type) {
     return "<i8";
   case ElementType::I32:
     return "<i4";
+  case ElementType::F8E4M3:
+  case ElementType::F8E5M2:
+    return "|u1";
+  case ElementType::I8:
+    return "|i1";
   case ElementType::I1:
     return "|b1";
   }

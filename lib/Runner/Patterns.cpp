@@ -194,6 +194,8 @@ bool fillIntPattern(Array &array, const FillPattern &pattern, Random &random) {
     fillRange(array, 0, argument(0, 0), random);
   } else if (name == "range") {
     fillRange(array, argument(0, 0), argument(1, 1), random);
+  } else if (name == "normal" && array.getType() == ElementType::I8) {
+    fillInts(array, [&](int64_t) { return random.below(256) - 128; });
   } else if (name == "table" || name == "normal") {
     int64_t bound = argument(0, 2);
     fillInts(array, [&](int64_t) { return random.below(bound); });

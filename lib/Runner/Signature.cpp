@@ -18,6 +18,7 @@
 
 #include "attn/Runner/Signature.h"
 
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 
 using namespace mlir;
@@ -91,7 +92,7 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
     return llvm::createStringError(
         "'" + parameter.name + "' has type " + text +
         ", which cannot be passed: allowed are tensors and scalars of f64, "
-        "f32, f16, bf16, i64, i32, i1 and index");
+        "f32, f16, bf16, f8E4M3FN, f8E5M2, i64, i32, i8, i1 and index");
   }
   parameter.type = *element;
   if (tensor) {
@@ -101,6 +102,39 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
     return error;
   }
   return parameter;
+}
+
+/// The argument whose buffer `value` is, through appends.
+static BlockArgument getArgument(Value value) {
+  while (auto append = value.getDefiningOp<AppendOp>()) {
+    value = append.getCache();
+  }
+  return dyn_cast<BlockArgument>(value);
+}
+
+/// Which results are arguments that were written, and which tables lead into
+/// which pools.
+static void readStorage(func::FuncOp func, Signature &signature) {
+  if (func.isExternal()) {
+    return;
+  }
+  Operation *end = func.front().getTerminator();
+  for (auto [result, value] :
+       llvm::zip(signature.results, end->getOperands())) {
+    if (BlockArgument argument = getArgument(value);
+        argument && value.getDefiningOp<AppendOp>()) {
+      result.alias = argument.getArgNumber();
+    }
+  }
+  auto note = [&](Value table, Value pool) {
+    BlockArgument from = table ? getArgument(table) : BlockArgument();
+    BlockArgument to = getArgument(pool);
+    if (from && to && from.getOwner() == &func.front()) {
+      signature.arguments[from.getArgNumber()].pool = to.getArgNumber();
+    }
+  };
+  func.walk([&](PagedOp op) { note(op.getTable(), op.getPool()); });
+  func.walk([&](AppendOp op) { note(op.getTable(), op.getCache()); });
 }
 
 llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
@@ -132,6 +166,7 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
     }
     signature.results.push_back(std::move(*result));
   }
+  readStorage(func, signature);
   return signature;
 }
 
@@ -162,6 +197,28 @@ llvm::Expected<func::FuncOp> attn::findEntry(ModuleOp module, StringRef name) {
         "): choose one with --entry");
   }
   return entries.front();
+}
+
+llvm::Error attn::checkPages(const Signature &signature,
+                             ArrayRef<Array> inputs) {
+  for (auto [table, parameter] : llvm::zip(inputs, signature.arguments)) {
+    if (!parameter.pool) {
+      continue;
+    }
+    int64_t pages = inputs[*parameter.pool].getShape().front();
+    for (int64_t i = 0; i < table.size(); ++i) {
+      int64_t page = table.getInt(i);
+      if (page < -1 || page >= pages) {
+        return llvm::createStringError(
+            "page table '" + parameter.name + "' has page " +
+            llvm::Twine(page) + " as element " + llvm::Twine(i) +
+            ", but pool '" + signature.arguments[*parameter.pool].name +
+            "' has " + llvm::Twine(pages) +
+            " pages; -1 stands for no page");
+      }
+    }
+  }
+  return llvm::Error::success();
 }
 
 llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Runner/Work.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
@@ -39,6 +40,9 @@ double countFlopsPerEntry(Block &block, bool &isF64) {
     if (auto dot = dyn_cast<DotOp>(op)) {
       flops += 2.0 * getFeatures(dot.getLhs());
       accumulator = dot.getType();
+    } else if (auto inner = dyn_cast<InnerOp>(op)) {
+      flops += 2.0 * getFeatures(inner.getLhs());
+      accumulator = inner.getType();
     } else if (auto dot = dyn_cast<DotWithOp>(op)) {
       flops += 2.0 * getFeatures(dot.getLhs());
       accumulator = dot.getType();

@@ -15,12 +15,15 @@ using namespace mlir;
 /// Cache-line alignment: rows of an output start where wide stores are cheap.
 static constexpr int64_t kAlignment = 64;
 
+MemRefType attn::getBufferType(RankedTensorType tensor) {
+  SmallVector<int64_t> strides(tensor.getRank(), ShapedType::kDynamic);
+  auto layout = StridedLayoutAttr::get(tensor.getContext(),
+                                       ShapedType::kDynamic, strides);
+  return MemRefType::get(tensor.getShape(), tensor.getElementType(), layout);
+}
+
 Value attn::getReadOnlyBuffer(OpBuilder &builder, Location loc, Value tensor) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  SmallVector<int64_t> strides(type.getRank(), ShapedType::kDynamic);
-  auto layout =
-      StridedLayoutAttr::get(type.getContext(), ShapedType::kDynamic, strides);
-  auto buffer = MemRefType::get(type.getShape(), type.getElementType(), layout);
+  auto buffer = getBufferType(cast<RankedTensorType>(tensor.getType()));
   return bufferization::ToBufferOp::create(builder, loc, buffer, tensor,
                                            /*read_only=*/true);
 }

@@ -212,7 +212,20 @@ int Session::runCheck() {
     return fail(kBadUsage, widened.takeError());
   }
   jit_memory::setPoison(true);
-  auto actual = execute(*subject, inputs);
+  // A program may write its arguments: each of the two has its own.
+  std::vector<Array> own(inputs);
+  for (const Parameter &result : signature.results) {
+    if (result.alias) {
+      const Array &written = inputs[*result.alias];
+      std::optional<Array> copy = written.convertTo(written.getType());
+      if (!copy) {
+        return fail(kBadUsage, "not enough memory for a second '" +
+                                   result.name + "'");
+      }
+      own[*result.alias] = std::move(*copy);
+    }
+  }
+  auto actual = execute(*subject, own);
   auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
   auto truth = wanted ? execute(*reference, *widened) : std::nullopt;
   if (!truth) {

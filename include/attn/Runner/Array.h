@@ -23,7 +23,19 @@ class Type;
 namespace mlir::attn {
 
 /// The element types that programs exchange with the outside.
-enum class ElementType { F64, F32, F16, BF16, I64, I32, Index, I1 };
+enum class ElementType {
+  F64,
+  F32,
+  F16,
+  BF16,
+  F8E4M3,
+  F8E5M2,
+  I64,
+  I32,
+  I8,
+  Index,
+  I1
+};
 
 /// Bytes of one element in memory (an i1 takes one).
 int64_t getByteWidth(ElementType type);

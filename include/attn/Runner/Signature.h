@@ -26,6 +26,10 @@ struct Parameter {
   SmallVector<int64_t, 4> shape;
   /// The name of every dimension; a number for those that were named by one.
   SmallVector<std::string, 4> dims;
+  /// The argument that the program writes and returns as this result.
+  std::optional<unsigned> alias;
+  /// For a page table: the argument that holds the pages.
+  std::optional<unsigned> pool;
   /// How to generate it: the attn.init attribute, or "normal".
   std::string init;
 };
@@ -47,6 +51,9 @@ llvm::Expected<Signature> readSignature(func::FuncOp func);
 
 /// The public function called `name`, or the only one if that is empty.
 llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef name);
+
+/// Checks that page tables name pages of their pools, or -1 for none.
+llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
 
 /// Compares an array with the argument it is for, and enters the sizes that it
 /// fixes into `sizes`; `origins` remembers where a size was first seen.

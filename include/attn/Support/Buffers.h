@@ -19,9 +19,12 @@
 
 namespace mlir::attn {
 
-/// `tensor` as a read-only memref, with the fully dynamic layout that
+/// The memref type of a tensor, with the fully dynamic layout that
 /// one-shot-bufferize gives to function arguments: no copy and, for arguments,
 /// no cast is left.
+MemRefType getBufferType(RankedTensorType tensor);
+
+/// `tensor` as a read-only memref of that type.
 Value getReadOnlyBuffer(OpBuilder &builder, Location loc, Value tensor);
 
 /// An allocation with the shape of a tensor; `sizes` are its dynamic extents.

@@ -67,6 +67,10 @@ static AttrTypeReplacer makeReplacer(MLIRContext *context) {
     return std::make_pair(FloatAttr::get(f64, toDouble(attr.getValue())),
                           WalkResult::skip());
   });
+  // A scheme names a format, not the type of a value.
+  replacer.addReplacement([](QuantAttr attr) -> Result {
+    return std::make_pair(attr, WalkResult::skip());
+  });
   replacer.addReplacement([](DenseFPElementsAttr attr) -> Result {
     return std::make_pair(promoteElements(attr), WalkResult::skip());
   });

@@ -26,7 +26,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Conversion/Passes.h"
+#include "BufferizeStreams.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Support/Buffers.h"
@@ -135,6 +135,14 @@ struct BufferizeStreamsPass
     : attn::impl::BufferizeStreamsPassBase<BufferizeStreamsPass> {
   using Base::Base;
   void runOnOperation() override {
+    SmallVector<AppendOp> appends;
+    getOperation()->walk([&](AppendOp append) { appends.push_back(append); });
+    for (AppendOp append : appends) {
+      if (failed(verifyInPlace(append))) {
+        return signalPassFailure();
+      }
+    }
+    llvm::for_each(appends, bufferizeAppend);
     SmallVector<StreamOp> streams;
     getOperation()->walk([&](StreamOp stream) {
       bool onTensors = llvm::any_of(stream->getOperandTypes(),

@@ -19,8 +19,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Selection.h"
-
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include <limits>
 
@@ -156,6 +156,17 @@ static Value expandDot(OpBuilder &builder, DotOp op) {
         Value product = arith::MulFOp::create(b, l, x, y);
         return arith::AddFOp::create(b, l, acc, product).getResult();
       });
+}
+
+static Value expandInner(OpBuilder &builder, InnerOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getResult().getType();
+  Value product = arith::MulFOp::create(
+      builder, loc, convertFloat(builder, loc, op.getLhs(), type),
+      convertFloat(builder, loc, op.getRhs(), type));
+  return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
+                                     product,
+                                     floatConstant(builder, loc, type, 0.0));
 }
 
 static Value expandDotWith(OpBuilder &builder, DotWithOp op) {
@@ -341,6 +352,8 @@ void attn::loops::expandRowAccesses(Operation *root) {
       results = {expandAt(builder, at)};
     } else if (auto dot = dyn_cast<DotOp>(op)) {
       results = {expandDot(builder, dot)};
+    } else if (auto inner = dyn_cast<InnerOp>(op)) {
+      results = {expandInner(builder, inner)};
     } else if (auto with = dyn_cast<DotWithOp>(op)) {
       results = {expandDotWith(builder, with)};
     } else if (auto range = dyn_cast<RangeOp>(op)) {

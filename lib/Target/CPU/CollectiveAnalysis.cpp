@@ -105,7 +105,7 @@ void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
       }
       return;
     }
-    if (isa<DotOp, DotWithOp>(op)) {
+    if (isContraction(op)) {
       planContraction(plan.inside, op);
       return;
     }

@@ -216,7 +216,8 @@ void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
        llvm::zip(plan.inside.contractions, buffers.inside.rows,
                  buffers.inside.staging, buffers.inside.keys)) {
     packStationary(scope, contraction, tile.getRows(), rows);
-    packKeys(scope, contraction, tile.getKeys(), staging, keys);
+    packKeys(scope, contraction, tile.getKeys(), staging, /*sameRows=*/Packed(),
+             keys);
   }
   emitScores(buffers.inside, scope, tile);
   emitEntryTiles(scope, tile, 0);

@@ -11,13 +11,19 @@
 
 #include "Kernel.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 Kernel::Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
                StreamAnalysis &analysis)
-    : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {}
+    : e(e), state(e, stream, target, analysis), kept(e), scratch(e) {
+  state.allocateRow = [&](VectorType row) {
+    return kept.get({pad(row.getNumElements())}, row.getElementType());
+  };
+}
 
 LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
   auto loop = scf::ForOp::create(e, begin, end, e.index(1));
@@ -31,7 +37,10 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
 
 void Kernel::emitItem(Value item, ValueRange arguments) {
   StreamOp stream = state.stream;
-  Value heads = arguments[1], rows = arguments[2];
+  // Heads that share a block count as one, with the rows of all of them.
+  int64_t together = state.analysis.getPackedHeads();
+  Value heads = e.div(arguments[1], together);
+  Value rows = e.mul(arguments[2], together);
   Value count = state.tiling.countBlocks(e, rows);
   Value group = arith::DivUIOp::create(e, item, count);
   Value block = arith::RemUIOp::create(e, item, count);
@@ -47,7 +56,16 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
     scope.bind(stream.getBatchArg(), group);
   } else {
     scope.bind(stream.getBatchArg(), arith::DivUIOp::create(e, group, heads));
-    scope.bind(stream.getHeadArg(), arith::RemUIOp::create(e, group, heads));
+    Value head = arith::RemUIOp::create(e, group, heads);
+    if (together == 1) {
+      scope.bind(stream.getHeadArg(), head);
+    } else {
+      state.firstHead = e.mul(head, together);
+      for (arith::DivUIOp op : state.analysis.getGroups()) {
+        scope.bind(op.getResult(),
+                   e.div(state.firstHead, *getConstantIntValue(op.getRhs())));
+      }
+    }
   }
   for (auto [k, value] :
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
@@ -109,7 +127,7 @@ void Kernel::forEachRow(RowBlock &block,
                         llvm::function_ref<void(Scope &, Value)> body) {
   e.loop(e.index(0), block.rows, 1, [&](Value r) {
     Scope row(block.scope);
-    row.bind(state.stream.getRowArg(), e.add(block.firstRow, r));
+    state.bindRow(row, e.add(block.firstRow, r));
     row.setBlockRow(e.add(block.stateRow, r));
     body(row, r);
   });
@@ -120,7 +138,7 @@ void Kernel::forEachRow(Scope &outside, const Tile &tile,
   RowRange rows = tile.getRows();
   e.loop(e.index(0), rows.rows, 1, [&](Value r) {
     Scope row(&outside);
-    row.bind(rows.rowArg, rows.at(e, r));
+    rows.bind(row, r);
     row.setBlockRow(e.add(tile.firstRow, r));
     body(row, r);
   });

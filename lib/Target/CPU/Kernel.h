@@ -82,6 +82,7 @@ private:
   void prepareRows(RowBlock &block, Sweep &sweep);
   void emitRange(RowBlock &block, Sweep &sweep, Value lower);
   void emitListed(RowBlock &block, Sweep &sweep, Value lower);
+  KeyRange getKeys(Sweep &sweep, const Span &span);
   void fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
                  Value firstColumn);
   void emitCollected(RowBlock &block, Sweep &sweep, const Visits &visits);
@@ -99,6 +100,16 @@ private:
                   RowLoop rows);
   /// Everything that entries at `level` read from tiles, contractions aside.
   void emitEntryTiles(Scope &scope, Tile &tile, unsigned level);
+
+  // FewRows.cpp.
+  void emitScoresDirect(const Contraction &contraction, Packed rows,
+                        Scope &scope, Tile &tile);
+  void emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
+  Value packValues(Sweep &sweep, Scope &tile, KeyRange keys, bool direct);
+  void packPartial(Sweep &sweep, Scope &outside, Value partial, KeyRange keys);
+  /// Whether keys, or rows of an outer carry, are read where they are.
+  bool isDirect(const Contraction &contraction) const;
+  bool isDirect(Value row, Packed packed) const;
 
   // OwnKeys.cpp.
   void emitPairs(KernelState &kernel, Tile &tile, RowLoop rows);

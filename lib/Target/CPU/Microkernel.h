@@ -69,14 +69,19 @@ struct RowRange {
 
   /// Row `r` of the range.
   Value at(Emit &e, Value r) const;
+  /// Gives `place` that row.
+  void bind(Scope &place, Value r) const;
 };
 
 /// Rows of a range, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, RowRange rows,
                     Packed out);
-/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'].
+/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or from
+/// the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
-              Packed staging, Value out);
+              Packed staging, Packed sameRows, Value out);
+/// Whether a contraction streams the rows that `packRows` packs as floats.
+bool streamsRow(const Contraction &contraction, Value row);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
 /// Asks for the rows of `sources` at columns [first, first + count), ahead of
@@ -84,7 +89,7 @@ void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                   Value first, int64_t count);
 /// The rows in memory from which `row` is computed.
-SmallVector<RowOf> getSourceRows(Value row);
+SmallVector<RowOf> getSourceRows(const RowOf &row);
 /// Whether the packed rows hold an infinity or a NaN.
 Value findNonFinite(KernelState &kernel, KeyRange keys, Packed rows);
 

@@ -155,11 +155,13 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   Tiling tiling = Tiling::choose(stream, analysis, target);
   TargetInfo fitted = target;
   fitted.kernelRows = tiling.kernelRows;
+  int64_t together = analysis.getPackedHeads();
   Value groups = stream.getBatch();
   if (!analysis.keepsHeads()) {
-    groups = e.mul(groups, stream.getHeads());
+    groups = e.mul(groups, e.div(stream.getHeads(), together));
   }
-  Value items = e.mul(groups, tiling.countBlocks(e, stream.getRows()));
+  Value items = e.mul(
+      groups, tiling.countBlocks(e, e.mul(stream.getRows(), together)));
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

@@ -19,15 +19,18 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 /// Copies row `indices` of `source` to row `outRow` of a packed buffer.
-static void copyRow(Scope &place, RowOf row, Value out, Value outRow) {
+static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
   Emit &e = place.kernel.e;
-  int64_t depth = cast<ShapedType>(row.source.getType()).getShape().back();
+  int64_t depth = row.getLength();
   Type element = cast<MemRefType>(out.getType()).getElementType();
-  Value source = place.get(row.source);
-  SmallVector<Value> indices = place.get(row.indices);
+  if (row.value) {
+    place.prepareRow(row.value);
+  } else {
+    place.get(row.indices);
+  }
   forEachChunk(e, depth, place.kernel.lanes, [&](Value d, int64_t width) {
-    RowChunk chunk(place, d, width);
-    Value features = e.convertFloat(chunk.load(source, indices), element);
+    Value features =
+        e.convertFloat(RowChunk(place, d, width).get(row), element);
     e.storeVector(features, out, {outRow, d});
   });
   if (element.isBF16() && depth % 2) {
@@ -41,12 +44,21 @@ Value RowRange::at(Emit &e, Value r) const {
   return extent ? e.max(e.index(0), e.min(row, e.sub(extent, 1))) : row;
 }
 
+void RowRange::bind(Scope &place, Value r) const {
+  Value row = at(place.kernel.e, r);
+  if (rowArg == place.kernel.stream.getRowArg()) {
+    place.kernel.bindRow(place, row);
+  } else {
+    place.bind(rowArg, row);
+  }
+}
+
 void cpu::packStationary(Scope &block, const Contraction &contraction,
                          RowRange rows, Packed out) {
   Emit &e = block.kernel.e;
   e.loop(e.index(0), rows.rows, 1, [&](Value r) {
     Scope place(&block);
-    place.bind(rows.rowArg, rows.at(e, r));
+    rows.bind(place, r);
     place.setBlockRow(r);
     copyRow(place, contraction.stationary, out.floats, r);
   });
@@ -78,7 +90,7 @@ static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
 }
 
 void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
-                   Packed staging, Value out) {
+                   Packed staging, Packed sameRows, Value out) {
   KernelState &kernel = tile.kernel;
   Emit &e = kernel.e;
   int64_t lanes = kernel.lanes;
@@ -86,18 +98,21 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
   int64_t depth = shape[1], panel = shape[2];
   Value zero = e.index(0);
   e.loop(zero, keys.columns, lanes, [&](Value c) {
-    e.loop(zero, e.index(lanes), 1, [&](Value lane) {
-      Scope place(&tile);
-      place.bind(keys.keyArg, keys.at(e, e.add(c, lane)));
-      copyRow(place, contraction.streamed, staging.floats, lane);
-    });
+    if (!sameRows) {
+      e.loop(zero, e.index(lanes), 1, [&](Value lane) {
+        Scope place(&tile);
+        place.bind(keys.keyArg, keys.at(e, e.add(c, lane)));
+        copyRow(place, contraction.streamed, staging.floats, lane);
+      });
+    }
     Value panelIndex = e.div(c, panel);
     Value column = e.sub(c, e.mul(panelIndex, panel));
     e.loop(zero, e.index(depth), lanes, [&](Value d) {
       SmallVector<Value> square;
       for (int64_t i = 0; i < lanes; ++i) {
         square.push_back(
-            e.loadVector(staging.operand(), {e.index(i), d}, lanes));
+            sameRows ? e.loadVector(sameRows.floats, {e.add(c, i), d}, lanes)
+                     : e.loadVector(staging.operand(), {e.index(i), d}, lanes));
       }
       for (int64_t bit = lanes / 2; bit; bit /= 2) {
         exchange(e, square, bit);
@@ -107,6 +122,18 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
       }
     });
   });
+}
+
+bool cpu::streamsRow(const Contraction &contraction, Value row) {
+  if (contraction.pairs ||
+      getElementTypeOrSelf(row.getType()) != contraction.getResult().getType()) {
+    return false;
+  }
+  if (contraction.streamed == RowOf::get(row)) {
+    return true;
+  }
+  auto extend = row.getDefiningOp<arith::ExtFOp>();
+  return extend && contraction.streamed == RowOf::get(extend.getIn());
 }
 
 void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
@@ -148,6 +175,12 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
     Scope place(&tile);
     place.bind(keys.keyArg, keys.at(e, e.add(first, k)));
     for (const RowOf &row : sources) {
+      bool streamed = llvm::any_of(row.indices, [&](Value index) {
+        return tile.kernel.analysis.getClass(index).key;
+      });
+      if (!streamed) {
+        continue;
+      }
       auto type = cast<ShapedType>(row.source.getType());
       int64_t step = cacheLineBits / type.getElementTypeBitWidth();
       Value source = place.get(row.source);
@@ -162,17 +195,23 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   }
 }
 
-SmallVector<RowOf> cpu::getSourceRows(Value row) {
+SmallVector<RowOf> cpu::getSourceRows(const RowOf &row) {
+  if (!row.value) {
+    return {row};
+  }
   SmallVector<RowOf> rows;
-  Operation *op = row.getDefiningOp();
-  if (!op || !isa<VectorType>(row.getType())) {
-    return rows;
-  }
-  if (auto at = dyn_cast<AtOp>(op)) {
-    return {RowOf{at.getSource(), at.getIndices()}};
-  }
-  for (Value operand : op->getOperands()) {
-    llvm::append_range(rows, getSourceRows(operand));
+  SetVector<Value> values;
+  values.insert(row.value);
+  for (size_t k = 0; k < values.size(); ++k) {
+    Operation *op = values[k].getDefiningOp();
+    if (!op || !isa<VectorType>(values[k].getType())) {
+      continue;
+    }
+    if (isa<AtOp>(op)) {
+      rows.push_back(RowOf::get(values[k]));
+      continue;
+    }
+    values.insert(op->operand_begin(), op->operand_end());
   }
   return rows;
 }

@@ -110,62 +110,65 @@ Value cpu::inlineRegion(Emit &e, Region &region, ValueRange arguments,
   return widen(find(end->getOperand(result)));
 }
 
-void Scope::prepareRow(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!isa<VectorType>(value.getType())) {
-    if (!isa<ShapedType>(value.getType())) {
-      get(value);
-    }
-    return;
-  }
-  if (!op || isa<SweepOp>(op) || op->hasTrait<OpTrait::ConstantLike>()) {
-    return;
-  }
-  for (Value operand : op->getOperands()) {
-    prepareRow(operand);
-  }
-}
-
 Value RowChunk::load(Value source, ValueRange indices) {
   SmallVector<Value> full(indices);
   full.push_back(first);
   return scope.kernel.e.loadVector(source, full, width);
 }
 
+Value RowChunk::get(const RowOf &row) {
+  return row.value ? get(row.value)
+                   : load(scope.get(row.source), scope.get(row.indices));
+}
+
 Value RowChunk::get(Value rowVector) {
-  KernelState &kernel = scope.kernel;
-  Emit &e = kernel.e;
   if (Value found = known.lookup(rowVector)) {
     return found;
   }
-  auto type = dyn_cast<VectorType>(rowVector.getType());
-  if (!type) {
-    return e.broadcast(scope.get(rowVector), width);
+  if (!isa<VectorType>(rowVector.getType())) {
+    return scope.kernel.e.broadcast(scope.get(rowVector), width);
   }
-  VectorType here = VectorType::get({width}, type.getElementType());
-  auto compute = [&]() -> Value {
-    if (Value array = kernel.rowVectors.lookup(rowVector)) {
-      return e.loadVector(array, {scope.getBlockRow(), first}, width);
+  Value result = compute(rowVector);
+  return known[rowVector] = result;
+}
+
+Value RowChunk::compute(Value rowVector) {
+  KernelState &kernel = scope.kernel;
+  Emit &e = kernel.e;
+  Operation *op = rowVector.getDefiningOp();
+  Type element = getElementTypeOrSelf(rowVector.getType());
+  VectorType here = VectorType::get({width}, element);
+  if (Value copy = scope.getRowCopy(rowVector)) {
+    return e.loadVector(copy, first, width);
+  }
+  if (Value array = kernel.rowVectors.lookup(rowVector)) {
+    return e.loadVector(array, {scope.getBlockRow(), first}, width);
+  }
+  DenseElementsAttr constant;
+  if (op && matchPattern(rowVector, m_Constant(&constant)) &&
+      constant.isSplat()) {
+    return arith::ConstantOp::create(e, constant.resizeSplat(here));
+  }
+  if (auto at = dyn_cast_if_present<AtOp>(op)) {
+    return load(scope.get(at.getSource()), scope.get(at.getIndices()));
+  }
+  if (auto broadcast = dyn_cast_if_present<vector::BroadcastOp>(op);
+      broadcast && !isa<VectorType>(broadcast.getSource().getType())) {
+    return get(broadcast.getSource());
+  }
+  if (auto interleave = dyn_cast_if_present<vector::InterleaveOp>(op);
+      interleave && width % 2 == 0) {
+    if (!half) {
+      half = std::make_unique<RowChunk>(scope, e.div(first, 2), width / 2);
     }
-    Operation *op = rowVector.getDefiningOp();
-    DenseElementsAttr constant;
-    if (op && matchPattern(rowVector, m_Constant(&constant)) &&
-        constant.isSplat()) {
-      return arith::ConstantOp::create(e, constant.resizeSplat(here));
-    }
-    if (auto at = dyn_cast_if_present<AtOp>(op)) {
-      return load(scope.get(at.getSource()), scope.get(at.getIndices()));
-    }
-    if (auto broadcast = dyn_cast_if_present<vector::BroadcastOp>(op);
-        broadcast && !isa<VectorType>(broadcast.getSource().getType())) {
-      return get(broadcast.getSource());
-    }
-    if (!op || !isElementwise(op)) {
-      return kernel.unsupported(rowVector, here);
-    }
-    SmallVector<Value> operands = llvm::map_to_vector(
-        op->getOperands(), [&](Value operand) { return get(operand); });
-    return cloneElementwise(e, op, operands, width)->getResult(0);
-  };
-  return known[rowVector] = compute();
+    Value even = half->get(interleave.getLhs());
+    return vector::InterleaveOp::create(e, even,
+                                        half->get(interleave.getRhs()));
+  }
+  if (!op || !isElementwise(op)) {
+    return kernel.unsupported(rowVector, here);
+  }
+  SmallVector<Value> operands = llvm::map_to_vector(
+      op->getOperands(), [&](Value operand) { return get(operand); });
+  return cloneElementwise(e, op, operands, width)->getResult(0);
 }

@@ -45,12 +45,17 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       emitDotWith(contraction, rows.floats, keys, scope, tile);
       continue;
     }
+    if (isDirect(contraction)) {
+      emitScoresDirect(contraction, rows, scope, tile);
+      continue;
+    }
     int64_t depth = contraction.getDepth();
     Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
+    SmallVector<RowOf> sources = getSourceRows(contraction.streamed);
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
-        emitPrefetch(scope, tile, contraction.streamed, r, p,
+        emitPrefetch(scope, tile, sources, r, p,
                      std::max<int64_t>(1, state.tiling.tileKeys / panel));
         auto loadB = [&, keys = keys](Value d, int64_t v) {
           return e.loadVector(keys, {p, d, e.index(v * state.lanes)},
@@ -260,7 +265,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
     Value out = state.rowVectors.lookup(outer.getResult());
     int64_t width = cast<MemRefType>(out.getType()).getDimSize(1) / lanes;
     int64_t step = a.pairs ? 2 : 1;
-    SmallVector<RowOf> sources = getSourceRows(outer.getRow());
+    SmallVector<RowOf> sources = getSourceRows(RowOf::get(outer.getRow()));
     auto emitPanel = [&](Value column, int64_t count) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
         emitPrefetch(scope, tile, sources, r,
@@ -288,9 +293,17 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
         emitPanel(e.index(whole * lanes), width - whole);
       }
     };
-    e.ifThen(
-        e.both(partial, sweep.nonFinite),
-        [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+    auto emitPacked = [&] {
+      e.ifThen(
+          e.both(partial, sweep.nonFinite),
+          [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+    };
+    if (isDirect(outer.getRow(), b)) {
+      e.ifThen(partial, emitPacked,
+               [&] { emitOuterDirect(sweep, outer, scope, tile); });
+    } else {
+      emitPacked();
+    }
   }
 }
 

@@ -33,6 +33,24 @@ Value KernelState::unsupported(Value value, Type type) {
   return element.isIntOrIndexOrFloat() ? e.constant(type, 0) : Value();
 }
 
+void KernelState::bindRow(Scope &place, Value row) {
+  if (analysis.getPackedHeads() == 1) {
+    place.bind(stream.getRowArg(), row);
+    return;
+  }
+  Value rows = e.index(analysis.getFewRows());
+  Value head = arith::DivUIOp::create(e, row, rows);
+  place.bind(stream.getHeadArg(), e.add(firstHead, head));
+  place.bind(stream.getRowArg(), arith::RemUIOp::create(e, row, rows));
+}
+
+SmallVector<Value> KernelState::getRowRange(Value first, Value last) {
+  if (analysis.getPackedHeads() == 1) {
+    return {first, last};
+  }
+  return {e.index(0), e.index(analysis.getFewRows() - 1)};
+}
+
 Value Scope::lookup(Value value) const {
   if (Value found = known.lookup(value)) {
     return found;
@@ -87,6 +105,9 @@ Value Scope::compute(Value value) {
   if (auto listed = dyn_cast<ListedOp>(op)) {
     return computeListed(listed);
   }
+  if (auto inner = dyn_cast<InnerOp>(op)) {
+    return computeInner(inner);
+  }
   if (auto range = dyn_cast<RangeOp>(op)) {
     computeRange(range);
     return known.lookup(value);
@@ -137,6 +158,24 @@ Value Scope::computeDot(DotOp op) {
         Value product =
             arith::MulFOp::create(e, e.convertFloat(chunk.load(lhs, i), type),
                                   e.convertFloat(chunk.load(rhs, k), type));
+        return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
+                                           product, sum,
+                                           arith::FastMathFlags::reassoc);
+      });
+}
+
+Value Scope::computeInner(InnerOp op) {
+  Emit &e = kernel.e;
+  Type type = op.getResult().getType();
+  prepareRow(op.getLhs());
+  prepareRow(op.getRhs());
+  return foldChunks(
+      e, op.getLhs().getType().getNumElements(), kernel.lanes,
+      e.constant(type, 0), [&](Value first, int64_t width, Value sum) -> Value {
+        RowChunk chunk(*this, first, width);
+        Value product =
+            arith::MulFOp::create(e, e.convertFloat(chunk.get(op.getLhs()), type),
+                                  e.convertFloat(chunk.get(op.getRhs()), type));
         return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
                                            product, sum,
                                            arith::FastMathFlags::reassoc);

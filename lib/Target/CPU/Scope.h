@@ -20,6 +20,8 @@
 
 namespace mlir::attn::cpu {
 
+class Scope;
+
 /// Everything that the scopes of one kernel share.
 struct KernelState {
   KernelState(Emit &e, StreamOp stream, const TargetInfo &target,
@@ -38,10 +40,18 @@ struct KernelState {
   /// Row values kept in arrays, one element per row of a block and head it
   /// works on; outer carries in rows of such.
   DenseMap<Value, Value> rowArrays, rowVectors;
+  /// The first of the heads that share a block, where they do.
+  Value firstHead;
+  /// A buffer for a row of the stream, for as long as the kernel runs.
+  std::function<Value(VectorType)> allocateRow;
   bool failed = false;
 
   /// Reports an op that no place can evaluate; a constant stands for it.
   Value unsupported(Value value, Type type);
+  /// Gives a place row `row` of its block's group of heads.
+  void bindRow(Scope &place, Value row);
+  /// The smallest and largest row, of any head, among rows of a block.
+  SmallVector<Value> getRowRange(Value first, Value last);
 };
 
 /// Scalars of one place.
@@ -61,8 +71,11 @@ public:
   Value get(Value value);
   SmallVector<Value> get(ValueRange values);
   /// Writes here what the row vector `value` needs besides its features, so
-  /// that a loop over features does not repeat it.
+  /// that a loop over features does not repeat it: scalars, and whole rows
+  /// whose features change places.
   void prepareRow(Value value);
+  /// The buffer in which a row waits, or null.
+  Value getRowCopy(Value value) const;
 
   KernelState &kernel;
 
@@ -71,13 +84,17 @@ private:
   Value compute(Value value);
   Value computeDot(DotOp op);
   Value computeDotWith(DotWithOp op);
+  Value computeInner(InnerOp op);
+  void prepareRow(Value value, DenseSet<Value> &seen);
+  void copyRow(Value value);
+  void copyShuffled(vector::ShuffleOp op);
   Value computeReduction(vector::ReductionOp op);
   Value computeListed(ListedOp op);
   void computeRange(RangeOp op);
 
   Scope *parent = nullptr;
   Value blockRow;
-  DenseMap<Value, Value> known;
+  DenseMap<Value, Value> known, rowCopies;
 };
 
 /// Features [first, first + width) of row vectors.
@@ -88,12 +105,18 @@ public:
   Value get(Value rowVector);
   /// The same features of row `indices` of a memref.
   Value load(Value source, ValueRange indices);
+  /// The same features of a row that a contraction reads.
+  Value get(const RowOf &row);
 
 private:
+  Value compute(Value rowVector);
+
   Scope scope;
   Value first;
   int64_t width;
   DenseMap<Value, Value> known;
+  /// Half as many features, from half the first one: of interleaved rows.
+  std::unique_ptr<RowChunk> half;
 };
 
 /// Calls `body(first, width)` for chunks of at most `lanes` of `extent`

@@ -13,8 +13,10 @@
 
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -67,6 +69,34 @@ SmallVector<CarryOp> SweepPlan::getOuters() {
     }
   }
   return outers;
+}
+
+RowOf RowOf::get(Value row) {
+  if (auto at = row.getDefiningOp<AtOp>()) {
+    return {at.getSource(), at.getIndices()};
+  }
+  return {{}, {}, row};
+}
+
+int64_t RowOf::getLength() const {
+  return cast<ShapedType>((value ? value : source).getType()).getShape().back();
+}
+
+/// Both sides of an op that contracts two rows.
+static std::pair<RowOf, RowOf> getSides(Operation *op) {
+  using Sides = std::pair<RowOf, RowOf>;
+  return TypeSwitch<Operation *, Sides>(op)
+      .Case([](InnerOp inner) {
+        return Sides(RowOf::get(inner.getLhs()), RowOf::get(inner.getRhs()));
+      })
+      .Case<DotOp, DotWithOp>([](auto dot) {
+        return Sides(RowOf{dot.getLhs(), dot.getLhsIndices()},
+                     RowOf{dot.getRhs(), dot.getRhsIndices()});
+      });
+}
+
+bool cpu::isContraction(Operation *op) {
+  return isa<DotOp, DotWithOp, InnerOp>(op);
 }
 
 /// Whether a sweep runs inside of the entries of another one.
@@ -135,9 +165,77 @@ void StreamAnalysis::classify(Operation &op) {
   } else if (isCollective(&op)) {
     merged.row = merged.key = true;
   }
+  if (packedHeads > 1 && llvm::is_contained(groups, &op)) {
+    merged = {};
+  }
   for (Value result : op.getResults()) {
     classes[result] = merged;
   }
+}
+
+//===----------------------------------------------------------------------===//
+// Packed heads
+//===----------------------------------------------------------------------===//
+
+/// While decoding there is one query, or a few, per head, and the heads of a
+/// group read the same keys: their rows share a block, so that a key is loaded
+/// once for all of them. Some blocks are left for the threads.
+void StreamAnalysis::choosePackedHeads() {
+  constexpr int64_t mostRows = 8, fewestBlocks = 4;
+  // Collectives, products and lists have tiles of their own.
+  bool plain = !stream
+                    .walk([&](Operation *op) {
+                      auto inner = dyn_cast<SweepOp>(op);
+                      return isCollective(op) || (inner && isInner(inner)) ||
+                                     isa<ListedOp>(op)
+                                 ? WalkResult::interrupt()
+                                 : WalkResult::advance();
+                    })
+                    .wasInterrupted();
+  if (!plain) {
+    return;
+  }
+  std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
+  std::optional<int64_t> heads = getConstantIntValue(stream.getHeads());
+  if (!rows || *rows < 1 || *rows > mostRows) {
+    return;
+  }
+  fewRows = *rows;
+  if (!heads || stream.getBody().getOps<SweepOp>().empty()) {
+    return;
+  }
+  int64_t together = *heads;
+  stream.walk([&](arith::DivUIOp op) {
+    std::optional<int64_t> size = getConstantIntValue(op.getRhs());
+    if (op.getLhs() == stream.getHeadArg() && size && *size > 0) {
+      groups.push_back(op);
+      together = std::gcd(together, *size);
+    }
+  });
+  while (together > 1 && (*heads / together < fewestBlocks ||
+                          together * fewRows > target.blockRows)) {
+    together = together % 2 ? 1 : together / 2;
+  }
+  packedHeads = together;
+}
+
+/// Whether what was a key's alone still is.
+bool StreamAnalysis::suitsPackedHeads() {
+  auto usesRows = [&](Region &region) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(region, captured);
+    return !llvm::all_of(captured, [&](Value v) { return isBlockUniform(v); });
+  };
+  return llvm::all_of(sweeps, [&](SweepPlan &plan) {
+    return isBlockUniform(plan.op.getLower()) &&
+           isBlockUniform(plan.op.getUpper()) &&
+           !usesRows(plan.op.getTiles()) && !usesRows(plan.op.getBounds()) &&
+           llvm::none_of(plan.filled,
+                         [](Value v) { return isContraction(v.getDefiningOp()); }) &&
+           llvm::none_of(plan.getOuters(), [&](CarryOp outer) {
+             return getClass(outer.getRow()).row;
+           });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,16 +243,9 @@ void StreamAnalysis::classify(Operation &op) {
 //===----------------------------------------------------------------------===//
 
 void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
-  auto lhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getLhs(),
-                                    cast<DotOp>(op).getLhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getLhs(),
-                                    cast<DotWithOp>(op).getLhsIndices()};
-  auto rhs = isa<DotOp>(op) ? RowOf{cast<DotOp>(op).getRhs(),
-                                    cast<DotOp>(op).getRhsIndices()}
-                            : RowOf{cast<DotWithOp>(op).getRhs(),
-                                    cast<DotWithOp>(op).getRhsIndices()};
+  auto [lhs, rhs] = getSides(op);
   auto classOf = [&](const RowOf &side) {
-    ValueClass merged;
+    ValueClass merged = side.value ? getClass(side.value) : ValueClass();
     for (Value index : side.indices) {
       merged |= getClass(index);
     }
@@ -175,11 +266,9 @@ void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
   }
   Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
                           swapped};
-  auto isBF16 = [](Value v) {
-    return cast<ShapedType>(v.getType()).getElementType().isBF16();
-  };
-  contraction.pairs = target.hasBF16Dot && isa<DotOp>(op) &&
-                      isBF16(lhs.source) && isBF16(rhs.source) &&
+  contraction.pairs = target.hasBF16Dot && !fewRows && !isa<DotWithOp>(op) &&
+                      lhs.getElementType().isBF16() &&
+                      rhs.getElementType().isBF16() &&
                       op->getResult(0).getType().isF32();
   plan.contractions.push_back(contraction);
 }
@@ -319,8 +408,8 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
   if (!op || op->getParentOp() != plan.op || op == plan.driver) {
     return;
   }
-  if (llvm::is_contained(plan.filled, value) ||
-      isa<DotOp, DotWithOp, SweepOp>(op) || isCollective(op)) {
+  if (llvm::is_contained(plan.filled, value) || isContraction(op) ||
+      isa<SweepOp>(op) || isCollective(op)) {
     plan.lastUse[value] = stage;
     return;
   }
@@ -374,7 +463,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
       if (!getClass(result).key) {
         continue;
       }
-      if (isa<DotOp, DotWithOp>(inner)) {
+      if (isContraction(&inner)) {
         planContraction(plan, &inner);
       } else if (isa<VectorType>(result.getType())) {
         continue; // Rows are read where they are packed.
@@ -472,11 +561,29 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   return success();
 }
 
-LogicalResult StreamAnalysis::run() {
+void StreamAnalysis::analyse() {
+  classes.clear();
+  cheap.clear();
+  sweeps.clear();
+  rowPeriod = 0;
   classes[stream.getRowArg()].row = true;
   mixes = stream.walk([](MixOp) { return WalkResult::interrupt(); })
               .wasInterrupted();
-  classes[stream.getHeadArg()].head = mixes;
+  ValueClass &head = classes[stream.getHeadArg()];
+  head.head = mixes;
+  head.row = packedHeads > 1;
+  for (Operation &op : stream.getBody().front()) {
+    classify(op);
+  }
+  for (auto op : stream.getBody().getOps<SweepOp>()) {
+    planSweep(op);
+    for (auto inner : op.getBody().getOps<SweepOp>()) {
+      unplannable |= failed(planProduct(sweeps.back(), inner));
+    }
+  }
+}
+
+LogicalResult StreamAnalysis::run() {
   for (auto operand :
        llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
     if (isa<TensorType>(operand.getType())) {
@@ -484,22 +591,13 @@ LogicalResult StreamAnalysis::run() {
              << operand.getType() << "; run attn-bufferize-streams first";
     }
   }
-  for (Operation &op : stream.getBody().front()) {
-    classify(op);
+  choosePackedHeads();
+  analyse();
+  if (packedHeads > 1 && !suitsPackedHeads()) {
+    packedHeads = 1;
+    analyse();
   }
-  for (auto op : stream.getBody().getOps<SweepOp>()) {
-    planSweep(op);
-    if (unplannable) {
-      return failure();
-    }
-    for (auto inner : op.getBody().getOps<SweepOp>()) {
-      if (failed(planProduct(sweeps.back(), inner))) {
-        return failure();
-      }
-    }
-    if (failed(checkSweep(sweeps.back()))) {
-      return failure();
-    }
-  }
-  return success();
+  return success(!unplannable && llvm::all_of(sweeps, [&](SweepPlan &plan) {
+    return succeeded(checkSweep(plan));
+  }));
 }

@@ -28,6 +28,7 @@
 #include "TargetInfo.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <memory>
@@ -50,14 +51,26 @@ struct ValueClass {
   }
 };
 
-/// One side of a contraction: row `indices` of `source`.
+/// One side of a contraction: row `indices` of `source`, or a computed row.
 struct RowOf {
   Value source;
-  OperandRange indices;
+  ValueRange indices;
+  Value value = {};
+
+  /// The row behind a row value: that in memory if it is loaded as it is.
+  static RowOf get(Value row);
+  int64_t getLength() const;
+  Type getElementType() const {
+    return getElementTypeOrSelf((value ? value : source).getType());
+  }
+  bool operator==(const RowOf &other) const {
+    return source == other.source && value == other.value &&
+           llvm::equal(indices, other.indices);
+  }
 };
 
-/// A contraction of a stationary row with a streamed one (attn.dot, or
-/// attn.dot_with, whose region takes the stationary row first iff !swapped).
+/// A contraction of a stationary row with a streamed one (attn.dot, attn.inner,
+/// or attn.dot_with, whose region takes the stationary row first iff !swapped).
 struct Contraction {
   Operation *op;
   RowOf stationary, streamed;
@@ -67,7 +80,7 @@ struct Contraction {
 
   Value getResult() const { return op->getResult(0); }
   int64_t getDepth() const {
-    return cast<ShapedType>(stationary.source.getType()).getShape().back();
+    return stationary.getLength();
   }
 };
 
@@ -177,8 +190,17 @@ public:
   int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
+  /// The number of rows per head, where it is known and small; else 0.
+  int64_t getFewRows() const { return fewRows; }
+  /// Heads whose rows share a block because they read the same keys.
+  int64_t getPackedHeads() const { return packedHeads; }
+  /// Quotients of the head that are the same for all heads of a block.
+  ArrayRef<arith::DivUIOp> getGroups() const { return groups; }
 
 private:
+  void analyse();
+  void choosePackedHeads();
+  bool suitsPackedHeads();
   void classify(Operation &op);
   void classifyRegion(Operation &collective);
   void planSweep(SweepOp op);
@@ -210,8 +232,9 @@ private:
   /// A product inside of a collective was reported.
   bool unplannable = false;
   std::vector<SweepPlan> sweeps;
-  int64_t elementBits = 32;
+  int64_t elementBits = 32, fewRows = 0, packedHeads = 1;
   int64_t rowPeriod = 0;
+  SmallVector<arith::DivUIOp> groups;
 };
 
 /// One factor of the entries of a product: the values to multiply, present
@@ -232,6 +255,8 @@ struct ProductPlan {
   FactorPlan ofRows, ofKeys;
 };
 
+/// Whether `op` contracts two rows.
+bool isContraction(Operation *op);
 /// Whether `op` maps lanes to lanes when its operands become vectors.
 bool isElementwise(Operation *op);
 

@@ -255,7 +255,8 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
   sweep.upper = scope.get(op.getUpper());
   if (!op.getBounds().empty()) {
     Value last = e.sub(e.add(block.firstRow, block.rows), 1);
-    auto [from, to] = evaluate(block, op.getBounds(), {block.firstRow, last});
+    auto [from, to] = evaluate(block, op.getBounds(),
+                               state.getRowRange(block.firstRow, last));
     lower = e.max(lower, from);
     sweep.upper = e.min(sweep.upper, to);
   }
@@ -343,10 +344,10 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
   fillTable(sweep, visits, first, from(first), first);
   SmallVector<RowOf> sources;
   for (Contraction &contraction : plan.contractions) {
-    sources.push_back(contraction.streamed);
+    llvm::append_range(sources, getSourceRows(contraction.streamed));
   }
   for (CarryOp outer : plan.getOuters()) {
-    llvm::append_range(sources, getSourceRows(outer.getRow()));
+    llvm::append_range(sources, getSourceRows(RowOf::get(outer.getRow())));
   }
   e.loop(first, e.mul(from(first), keys), 1, [&](Value c) {
     Scope scope(block.scope);
@@ -364,6 +365,45 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
              {e.load(sweep.table, first), used,
               e.load(sweep.table, e.sub(used, 1))});
   });
+}
+
+/// Packs the rows of outer carries, either those that are read where they are or
+/// the others. Whether any number in them is not finite; null without any.
+Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
+                         bool direct) {
+  Value result;
+  for (auto &[row, packed] : sweep.values) {
+    if (isDirect(row, packed) != direct) {
+      continue;
+    }
+    packRows(tile, row, keys, packed);
+    Value found = findNonFinite(state, keys, packed);
+    result = result ? arith::OrIOp::create(e, result, found).getResult() : found;
+  }
+  return result;
+}
+
+/// Absent entries must not meet numbers that are not finite: in partial tiles,
+/// rows that are otherwise read where they are go the long way.
+void Kernel::packPartial(Sweep &sweep, Scope &outside, Value partial,
+                         KeyRange keys) {
+  bool any = llvm::any_of(sweep.values, [&](auto &entry) {
+    return isDirect(entry.first, entry.second);
+  });
+  if (!any) {
+    return;
+  }
+  Value found = e.ifValue(
+      partial, e.getI1Type(),
+      [&] {
+        Scope tile(&outside);
+        return packValues(sweep, tile, keys, /*direct=*/true);
+      },
+      [&] { return e.truth(false); });
+  sweep.nonFinite =
+      sweep.nonFinite
+          ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
+          : found;
 }
 
 void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
@@ -402,32 +442,40 @@ void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
   }
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
   RowBlock here{&scope, block.firstRow, block.rows, block.stateRow};
-  Value needed = evaluate(here, op.getTiles(),
-                          {block.firstRow, lastRow, span.firstKey,
-                           e.min(span.lastKey, e.sub(sweep.upper, 1))})
-                     .first;
+  SmallVector<Value> corners = state.getRowRange(block.firstRow, lastRow);
+  corners.append(
+      {span.firstKey, e.min(span.lastKey, e.sub(sweep.upper, 1))});
+  Value needed = evaluate(here, op.getTiles(), corners).first;
   e.ifThen(needed, emitInside);
+}
+
+/// The keys of a tile, as packing sees them.
+KeyRange Kernel::getKeys(Sweep &sweep, const Span &span) {
+  return {sweep.plan.keyArg, span.firstKey,
+          e.roundUp(span.columns, state.lanes), sweep.upper,
+          /*halo=*/false, sweep.table};
 }
 
 /// The keys of a tile, against the rows of a block at one head.
 void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   Scope &tile = *block.scope;
-  KeyRange keys{plan.keyArg,          span.firstKey,
-                e.roundUp(span.columns, state.lanes), sweep.upper,
-                /*halo=*/false,       sweep.table};
-  for (auto [k, contraction] : llvm::enumerate(plan.contractions)) {
-    packKeys(tile, contraction, keys, sweep.entries.staging[k],
-             sweep.entries.keys[k]);
-  }
-  sweep.nonFinite = {};
-  for (auto &[row, packed] : sweep.values) {
-    packRows(tile, row, keys, packed);
-    Value found = findNonFinite(state, keys, packed);
-    sweep.nonFinite =
-        sweep.nonFinite
-            ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-            : found;
+  KeyRange keys = getKeys(sweep, span);
+  sweep.nonFinite = packValues(sweep, tile, keys, /*direct=*/false);
+  for (auto [contraction, staging, packedKeys] :
+       llvm::zip(plan.contractions, sweep.entries.staging,
+                 sweep.entries.keys)) {
+    if (isDirect(contraction)) {
+      continue;
+    }
+    Packed sameRows;
+    for (auto &[row, packed] : sweep.values) {
+      if (!packed.pairs && !isDirect(row, packed) &&
+          streamsRow(contraction, row)) {
+        sameRows = packed;
+      }
+    }
+    packKeys(tile, contraction, keys, staging, sameRows, packedKeys);
   }
   e.loop(e.index(0), block.rows, state.tiling.tileRows, [&](Value first) {
     Value rows =
@@ -446,8 +494,8 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   Value from = e.index(0), to = span.columns;
   Value firstKey = span.firstKey;
   if (!op.getBounds().empty() && !sweep.table) {
-    auto [lower, upper] =
-        evaluateHere(scope, op.getBounds(), {firstRow, lastRow});
+    auto [lower, upper] = evaluateHere(scope, op.getBounds(),
+                                       state.getRowRange(firstRow, lastRow));
     from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)),
                        getPanel());
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
@@ -462,10 +510,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   }
   bool everFull = true;
   if (!op.getTiles().empty()) {
-    auto [some, all] =
-        evaluateHere(scope, op.getTiles(),
-                     {firstRow, lastRow, e.add(firstKey, from),
-                      e.min(lastKey, e.sub(sweep.upper, 1))});
+    SmallVector<Value> corners = state.getRowRange(firstRow, lastRow);
+    corners.append({e.add(firstKey, from),
+                    e.min(lastKey, e.sub(sweep.upper, 1))});
+    auto [some, all] = evaluateHere(scope, op.getTiles(), corners);
     needed = e.both(needed, some);
     full = e.both(full, all);
   } else if (plan.conditional) {
@@ -491,6 +539,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     bindResults(sweep, plan, inside, sweep.entries.tiles);
     emitScores(sweep.entries, inside, tile);
     emitEntryTiles(inside, tile, 0);
+    Value partial =
+        everFull ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
+                 : e.truth(true);
+    packPartial(sweep, *block.scope, partial, getKeys(sweep, span));
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
@@ -509,11 +561,9 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     };
     if (everFull) {
       e.ifThen(full, [&] { emitStages(true); }, [&] { emitStages(false); });
-      emitOuters(sweep, inside, tile,
-                 arith::XOrIOp::create(e, full, e.truth(true)));
     } else {
       emitStages(false);
-      emitOuters(sweep, inside, tile, e.truth(true));
     }
+    emitOuters(sweep, inside, tile, partial);
   });
 }

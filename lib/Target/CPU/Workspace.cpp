@@ -35,11 +35,6 @@ static void clear(Emit &e, Value buffer) {
          [&](Value k) { e.store(zero, flat, k); });
 }
 
-void cpu::markManual(Operation *op) {
-  op->setAttr(bufferization::BufferizationDialect::kManualDeallocation,
-              UnitAttr::get(op->getContext()));
-}
-
 Value Workspace::get(ArrayRef<int64_t> shape, Type element) {
   auto type = MemRefType::get(shape, element);
   SmallVector<Value> &made = buffers[type];

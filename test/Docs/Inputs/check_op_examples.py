@@ -5,7 +5,8 @@ usage: check_op_examples.py ATTN_OPT PAGE...
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
 their types are in the tables below, by name and, where one name means different
-things, by op. A type on its own becomes the argument of a declaration.
+things, by op. A type on its own becomes the argument of a declaration,
+attributes on lines of their own those of one.
 """
 
 import re
@@ -33,6 +34,9 @@ BY_OP = {
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
     ("attn.aggregate", "%past"): "tensor<1x2x?x64xbf16>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
+    ("attn.append", "%cache"): "tensor<1x2x?x64xf32>",
+    ("attn.append", "%len"): "index",
+    ("attn.append", "%new"): "tensor<1x2x1x64xf32>",
     ("attn.argsort", "%t"): "tensor<2x?xf32>",
     ("attn.before", "%n1"): "index",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
@@ -41,9 +45,14 @@ BY_OP = {
     ("attn.concat", "%local"): "!attn.scores<2x8x?x16xf32>",
     ("attn.concat", "%past"): "!attn.scores<2x8x?x?xf32>",
     ("attn.convolve", "%w"): "tensor<8x6x11xf32>",
+    ("attn.dequantize", "%q"): "tensor<1x2x?x64xi8>",
+    ("attn.dequantize", "%s"): "tensor<1x2x?x1xf32>",
     ("attn.finish", "%m"): STATE,
     ("attn.gather", "%i"): "tensor<2x8x16xi64>",
     ("attn.gather", "%keys"): "tensor<2x2x?x64xf32>",
+    ("attn.hadamard", "%k"): "tensor<1x2x?x64xf32>",
+    ("attn.inner", "%x"): "vector<64xf32>",
+    ("attn.inner", "%y"): "vector<64xf32>",
     ("attn.lane", "%k"): "tensor<2x8x?x4x64xf32>",
     ("attn.lane", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
@@ -53,9 +62,15 @@ BY_OP = {
     ("attn.merge", "%suffix"): STATE,
     ("attn.mix", "%W"): "tensor<8x8xf32>",
     ("attn.mix_heads", "%w"): "tensor<4x8xf32>",
+    ("attn.paged", "%n"): "index",
+    ("attn.paged", "%pool"): "tensor<?x2x16x64xf32>",
+    ("attn.paged", "%table"): "tensor<1x?xi32>",
     ("attn.partial", "%v"): "tensor<1x8x?x64xf32>",
     ("attn.prefix", "%t"): "tensor<2x?xf32>",
     ("attn.qr", "%a"): "tensor<2x64x16xf32>",
+    ("attn.quantize", "%x"): "tensor<1x2x?x64xf32>",
+    ("attn.rope", "%p"): "tensor<1x?xi32>",
+    ("attn.rope", "%q"): "tensor<1x8x?x64xf32>",
     ("attn.scatter_reduce", "%i"): "tensor<2x16xi64>",
     ("attn.scatter_reduce", "%init"): "tensor<2x?x64xf32>",
     ("attn.scatter_reduce", "%rows"): "tensor<2x16x64xf32>",
@@ -73,6 +88,8 @@ BY_OP = {
     ("attn.state_from", "%o"): "tensor<2x8x?x64xf32>",
     ("attn.stencil", "%W"): "tensor<8x1x3xf32>",
     ("attn.transpose", "%s"): "!attn.scores<1x8x5x7xf32>",
+    ("attn.view", "%n"): "index",
+    ("attn.view", "%stored"): "tensor<2x2x?x64xf16>",
 }
 
 
@@ -101,6 +118,9 @@ def parse(attn_opt, module):
 
 def check(attn_opt, name, text):
     """The messages for one example, wrapped in a function."""
+    if text.startswith("#"):
+        attributes = ", ".join(f"a{k} = {line}" for k, line in enumerate(text.splitlines()))
+        return parse(attn_opt, f"func.func private @example() attributes {{{attributes}}}\n")
     if text.startswith("!"):
         return parse(attn_opt, f"func.func private @example({text})\n")
     arguments = {}

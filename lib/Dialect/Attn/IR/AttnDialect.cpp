@@ -10,6 +10,7 @@
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/SelectionOps.h"
 #include "attn/Dialect/Attn/IR/SourceOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -79,6 +80,9 @@ static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
 
+#define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/StorageOps.cpp.inc"
+
 void AttnDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST
@@ -107,6 +111,10 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/StorageOps.cpp.inc"
       >();
 }
 

@@ -7,6 +7,7 @@
 
 #include "EntryEvaluator.h"
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -52,7 +53,8 @@ Value EntryEvaluator::broadcast(Value index, int64_t extent) {
 
 Value EntryEvaluator::capture(Value value) {
   if (Operation *def = value.getDefiningOp();
-      def && def->hasTrait<OpTrait::ConstantLike>()) {
+      def && def->hasTrait<OpTrait::ConstantLike>() &&
+      !isa<TensorType>(value.getType())) {
     return body.clone(*def)->getResult(0);
   }
   if (value.getParentRegion() &&
@@ -95,11 +97,43 @@ Value EntryEvaluator::clampIndex(Value index, Value tensor, int64_t dim) {
   return arith::MinSIOp::create(body, loc(), low, last);
 }
 
+/// The view behind `tensor` if a read with `indices` indices is what it
+/// computes; null for what is, or will be, stored.
+static ViewOp getVirtual(Value tensor, unsigned indices) {
+  auto view = tensor.getDefiningOp<ViewOp>();
+  return view && view.getBody().getNumArguments() == indices ? view : ViewOp();
+}
+
+/// Whether the rows of a view are rows of a stored tensor, such as pages, so
+/// that an element is a load, too.
+static bool movesRows(ViewOp view) {
+  auto yield = cast<YieldOp>(view.getBody().front().getTerminator());
+  auto at = yield.getValues()[0].getDefiningOp<AtOp>();
+  if (!at) {
+    return false;
+  }
+  ViewOp below = getVirtual(at.getSource(), at.getIndices().size());
+  return !below || movesRows(below);
+}
+
 Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   auto type = cast<RankedTensorType>(tensor.getType());
   SmallVector<Value> safe;
   for (auto [dim, index] : llvm::enumerate(indices)) {
     safe.push_back(clampIndex(index, tensor, dim));
+  }
+  if (ViewOp view = getVirtual(tensor, indices.size())) {
+    return inlineRegion(view.getBody(), safe).front();
+  }
+  if (ViewOp view = getVirtual(tensor, indices.size() - 1);
+      view && movesRows(view)) {
+    Value row =
+        inlineRegion(view.getBody(), ArrayRef<Value>(safe).drop_back()).front();
+    auto at = row.getDefiningOp<AtOp>();
+    SmallVector<Value> element(at.getIndices());
+    element.push_back(safe.back());
+    return AtOp::create(body, loc(), type.getElementType(), at.getSource(),
+                        element);
   }
   Type result = type.getElementType();
   if (static_cast<int64_t>(indices.size()) < type.getRank()) {
@@ -214,6 +248,14 @@ SmallVector<Value> EntryEvaluator::inlineRegion(Region &region,
       mapping.map(extract.getResult(), extractInRegion(extract, mapping));
       continue;
     }
+    if (auto at = dyn_cast<AtOp>(op)) {
+      SmallVector<Value> indices;
+      for (Value index : at.getIndices()) {
+        indices.push_back(capture(mapping.lookupOrDefault(index)));
+      }
+      mapping.map(at.getResult(), read(at.getSource(), indices));
+      continue;
+    }
     if (auto dim = dyn_cast<tensor::DimOp>(op)) {
       Value extent = outer.clone(op)->getResult(0);
       mapping.map(dim.getResult(), addExtent(stream, extent));
@@ -261,11 +303,20 @@ Value EntryEvaluator::scaled(Value dot, double scale) {
   return arith::MulFOp::create(body, loc(), dot, factor);
 }
 
+/// The contraction of two rows; one that no tensor stores is computed here.
+Value EntryEvaluator::contract(Type type, Value q, ValueRange lhs, Value k,
+                               ValueRange rhs) {
+  if (getVirtual(q, lhs.size()) || getVirtual(k, rhs.size())) {
+    Value row = read(q, lhs);
+    return InnerOp::create(body, loc(), type, row, read(k, rhs));
+  }
+  return DotOp::create(body, loc(), type, capture(q), lhs, capture(k), rhs);
+}
+
 Entry EntryEvaluator::evaluateScore(ScoreOp op, const EntrySite &site) {
   Type type = op.getResult().getType().getElementType();
   auto [lhs, rhs] = contractionIndices(*this, op, site);
-  Value dot = DotOp::create(body, loc(), type, capture(op.getQuery()), lhs,
-                            capture(op.getKey()), rhs);
+  Value dot = contract(type, op.getQuery(), lhs, op.getKey(), rhs);
   dot = scaled(dot, op.getScale().convertToDouble());
   return {dot, insideLengths(op.getResult(), site)};
 }
@@ -581,8 +632,7 @@ Entry EntryEvaluator::evaluateLane(LaneOp op, const EntrySite &site) {
   Value group = keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   SmallVector<Value> lhs{broadcast(site.b, dimOf(q, 0)), site.h, site.i};
   SmallVector<Value> rhs{broadcast(site.b, dimOf(k, 0)), group, site.i, site.j};
-  Value dot =
-      DotOp::create(body, loc(), type, capture(q), lhs, capture(k), rhs);
+  Value dot = contract(type, q, lhs, k, rhs);
   return {scaled(dot, op.getScale().convertToDouble()),
           insideLengths(op.getResult(), site)};
 }

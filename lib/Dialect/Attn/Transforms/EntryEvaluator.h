@@ -94,6 +94,7 @@ private:
   Entry evaluateLane(LaneOp op, const EntrySite &site);
   Entry evaluateMatmul(MatmulOp op, const EntrySite &site);
   Value scaled(Value dot, double scale);
+  Value contract(Type type, Value q, ValueRange lhs, Value k, ValueRange rhs);
   Value listedKey(RestrictOp op, const EntrySite &site);
   Value listedQuery(RestrictOp op, const EntrySite &site);
   Value blockOf(Value index, int64_t block);

@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "PlanText.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 
@@ -259,7 +260,7 @@ Formula FormulaWriter::writeOp(Operation *op) {
             [&] { text += ", "; });
         return Formula{text + "]"};
       })
-      .Case<DotOp, DotWithOp>([&](auto dot) {
+      .Case<DotOp, DotWithOp, InnerOp>([&](auto dot) {
         return call(op->getName().stripDialect(),
                     ValueRange{dot.getLhs(), dot.getRhs()});
       })

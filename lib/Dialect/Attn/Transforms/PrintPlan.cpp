@@ -30,6 +30,7 @@
 #include "PlanText.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/Format.h"
@@ -62,6 +63,8 @@ struct SweepWork {
     for (Operation &op : block) {
       if (auto dot = dyn_cast<DotOp>(op)) {
         addDot(lastExtent(dot.getLhs()), times);
+      } else if (auto inner = dyn_cast<InnerOp>(op)) {
+        addDot(lastExtent(inner.getLhs()), times);
       } else if (auto dot = dyn_cast<DotWithOp>(op)) {
         addDot(lastExtent(dot.getLhs()), times);
       } else if (isCollective(&op)) {

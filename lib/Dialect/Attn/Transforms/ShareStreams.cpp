@@ -25,6 +25,7 @@
 
 #include "StreamUtils.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
@@ -175,14 +176,15 @@ static bool isWorthJoining(SweepOp a, SweepOp b) {
   if (hasList(a) || hasList(b)) {
     return false;
   }
-  for (auto x : a.getBody().getOps<DotOp>()) {
-    for (auto y : b.getBody().getOps<DotOp>()) {
-      if (comparison.same(x, y)) {
-        return true;
-      }
-    }
-  }
-  return false;
+  auto shareAny = [&](auto xs, auto ys) {
+    return llvm::any_of(xs, [&](auto x) {
+      return llvm::any_of(ys,
+                          [&](auto y) { return comparison.same(x, y); });
+    });
+  };
+  Region &one = a.getBody(), &other = b.getBody();
+  return shareAny(one.getOps<DotOp>(), other.getOps<DotOp>()) ||
+         shareAny(one.getOps<InnerOp>(), other.getOps<InnerOp>());
 }
 
 /// Keeps one of equal gauges and carries, and of what is computed from them.

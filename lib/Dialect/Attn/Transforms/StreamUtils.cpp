@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -173,6 +174,8 @@ static StringAttr dimensionName(Value tensor, int64_t dim) {
 }
 
 bool mlir::attn::sameExtent(OpFoldResult a, OpFoldResult b) {
+  a = resolveExtent(a);
+  b = resolveExtent(b);
   std::optional<int64_t> x = getConstantIntValue(a), y = getConstantIntValue(b);
   if (x || y) {
     return x == y;

@@ -78,6 +78,90 @@ def Attn_Orientation : Attn_Enum<"Orientation", "which axis stays in a stream", 
 def Attn_OrientationAttr : EnumAttr<Attn_Dialect, Attn_Orientation, "orientation">;
 
 //===----------------------------------------------------------------------===//
+// Storage
+//===----------------------------------------------------------------------===//
+
+def Attn_RopePairing : Attn_Enum<"RopePairing", "which features rotate together", [
+  I32EnumAttrCase<"Half", 0, "half">,
+  I32EnumAttrCase<"Interleaved", 1, "interleaved">
+]>;
+def Attn_RopePairingAttr : EnumAttr<Attn_Dialect, Attn_RopePairing, "rope_pairing">;
+
+def Attn_PoolLayout : Attn_Enum<"PoolLayout", "order of heads and slots in a pool of pages", [
+  I32EnumAttrCase<"HeadsFirst", 0, "heads_first">,
+  I32EnumAttrCase<"SlotsFirst", 1, "slots_first">
+]>;
+def Attn_PoolLayoutAttr : EnumAttr<Attn_Dialect, Attn_PoolLayout, "pool_layout">;
+
+def Attn_QuantAxis : Attn_Enum<"QuantAxis", "what shares a scale", [
+  I32EnumAttrCase<"Tensor", 0, "tensor">,
+  I32EnumAttrCase<"Token", 1, "token">,
+  I32EnumAttrCase<"Channel", 2, "channel">
+]>;
+def Attn_QuantZero : Attn_Enum<"QuantZero", "how codes are shifted", [
+  I32EnumAttrCase<"None", 0, "none">,
+  I32EnumAttrCase<"Point", 1, "point">,
+  I32EnumAttrCase<"Offset", 2, "offset">
+]>;
+def Attn_QuantRounding : Attn_Enum<"QuantRounding", "rounding of codes", [
+  I32EnumAttrCase<"NearestEven", 0, "nearest_even">,
+  I32EnumAttrCase<"HalfAway", 1, "half_away">
+]>;
+
+def Attn_QuantAttr : AttrDef<Attn_Dialect, "Quant"> {
+  let summary = "a quantisation scheme: format, scales, zeros, rounding";
+  let description = [{
+    One record says how numbers [B, G, N, D] are stored.
+
+    * `type`: i8, i4, i2, f8E4M3FN or f8E5M2. Codes of i4 and i2 are packed in
+      bytes along the features, the first one in the lowest bits: D / 2 or D / 4
+      bytes.
+    * `axis` and `group`: which numbers share a scale, and the shape of scales.
+
+      | axis | one scale for | scales (and zeros) |
+      | --- | --- | --- |
+      | `token` | `group` features of a token (0: all) | [B, G, N, D / group] |
+      | `channel` | `group` tokens of a feature (0: all) | [B, G, ceil(N / group), D] |
+      | `tensor` | everything | [1, 1, 1, 1] |
+
+    * `zero`: `none`, x = q s with signed codes -(2^(n-1) - 1) to 2^(n-1) - 1;
+      `point`, x = (q - z) s; `offset`, x = q s + z; the last two with codes 0 to
+      2^n - 1. Only `none` goes with the 8-bit floats.
+    * `rounding` of codes: `nearest_even`, or `half_away` from zero.
+    * `clamp`: codes out of range become the nearest code; 0: integers wrap and
+      8-bit floats become NaN (f8E4M3FN) or infinite (f8E5M2).
+
+    Per-token scales serve appended caches; KIVI (arXiv 2402.02750) has 2-bit
+    keys by channel in groups of tokens and values by token in groups of
+    features.
+
+    ```mlir
+    #attn.quant<type = i8, axis = token>
+    #attn.quant<type = i2, axis = channel, group = 32, zero = offset>
+    ```
+  }];
+  let mnemonic = "quant";
+  let parameters = (ins "::mlir::Type":$type,
+    EnumParameter<Attn_QuantAxis>:$axis,
+    DefaultValuedParameter<"int64_t", "0">:$group,
+    DefaultValuedParameter<"QuantZero", "QuantZero::None">:$zero,
+    DefaultValuedParameter<"QuantRounding", "QuantRounding::NearestEven">:$rounding,
+    DefaultValuedParameter<"int64_t", "1">:$clamp);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    bool isFloat() const { return ::mlir::isa<::mlir::FloatType>(getType()); }
+    /// Bits of a code, and codes per byte.
+    unsigned getBits() const { return getType().getIntOrFloatBitWidth(); }
+    int64_t getCodesPerByte() const { return 8 / getBits(); }
+    bool isPacked() const { return getBits() < 8; }
+    bool hasZeros() const { return getZero() != QuantZero::None; }
+    /// The largest code, or the largest finite 8-bit float.
+    double getLargest() const;
+  }];
+}
+
+//===----------------------------------------------------------------------===//
 // Named masks
 //===----------------------------------------------------------------------===//
 

@@ -54,4 +54,7 @@ defvar Attn_AxisFormat = [{
     (`key_segments` `(` $key_segments^ `:` type($key_segments) `)`)?
 }];
 
+def Attn_Buffer : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
+  "ranked tensor or strided memref">;
+
 #endif // ATTN_DIALECT_ATTN_IR_ATTNOPBASE_TD

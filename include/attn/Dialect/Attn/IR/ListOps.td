@@ -8,7 +8,7 @@
 #ifndef ATTN_DIALECT_ATTN_IR_LISTOPS_TD
 #define ATTN_DIALECT_ATTN_IR_LISTOPS_TD
 
-include "attn/Dialect/Attn/IR/AttnOps.td"
+include "attn/Dialect/Attn/IR/AttnOpBase.td"
 
 def Attn_ListTensor : RankedTensorOf<[I32, I64]>;
 

@@ -14,7 +14,7 @@
 #ifndef ATTN_DIALECT_ATTN_IR_NEIGHBOROPS_TD
 #define ATTN_DIALECT_ATTN_IR_NEIGHBOROPS_TD
 
-include "attn/Dialect/Attn/IR/AttnOps.td"
+include "attn/Dialect/Attn/IR/AttnOpBase.td"
 
 //===----------------------------------------------------------------------===//
 // Scores to scores

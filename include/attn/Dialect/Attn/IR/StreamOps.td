@@ -8,9 +8,6 @@
 #ifndef ATTN_DIALECT_ATTN_IR_STREAMOPS_TD
 #define ATTN_DIALECT_ATTN_IR_STREAMOPS_TD
 
-def Attn_Buffer : AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef],
-  "ranked tensor or strided memref">;
-
 def Attn_StreamOp : Attn_Op<"stream", [AttrSizedOperandSegments,
     IsolatedFromAbove, SingleBlock,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {

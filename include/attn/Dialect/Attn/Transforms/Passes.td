@@ -56,6 +56,29 @@ def DesugarPass : Pass<"attn-desugar", "func::FuncOp"> {
                            "tensor::TensorDialect", "math::MathDialect"];
 }
 
+def ExpandStoragePass : Pass<"attn-expand-storage", "func::FuncOp"> {
+  let summary = "write pages, codes and rotations out as views";
+  let description = [{
+    `attn.paged`, `attn.dequantize`, `attn.rope` and `attn.hadamard` become
+    `attn.view`, row arithmetic that a stream evaluates on load; the angles of a
+    `rope` with positions are tabulated. `attn.quantize` becomes elementwise
+    `linalg.generic` ops.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect", "math::MathDialect",
+                           "scf::SCFDialect", "vector::VectorDialect"];
+}
+
+def StoreViewsPass : Pass<"attn-store-views", "func::FuncOp"> {
+  let summary = "store the views that something else than a stream reads";
+  let description = [{
+    A view of rows becomes a stream without sweeps, a view of elements a
+    `linalg.generic`. Their sizes replace `tensor.dim`.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect"];
+}
+
 def FormStreamsPass : Pass<"attn-form-streams", "func::FuncOp"> {
   let summary = "turn reductions and aggregates into naive streams";
   let description = [{

@@ -1,0 +1,224 @@
+//===- FewRows.cpp - products of few rows with streamed keys --------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// While decoding, a block has so few rows that packing a tile costs more than
+// its products. Keys are then contracted where they are, a few at a time, with
+// one accumulator per row and key over lanes of features; the lanes are summed
+// in a tree that ends in one vector of scores:
+//
+//   a0 a1 .. aF       a0+a1 b0+b1 a2+a3 b2+b3 ..
+//   b0 b1 .. bF  ->   c0+c1 d0+d1 ..              ->  ..  ->  A B C D ..
+//
+// Values are read once, too, and added to accumulators that stay in registers
+// for a tile of keys. Nothing is stored in between, so that a cache of narrow
+// codes is as many times faster to read as it is smaller.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Sweep.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::cpu;
+
+/// Rows that share the loads of a key.
+static constexpr int64_t kRowsTogether = 4;
+/// Above this many rows packing pays.
+static constexpr int64_t kMostRows = 8;
+/// Features whose accumulators stay in registers, in vectors.
+static constexpr int64_t kVectorsTogether = 4;
+
+/// The rows of a block, if they are few; else 0.
+static int64_t getRows(const KernelState &state) {
+  int64_t rows =
+      state.analysis.getFewRows() * state.analysis.getPackedHeads();
+  return rows <= kMostRows ? rows : 0;
+}
+
+bool Kernel::isDirect(const Contraction &contraction) const {
+  return getRows(state) && !contraction.pairs &&
+         !isa<DotWithOp>(contraction.op);
+}
+
+/// Whether any chunk of a row can be computed by itself.
+static bool hasIndependentChunks(Value row) {
+  SetVector<Value> values;
+  values.insert(row);
+  for (size_t k = 0; k < values.size(); ++k) {
+    if (!isa<VectorType>(values[k].getType())) {
+      continue;
+    }
+    Operation *op = values[k].getDefiningOp();
+    if (!op || isa<vector::ShuffleOp>(op)) {
+      return false;
+    }
+    if (!isa<AtOp>(op)) {
+      values.insert(op->operand_begin(), op->operand_end());
+    }
+  }
+  return true;
+}
+
+bool Kernel::isDirect(Value row, Packed packed) const {
+  return getRows(state) && !packed.pairs && hasIndependentChunks(row);
+}
+
+/// Lane i of the result is the sum of the lanes of vector i.
+static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
+  auto lanes = static_cast<int64_t>(vectors.size());
+  for (int64_t stride = 1; stride < lanes; stride *= 2) {
+    SmallVector<int64_t> low(lanes), high(lanes);
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      int64_t inside = lane % (2 * stride);
+      int64_t from = lane - inside + inside % stride;
+      low[lane] = inside < stride ? from : lanes + from;
+      high[lane] = low[lane] + stride;
+    }
+    SmallVector<Value> next;
+    for (size_t k = 0; k < vectors.size(); k += 2) {
+      Value a = vectors[k], b = vectors[k + 1];
+      next.push_back(
+          arith::AddFOp::create(e, vector::ShuffleOp::create(e, a, b, low),
+                                vector::ShuffleOp::create(e, a, b, high)));
+    }
+    vectors = next;
+  }
+  return vectors.front();
+}
+
+void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
+                              Scope &scope, Tile &tile) {
+  const RowOf &streamed = contraction.streamed;
+  int64_t lanes = state.lanes, rows = getRows(state);
+  // A power of two, so that rows times keys are the lanes of a vector.
+  int64_t together = rows == 1 ? 1 : rows == 2 ? 2 : kRowsTogether;
+  together = std::min(together, lanes);
+  int64_t keys = lanes / together, depth = contraction.getDepth();
+  Type element = contraction.getResult().getType();
+  auto type = VectorType::get({lanes}, element);
+  Value zero = e.constant(type, 0);
+  Value buffer = tile.buffers.lookup(contraction.getResult());
+  SmallVector<RowOf> sources = getSourceRows(streamed);
+  for (int64_t row = 0; row < rows; row += together) {
+    e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
+      if (row == 0) {
+        prefetchRows(scope, sources, tile.getKeys(),
+                     e.add(c, state.tiling.tileKeys), keys);
+      }
+      std::vector<Scope> places;
+      for (int64_t i = 0; i < keys; ++i) {
+        Scope &place = places.emplace_back(&scope);
+        place.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, i)));
+        if (streamed.value) {
+          place.prepareRow(streamed.value);
+        } else {
+          place.get(streamed.indices);
+        }
+      }
+      auto step = [&](Value d, int64_t width, ValueRange so) {
+        SmallVector<Value> next(so);
+        SmallVector<Value> queries;
+        for (int64_t r = 0; r < together; ++r) {
+          queries.push_back(e.loadVector(packed.floats,
+                                         {e.index(row + r), d}, lanes));
+        }
+        for (int64_t i = 0; i < keys; ++i) {
+          Value x = e.convertFloat(RowChunk(places[i], d, width).get(streamed),
+                                   element);
+          if (width < lanes) {
+            x = vector::InsertStridedSliceOp::create(
+                e, x, zero, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+          }
+          for (int64_t r = 0; r < together; ++r) {
+            Value &sum = next[r * keys + i];
+            sum = vector::FMAOp::create(e, queries[r], x, sum);
+          }
+        }
+        return next;
+      };
+      SmallVector<Value> sums(lanes, zero);
+      int64_t whole = depth / lanes * lanes;
+      if (whole) {
+        sums = e.loop(e.index(0), e.index(whole), lanes, sums,
+                      [&](Value d, ValueRange so) { return step(d, lanes, so); });
+      }
+      if (whole < depth) {
+        sums = step(e.index(whole), depth - whole, sums);
+      }
+      Value scores = sumLanes(e, sums);
+      for (int64_t r = 0; r < together; ++r) {
+        Value mine = scores;
+        if (together > 1) {
+          mine = vector::ExtractStridedSliceOp::create(
+              e, scores, ArrayRef<int64_t>{r * keys}, ArrayRef<int64_t>{keys},
+              ArrayRef<int64_t>{1});
+        }
+        e.storeVector(mine, buffer, {e.index(row + r), c});
+      }
+    });
+  }
+}
+
+void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
+                             Tile &tile) {
+  Value row = outer.getRow(), key = tile.plan.keyArg;
+  Value coefficients = sweep.coefficients.lookup(outer).floats;
+  Value out = state.rowVectors.lookup(outer.getResult());
+  Type element = cast<MemRefType>(out.getType()).getElementType();
+  int64_t lanes = state.lanes, rows = getRows(state);
+  int64_t depth = cast<VectorType>(row.getType()).getNumElements();
+  SmallVector<RowOf> sources = getSourceRows(RowOf::get(row));
+  for (int64_t first = 0; first < rows; first += kRowsTogether) {
+    int64_t together = std::min(kRowsTogether, rows - first);
+    for (int64_t d = 0; d < depth; d += kVectorsTogether * lanes) {
+      SmallVector<std::pair<int64_t, int64_t>> chunks; // first feature, width
+      for (int64_t k = 0; k < kVectorsTogether && d + k * lanes < depth; ++k) {
+        chunks.push_back(
+            {d + k * lanes, std::min(lanes, depth - d - k * lanes)});
+      }
+      auto forEach = [&](auto body) {
+        unsigned next = 0;
+        for (int64_t r = 0; r < together; ++r) {
+          for (auto [from, width] : chunks) {
+            body(next++, r, e.index(from), width);
+          }
+        }
+      };
+      SmallVector<Value> sums;
+      forEach([&](unsigned, int64_t r, Value from, int64_t width) {
+        sums.push_back(e.loadVector(out, {e.index(first + r), from}, width));
+      });
+      sums = e.loop(
+          tile.firstColumn, tile.columns, 1, sums,
+          [&](Value c, ValueRange so) {
+            Scope place(&scope);
+            place.bind(key, tile.getKeys().at(e, c));
+            place.prepareRow(row);
+            if (first == 0 && d == 0) {
+              prefetchRows(scope, sources, tile.getKeys(),
+                           e.add(c, state.tiling.tileKeys), 1);
+            }
+            SmallVector<Value> features, next(so);
+            for (auto [from, width] : chunks) {
+              features.push_back(e.convertFloat(
+                  RowChunk(place, e.index(from), width).get(row), element));
+            }
+            forEach([&](unsigned k, int64_t r, Value, int64_t width) {
+              Value x = e.convertFloat(
+                  e.load(coefficients, {e.index(first + r), c}), element);
+              next[k] = vector::FMAOp::create(e, e.broadcast(x, width),
+                                              features[k % chunks.size()],
+                                              next[k]);
+            });
+            return next;
+          });
+      forEach([&](unsigned k, int64_t r, Value from, int64_t) {
+        e.storeVector(sums[k], out, {e.index(first + r), from});
+      });
+    }
+  }
+}

@@ -1,0 +1,76 @@
+# RUN: %python %s
+"""Decoding shapes, known when the program is compiled: few rows per head, heads
+that share a block, odd widths, every type, lengths, sinks of the block sizes."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+
+def program(t, h, g, m, d, mask):
+    scores = f"!attn.scores<?x{h}x{m}x?x{'f64' if t == 'f64' else 'f32'}>"
+    q, kv = f"tensor<?x{h}x{m}x{d}x{t}>", f"tensor<?x{g}x?x{d}x{t}>"
+    acc = "f64" if t == "f64" else "f32"
+    masks = {
+        "none": "%c = attn.map %s (%x: T) { attn.yield %x : T } : (!s) -> !s",
+        "lengths": "%c = attn.with_axes %s key_length(%n : tensor<?x1xi32>) : !s",
+        "causal": "%l = attn.with_axes %s query_offset(%past : tensor<?xi32>) : !s\n%c = attn.mask %l causal : !s",
+        "heads": """%c = attn.map %s (%x: T) at (%b, %h, %i, %j) {
+            %u = arith.muli %h, %j : index
+            %at = arith.addi %u, %i : index
+            %w = arith.index_cast %at : index to i64
+            %y = arith.sitofp %w : i64 to T
+            %rate = arith.constant 0.001 : T
+            %z = arith.mulf %y, %rate : T
+            %r = arith.subf %x, %z : T
+            attn.yield %r : T
+          } : (!s) -> !s""",
+    }
+    return f"""
+    !s = {scores}
+    func.func @f(
+        %q: {q} {{attn.dims = ["B", "{h}", "{m}", "{d}"]}},
+        %k: {kv} {{attn.dims = ["B", "{g}", "N", "{d}"]}},
+        %v: {kv} {{attn.name = "v", attn.dims = ["B", "{g}", "N", "{d}"]}},
+        %n: tensor<?x1xi32> {{attn.dims = ["B", "1"], attn.init = "lengths(N)"}},
+        %past: tensor<?xi32> {{attn.dims = ["B"], attn.init = "lengths(N)"}})
+        -> ({q}, tensor<?x{h}x{m}x{acc}>) {{
+      %s = attn.score %q, %k scale(0.2) : {q}, {kv} -> !s
+      {masks[mask].replace("T", acc)}
+      %l1 = attn.reduce lse keys %c : (!s) -> tensor<?x{h}x{m}x{acc}>
+      %p = attn.softmax %c : !s
+      %o = attn.aggregate %p, %v : !s, {kv} -> {q}
+      return %o, %l1 : {q}, tensor<?x{h}x{m}x{acc}>
+    }}"""
+
+
+CASES = [
+    # type, heads, groups, rows, features, mask, options
+    ("f32", 8, 2, 1, 64, "none", ""),
+    ("f32", 8, 8, 1, 80, "lengths", ""),
+    ("f32", 16, 2, 1, 7, "causal", "--pattern v=nan-row"),
+    ("f32", 12, 4, 1, 33, "heads", ""),
+    ("f32", 8, 1, 2, 64, "causal", ""),
+    ("f32", 16, 4, 3, 40, "lengths", "--pattern v=inf-row"),
+    ("f32", 32, 4, 1, 128, "heads", "--splits=3"),
+    ("bf16", 8, 2, 1, 64, "lengths", ""),
+    ("f16", 16, 4, 2, 48, "causal", ""),
+    ("f64", 8, 2, 1, 20, "heads", ""),
+    ("f32", 6, 3, 5, 16, "none", ""),
+    ("f32", 4, 2, 8, 16, "causal", ""),
+]
+
+failures = 0
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / "program.mlir"
+    for *shape, options in CASES:
+        path.write_text(program(*shape))
+        for keys in (1, 48, 300):
+            command = ["attn-run", str(path), "--check", "--size", "B=2", f"N={keys}", *options.split()]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                failures += 1
+                print(shape, keys, options, done.stdout, done.stderr)
+print(f"{len(CASES)} programs, {failures} failures")
+sys.exit(failures > 0)
