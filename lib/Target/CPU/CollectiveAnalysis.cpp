@@ -46,6 +46,31 @@ void StreamAnalysis::classifyRegion(Operation &collective) {
 // Plans
 //===----------------------------------------------------------------------===//
 
+/// A mixture behind the stencils of `around` that is evaluated right before
+/// `plan`, once, and whose result at a head only this head of `plan` reads.
+static CollectivePlan *findDonor(CollectivePlan &plan, TilePlan &around,
+                                 ArrayRef<CollectivePlan *> fills) {
+  MixOp mix = plan.getMix();
+  for (CollectivePlan *inner : around.collectives) {
+    MixOp other = inner->getMix();
+    if (!mix || !other) {
+      CollectivePlan *donor =
+          mix ? findDonor(plan, inner->inside, fills) : nullptr;
+      if (donor) {
+        return donor;
+      }
+      continue;
+    }
+    if (other.getOutputHeads() == mix.getInputHeads() &&
+        other.getHead() == mix.getBody().getArgument(0) &&
+        other.getResult().getType() == mix.getResult().getType() &&
+        llvm::is_contained(fills, inner)) {
+      return inner;
+    }
+  }
+  return nullptr;
+}
+
 CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
                                                TilePlan &around,
                                                CollectivePlan *parent,
@@ -81,7 +106,9 @@ CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
     plan.keyExtent = parent ? parent->keyExtent : Value();
   }
   planInside(sweep, plan);
-  placeCollective(sweep, plan);
+  SmallVector<CollectivePlan *> &fills = placeCollective(sweep, plan);
+  plan.donor = findDonor(plan, plan.inside, fills);
+  fills.push_back(&plan);
   around.collectives.push_back(&plan);
   return &plan;
 }
@@ -154,18 +181,19 @@ void StreamAnalysis::collectHeads(Operation *op,
   }
 }
 
-void StreamAnalysis::placeCollective(SweepPlan &sweep, CollectivePlan &plan) {
+/// Where `plan` is evaluated.
+SmallVector<CollectivePlan *> &
+StreamAnalysis::placeCollective(SweepPlan &sweep, CollectivePlan &plan) {
   SetVector<Value> heads;
   collectHeads(plan.op, heads);
   for (CollectivePlan *around = plan.parent; around; around = around->parent) {
     MixOp mix = around->getMix();
     if (mix && heads.contains(mix.getBody().getArgument(0))) {
-      around->inside.fills.push_back(&plan);
-      return;
+      return around->inside.fills;
     }
   }
   bool ofHead = heads.contains(stream.getHeadArg());
-  (ofHead ? sweep.fills : sweep.sharedFills).push_back(&plan);
+  return ofHead ? sweep.fills : sweep.sharedFills;
 }
 
 //===----------------------------------------------------------------------===//

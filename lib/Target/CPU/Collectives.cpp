@@ -54,35 +54,42 @@ void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
   buffers.operandRows = rowsWith(plan.rows);
   buffers.resultRows = rowsWith(plan.getRowsAround());
   int64_t columns = columnsOf(&plan), around = columnsOf(plan.parent);
-  allocateEntries(plan.inside, buffers.operandRows, columns,
-                  buffers.operandRows, buffers.inside);
+  int64_t rows = buffers.operandRows;
+  allocateEntries(plan.inside, rows, columns, rows, buffers.inside);
   for (Value value : plan.inside.rowValues) {
-    buffers.inside.arrays.push_back(
-        scratch.get({buffers.operandRows}, value.getType()));
+    buffers.inside.arrays.push_back(scratch.get({rows}, value.getType()));
   }
   if (StencilOp stencil = plan.getStencil()) {
-    buffers.operand = scratch.get({buffers.operandRows, columns}, type);
+    buffers.operand = scratch.get({rows, columns}, type);
     buffers.result = scratch.get({buffers.resultRows, around}, type);
     buffers.weights = scratch.get(
         {plan.rows.total - plan.getRowsAround().total + 1,
          plan.keys.total - plan.getKeysAround().total + 1},
         type);
     if (stencil.getQuerySegments()) {
-      buffers.rowSegments = scratch.get({buffers.operandRows}, e.getI64Type());
+      buffers.rowSegments = scratch.get({rows}, e.getI64Type());
       buffers.keySegments = scratch.get({columns}, e.getI64Type());
     }
     return;
   }
   MixOp mix = plan.getMix();
   int64_t in = mix.getInputHeads(), out = mix.getOutputHeads();
-  buffers.operand = scratch.get({in * buffers.operandRows, columns}, type);
+  if (plan.donor) {
+    CollectiveBuffers &donor = sweep.collectives[plan.donor];
+    buffers.operand = donor.result;
+    buffers.operandRows = donor.resultRows;
+  } else {
+    buffers.operand = scratch.get({in * rows, columns}, type);
+  }
   buffers.weights = scratch.get({out, in}, type);
-  bool inPlace = out <= in && in <= state.target.mixedHeads;
-  buffers.result =
-      inPlace ? buffers.operand
-              : scratch.get({out * buffers.resultRows, columns}, type);
+  if (out <= in && in <= state.target.mixedHeads) {
+    buffers.result = buffers.operand;
+    buffers.resultRows = buffers.operandRows;
+  } else {
+    buffers.result = scratch.get({out * rows, columns}, type);
+  }
   if (!mix.getAny().use_empty()) {
-    buffers.any = allocateTile(mix.getAny(), buffers.operandRows, columns);
+    buffers.any = allocateTile(mix.getAny(), rows, columns);
   }
 }
 

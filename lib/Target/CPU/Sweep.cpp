@@ -134,7 +134,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
   int64_t rows = state.tiling.tileRows;
   int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
   allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
-  for (auto &collective : plan.allCollectives) {
+  // From the inside: results lend their tiles to what is around them.
+  for (auto &collective : llvm::reverse(plan.allCollectives)) {
     allocateCollective(sweep, *collective);
   }
   for (Value value : plan.rowValues) {

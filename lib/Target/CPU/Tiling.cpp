@@ -33,7 +33,10 @@ static int64_t getRowBytes(SweepPlan &sweep, int64_t columns, int64_t lanes,
   for (auto &plan : sweep.allCollectives) {
     int64_t inside = getInsideColumns(*plan, columns, lanes);
     if (MixOp mix = plan->getMix()) {
-      entries += inside * std::max(mix.getInputHeads(), mix.getOutputHeads());
+      entries += plan->donor ? 0 : inside * mix.getInputHeads();
+      if (mix.getOutputHeads() > mix.getInputHeads()) {
+        entries += inside * mix.getOutputHeads();
+      }
     } else {
       entries += 2 * inside;
     }
