@@ -10,7 +10,8 @@
 // for a mixture, once per head; how often is decided by what it depends on:
 //
 //   %y = attn.mix { (%g)                 heads loop %g:
-//     %x = attn.stencil { (%i2, %j2)       tile of %x (+ 5 rows, + 10 keys) uses
+//     %x = attn.stencil { (%i2, %j2)       tile of %x (+ 5 rows, + 10 keys)
+//     uses
 //       %m = attn.mix { (%h)                 row %g of the mixture below
 //         %s = attn.dot ..%h, %i2, %j2   before it, once, heads loop %h:
 //       exp(%m - lse[%g, %i2]) } }         tile of %s, with the halo of %x

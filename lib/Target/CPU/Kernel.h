@@ -59,7 +59,7 @@ private:
   struct RowBlock {
     Scope *scope;
     Value firstRow, rows;
-    Value stateRow; // of the first row, in the arrays of the block
+    Value stateRow;        // of the first row, in the arrays of the block
     Scope *next = nullptr; // the place of the next head, and how much further
     Value nextKeys = {};   // its keys are
   };
@@ -72,11 +72,13 @@ private:
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);
   void allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
-                       int64_t packedRows, TileBuffers &buffers);
+                       int64_t packedRows, TileBuffers &buffers,
+                       Operation *given = nullptr);
   Value allocateTile(Value value, int64_t rows, int64_t columns);
   void prepareRows(RowBlock &block, Sweep &sweep);
   void emitTile(RowBlock &block, Sweep &sweep, Value firstKey);
-  void emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey, Value columns);
+  void emitHeadTile(RowBlock &block, Sweep &sweep, Value firstKey,
+                    Value columns);
   void emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
                    Value firstKey, Value columns);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
@@ -120,7 +122,8 @@ private:
   Value bindNextHead(Scope &next, Value argument, Value head, int64_t heads);
   /// The block once per head that it works on.
   void forEachHead(RowBlock &block, llvm::function_ref<void(RowBlock &)> body);
-  void forEachRow(RowBlock &block, llvm::function_ref<void(Scope &, Value)> body);
+  void forEachRow(RowBlock &block,
+                  llvm::function_ref<void(Scope &, Value)> body);
   void forEachRow(Scope &outside, const Tile &tile,
                   llvm::function_ref<void(Scope &, Value)> body);
   /// What the `tiles` or `bounds` region of a sweep yields, joined over the

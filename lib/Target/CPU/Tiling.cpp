@@ -67,8 +67,8 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   }
   if (halo) {
     // At least four fifths of the widest tile are entries of the sweep.
-    int64_t widest = std::max<int64_t>(2 * target.tileKeys,
-                                       llvm::alignTo(5 * halo, panel));
+    int64_t widest =
+        std::max<int64_t>(2 * target.tileKeys, llvm::alignTo(5 * halo, panel));
     tiling.tileKeys = llvm::alignTo(widest, lanes);
     auto fits = [&](CollectivePlan *plan) {
       return getInsideColumns(*plan, tiling.tileKeys, lanes) <= widest;
