@@ -118,7 +118,27 @@ CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
 /// mixture may share masks with what is around it.
 void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
   SetVector<Value> rowValues;
-  DenseSet<Value> seen;
+  DenseSet<Value> seen, seenFilled;
+  auto planOnce = [&](Operation *op) {
+    bool planned = llvm::any_of(plan.inside.collectives,
+                                [&](auto *known) { return known->op == op; });
+    if (!planned) {
+      planCollective(sweep, plan.inside, &plan, op);
+    }
+  };
+  // What a filled entry is made of is evaluated with it, collectives aside.
+  std::function<void(Value)> collectFilled = [&](Value value) {
+    noteRowValue(value, rowValues);
+    Operation *op = value.getDefiningOp();
+    if (!op || !getClass(value).key || !seenFilled.insert(value).second) {
+      return;
+    }
+    if (isCollective(op)) {
+      planOnce(op);
+      return;
+    }
+    llvm::for_each(op->getOperands(), collectFilled);
+  };
   std::function<void(Value)> collect = [&](Value value) {
     noteRowValue(value, rowValues);
     Operation *op = value.getDefiningOp();
@@ -126,26 +146,14 @@ void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
       return;
     }
     if (isCollective(op)) {
-      bool planned = llvm::any_of(plan.inside.collectives,
-                                  [&](auto *known) { return known->op == op; });
-      if (!planned) {
-        planCollective(sweep, plan.inside, &plan, op);
-      }
-      return;
-    }
-    if (isa<DotOp, DotWithOp>(op)) {
+      planOnce(op);
+    } else if (isa<DotOp, DotWithOp>(op)) {
       planContraction(plan.inside, op);
-      return;
-    }
-    if (isFilled(op)) {
+    } else if (isFilled(op)) {
       plan.inside.filled.push_back(value);
-    }
-    for (Value operand : op->getOperands()) {
-      if (isFilled(op)) {
-        noteRowValue(operand, rowValues);
-      } else {
-        collect(operand);
-      }
+      llvm::for_each(op->getOperands(), collectFilled);
+    } else {
+      llvm::for_each(op->getOperands(), collect);
     }
   };
   collect(plan.getValue());

@@ -114,6 +114,13 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
   });
 }
 
+/// An element of a tile, where bits are kept as bytes.
+static Value loadEntry(Emit &e, Value tile, Type type, ValueRange place) {
+  Value x = e.load(tile, place);
+  return type.isInteger(1) ? arith::TruncIOp::create(e, type, x).getResult()
+                           : x;
+}
+
 /// Entries that have no vector form, one by one.
 void Kernel::emitFilled(Scope &scope, Tile &tile, unsigned level) {
   auto values = llvm::filter_to_vector(tile.plan.filled, [&](Value value) {
@@ -126,6 +133,13 @@ void Kernel::emitFilled(Scope &scope, Tile &tile, unsigned level) {
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Scope entry(&row);
       entry.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+      for (CollectivePlan *collective : tile.plan.collectives) {
+        for (Value result : collective->op->getResults()) {
+          if (Value known = tile.buffers.lookup(result)) {
+            entry.bind(result, loadEntry(e, known, result.getType(), {r, c}));
+          }
+        }
+      }
       for (Value value : values) {
         Value x = entry.get(value);
         if (value.getType().isInteger(1)) {

@@ -11,6 +11,7 @@
 
 #include "StreamAnalysis.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -311,6 +312,10 @@ LogicalResult StreamAnalysis::run() {
   mixes = stream.walk([](MixOp) { return WalkResult::interrupt(); })
               .wasInterrupted();
   classes[stream.getHeadArg()].head = mixes;
+  if (mixes && !getConstantIntValue(stream.getHeads())) {
+    return stream.emitError(
+        "a stream that mixes heads must have a constant number of them");
+  }
   for (auto operand :
        llvm::concat<Value>(stream.getInputs(), stream.getOutputs())) {
     if (isa<TensorType>(operand.getType())) {

@@ -57,7 +57,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     return tiling;
   }
   if (analysis.keepsHeads()) {
-    tiling.heads = getConstantIntValue(stream.getHeads()).value_or(1);
+    tiling.heads = *getConstantIntValue(stream.getHeads());
   }
   int64_t lanes = target.getLanes(analysis.getElementBits());
   int64_t panel = target.kernelVectors * lanes;

@@ -52,6 +52,9 @@ def values():
     """Large and small scores, scores that grow late, and non-finite operands."""
     causal = attention(axes=BOTTOM_RIGHT, body=CAUSAL, outputs=STATISTICS)
     full = attention(outputs=STATISTICS)
+    extremes = attention(axes=BOTTOM_RIGHT, body=CAUSAL, outputs=(("m", "max", "keys", "%t"), ("c", "max", "queries", "%t")))
+    for operand in ("q=nan-row", "k=nan-row", "q=inf-row"):
+        yield f"maxima beside a softmax, {operand}", extremes, [*sizes(B=2, M=65, N=130), "--pattern", operand]
     patterns = (
         ("scores around 1e4", ["--pattern", "q=normal(100)", "--pattern", "k=normal(100)"]),
         ("tiny scores", ["--pattern", "q=tiny", "--pattern", "k=tiny"]),
