@@ -74,8 +74,14 @@ Value Reducers::countEntries(Operation *op, MutableArrayRef<Entries> columns,
 }
 
 bool cpu::isResult(RunningOp gauge) {
-  return llvm::any_of(gauge->getUsers(),
-                      [](Operation *user) { return isa<YieldOp>(user); });
+  auto sweep = cast<SweepOp>(gauge->getParentOp());
+  return llvm::any_of(
+      llvm::zip(sweep.getYield().getValues(), sweep.getResults()),
+      [&](auto pair) {
+        auto [yielded, result] = pair;
+        return yielded == gauge.getResult() &&
+               !llvm::all_of(result.getUsers(), llvm::IsaPred<arith::CmpFOp>);
+      });
 }
 
 void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,

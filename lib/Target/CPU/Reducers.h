@@ -82,8 +82,9 @@ private:
   ReducerState &state;
 };
 
-/// Whether a gauge is a result of its sweep. Then it is NaN where an entry is;
-/// one that only shifts exponentials leaves that to their sums.
+/// Whether a gauge is a result of its sweep that others compute with. Then it
+/// is NaN where an entry is; one that only shifts exponentials leaves that to
+/// their sums.
 bool isResult(RunningOp gauge);
 
 /// Whether x replaces y as the extremum: a NaN does, unless y is one.

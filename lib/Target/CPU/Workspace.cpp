@@ -23,7 +23,9 @@ static void clear(Emit &e, Value buffer) {
       e, MemRefType::get({count}, type.getElementType()), buffer,
       /*offset=*/0, ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1});
   // A cache line at a time: a kernel may be called for a few blocks only.
-  int64_t line = 512 / std::max(8u, type.getElementTypeBitWidth());
+  Type element = type.getElementType();
+  int64_t bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
+  int64_t line = 512 / std::max<int64_t>(8, bits);
   int64_t whole = count / line * line;
   auto clearBy = [&](Value from, int64_t end, int64_t step) {
     auto vector = VectorType::get({step}, type.getElementType());
