@@ -219,9 +219,23 @@ CONVOLVED = """  %c = attn.mask %s causal : SCORES
 MIXED = """  %c = attn.mask %s causal : SCORES
   %t = attn.mix_heads %c, %mix : SCORES, tensor<4x4xf32> -> SCORES"""
 
+# A table of bits, read at a place that a convolution decides, has no vector form.
+KEPT = ("kept", "tensor<9xi1>", [9], "")
+LOOKUP = """  %four = arith.constant 4 : index
+  %c = attn.convolve %s, %taps origin [1, 2] : SCORES, tensor<4x3x5xf32>
+  %m = attn.mask %c (%x: f32) {
+    %a = arith.fptosi %x : f32 to i64
+    %place = arith.index_cast %a : i64 to index
+    %l = arith.addi %place, %four : index
+    %keep = tensor.extract %kept[%l] : tensor<9xi1>
+    attn.yield %keep : i1
+  } : SCORES
+  %t = attn.mix_heads %m, %mix : SCORES, tensor<4x4xf32> -> SCORES"""
+
 
 def neighbors():
     """Convolved scores and mixed heads: types, values, layouts, splits."""
+    yield "bits by convolved scores", attention(extra=(TAPS, MIX, KEPT), body=LOOKUP), sizes(B=2, M=53, N=130)
     for name, extra, body in (("convolved", TAPS, CONVOLVED), ("mixed", MIX, MIXED)):
         options = {"extra": (extra,), "axes": BOTTOM_RIGHT, "body": body}
         program = attention(outputs=STATISTICS, **options)

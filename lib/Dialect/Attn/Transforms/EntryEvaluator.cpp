@@ -51,7 +51,8 @@ Value EntryEvaluator::broadcast(Value index, int64_t extent) {
 
 Value EntryEvaluator::capture(Value value) {
   if (Operation *def = value.getDefiningOp();
-      def && def->hasTrait<OpTrait::ConstantLike>()) {
+      def && def->hasTrait<OpTrait::ConstantLike>() &&
+      !isa<ShapedType>(value.getType())) {
     return body.clone(*def)->getResult(0);
   }
   if (value.getParentRegion() &&
