@@ -8,8 +8,9 @@
 // Read off the streams: a sweep does, per entry, two operations for every
 // feature of each `attn.dot` and each `outer` carry, and for every tap of a
 // collective, whose region counts once per entry and head that it reads. Plain
-// attention comes to the customary 4 B H M N D. Under a mask only the entries that the `tiles`
-// region lets through count, so that skipping work does not look like speed.
+// attention comes to the customary 4 B H M N D. Under a mask only the entries
+// that the `tiles` region lets through count, so that skipping work does not
+// look like speed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -129,7 +130,8 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
         entries * sampleVisited(stream, sweep, space, *lower, *upper, inputs);
     work.entries += entries;
     work.visited += visited;
-    work.flops += visited * countFlopsPerEntry(sweep.getBody().front(), work.isF64);
+    work.flops +=
+        visited * countFlopsPerEntry(sweep.getBody().front(), work.isF64);
   }
   return true;
 }

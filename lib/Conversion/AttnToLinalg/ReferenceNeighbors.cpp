@@ -17,11 +17,9 @@ using namespace mlir::attn;
 
 Value Reference::addTap(Value sum, Value weight, Value value, Value present) {
   Type type = sum.getType();
-  Value zero =
-      arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
-  Value product =
-      arith::MulFOp::create(b, loc, convertFloat(weight, type),
-                            select(present, value, zero));
+  Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(type, 0.0));
+  Value product = arith::MulFOp::create(b, loc, convertFloat(weight, type),
+                                        select(present, value, zero));
   return arith::AddFOp::create(b, loc, sum, product);
 }
 
@@ -37,7 +35,8 @@ Entries Reference::convolve(ConvolveOp op) {
   MLIRContext *context = b.getContext();
   bool oneHead =
       cast<RankedTensorType>(op.getTaps().getType()).getDimSize(0) == 1;
-  AffineExpr head = oneHead ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(1);
+  AffineExpr head =
+      oneHead ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(1);
   AffineMap taps = AffineMap::get(
       6, 0, {head, b.getAffineDimExpr(4), b.getAffineDimExpr(5)}, context);
   AffineMap entry =
@@ -49,8 +48,7 @@ Entries Reference::convolve(ConvolveOp op) {
     Value there = arith::AddIOp::create(b, loc, centre, index(4 + axis));
     there = arith::SubIOp::create(b, loc, there,
                                   constantIndex(op.getOrigin()[axis]));
-    Value last =
-        arith::SubIOp::create(b, loc, extents[axis], constantIndex(1));
+    Value last = arith::SubIOp::create(b, loc, extents[axis], constantIndex(1));
     Value inside = arith::MaxSIOp::create(
         b, loc, arith::MinSIOp::create(b, loc, there, last), constantIndex(0));
     auto both = [&](Value x, Value y) {
@@ -67,16 +65,14 @@ Entries Reference::convolve(ConvolveOp op) {
     }
     return inside;
   };
-  Value init =
-      filled(result, {0, 1, 2, 3}, b.getFloatAttr(element, 0.0));
-  Value values = generic(
-      op.getTaps(), taps, init, entry, iterators, [&](ValueRange args) {
+  Value init = filled(result, {0, 1, 2, 3}, b.getFloatAttr(element, 0.0));
+  Value values =
+      generic(op.getTaps(), taps, init, entry, iterators, [&](ValueRange args) {
         Value counts;
         Value i = place(0, counts), j = place(1, counts);
         SmallVector<Value> at{index(0), index(1), i, j};
         Value present = arith::AndIOp::create(
-            b, loc, counts,
-            tensor::ExtractOp::create(b, loc, in.present, at));
+            b, loc, counts, tensor::ExtractOp::create(b, loc, in.present, at));
         Value value = tensor::ExtractOp::create(b, loc, in.values, at);
         return SmallVector<Value>{addTap(args[1], args[0], value, present)};
       })[0];
@@ -99,8 +95,9 @@ Entries Reference::mixHeads(MixHeadsOp op) {
       {filled(result, {0, 1, 2, 3}, b.getFloatAttr(element, 0.0)),
        filled(result, {0, 1, 2, 3}, b.getBoolAttr(false))},
       {entry, entry}, iterators, [&](ValueRange args) {
-        return SmallVector<Value>{addTap(args[3], args[2], args[0], args[1]),
-                                  arith::OrIOp::create(b, loc, args[4], args[1])};
+        return SmallVector<Value>{
+            addTap(args[3], args[2], args[0], args[1]),
+            arith::OrIOp::create(b, loc, args[4], args[1])};
       });
   return {outs[0], outs[1]};
 }

@@ -283,13 +283,12 @@ static TapPlace placeTap(OpBuilder &b, Location loc, Value centre, Value tap,
                          Value batch) {
   Value zero = indexConstant(b, loc, 0), one = indexConstant(b, loc, 1);
   Value index = arith::AddIOp::create(b, loc, centre, tap);
-  index =
-      arith::SubIOp::create(b, loc, index, indexConstant(b, loc, origin));
+  index = arith::SubIOp::create(b, loc, index, indexConstant(b, loc, origin));
   Value last = arith::SubIOp::create(b, loc, extent, one);
   Value inside = arith::MinSIOp::create(b, loc, index, last);
   inside = arith::MaxSIOp::create(b, loc, inside, zero);
-  Value counts = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, index,
-                                       inside);
+  Value counts =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, index, inside);
   if (segments) {
     Value here =
         memref::LoadOp::create(b, loc, segments, ValueRange{batch, centre});

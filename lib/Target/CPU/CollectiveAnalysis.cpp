@@ -10,7 +10,8 @@
 // for a mixture, once per head; how often is decided by what it depends on:
 //
 //   %y = attn.mix { (%g)                 heads loop %g:
-//     %x = attn.stencil { (%i2, %j2)       tile of %x (+ 5 rows, + 10 keys) uses
+//     %x = attn.stencil { (%i2, %j2)       tile of %x (+ 5 rows, + 10 keys)
+//     uses
 //       %m = attn.mix { (%h)                 row %g of the mixture below
 //         %s = attn.dot ..%h, %i2, %j2   before it, once, heads loop %h:
 //       exp(%m - lse[%g, %i2]) } }         tile of %s, with the halo of %x
@@ -45,6 +46,31 @@ void StreamAnalysis::classifyRegion(Operation &collective) {
 //===----------------------------------------------------------------------===//
 // Plans
 //===----------------------------------------------------------------------===//
+
+/// A mixture behind the stencils of `around` that is evaluated right before
+/// `plan`, once, and whose result at a head only this head of `plan` reads.
+static CollectivePlan *findDonor(CollectivePlan &plan, TilePlan &around,
+                                 ArrayRef<CollectivePlan *> fills) {
+  MixOp mix = plan.getMix();
+  for (CollectivePlan *inner : around.collectives) {
+    MixOp other = inner->getMix();
+    if (!mix || !other) {
+      CollectivePlan *donor =
+          mix ? findDonor(plan, inner->inside, fills) : nullptr;
+      if (donor) {
+        return donor;
+      }
+      continue;
+    }
+    if (other.getOutputHeads() == mix.getInputHeads() &&
+        other.getHead() == mix.getBody().getArgument(0) &&
+        other.getResult().getType() == mix.getResult().getType() &&
+        llvm::is_contained(fills, inner)) {
+      return inner;
+    }
+  }
+  return nullptr;
+}
 
 CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
                                                TilePlan &around,
@@ -81,7 +107,9 @@ CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
     plan.keyExtent = parent ? parent->keyExtent : Value();
   }
   planInside(sweep, plan);
-  placeCollective(sweep, plan);
+  SmallVector<CollectivePlan *> &fills = placeCollective(sweep, plan);
+  plan.donor = findDonor(plan, plan.inside, fills);
+  fills.push_back(&plan);
   around.collectives.push_back(&plan);
   return &plan;
 }
@@ -90,7 +118,27 @@ CollectivePlan *StreamAnalysis::planCollective(SweepPlan &sweep,
 /// mixture may share masks with what is around it.
 void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
   SetVector<Value> rowValues;
-  DenseSet<Value> seen;
+  DenseSet<Value> seen, seenFilled;
+  auto planOnce = [&](Operation *op) {
+    bool planned = llvm::any_of(plan.inside.collectives,
+                                [&](auto *known) { return known->op == op; });
+    if (!planned) {
+      planCollective(sweep, plan.inside, &plan, op);
+    }
+  };
+  // What a filled entry is made of is evaluated with it, collectives aside.
+  std::function<void(Value)> collectFilled = [&](Value value) {
+    noteRowValue(value, rowValues);
+    Operation *op = value.getDefiningOp();
+    if (!op || !getClass(value).key || !seenFilled.insert(value).second) {
+      return;
+    }
+    if (isCollective(op)) {
+      planOnce(op);
+      return;
+    }
+    llvm::for_each(op->getOperands(), collectFilled);
+  };
   std::function<void(Value)> collect = [&](Value value) {
     noteRowValue(value, rowValues);
     Operation *op = value.getDefiningOp();
@@ -98,30 +146,16 @@ void StreamAnalysis::planInside(SweepPlan &sweep, CollectivePlan &plan) {
       return;
     }
     if (isCollective(op)) {
-      bool planned = llvm::any_of(plan.inside.collectives,
-                                  [&](auto *known) { return known->op == op; });
-      if (!planned) {
-        planCollective(sweep, plan.inside, &plan, op);
-      }
-      return;
-    }
-    if (isContraction(op)) {
+      planOnce(op);
+    } else if (isContraction(op)) {
       planContraction(plan.inside, op);
-      return;
-    }
-    if (auto inner = dyn_cast<SweepOp>(op)) {
+    } else if (auto inner = dyn_cast<SweepOp>(op)) {
       unplannable |= failed(planProduct(plan.inside, inner));
-      return;
-    }
-    if (isFilled(op)) {
+    } else if (isFilled(op)) {
       plan.inside.filled.push_back(value);
-    }
-    for (Value operand : op->getOperands()) {
-      if (isFilled(op)) {
-        noteRowValue(operand, rowValues);
-      } else {
-        collect(operand);
-      }
+      llvm::for_each(op->getOperands(), collectFilled);
+    } else {
+      llvm::for_each(op->getOperands(), collect);
     }
   };
   collect(plan.getValue());
@@ -158,18 +192,19 @@ void StreamAnalysis::collectHeads(Operation *op,
   }
 }
 
-void StreamAnalysis::placeCollective(SweepPlan &sweep, CollectivePlan &plan) {
+/// Where `plan` is evaluated.
+SmallVector<CollectivePlan *> &
+StreamAnalysis::placeCollective(SweepPlan &sweep, CollectivePlan &plan) {
   SetVector<Value> heads;
   collectHeads(plan.op, heads);
   for (CollectivePlan *around = plan.parent; around; around = around->parent) {
     MixOp mix = around->getMix();
     if (mix && heads.contains(mix.getBody().getArgument(0))) {
-      around->inside.fills.push_back(&plan);
-      return;
+      return around->inside.fills;
     }
   }
   bool ofHead = heads.contains(stream.getHeadArg());
-  (ofHead ? sweep.fills : sweep.sharedFills).push_back(&plan);
+  return ofHead ? sweep.fills : sweep.sharedFills;
 }
 
 //===----------------------------------------------------------------------===//

@@ -45,44 +45,58 @@ void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
                          state.target.kernelRows);
   };
   auto columnsOf = [&](CollectivePlan *around) -> int64_t {
-    int64_t columns = around ? getInsideColumns(*around, tiling.tileKeys,
-                                                state.lanes)
-                             : tiling.tileKeys;
+    int64_t columns =
+        around ? getInsideColumns(*around, tiling.tileKeys, state.lanes)
+               : tiling.tileKeys;
     return llvm::alignTo(columns, getPanel());
   };
   Type type = plan.op->getResult(0).getType();
   buffers.operandRows = rowsWith(plan.rows);
   buffers.resultRows = rowsWith(plan.getRowsAround());
   int64_t columns = columnsOf(&plan), around = columnsOf(plan.parent);
-  allocateEntries(plan.inside, buffers.operandRows, columns,
-                  buffers.operandRows, buffers.inside);
+  int64_t rows = buffers.operandRows;
+  // A contraction is turned into entries where it stands, unless entries of
+  // another mixture stand there.
+  if (!plan.donor && !plan.inside.contractions.empty() &&
+      plan.inside.contractions[0].getResult().getType() == type) {
+    buffers.inPlace = plan.inside.contractions[0].op;
+  }
+  allocateEntries(plan.inside, rows, columns, rows, buffers.inside,
+                  buffers.inPlace);
   for (Value value : plan.inside.rowValues) {
-    buffers.inside.arrays.push_back(
-        scratch.get({buffers.operandRows}, value.getType()));
+    buffers.inside.arrays.push_back(scratch.get({rows}, value.getType()));
   }
   if (StencilOp stencil = plan.getStencil()) {
-    buffers.operand = scratch.get({buffers.operandRows, columns}, type);
+    buffers.operand = scratch.get({rows, columns}, type);
     buffers.result = scratch.get({buffers.resultRows, around}, type);
-    buffers.weights = scratch.get(
-        {plan.rows.total - plan.getRowsAround().total + 1,
-         plan.keys.total - plan.getKeysAround().total + 1},
-        type);
+    buffers.weights =
+        scratch.get({plan.rows.total - plan.getRowsAround().total + 1,
+                     plan.keys.total - plan.getKeysAround().total + 1},
+                    type);
     if (stencil.getQuerySegments()) {
-      buffers.rowSegments = scratch.get({buffers.operandRows}, e.getI64Type());
+      buffers.rowSegments = scratch.get({rows}, e.getI64Type());
       buffers.keySegments = scratch.get({columns}, e.getI64Type());
     }
     return;
   }
   MixOp mix = plan.getMix();
   int64_t in = mix.getInputHeads(), out = mix.getOutputHeads();
-  buffers.operand = scratch.get({in * buffers.operandRows, columns}, type);
+  if (plan.donor) {
+    CollectiveBuffers &donor = sweep.collectives[plan.donor];
+    buffers.operand = donor.result;
+    buffers.operandRows = donor.resultRows;
+  } else {
+    buffers.operand = scratch.get({in * rows, columns}, type);
+  }
   buffers.weights = scratch.get({out, in}, type);
-  bool inPlace = out <= in && in <= state.target.mixedHeads;
-  buffers.result =
-      inPlace ? buffers.operand
-              : scratch.get({out * buffers.resultRows, columns}, type);
+  if (out <= in && in <= state.target.mixedHeads) {
+    buffers.result = buffers.operand;
+    buffers.resultRows = buffers.operandRows;
+  } else {
+    buffers.result = scratch.get({out * rows, columns}, type);
+  }
   if (!mix.getAny().use_empty()) {
-    buffers.any = allocateTile(mix.getAny(), buffers.operandRows, columns);
+    buffers.any = allocateTile(mix.getAny(), rows, columns);
   }
 }
 
@@ -196,6 +210,9 @@ void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
   CollectiveBuffers &buffers = sweep.collectives[&plan];
   fillCollectives(sweep, plan.inside.fills, scope, around);
   bindResults(sweep, plan.inside, scope, buffers.inside.tiles);
+  if (buffers.inPlace) {
+    buffers.inside.tiles[buffers.inPlace->getResult(0)] = out;
+  }
   computeUniform(scope, plan.getRegion().front(), /*ofHead=*/true);
   // Arrays of the sweep are those of other rows.
   DenseMap<Value, Value> arrays;
@@ -232,8 +249,7 @@ void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
   if (matchPattern(condition, m_One())) {
     condition = {};
   }
-  auto type =
-      VectorType::get({state.lanes}, plan.getValue().getType());
+  auto type = VectorType::get({state.lanes}, plan.getValue().getType());
   Value zero = e.constant(type, 0);
   forEachRow(scope, tile, [&](Scope &row, Value r) {
     auto emitRow = [&] {
@@ -311,8 +327,8 @@ void Kernel::emitStencil(CollectivePlan &plan, CollectiveBuffers &buffers,
           }
           for (int64_t k = 0; k < unroll + count - 1; ++k) {
             Value x = e.loadVector(
-                buffers.operand,
-                {e.add(first, firstTap + k), e.add(column, t)}, lanes);
+                buffers.operand, {e.add(first, firstTap + k), e.add(column, t)},
+                lanes);
             for (int64_t s = 0; s < count; ++s) {
               if (int64_t r = k - s; r >= 0 && r < unroll) {
                 next[r] = vector::FMAOp::create(e, weights[s], x, next[r]);
@@ -328,8 +344,7 @@ void Kernel::emitStencil(CollectivePlan &plan, CollectiveBuffers &buffers,
   e.loop(e.index(0), rows, unroll, [&](Value first) {
     e.loop(inside.firstColumn, columns, lanes, [&](Value column) {
       for (int64_t s = 0; s < taps.getDimSize(0); s += kTapRows) {
-        emitSums(first, column, s,
-                 std::min(kTapRows, taps.getDimSize(0) - s));
+        emitSums(first, column, s, std::min(kTapRows, taps.getDimSize(0) - s));
       }
     });
   });
@@ -372,8 +387,8 @@ void Kernel::emitSegmentStencil(CollectivePlan &plan,
     return arith::CmpIOp::create(e, arith::CmpIPredicate::eq, x, y);
   };
   auto addRow = [&](Value r, Value column, Value s, Value sum) {
-    Value own = e.loadVector(buffers.keySegments, e.add(column, keysBefore),
-                             lanes);
+    Value own =
+        e.loadVector(buffers.keySegments, e.add(column, keysBefore), lanes);
     return e.loop(e.index(0), e.index(taps.getDimSize(1)), 1, sum,
                   [&](Value t, ValueRange carried) -> SmallVector<Value> {
                     Value at = e.add(column, t);
@@ -389,15 +404,15 @@ void Kernel::emitSegmentStencil(CollectivePlan &plan,
   e.loop(e.index(0), rows, 1, [&](Value r) {
     Value own = e.load(buffers.rowSegments, e.add(r, rowsBefore));
     e.loop(inside.firstColumn, columns, lanes, [&](Value column) {
-      Value sum = e.loop(
-          e.index(0), e.index(taps.getDimSize(0)), 1, zero,
-          [&](Value s, ValueRange carried) -> SmallVector<Value> {
-            Value there = e.load(buffers.rowSegments, e.add(r, s));
-            return {e.ifValue(
-                equal(own, there), zero.getType(),
-                [&] { return addRow(r, column, s, carried[0]); },
-                [&] { return carried[0]; })};
-          })[0];
+      Value sum =
+          e.loop(e.index(0), e.index(taps.getDimSize(0)), 1, zero,
+                 [&](Value s, ValueRange carried) -> SmallVector<Value> {
+                   Value there = e.load(buffers.rowSegments, e.add(r, s));
+                   return {e.ifValue(
+                       equal(own, there), zero.getType(),
+                       [&] { return addRow(r, column, s, carried[0]); },
+                       [&] { return carried[0]; })};
+                 })[0];
       e.storeVector(sum, buffers.result, {r, column});
     });
   });
@@ -438,8 +453,8 @@ void Kernel::emitMix(CollectivePlan &plan, CollectiveBuffers &buffers,
         sums[0] = e.loadVector(buffers.result, {place, column}, lanes);
       }
       for (int64_t h = 0; h < count; ++h) {
-        Value w =
-            e.broadcast(e.load(buffers.weights, {g, e.index(first + h)}), lanes);
+        Value w = e.broadcast(e.load(buffers.weights, {g, e.index(first + h)}),
+                              lanes);
         Value &sum = sums[h % sums.size()];
         sum = vector::FMAOp::create(e, w, entries[h], sum);
       }

@@ -45,9 +45,9 @@ Value Entries::getPresence(Value cond) {
                                    e.broadcast(left, getLanes()));
     if (tile.halo) {
       Value before = clampLane(e.sub(e.index(0), firstKey));
-      inside = e.both(inside, arith::CmpIOp::create(
-                                  e, arith::CmpIPredicate::sge, getIota(),
-                                  e.broadcast(before, getLanes())));
+      inside = e.both(
+          inside, arith::CmpIOp::create(e, arith::CmpIPredicate::sge, getIota(),
+                                        e.broadcast(before, getLanes())));
     }
   }
   return cond ? e.both(get(cond), inside) : inside;
@@ -244,8 +244,8 @@ Value Entries::load(AtOp op) {
   }
   auto indicesAt = [&](Value at) {
     Scope place(&scope);
-    place.bind(key, tile.full ? e.add(tile.firstKey, at)
-                              : tile.getKeys().at(e, at));
+    place.bind(key,
+               tile.full ? e.add(tile.firstKey, at) : tile.getKeys().at(e, at));
     return place.get(indices);
   };
   SmallVector<Value> first = indicesAt(column);

@@ -37,7 +37,7 @@ struct Tile {
   Value packedRow;            // in the packed rows of contractions
   Value firstColumn, columns; // columns [firstColumn, columns) are computed
   Value globalRow;            // first row in the stream
-  Value fill = {};               // what outer carries see of absent entries
+  Value fill = {};            // what outer carries see of absent entries
   /// Around a stencil: the extent of rows, outside of which a tile may reach;
   /// its keys may lie before 0.
   Value rowExtent = {};

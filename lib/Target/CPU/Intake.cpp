@@ -73,6 +73,17 @@ Value Reducers::countEntries(Operation *op, MutableArrayRef<Entries> columns,
       [&](Value a, Value b) { return e.add(a, b); });
 }
 
+bool cpu::isResult(RunningOp gauge) {
+  auto sweep = cast<SweepOp>(gauge->getParentOp());
+  return llvm::any_of(
+      llvm::zip(sweep.getYield().getValues(), sweep.getResults()),
+      [&](auto pair) {
+        auto [yielded, result] = pair;
+        return yielded == gauge.getResult() &&
+               !llvm::all_of(result.getUsers(), llvm::IsaPred<arith::CmpFOp>);
+      });
+}
+
 void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
                          MutableArrayRef<Value> partials) {
   Emit &e = kernel.e;
@@ -80,7 +91,10 @@ void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
     partials[0] = joinEntries(
         op, columns, partials[0], e.infinity(partials[0].getType(), true),
         [&](Entries &entries) { return entries.get(op.getValue()); },
-        [&](Value a, Value b) { return e.greater(a, b); });
+        [&](Value a, Value b) -> Value {
+          return isResult(op) ? arith::MaximumFOp::create(e, a, b).getResult()
+                              : e.greater(a, b);
+        });
     return;
   }
   partials[0] = sumEntries(op, columns, partials[0], [&](Entries &entries) {

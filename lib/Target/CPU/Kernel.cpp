@@ -83,13 +83,12 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
 
 void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {
   for (Operation &op : block) {
-    bool uniform =
-        op.getNumResults() && isMemoryEffectFree(&op) &&
-        llvm::all_of(op.getResults(), [&](Value v) {
-          return state.analysis.isBlockUniform(v) &&
-                 (ofHead || !state.analysis.getClass(v).head) &&
-                 !isa<VectorType>(v.getType());
-        });
+    bool uniform = op.getNumResults() && isMemoryEffectFree(&op) &&
+                   llvm::all_of(op.getResults(), [&](Value v) {
+                     return state.analysis.isBlockUniform(v) &&
+                            (ofHead || !state.analysis.getClass(v).head) &&
+                            !isa<VectorType>(v.getType());
+                   });
     if (uniform) {
       scope.get(op.getResult(0));
     }
@@ -117,8 +116,8 @@ void Kernel::forEachHead(RowBlock &block,
     Scope next(block.scope);
     RowBlock here{&scope, block.firstRow, block.rows,
                   e.mul(head, state.tiling.blockRows), &next};
-    here.nextKeys = bindNextHead(next, state.stream.getHeadArg(), head,
-                                 state.tiling.heads);
+    here.nextKeys =
+        bindNextHead(next, state.stream.getHeadArg(), head, state.tiling.heads);
     body(here);
   });
 }
@@ -148,25 +147,24 @@ void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
   StreamOp stream = state.stream;
   forEachHead(block, [&](RowBlock &here) {
     forEachRow(here, [&](Scope &row, Value) {
-        SmallVector<Value> place{row.get(stream.getBatchArg()),
-                                 row.get(stream.getHeadArg()),
-                                 row.get(stream.getRowArg())};
-        for (auto [value, output] :
-             llvm::zip(stream.getStoreRow().getValues(), outputs)) {
-          auto type = dyn_cast<VectorType>(value.getType());
-          if (!type) {
-            e.store(row.get(value), output, place);
-            continue;
-          }
-          row.prepareRow(value);
-          forEachChunk(e, type.getNumElements(), state.lanes,
-                       [&](Value d, int64_t width) {
-                         SmallVector<Value> at(place);
-                         at.push_back(d);
-                         e.storeVector(RowChunk(row, d, width).get(value),
-                                       output, at);
-                       });
+      SmallVector<Value> place{row.get(stream.getBatchArg()),
+                               row.get(stream.getHeadArg()),
+                               row.get(stream.getRowArg())};
+      for (auto [value, output] :
+           llvm::zip(stream.getStoreRow().getValues(), outputs)) {
+        auto type = dyn_cast<VectorType>(value.getType());
+        if (!type) {
+          e.store(row.get(value), output, place);
+          continue;
         }
-      });
+        row.prepareRow(value);
+        forEachChunk(
+            e, type.getNumElements(), state.lanes, [&](Value d, int64_t width) {
+              SmallVector<Value> at(place);
+              at.push_back(d);
+              e.storeVector(RowChunk(row, d, width).get(value), output, at);
+            });
+      }
+    });
   });
 }

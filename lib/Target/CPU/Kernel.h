@@ -58,7 +58,7 @@ private:
   struct RowBlock {
     Scope *scope;
     Value firstRow, rows;
-    Value stateRow; // of the first row, in the arrays of the block
+    Value stateRow;        // of the first row, in the arrays of the block
     Scope *next = nullptr; // the place of the next head, and how much further
     Value nextKeys = {};   // its keys are
   };
@@ -75,7 +75,8 @@ private:
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);
   void allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
-                       int64_t packedRows, TileBuffers &buffers);
+                       int64_t packedRows, TileBuffers &buffers,
+                       Operation *given = nullptr);
   Value allocateTile(Value value, int64_t rows, int64_t columns);
   void allocateEntryTiles(TilePlan &plan, int64_t rows, int64_t columns,
                           DenseMap<Value, Value> &tiles);
@@ -159,7 +160,8 @@ private:
   Value bindNextHead(Scope &next, Value argument, Value head, int64_t heads);
   /// The block once per head that it works on.
   void forEachHead(RowBlock &block, llvm::function_ref<void(RowBlock &)> body);
-  void forEachRow(RowBlock &block, llvm::function_ref<void(Scope &, Value)> body);
+  void forEachRow(RowBlock &block,
+                  llvm::function_ref<void(Scope &, Value)> body);
   void forEachRow(Scope &outside, const Tile &tile,
                   llvm::function_ref<void(Scope &, Value)> body);
   /// What the `tiles` or `bounds` region of a sweep yields, joined over the

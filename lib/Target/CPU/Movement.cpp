@@ -22,6 +22,15 @@ void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
   Emit &e = kernel.e;
   Value r = row.getBlockRow();
   Value before = loadState(op, r);
+  if (isResult(op)) {
+    Value after = vector::ReductionOp::create(
+        e, vector::CombiningKind::MAXIMUMF, partials[0], before);
+    e.ifThen(e.differs(after, before), [&] {
+      storeState(op, after, r);
+      move(op, row, before, after);
+    });
+    return;
+  }
   Value max =
       vector::ReductionOp::create(e, vector::CombiningKind::MAXNUMF,
                                   partials[0], arith::FastMathFlags::nnan);

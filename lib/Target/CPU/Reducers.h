@@ -90,6 +90,11 @@ private:
   ReducerState &state;
 };
 
+/// Whether a gauge is a result of its sweep that others compute with. Then it
+/// is NaN where an entry is; one that only shifts exponentials leaves that to
+/// their sums.
+bool isResult(RunningOp gauge);
+
 /// Whether x replaces y as the extremum: a NaN does, unless y is one.
 Value isBetter(Emit &e, CarryKind kind, Value x, Value y);
 

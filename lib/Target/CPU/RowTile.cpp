@@ -61,11 +61,11 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
           return e.loadVector(keys, {p, d, e.index(v * state.lanes)},
                               state.lanes);
         };
-        emitProduct(state, {rows.operand(), e.add(tile.packedRow, r),
-                            e.index(0), end,
-                            tile.buffers.lookup(contraction.getResult()), r,
-                            e.mul(p, panel), state.target.kernelVectors,
-                            /*accumulate=*/false, loadB});
+        emitProduct(state,
+                    {rows.operand(), e.add(tile.packedRow, r), e.index(0), end,
+                     tile.buffers.lookup(contraction.getResult()), r,
+                     e.mul(p, panel), state.target.kernelVectors,
+                     /*accumulate=*/false, loadB});
       });
     });
   }
@@ -82,41 +82,44 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
   Value init = kind == FeatureReduceKind::Sum
                    ? e.constant(type, 0)
                    : e.infinity(type, kind == FeatureReduceKind::Max);
-  forEachRow(
-      scope, tile,
-      [&](Scope &row, Value r) {
-        SetVector<Value> captured;
-        getUsedValuesDefinedAbove(op->getRegions(), captured);
-        row.get(captured.getArrayRef());
-        e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
-          Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
-          Value sum =
-              e.loop(e.index(0), e.index(contraction.getDepth()), 1, init,
-                     [&](Value d, ValueRange so) -> SmallVector<Value> {
-                       Value a = e.broadcast(
-                           e.load(rows, {e.add(tile.packedRow, r), d}),
-                           state.lanes);
-                       Value b = e.loadVector(keys, {p, d, column},
-                                              state.lanes);
-                       if (contraction.swapped) {
-                         std::swap(a, b);
-                       }
-                       Scope place(&row);
-                       Value term = inlineRegion(e, op.getBody(), {a, b, d},
-                                                 place, state.lanes);
-                       switch (kind) {
-                       case FeatureReduceKind::Sum:
-                         return {arith::AddFOp::create(e, so[0], term)};
-                       case FeatureReduceKind::Max:
-                         return {arith::MaximumFOp::create(e, so[0], term)};
-                       case FeatureReduceKind::Min:
-                         return {arith::MinimumFOp::create(e, so[0], term)};
-                       }
-                       llvm_unreachable("all kinds handled");
-                     })[0];
-          e.storeVector(sum, tile.buffers.lookup(op.getResult()), {r, c});
-        });
-      });
+  forEachRow(scope, tile, [&](Scope &row, Value r) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    row.get(captured.getArrayRef());
+    e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
+      Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
+      Value sum = e.loop(
+          e.index(0), e.index(contraction.getDepth()), 1, init,
+          [&](Value d, ValueRange so) -> SmallVector<Value> {
+            Value a = e.broadcast(e.load(rows, {e.add(tile.packedRow, r), d}),
+                                  state.lanes);
+            Value b = e.loadVector(keys, {p, d, column}, state.lanes);
+            if (contraction.swapped) {
+              std::swap(a, b);
+            }
+            Scope place(&row);
+            Value term =
+                inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
+            switch (kind) {
+            case FeatureReduceKind::Sum:
+              return {arith::AddFOp::create(e, so[0], term)};
+            case FeatureReduceKind::Max:
+              return {arith::MaximumFOp::create(e, so[0], term)};
+            case FeatureReduceKind::Min:
+              return {arith::MinimumFOp::create(e, so[0], term)};
+            }
+            llvm_unreachable("all kinds handled");
+          })[0];
+      e.storeVector(sum, tile.buffers.lookup(op.getResult()), {r, c});
+    });
+  });
+}
+
+/// An element of a tile, where bits are kept as bytes.
+static Value loadEntry(Emit &e, Value tile, Type type, ValueRange place) {
+  Value x = e.load(tile, place);
+  return type.isInteger(1) ? arith::TruncIOp::create(e, type, x).getResult()
+                           : x;
 }
 
 /// Entries that have no vector form, one by one.
@@ -132,6 +135,13 @@ void Kernel::emitFilled(KernelState &kernel, Tile &tile, unsigned level,
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Scope entry(&row);
       entry.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+      for (CollectivePlan *collective : tile.plan.collectives) {
+        for (Value result : collective->op->getResults()) {
+          if (Value known = tile.buffers.lookup(result)) {
+            entry.bind(result, loadEntry(e, known, result.getType(), {r, c}));
+          }
+        }
+      }
       for (Value value : values) {
         Value x = entry.get(value);
         if (value.getType().isInteger(1)) {
@@ -222,31 +232,29 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
 void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
-  forEachRow(
-      scope, tile,
-      [&](Scope &row, Value r) {
-        prepareStage(state, row, tile, plan);
-        SmallVector<Value> partials;
-        for (Operation *op : plan.stages[tile.stage]) {
-          llvm::append_range(partials, reducers.partials(op, tile));
-        }
-        Value middle = tile.firstColumn;
-        if (tile.full) {
-          constexpr int64_t unroll = 4;
-          Value count = e.sub(tile.columns, tile.firstColumn);
-          middle =
-              e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
-          emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll,
-                      partials);
-        }
-        emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
-        ValueRange left = partials;
-        for (Operation *op : plan.stages[tile.stage]) {
-          size_t count = reducers.partials(op, tile).size();
-          reducers.finish(op, row, tile, r, left.take_front(count));
-          left = left.drop_front(count);
-        }
-      });
+  forEachRow(scope, tile, [&](Scope &row, Value r) {
+    prepareStage(state, row, tile, plan);
+    SmallVector<Value> partials;
+    for (Operation *op : plan.stages[tile.stage]) {
+      llvm::append_range(partials, reducers.partials(op, tile));
+    }
+    Value middle = tile.firstColumn;
+    if (tile.full) {
+      constexpr int64_t unroll = 4;
+      Value count = e.sub(tile.columns, tile.firstColumn);
+      middle =
+          e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
+      emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll,
+                  partials);
+    }
+    emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
+    ValueRange left = partials;
+    for (Operation *op : plan.stages[tile.stage]) {
+      size_t count = reducers.partials(op, tile).size();
+      reducers.finish(op, row, tile, r, left.take_front(count));
+      left = left.drop_front(count);
+    }
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -268,8 +276,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
     SmallVector<RowOf> sources = getSourceRows(RowOf::get(outer.getRow()));
     auto emitPanel = [&](Value column, int64_t count) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
-        emitPrefetch(scope, tile, sources, r,
-                     e.div(column, vectors * lanes),
+        emitPrefetch(scope, tile, sources, r, e.div(column, vectors * lanes),
                      (width + vectors - 1) / vectors);
         auto loadB = [&](Value k, int64_t v) {
           return e.loadVector(b.operand(), {k, e.add(column, v * lanes)},

@@ -593,6 +593,10 @@ LogicalResult StreamAnalysis::run() {
   }
   choosePackedHeads();
   analyse();
+  if (mixes && !getConstantIntValue(stream.getHeads())) {
+    return stream.emitError(
+        "a stream that mixes heads must have a constant number of them");
+  }
   if (packedHeads > 1 && !suitsPackedHeads()) {
     packedHeads = 1;
     analyse();

@@ -128,6 +128,9 @@ struct CollectivePlan {
   /// stencil around it: then it is no larger than the tile of the sweep).
   Halo rows, keys;
   Value rowExtent, keyExtent;
+  /// For a mixture: another one in its region, whose results it reads head by
+  /// head and may overwrite with its own entries.
+  CollectivePlan *donor = nullptr;
 
   StencilOp getStencil() const { return dyn_cast<StencilOp>(op); }
   MixOp getMix() const { return dyn_cast<MixOp>(op); }
@@ -209,7 +212,8 @@ private:
   CollectivePlan *planCollective(SweepPlan &sweep, TilePlan &around,
                                  CollectivePlan *parent, Operation *op);
   void planInside(SweepPlan &sweep, CollectivePlan &plan);
-  void placeCollective(SweepPlan &sweep, CollectivePlan &plan);
+  SmallVector<CollectivePlan *> &placeCollective(SweepPlan &sweep,
+                                                 CollectivePlan &plan);
   void collectHeads(Operation *op, SetVector<Value> &heads) const;
   LogicalResult checkCollective(const CollectivePlan &plan);
   LogicalResult planProduct(TilePlan &plan, SweepOp inner);

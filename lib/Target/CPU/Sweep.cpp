@@ -37,17 +37,17 @@ std::pair<Value, Value> Kernel::evaluate(RowBlock &block, Region &region,
   if (bounds) {
     init = {e.index(std::numeric_limits<int64_t>::max()), e.index(0)};
   }
-  auto joined = e.loop(
-      e.index(0), e.index(state.tiling.heads), 1, init,
-      [&](Value head, ValueRange so) -> SmallVector<Value> {
-        Scope scope(block.scope);
-        scope.bind(state.stream.getHeadArg(), head);
-        auto [x, y] = evaluateHere(scope, region, arguments);
-        if (bounds) {
-          return {e.min(so[0], x), e.max(so[1], y)};
-        }
-        return {arith::OrIOp::create(e, so[0], x), e.both(so[1], y)};
-      });
+  auto joined =
+      e.loop(e.index(0), e.index(state.tiling.heads), 1, init,
+             [&](Value head, ValueRange so) -> SmallVector<Value> {
+               Scope scope(block.scope);
+               scope.bind(state.stream.getHeadArg(), head);
+               auto [x, y] = evaluateHere(scope, region, arguments);
+               if (bounds) {
+                 return {e.min(so[0], x), e.max(so[1], y)};
+               }
+               return {arith::OrIOp::create(e, so[0], x), e.both(so[1], y)};
+             });
   return {joined[0], joined[1]};
 }
 
@@ -120,10 +120,11 @@ void Kernel::allocateEntryTiles(TilePlan &plan, int64_t rows, int64_t columns,
   }
 }
 
-/// Buffers for a tile of `rows` and `columns`, results of collectives aside;
-/// contractions pack up to `packedRows`.
+/// Buffers for a tile of `rows` and `columns`, aside from those of collectives
+/// and of the contraction `given`; contractions pack up to `packedRows`.
 void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
-                             int64_t packedRows, TileBuffers &buffers) {
+                             int64_t packedRows, TileBuffers &buffers,
+                             Operation *given) {
   int64_t panel = getPanel();
   for (Contraction &contraction : plan.contractions) {
     Type type = contraction.getResult().getType();
@@ -132,9 +133,12 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
     // In units of what the microkernel multiplies.
     int64_t units = pad(contraction.pairs ? (depth + 1) / 2 : depth);
     int64_t features = contraction.pairs ? 2 * units : units;
-    buffers.tiles[contraction.getResult()] = scratch.get({rows, columns}, type);
-    buffers.rows.push_back(scratch.getPacked(packedRows, features, element,
-                                             contraction.pairs));
+    if (contraction.op != given) {
+      buffers.tiles[contraction.getResult()] =
+          scratch.get({rows, columns}, type);
+    }
+    buffers.rows.push_back(
+        scratch.getPacked(packedRows, features, element, contraction.pairs));
     buffers.staging.push_back(
         scratch.getPacked(state.lanes, features, element, contraction.pairs));
     buffers.keys.push_back(
@@ -150,7 +154,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
   int64_t rows = state.tiling.tileRows;
   int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
   allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
-  for (auto &collective : plan.allCollectives) {
+  // From the inside: results lend their tiles to what is around them.
+  for (auto &collective : llvm::reverse(plan.allCollectives)) {
     allocateCollective(sweep, *collective);
   }
   for (Value value : plan.rowValues) {
@@ -165,8 +170,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
   }
   for (CollectivePlan *collective : plan.collectives) {
     if (collective->getStencil()) {
-      scores.push_back({collective->op->getResult(0),
-                        sweep.collectives[collective].result});
+      scores.push_back(
+          {collective->op->getResult(0), sweep.collectives[collective].result});
     }
   }
   DenseSet<Value> taken;
@@ -233,7 +238,8 @@ void Kernel::prepareRows(RowBlock &block, Sweep &sweep) {
         e.store(row.get(value), array, row.getBlockRow());
       }
     });
-    for (auto [value, array] : llvm::zip(plan.rowValues, sweep.entries.arrays)) {
+    for (auto [value, array] :
+         llvm::zip(plan.rowValues, sweep.entries.arrays)) {
       state.rowArrays[value] = array;
     }
   }

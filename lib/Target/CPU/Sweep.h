@@ -33,6 +33,8 @@ struct Kernel::TileBuffers {
 struct Kernel::CollectiveBuffers {
   TileBuffers inside;
   Value operand, result;
+  /// A contraction whose tile is that of the operand.
+  Operation *inPlace = nullptr;
   int64_t operandRows = 0, resultRows = 0;
   /// Where some head of a mixture is present, if anyone asks.
   Value any;

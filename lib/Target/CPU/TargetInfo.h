@@ -35,7 +35,7 @@ struct TargetInfo {
   /// Rows that share a packed key tile.
   int64_t blockRows = 192;
   /// Collectives keep about this much in the second-level cache.
-  int64_t collectiveBytes = 640 << 10;
+  int64_t collectiveBytes = 720 << 10;
   /// A stencil holds stencilRows sums and as many rows of taps.
   int64_t stencilRows = 4;
   /// A mixture holds the entries of this many heads.

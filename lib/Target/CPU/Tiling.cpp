@@ -33,7 +33,10 @@ static int64_t getRowBytes(SweepPlan &sweep, int64_t columns, int64_t lanes,
   for (auto &plan : sweep.allCollectives) {
     int64_t inside = getInsideColumns(*plan, columns, lanes);
     if (MixOp mix = plan->getMix()) {
-      entries += inside * std::max(mix.getInputHeads(), mix.getOutputHeads());
+      entries += plan->donor ? 0 : inside * mix.getInputHeads();
+      if (mix.getOutputHeads() > mix.getInputHeads()) {
+        entries += inside * mix.getOutputHeads();
+      }
     } else {
       entries += 2 * inside;
     }
@@ -56,7 +59,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     return tiling;
   }
   if (analysis.keepsHeads()) {
-    tiling.heads = getConstantIntValue(stream.getHeads()).value_or(1);
+    tiling.heads = *getConstantIntValue(stream.getHeads());
   }
   int64_t lanes = target.getLanes(analysis.getElementBits());
   int64_t panel = target.kernelVectors * lanes;
@@ -66,8 +69,8 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   }
   if (halo) {
     // At least four fifths of the widest tile are entries of the sweep.
-    int64_t widest = std::max<int64_t>(2 * target.tileKeys,
-                                       llvm::alignTo(5 * halo, panel));
+    int64_t widest =
+        std::max<int64_t>(2 * target.tileKeys, llvm::alignTo(5 * halo, panel));
     tiling.tileKeys = llvm::alignTo(widest, lanes);
     auto fits = [&](CollectivePlan *plan) {
       return getInsideColumns(*plan, tiling.tileKeys, lanes) <= widest;

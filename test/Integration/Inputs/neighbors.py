@@ -101,15 +101,14 @@ class Program:
         """Less the largest entry of the row or the column: a statistic that what
         follows may read at other rows and heads."""
         name, heads, value, present = s
-        if not np.isfinite(value).all():
-            return s
         axis, over, index = [("keys", 3, "%i"), ("queries", 2, "%j")][self.random.integers(2)]
         top = np.where(present, value, -np.inf).max(over, initial=-np.inf)
         extent = f"tensor<?x{heads}x?xf64>"
         r = self.add(f"attn.reduce max {axis} %{name} : ({self.type(heads)}) -> {extent}")
         body = f"{{\n    %r = tensor.extract %{r}[%b, %h, {index}] : {extent}\n    %y = arith.subf %x, %r : f64\n    attn.yield %y : f64\n  }}"
         t = self.type(heads)
-        result = value - np.expand_dims(top, over)
+        with np.errstate(invalid="ignore"):
+            result = value - np.expand_dims(top, over)
         return self.add(f"attn.map %{name} (%x: f64) at (%b, %h, %i, %j) {body} : ({t}) -> {t}"), heads, result, present
 
     def convolve(self, s):

@@ -52,6 +52,9 @@ def values():
     """Large and small scores, scores that grow late, and non-finite operands."""
     causal = attention(axes=BOTTOM_RIGHT, body=CAUSAL, outputs=STATISTICS)
     full = attention(outputs=STATISTICS)
+    extremes = attention(axes=BOTTOM_RIGHT, body=CAUSAL, outputs=(("m", "max", "keys", "%t"), ("c", "max", "queries", "%t")))
+    for operand in ("q=nan-row", "k=nan-row", "q=inf-row"):
+        yield f"maxima beside a softmax, {operand}", extremes, [*sizes(B=2, M=65, N=130), "--pattern", operand]
     patterns = (
         ("scores around 1e4", ["--pattern", "q=normal(100)", "--pattern", "k=normal(100)"]),
         ("tiny scores", ["--pattern", "q=tiny", "--pattern", "k=tiny"]),
@@ -209,7 +212,46 @@ def layouts():
             yield f"{splits} splits M={m} N={n}", plain, [*sizes(B=2, M=m, N=n), f"--splits={splits}"]
 
 
-SUITES = {f.__name__: f for f in (shapes, widths, types, values, absent, masks, normalizers, layouts)}
+TAPS = ("taps", "tensor<4x3x5xf32>", [4, 3, 5], "normal(0.4)")
+MIX = ("mix", "tensor<4x4xf32>", [4, 4], "normal(0.5)")
+CONVOLVED = """  %c = attn.mask %s causal : SCORES
+  %t = attn.convolve %c, %taps origin [2, 2] : SCORES, tensor<4x3x5xf32>"""
+MIXED = """  %c = attn.mask %s causal : SCORES
+  %t = attn.mix_heads %c, %mix : SCORES, tensor<4x4xf32> -> SCORES"""
+
+# A table of bits, read at a place that a convolution decides, has no vector form.
+KEPT = ("kept", "tensor<9xi1>", [9], "")
+LOOKUP = """  %four = arith.constant 4 : index
+  %c = attn.convolve %s, %taps origin [1, 2] : SCORES, tensor<4x3x5xf32>
+  %m = attn.mask %c (%x: f32) {
+    %a = arith.fptosi %x : f32 to i64
+    %place = arith.index_cast %a : i64 to index
+    %l = arith.addi %place, %four : index
+    %keep = tensor.extract %kept[%l] : tensor<9xi1>
+    attn.yield %keep : i1
+  } : SCORES
+  %t = attn.mix_heads %m, %mix : SCORES, tensor<4x4xf32> -> SCORES"""
+
+
+def neighbors():
+    """Convolved scores and mixed heads: types, values, layouts, splits."""
+    yield "bits by convolved scores", attention(extra=(TAPS, MIX, KEPT), body=LOOKUP), sizes(B=2, M=53, N=130)
+    for name, extra, body in (("convolved", TAPS, CONVOLVED), ("mixed", MIX, MIXED)):
+        options = {"extra": (extra,), "axes": BOTTOM_RIGHT, "body": body}
+        program = attention(outputs=STATISTICS, **options)
+        for m, n in ((0, 7), (7, 0), (1, 1), (1, 257), (65, 64), (97, 130), (257, 257)):
+            yield f"{name} M={m} N={n}", program, sizes(B=2, M=m, N=n)
+        for element in ("bf16", "f16"):
+            yield f"{name} {element}", attention(element=element, **options), sizes(B=1, M=65, N=130)
+        yield f"{name}, weights bf16", attention(element="bf16", operand_type="operand_type(bf16)", **options), sizes(B=1, M=65, N=130)
+        for pattern in ("q=nan-row", "k=nan-row", "v=nan-row", "q=inf-row", "k=inf-row", "v=inf-row", "q=tiny", "q=normal(10)"):
+            yield f"{name} {pattern}", program, [*sizes(B=2, M=65, N=130), "--pattern", pattern]
+        yield f"{name} strided", program, [*sizes(B=2, M=33, N=65), "--strided", "q", "--strided", "k", "--strided", "v"]
+        yield f"{name} 7 threads", program, [*sizes(B=2, M=65, N=65), "--threads=7"]
+        yield f"{name} split", attention(**options), [*sizes(B=2, M=3, N=257), "--splits=3"]
+
+
+SUITES = {f.__name__: f for f in (shapes, widths, types, values, absent, masks, normalizers, layouts, neighbors)}
 
 
 def main():

@@ -181,3 +181,25 @@ func.func @mix_of_running(%x: memref<1x1x?x8xf32>, %w: memref<1x1xf32>, %out: me
   }
   return
 }
+
+// -----
+
+func.func @dynamic_heads(%x: memref<1x?x?x8xf32>, %w: memref<2x2xf32>, %out: memref<1x?x?xf32>, %n: index, %heads: index) {
+  %c1 = arith.constant 1 : index
+  // expected-error @below {{a stream that mixes heads must have a constant number of them}}
+  attn.stream rows (%b, %h, %i) in [%c1, %heads, %n] over %e = %n ins(%X = %x : memref<1x?x?x8xf32>, %W = %w : memref<2x2xf32>) outs(%out : memref<1x?x?xf32>) {
+    %z = arith.constant 0 : index
+    %p = arith.constant true
+    %s = attn.sweep %j = %z to %e {
+      %r, %any = attn.mix weights %W[%h] {
+      ^bb0(%h2: index):
+        %d = attn.dot %X[%b, %h2, %i], %X[%b, %h2, %j] : memref<1x?x?x8xf32>, memref<1x?x?x8xf32> -> f32
+        attn.yield %d, %p : f32, i1
+      } : memref<2x2xf32> -> f32
+      %c = attn.carry max %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}

@@ -19,8 +19,8 @@ static LogicalResult verifyOrigin(Operation *op, ArrayRef<int64_t> origin,
   if (origin.size() != 2 || origin[0] < 0 || origin[0] >= taps[0] ||
       origin[1] < 0 || origin[1] >= taps[1]) {
     return op->emitOpError()
-           << "C2: the origin is two indices inside of the taps ["
-           << taps << "], got [" << origin << "]";
+           << "C2: the origin is two indices inside of the taps [" << taps
+           << "], got [" << origin << "]";
   }
   return success();
 }

@@ -482,12 +482,12 @@ Entry EntryEvaluator::evaluateConvolve(ConvolveOp op, const EntrySite &site) {
     keyBatch = broadcast(site.b, dimOf(key, 0));
   }
   Entry centre = evaluate(op.getInput(), site);
-  auto stencil = StencilOp::create(
-      body, loc(), type.getElementType(), site.i, site.j,
-      extentInside(shape[ScoresType::Queries]),
-      extentInside(shape[ScoresType::Keys]), capture(taps),
-      broadcast(site.h, dimOf(taps, 0)), op.getOrigin(), querySegments,
-      queryBatch, keySegments, keyBatch);
+  auto stencil =
+      StencilOp::create(body, loc(), type.getElementType(), site.i, site.j,
+                        extentInside(shape[ScoresType::Queries]),
+                        extentInside(shape[ScoresType::Keys]), capture(taps),
+                        broadcast(site.h, dimOf(taps, 0)), op.getOrigin(),
+                        querySegments, queryBatch, keySegments, keyBatch);
   Block &block = stencil.getBody().emplaceBlock();
   Value i = block.addArgument(body.getIndexType(), loc());
   Value j = block.addArgument(body.getIndexType(), loc());
@@ -535,8 +535,8 @@ Entry EntryEvaluator::evaluateMixHeads(MixHeadsOp op, const EntrySite &site) {
   Block &block = mix.getBody().emplaceBlock();
   Value h = block.addArgument(body.getIndexType(), loc());
   extents[h] = input.getDim(ScoresType::Heads);
-  Entry entry = fillRegion(mix.getBody(), op.getInput(),
-                           {site.b, h, site.i, site.j});
+  Entry entry =
+      fillRegion(mix.getBody(), op.getInput(), {site.b, h, site.i, site.j});
   // Masks that all heads share are plain conditions, which mask analysis
   // understands.
   SmallVector<Value> conjuncts;
