@@ -416,7 +416,8 @@ struct ResolveStatesPass
 
   void runOnOperation() override {
     SmallVector<FinishOp> finishes;
-    WalkResult checked = getOperation().walk([&](Operation *op) {
+    WalkResult checked =
+        getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto finish = dyn_cast<FinishOp>(op)) {
         finishes.push_back(finish);
       }
