@@ -85,7 +85,7 @@ private:
   void emitProducts(KernelState &kernel, Scope &scope, Tile &tile,
                     RowLoop rows);
   void emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
-                   ProductPlan &product, RowLoop rows);
+                  ProductPlan &product, RowLoop rows);
   Value emitFactor(KernelState &kernel, FactorPlan &factor, Tile &tile,
                    Value out, Value absent, RowLoop rows);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);

@@ -71,7 +71,7 @@ void Kernel::emitProducts(KernelState &kernel, Scope &scope, Tile &tile,
 }
 
 void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
-                         ProductPlan &product, RowLoop rows) {
+                        ProductPlan &product, RowLoop rows) {
   constexpr int64_t depth = 64;
   const TargetInfo &target = kernel.target;
   int64_t lanes = kernel.lanes, panel = target.kernelVectors * lanes;
@@ -94,21 +94,24 @@ void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
   allocateEntries(product.ofKeys.plan, depth, shape[1], rightTiles);
   Value zero = e.index(0), nothing = e.constant64(0);
   rows([&](Scope &, Value r) {
-    e.loop(tile.firstColumn, tile.columns, lanes, [&](Value c) {
-      e.storeVector(e.constant(type, 0), out, {r, c});
-    });
+    e.loop(tile.firstColumn, tile.columns, lanes,
+           [&](Value c) { e.storeVector(e.constant(type, 0), out, {r, c}); });
   });
   Value upper = scope.get(product.op.getUpper());
   e.loop(scope.get(product.op.getLower()), upper, depth, [&](Value first) {
     Value count = e.min(e.index(depth), e.sub(upper, first));
-    Tile ofRows{product.ofRows.plan, leftTiles,
-                first,               upper,
-                tile.firstRow,       tile.rows,
-                zero,                e.roundUp(count, lanes),
+    Tile ofRows{product.ofRows.plan, leftTiles, first, upper,
+                tile.firstRow,       tile.rows, zero,  e.roundUp(count, lanes),
                 tile.globalRow,      {}};
-    Tile ofKeys{product.ofKeys.plan, rightTiles,       tile.firstKey,
-                tile.upper,          zero,             count,
-                tile.firstColumn,    tile.columns,     first,
+    Tile ofKeys{product.ofKeys.plan,
+                rightTiles,
+                tile.firstKey,
+                tile.upper,
+                zero,
+                count,
+                tile.firstColumn,
+                tile.columns,
+                first,
                 {}};
     auto eachRow = [&](llvm::function_ref<void(Scope &, Value)> body) {
       rows([&](Scope &row, Value r) {

@@ -199,11 +199,10 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
     if (visits <= maxRecomputeFactor) {
       return success();
     }
-    InFlightDiagnostic diag =
-        emitError(stream.getLoc())
-        << "this stream visits its scores " << visits
-        << " times, more than max-recompute-factor = "
-        << maxRecomputeFactor.getValue();
+    InFlightDiagnostic diag = emitError(stream.getLoc())
+                              << "this stream visits its scores " << visits
+                              << " times, more than max-recompute-factor = "
+                              << maxRecomputeFactor.getValue();
     diag.attachNote() << (products ? "attn.matmul visits its shared axis for "
                                      "every entry; raise the option"
                                    : "raise the option, or store the matrix "

@@ -200,8 +200,8 @@ void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
   printAccumulators(sweep);
   printTiles(sweep);
   // Sweeps over neighbouring ranges are one pass over the keys.
-  bool continues = llvm::any_of(
-      stream.getBody().getOps<SweepOp>(), [&](SweepOp other) {
+  bool continues =
+      llvm::any_of(stream.getBody().getOps<SweepOp>(), [&](SweepOp other) {
         return other != sweep && other.getUpper() == sweep.getLower();
       });
   printWork(static_cast<double>(work.dotFeatures + work.outerFeatures + sums),
