@@ -269,7 +269,6 @@ public:
 private:
   bool findCut();
   StreamOp buildPart(bool first);
-  Value slice(Value whole, bool first);
 
   StreamOp stream;
   OpBuilder b;
