@@ -22,7 +22,8 @@ OpFoldResult Reference::add(OpFoldResult x, OpFoldResult y) {
   if (p && q) {
     return b.getIndexAttr(*p + *q);
   }
-  return arith::AddIOp::create(b, loc, getValueOrCreateConstantIndexOp(b, loc, x),
+  return arith::AddIOp::create(b, loc,
+                               getValueOrCreateConstantIndexOp(b, loc, x),
                                getValueOrCreateConstantIndexOp(b, loc, y))
       .getResult();
 }
@@ -85,25 +86,23 @@ Entries Reference::matmul(MatmulOp op) {
     return AffineMap::get(5, 0, exprs, b.getContext());
   };
   AffineMap left = map(lhs.values, 2, 4), right = map(rhs.values, 4, 3);
-  AffineMap out = AffineMap::getMultiDimMapWithTargets(5, {0, 1, 2, 3},
-                                                       b.getContext());
+  AffineMap out =
+      AffineMap::getMultiDimMapWithTargets(5, {0, 1, 2, 3}, b.getContext());
   SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
   iterators[4] = utils::IteratorType::reduction;
-  Value init = filled(result, {0, 1, 2, 3},
-                      b.getFloatAttr(type.getElementType(), 0.0));
-  Value values =
-      generic({lhs.values, lhs.present, rhs.values, rhs.present},
-              {left, left, right, right}, init, out, iterators,
-              [&](ValueRange args) {
-                Value both = arith::AndIOp::create(b, loc, args[1], args[3]);
-                Value term = arith::MulFOp::create(b, loc, args[0], args[2]);
-                Value sum = arith::AddFOp::create(b, loc, args[4], term);
-                return SmallVector<Value>{select(both, sum, args[4])};
-              })[0];
-  Value present =
-      pointwise({}, matrix(result, b.getI1Type()), [&](ValueRange) {
-        return SmallVector<Value>{inside(getAxis(result, /*isQuery=*/true),
-                                         getAxis(result, /*isQuery=*/false))};
+  Value init =
+      filled(result, {0, 1, 2, 3}, b.getFloatAttr(type.getElementType(), 0.0));
+  Value values = generic(
+      {lhs.values, lhs.present, rhs.values, rhs.present},
+      {left, left, right, right}, init, out, iterators, [&](ValueRange args) {
+        Value both = arith::AndIOp::create(b, loc, args[1], args[3]);
+        Value term = arith::MulFOp::create(b, loc, args[0], args[2]);
+        Value sum = arith::AddFOp::create(b, loc, args[4], term);
+        return SmallVector<Value>{select(both, sum, args[4])};
       })[0];
+  Value present = pointwise({}, matrix(result, b.getI1Type()), [&](ValueRange) {
+    return SmallVector<Value>{inside(getAxis(result, /*isQuery=*/true),
+                                     getAxis(result, /*isQuery=*/false))};
+  })[0];
   return {values, present};
 }

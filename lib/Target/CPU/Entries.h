@@ -22,8 +22,8 @@
 
 namespace mlir::attn::cpu {
 
-/// Absent coefficients of outer carries, where a row that must not be touched is
-/// not finite: a NaN that arithmetic does not make, in 16, 32 and 64 bits.
+/// Absent coefficients of outer carries, where a row that must not be touched
+/// is not finite: a NaN that arithmetic does not make, in 16, 32 and 64 bits.
 constexpr int64_t kMarkerBits = 0x7FF9A5A57FEB7FEB;
 
 /// A tile of rows and keys on which a sweep's stages run.

@@ -41,8 +41,7 @@ static SmallVector<Value> emitDots(KernelState &kernel, DotOp dot,
   Emit &e = kernel.e;
   Type type = dot.getResult().getType();
   int64_t lanes = kernel.lanes;
-  int64_t depth =
-      cast<ShapedType>(dot.getLhs().getType()).getShape().back();
+  int64_t depth = cast<ShapedType>(dot.getLhs().getType()).getShape().back();
   int64_t whole = depth / lanes * lanes;
   struct Row {
     Value buffer;
@@ -159,8 +158,8 @@ void Kernel::emitOwnRows(Sweep &sweep, CarryOp outer, Scope &scope,
             auto [d, width] = chunk;
             Value features = e.convertFloat(
                 RowChunk(place, d, width).get(outer.getRow()), element);
-            Value more = vector::FMAOp::create(e, e.broadcast(x, width),
-                                               features, sum);
+            Value more =
+                vector::FMAOp::create(e, e.broadcast(x, width), features, sum);
             next.push_back(e.select(present, more, sum));
           }
           return next;

@@ -71,7 +71,7 @@ void Kernel::emitProducts(KernelState &kernel, Scope &scope, Tile &tile,
 }
 
 void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
-                         ProductPlan &product, RowLoop rows) {
+                        ProductPlan &product, RowLoop rows) {
   constexpr int64_t depth = 64;
   const TargetInfo &target = kernel.target;
   int64_t lanes = kernel.lanes, panel = target.kernelVectors * lanes;
@@ -95,9 +95,8 @@ void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
   allocateEntryTiles(product.ofKeys.plan, depth, shape[1], rightTiles);
   Value zero = e.index(0), nothing = e.constant64(0);
   rows([&](Scope &, Value r) {
-    e.loop(tile.firstColumn, tile.columns, lanes, [&](Value c) {
-      e.storeVector(e.constant(type, 0), out, {r, c});
-    });
+    e.loop(tile.firstColumn, tile.columns, lanes,
+           [&](Value c) { e.storeVector(e.constant(type, 0), out, {r, c}); });
   });
   Value upper = scope.get(product.op.getUpper());
   e.loop(scope.get(product.op.getLower()), upper, depth, [&](Value first) {

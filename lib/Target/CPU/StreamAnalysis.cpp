@@ -290,10 +290,8 @@ static void collectFactors(Value value, SweepOp inner,
 }
 
 LogicalResult StreamAnalysis::planProduct(TilePlan &plan, SweepOp inner) {
-  auto reducers = llvm::make_filter_range(inner.getBody().front(),
-                                          [](Operation &op) {
-                                            return isReducer(&op);
-                                          });
+  auto reducers = llvm::make_filter_range(
+      inner.getBody().front(), [](Operation &op) { return isReducer(&op); });
   CarryOp sum;
   for (Operation &op : reducers) {
     sum = sum ? CarryOp() : dyn_cast<CarryOp>(op);

@@ -191,9 +191,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
       Type type = getElementTypeOrSelf(outer.getResult().getType());
       auto operand = outer.getOperandType();
       bool own = plan.ownRows.contains(op);
-      bool pairs = !own && target.hasBF16Dot && operand &&
-                   operand->isBF16() && holdsBF16(outer.getRow()) &&
-                   type.isF32();
+      bool pairs = !own && target.hasBF16Dot && operand && operand->isBF16() &&
+                   holdsBF16(outer.getRow()) && type.isF32();
       Type element = pairs ? e.getBF16Type() : type;
       Packed coefficients;
       for (auto [score, tile] : scores) {

@@ -14,12 +14,17 @@ import sys
 
 # Examples that are not one stream with one sweep: (streams, sweeps).
 PLANS = {
+    "attention-in-chunks": (1, 2),  # the chunk and what came before
     "entropy-and-column-statistics": (2, 2),  # rows, then columns
     "large-kernel-attention": (2, 2),  # one convolution of the other
     "multi-token-attention": (2, 2),  # statistics, then neighbours of weights
+    "lookahead-keys": (1, 2),  # one inside of the other
+    "nested-attention-tree": (2, 3),  # summaries, then summaries and tokens
+    "shared-prefix": (1, 2),  # prefix and suffix
     "sinkhorn-3": (3, 3),  # rows, columns, rows
     "talking-heads": (2, 2),  # statistics, then mixtures of weights
 }
+OPTIONS = {"lookahead-keys": "=max-recompute-factor=0"}
 
 
 def main():
@@ -27,7 +32,7 @@ def main():
     paths = sorted(glob.glob(os.path.join(sys.argv[1], "*.mlir")))
     for path in paths:
         name = os.path.splitext(os.path.basename(path))[0]
-        command = ["attn-opt", path, "--attn-plan"]
+        command = ["attn-opt", path, "--attn-plan" + OPTIONS.get(name, "")]
         run = subprocess.run(command, text=True, capture_output=True)
         counts = tuple(len(re.findall(rf"= attn\.{op} ", run.stdout)) for op in ("stream", "sweep"))
         wanted = PLANS.get(name, (1, 1))

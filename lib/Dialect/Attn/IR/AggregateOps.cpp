@@ -147,10 +147,9 @@ parseValue(OpAsmParser &parser,
   if (!mapped.back()) {
     return success();
   }
-  return failure(parser.parseLParen() ||
-                 parser.parseOperand(maps.emplace_back()) ||
-                 parser.parseColonType(mapTypes.emplace_back()) ||
-                 parser.parseRParen());
+  return failure(
+      parser.parseLParen() || parser.parseOperand(maps.emplace_back()) ||
+      parser.parseColonType(mapTypes.emplace_back()) || parser.parseRParen());
 }
 
 /// `%p, %v` or `%p, (%v1, %v2, ...)`, then `operand_type(bf16)`.
@@ -210,22 +209,20 @@ void AggregateOp::print(OpAsmPrinter &printer) {
   printer << ' ' << getWeights() << ", ";
   bool several = getValues().size() != 1;
   printer << (several ? "(" : "");
-  llvm::interleaveComma(llvm::seq<size_t>(0, getValues().size()), printer,
-                        [&](size_t k) {
-                          printer << getValues()[k];
-                          if (Value map = getHeadMap(k)) {
-                            printer << " heads(" << map << " : "
-                                    << map.getType() << ')';
-                          }
-                        });
+  llvm::interleaveComma(
+      llvm::seq<size_t>(0, getValues().size()), printer, [&](size_t k) {
+        printer << getValues()[k];
+        if (Value map = getHeadMap(k)) {
+          printer << " heads(" << map << " : " << map.getType() << ')';
+        }
+      });
   printer << (several ? ")" : "");
   if (getOperandType()) {
     printer << " operand_type(" << *getOperandType() << ')';
   }
-  printer.printOptionalAttrDict((*this)->getAttrs(),
-                                {getOperandSegmentSizesAttrName(),
-                                 getMappedAttrName(),
-                                 getOperandTypeAttrName()});
+  printer.printOptionalAttrDict(
+      (*this)->getAttrs(), {getOperandSegmentSizesAttrName(),
+                            getMappedAttrName(), getOperandTypeAttrName()});
   printer << " : " << getWeights().getType();
   for (Type type : getValues().getTypes()) {
     printer << ", " << type;

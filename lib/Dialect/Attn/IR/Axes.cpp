@@ -34,8 +34,8 @@ static void mergeMissing(AxisInfo &into, const AxisInfo &from) {
   }
 }
 
-SmallVector<std::pair<Value, bool>>
-mlir::attn::getScoreOperands(Operation *op, bool isQuery) {
+SmallVector<std::pair<Value, bool>> mlir::attn::getScoreOperands(Operation *op,
+                                                                 bool isQuery) {
   SmallVector<std::pair<Value, bool>> sources;
   for (Value operand : op->getOperands()) {
     if (isa<ScoresType>(operand.getType())) {

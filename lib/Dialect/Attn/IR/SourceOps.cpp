@@ -177,9 +177,9 @@ LogicalResult LaneOp::verify() {
                          << " and " << key;
   }
   if (query.getElementType() != key.getElementType()) {
-    return emitOpError()
-           << "C2: query and key have the same element type, got "
-           << query.getElementType() << " and " << key.getElementType();
+    return emitOpError() << "C2: query and key have the same element type, got "
+                         << query.getElementType() << " and "
+                         << key.getElementType();
   }
   if (query.isDynamicDim(3) || query.getDimSize(3) != key.getDimSize(4)) {
     return emitOpError() << "C3: the feature sizes are static and equal, got "

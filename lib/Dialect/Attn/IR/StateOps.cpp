@@ -67,8 +67,7 @@ LogicalResult PartialOp::verify() {
   ArrayRef<Type> results = getResult().getType().getResults();
   if (!yield || TypeRange(yield.getOperands()) != TypeRange(results)) {
     InFlightDiagnostic diag = emitOpError()
-                              << "C2: the region yields (" << results
-                              << ")";
+                              << "C2: the region yields (" << results << ")";
     return diag;
   }
   for (Operation &op : block.without_terminator()) {

@@ -607,10 +607,10 @@ Entry EntryEvaluator::choose(ArrayRef<OpFoldResult> sizes, Value index,
                                            part.entry.value, result.value);
     if (part.entry.present || result.present) {
       Value yes = arith::ConstantIntOp::create(body, loc(), 1, 1);
-      result.present = arith::SelectOp::create(
-          body, loc(), part.before,
-          part.entry.present ? part.entry.present : yes,
-          result.present ? result.present : yes);
+      result.present =
+          arith::SelectOp::create(body, loc(), part.before,
+                                  part.entry.present ? part.entry.present : yes,
+                                  result.present ? result.present : yes);
     }
   }
   return result;

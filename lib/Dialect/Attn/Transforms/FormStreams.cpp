@@ -297,10 +297,10 @@ Value StreamBuilder::buildAggregate(AggregateOp op, Entry entry,
     return {convertFloat(body, loc, evaluator.read(v, indices), element), {}};
   };
   Value key = body.getInsertionBlock()->getArgument(0);
-  Value line = op.getValues().size() == 1
-                   ? readRow(0, key).value
-                   : evaluator.choose(getSegmentExtents(outer, op), key, readRow)
-                         .value;
+  Value line =
+      op.getValues().size() == 1
+          ? readRow(0, key).value
+          : evaluator.choose(getSegmentExtents(outer, op), key, readRow).value;
   auto carry = createCarry(body, loc, CarryKind::Outer, line.getType(),
                            entry.value, line, entry.present);
   if (op.getOperandTypeAttr()) {

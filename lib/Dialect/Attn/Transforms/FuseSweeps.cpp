@@ -18,6 +18,8 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Transforms/CSE.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_FUSESWEEPSPASS
@@ -42,6 +44,67 @@ static std::string describe(SweepOp sweep) {
     }
   });
   return text;
+}
+
+static bool overSameKeys(SweepOp a, SweepOp b) {
+  return a.getLower() == b.getLower() && a.getUpper() == b.getUpper();
+}
+
+/// What `op` uses, and what that uses, of the ops behind `first`; none if a
+/// sweep is among it.
+static std::optional<DenseSet<Operation *>> usedBetween(Operation *first,
+                                                        Operation *op) {
+  DenseSet<Operation *> used;
+  SmallVector<Operation *> pending{op};
+  while (!pending.empty()) {
+    Operation *next = pending.pop_back_val();
+    SetVector<Value> values(next->operand_begin(), next->operand_end());
+    getUsedValuesDefinedAbove(next->getRegions(), values);
+    for (Value value : values) {
+      Operation *def = value.getDefiningOp();
+      if (!def || def->getBlock() != first->getBlock() ||
+          !first->isBeforeInBlock(def) || !used.insert(def).second) {
+        continue;
+      }
+      if (isa<SweepOp>(def)) {
+        return std::nullopt;
+      }
+      pending.push_back(def);
+    }
+  }
+  return used;
+}
+
+/// Brings sweeps over the same keys together: one program may run over several
+/// sets of keys.
+static void gatherSweeps(StreamOp stream) {
+  for (auto sweep : llvm::to_vector(stream.getBody().getOps<SweepOp>())) {
+    SweepOp base;
+    bool apart = false;
+    for (auto other : stream.getBody().getOps<SweepOp>()) {
+      if (other == sweep) {
+        break;
+      }
+      apart = !overSameKeys(other, sweep);
+      base = apart ? base : other;
+    }
+    if (!base || !apart) {
+      continue;
+    }
+    std::optional<DenseSet<Operation *>> used = usedBetween(base, sweep);
+    if (!used) {
+      continue;
+    }
+    Operation *last = base;
+    for (Operation &op : llvm::make_early_inc_range(llvm::make_range(
+             std::next(base->getIterator()), sweep->getIterator()))) {
+      if (used->contains(&op)) {
+        op.moveAfter(last);
+        last = &op;
+      }
+    }
+    sweep->moveAfter(last);
+  }
 }
 
 /// How many entries of other matrices each entry of a sweep sums up; none if
@@ -82,6 +145,8 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
     if (sweeps.empty()) {
       return success();
     }
+    gatherSweeps(stream);
+    sweeps = llvm::to_vector(stream.getBody().front().getOps<SweepOp>());
     SmallVector<SweepOp> kept;
     SweepOp base = sweeps.front();
     for (SweepOp sweep : ArrayRef(sweeps).drop_front()) {
@@ -109,11 +174,12 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
     return maxRecomputeFactor == 0 ? success() : checkVisits(stream);
   }
 
-  /// Refuses what visits its scores too often: once per sweep, and K times more
-  /// per entry for the product of two matrices.
+  /// Refuses what visits its scores too often: once per sweep over the same
+  /// keys, and K times more per entry for the product of two matrices.
   LogicalResult checkVisits(StreamOp stream) {
     int64_t visits = 0;
     bool products = false;
+    llvm::MapVector<std::pair<Value, Value>, int64_t> byKeys;
     for (auto sweep : stream.getBody().getOps<SweepOp>()) {
       std::optional<int64_t> more = innerVisits(sweep);
       if (!more) {
@@ -125,17 +191,18 @@ struct FuseSweepsPass : attn::impl::FuseSweepsPassBase<FuseSweepsPass> {
                              "the limit by max-recompute-factor = 0";
         return diag;
       }
-      visits += 1 + *more;
+      int64_t &here = byKeys[{sweep.getLower(), sweep.getUpper()}];
+      here += 1 + *more;
+      visits = std::max(visits, here);
       products |= *more > 0;
     }
     if (visits <= maxRecomputeFactor) {
       return success();
     }
-    InFlightDiagnostic diag =
-        emitError(stream.getLoc())
-        << "this stream visits its scores " << visits
-        << " times, more than max-recompute-factor = "
-        << maxRecomputeFactor.getValue();
+    InFlightDiagnostic diag = emitError(stream.getLoc())
+                              << "this stream visits its scores " << visits
+                              << " times, more than max-recompute-factor = "
+                              << maxRecomputeFactor.getValue();
     diag.attachNote() << (products ? "attn.matmul visits its shared axis for "
                                      "every entry; raise the option"
                                    : "raise the option, or store the matrix "

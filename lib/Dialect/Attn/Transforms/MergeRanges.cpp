@@ -43,8 +43,8 @@ static void addRequired(Value value, SetVector<Value> &carried,
   OpBuilder b(op);
   auto addSecond = [&](CarryKind kind, Type type, Value operand, Value cond) {
     if (!auxiliary.contains(value)) {
-      Value second = createCarry(b, op->getLoc(), kind, type, operand, Value(),
-                                 cond);
+      Value second =
+          createCarry(b, op->getLoc(), kind, type, operand, Value(), cond);
       auxiliary[value] = second;
       carried.insert(second);
     }
@@ -140,10 +140,9 @@ Value RangeMerger::distance(Value now, Value old) {
   Value still = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, now, old);
   Value none = arith::CmpFOp::create(b, loc, CmpFPredicate::OEQ, old,
                                      number(type, -kInfinity));
-  return arith::SelectOp::create(b, loc,
-                                 arith::OrIOp::create(b, loc, still, none),
-                                 number(type, 0.0),
-                                 arith::SubFOp::create(b, loc, now, old));
+  return arith::SelectOp::create(
+      b, loc, arith::OrIOp::create(b, loc, still, none), number(type, 0.0),
+      arith::SubFOp::create(b, loc, now, old));
 }
 
 void RangeMerger::weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
@@ -155,8 +154,8 @@ void RangeMerger::weigh(CarryOp carry, SmallVectorImpl<Value> &weights,
     for (auto [s, old] : llvm::enumerate(gaugeParts[gauge])) {
       Value moved = arith::MulFOp::create(b, loc, a, distance(now, old));
       Value weight = math::Exp2Op::create(b, loc, moved);
-      weight = convertFloat(b, loc, weight,
-                            getElementTypeOrSelf(carry.getType()));
+      weight =
+          convertFloat(b, loc, weight, getElementTypeOrSelf(carry.getType()));
       Value present = arith::CmpFOp::create(b, loc, CmpFPredicate::UNE, old,
                                             number(type, -kInfinity));
       if (s == weights.size()) {

@@ -32,6 +32,7 @@
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/Format.h"
 
@@ -55,6 +56,7 @@ struct SweepWork {
   int64_t outerFeatures = 0;
   double total = 0;
   SmallVector<Operation *> collectives;
+  SmallVector<SweepOp> products; // sums of products inside of an entry
 
   explicit SweepWork(SweepOp sweep) { add(sweep.getBody().front(), 1.0); }
 
@@ -71,6 +73,8 @@ struct SweepWork {
         collectives.push_back(&op);
         total += times * static_cast<double>(getTapCount(&op));
         add(op.getRegion(0).front(), times * getSharedEvaluations(&op));
+      } else if (auto inner = dyn_cast<SweepOp>(op)) {
+        products.push_back(inner);
       } else if (auto carry = dyn_cast<CarryOp>(op);
                  carry && carry.getKind() == CarryKind::Outer) {
         ++outers;
@@ -100,13 +104,15 @@ private:
   void printCollective(Operation *op);
   void printTiles(SweepOp sweep);
   void printList(SweepOp sweep);
+  int64_t printProducts(const SweepWork &work);
   void printMemory(ArrayRef<StreamOp> streams);
-  void printWork(double features);
+  void printWork(double features, bool continues);
 
   func::FuncOp func;
   raw_ostream &os;
   int64_t unit = 0; // features of one Q K^T
   double total = 0;
+  double pass = 0; // of the sweeps that share the last pass over the keys
 };
 } // namespace
 
@@ -210,15 +216,35 @@ void PlanPrinter::printTiles(SweepOp sweep) {
      << (sweep.getBounds().empty() ? "" : "; the range is bounded") << "\n";
 }
 
-void PlanPrinter::printWork(double features) {
+/// Products of two matrices, and the multiply-adds of their sums per entry.
+int64_t PlanPrinter::printProducts(const SweepWork &work) {
+  int64_t sums = 0;
+  for (SweepOp inner : work.products) {
+    SweepWork factors(inner);
+    std::optional<int64_t> extent = getConstantIntValue(inner.getUpper());
+    os << "      product: " << factors.dots << " dot" << plural(factors.dots)
+       << " and a multiplication for each of "
+       << (extent ? std::to_string(*extent) : formulaOf(inner.getUpper()))
+       << " visits per entry" << (extent ? "" : ", not counted below") << "\n";
+    sums += extent.value_or(0) * (1 + printProducts(factors));
+  }
+  return sums;
+}
+
+void PlanPrinter::printWork(double features, bool continues) {
   os << "      work ";
   if (unit == 0) {
     os << "0 (no products)\n";
     return;
   }
   double work = features / static_cast<double>(unit);
-  total += work;
-  os << llvm::format("%.2f", work) << "\n";
+  if (!continues) {
+    pass = 0;
+  }
+  total += std::max(0.0, work - pass);
+  pass = std::max(pass, work);
+  os << llvm::format("%.2f", work) << (continues ? " per key of its range" : "")
+     << "\n";
 }
 
 void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
@@ -229,11 +255,17 @@ void PlanPrinter::printSweep(SweepOp sweep, unsigned position) {
      << formulaOf(sweep.getLower()) << " to " << formulaOf(sweep.getUpper())
      << ": " << work.dots << " dot" << plural(work.dots) << ", " << work.outers
      << " outer" << plural(work.outers) << "\n";
+  int64_t sums = printProducts(work);
   printAccumulators(sweep);
   printList(sweep);
   llvm::for_each(work.collectives, [&](Operation *op) { printCollective(op); });
   printTiles(sweep);
-  printWork(work.total);
+  // Sweeps over neighbouring ranges are one pass over the keys.
+  bool continues =
+      llvm::any_of(stream.getBody().getOps<SweepOp>(), [&](SweepOp other) {
+        return other != sweep && other.getUpper() == sweep.getLower();
+      });
+  printWork(work.total + static_cast<double>(sums), continues);
 }
 
 void PlanPrinter::printStream(StreamOp stream, unsigned position) {

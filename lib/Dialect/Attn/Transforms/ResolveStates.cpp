@@ -9,8 +9,8 @@
 // program once over all of them:
 //
 //   %x = attn.partial(%s1, %v1) { P }        %s = attn.concat %s1, %s2
-//   %y = attn.partial(%s2, %v2) { P }   ==>  P of %s, with the values (%v1, %v2)
-//   %o, %l = attn.finish (merge %x, %y)
+//   %y = attn.partial(%s2, %v2) { P }   ==>  P of %s, with the values (%v1,
+//   %v2) %o, %l = attn.finish (merge %x, %y)
 //
 // What was finished elsewhere is one more key of each query, whose score is the
 // lse and whose value is the output. The parts become sweeps of one stream, and
@@ -110,10 +110,9 @@ private:
       }
       counterparts[x] = y;
     }
-    return llvm::all_of(llvm::zip(a.getRegions(), b.getRegions()),
-                        [&](auto pair) {
-                          return same(std::get<0>(pair), std::get<1>(pair));
-                        });
+    return llvm::all_of(
+        llvm::zip(a.getRegions(), b.getRegions()),
+        [&](auto pair) { return same(std::get<0>(pair), std::get<1>(pair)); });
   }
 
   DenseMap<Value, Value> counterparts;
@@ -129,9 +128,8 @@ static bool isPlainSoftmax(PartialOp partial) {
   }
   auto aggregate = yield.getOperand(0).getDefiningOp<AggregateOp>();
   auto lse = yield.getOperand(1).getDefiningOp<ReduceOp>();
-  auto softmax = aggregate
-                     ? aggregate.getWeights().getDefiningOp<SoftmaxOp>()
-                     : SoftmaxOp();
+  auto softmax = aggregate ? aggregate.getWeights().getDefiningOp<SoftmaxOp>()
+                           : SoftmaxOp();
   return softmax && lse && lse.getKind() == ReduceKind::Lse &&
          isa<BlockArgument>(softmax.getInput()) &&
          lse.getInput() == softmax.getInput() && !softmax.getTemperature() &&
@@ -194,8 +192,8 @@ LogicalResult StateFinisher::checkPrograms() {
       program = partial;
     } else if (partial && !ProgramComparison().same(program.getBody(),
                                                     partial.getBody())) {
-      InFlightDiagnostic diag = finish.emitError(
-          "the merged states belong to different programs");
+      InFlightDiagnostic diag =
+          finish.emitError("the merged states belong to different programs");
       diag.attachNote(program.getLoc()) << "one of them";
       diag.attachNote(partial.getLoc()) << "another one";
       return diag;
@@ -240,8 +238,8 @@ Value StateFinisher::importScores(StateFromOp leaf) {
   entry(map.getBody(), 0, [&](ValueRange at) -> Value {
     return tensor::ExtractOp::create(b, loc, lse, at.take_front(3));
   });
-  auto mask = MaskOp::create(b, loc, type, map.getResult(), Value(),
-                             Attribute());
+  auto mask =
+      MaskOp::create(b, loc, type, map.getResult(), Value(), Attribute());
   entry(mask.getBody(), 1, [&](ValueRange at) -> Value {
     Value nothing = arith::ConstantOp::create(
         b, loc,
@@ -274,7 +272,8 @@ Value StateFinisher::joinScores(ArrayRef<Value> parts) {
     for (unsigned d : {ScoresType::Batch, ScoresType::Heads}) {
       shape[d] = shape[d] == 1 ? type.getDim(d) : shape[d];
     }
-    int64_t &keys = shape[ScoresType::Keys], own = type.getDim(ScoresType::Keys);
+    int64_t &keys = shape[ScoresType::Keys],
+            own = type.getDim(ScoresType::Keys);
     keys = ShapedType::isDynamic(keys) || ShapedType::isDynamic(own)
                ? ShapedType::kDynamic
                : keys + own;
@@ -307,10 +306,9 @@ Operation *StateFinisher::copyAggregate(AggregateOp op, IRMapping &map) {
       }
     }
   }
-  return AggregateOp::create(b, op.getLoc(), op.getResult().getType(),
-                             map.lookup(op.getWeights()), values, maps,
-                             b.getDenseBoolArrayAttr(mapped),
-                             op.getOperandTypeAttr());
+  return AggregateOp::create(
+      b, op.getLoc(), op.getResult().getType(), map.lookup(op.getWeights()),
+      values, maps, b.getDenseBoolArrayAttr(mapped), op.getOperandTypeAttr());
 }
 
 void StateFinisher::inlineProgram() {
@@ -354,9 +352,9 @@ void StateFinisher::runSoftmax() {
     values.push_back(importValue(cast<StateFromOp>(leaf)));
   }
   Value joined = joinScores(scores);
-  Value weights = SoftmaxOp::create(
-      b, loc, joined.getType(), joined, Value(), Value(),
-      b.getF64FloatAttr(1.0), b.getF64FloatAttr(0.0), UnitAttr());
+  Value weights = SoftmaxOp::create(b, loc, joined.getType(), joined, Value(),
+                                    Value(), b.getF64FloatAttr(1.0),
+                                    b.getF64FloatAttr(0.0), UnitAttr());
   Value output = AggregateOp::create(
       b, loc, finish.getResult(0).getType(), weights, values, ValueRange(),
       b.getDenseBoolArrayAttr(SmallVector<bool>(values.size(), false)),
@@ -417,13 +415,14 @@ struct ResolveStatesPass
 
   void runOnOperation() override {
     SmallVector<FinishOp> finishes;
-    WalkResult checked = getOperation().walk([&](Operation *op) {
-      if (auto finish = dyn_cast<FinishOp>(op)) {
-        finishes.push_back(finish);
-      }
-      return failed(checkUses(op)) ? WalkResult::interrupt()
-                                   : WalkResult::advance();
-    });
+    WalkResult checked =
+        getOperation()->walk<WalkOrder::PreOrder>([&](Operation *op) {
+          if (auto finish = dyn_cast<FinishOp>(op)) {
+            finishes.push_back(finish);
+          }
+          return failed(checkUses(op)) ? WalkResult::interrupt()
+                                       : WalkResult::advance();
+        });
     if (checked.wasInterrupted()) {
       return signalPassFailure();
     }

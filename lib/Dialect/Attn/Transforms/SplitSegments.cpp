@@ -52,9 +52,8 @@ struct Offset {
 };
 } // namespace
 
-static std::optional<Offset>
-offsetFrom(Value index, Value variable,
-           function_ref<bool(Value)> isFixed) {
+static std::optional<Offset> offsetFrom(Value index, Value variable,
+                                        function_ref<bool(Value)> isFixed) {
   Offset offset;
   while (index != variable) {
     Operation *op = index.getDefiningOp();
@@ -118,6 +117,12 @@ static void decide(Operation *root, BeforeOp choice, IRMapping &map,
   for (Operation *op : ops) {
     (void)folder.tryToFold(op);
   }
+  // What the other side read is not to be hoisted.
+  for (Region &region : root->getRegions()) {
+    if (!region.empty()) {
+      eraseDeadOps(region.front());
+    }
+  }
   // What is always present has no condition.
   root->walk([&](Operation *op) {
     auto drop = [&](auto accumulator) {
@@ -126,7 +131,8 @@ static void decide(Operation *root, BeforeOp choice, IRMapping &map,
         accumulator.getCondMutable().clear();
       }
     };
-    llvm::TypeSwitch<Operation *, void>(op).Case<CarryOp, RunningOp, FoldOp>(drop);
+    llvm::TypeSwitch<Operation *, void>(op).Case<CarryOp, RunningOp, FoldOp>(
+        drop);
   });
 }
 
@@ -253,8 +259,7 @@ static Value computeOutside(Value value, StreamOp stream, OpBuilder &b) {
     }
     map.map(operand, outside);
   }
-  return b.clone(*op, map)->getResult(
-      cast<OpResult>(value).getResultNumber());
+  return b.clone(*op, map)->getResult(cast<OpResult>(value).getResultNumber());
 }
 
 namespace {
@@ -269,7 +274,6 @@ public:
 private:
   bool findCut();
   StreamOp buildPart(bool first);
-  Value slice(Value whole, bool first);
 
   StreamOp stream;
   OpBuilder b;
@@ -298,12 +302,12 @@ bool RowSplitter::findCut() {
   Offset offset = *offsetFrom(choice.getIndex(), stream.getRowArg(), isFixed);
   Value place = computeOutside(choice.getBoundary(), stream, b);
   for (Value value : offset.added) {
-    place = b.createOrFold<arith::SubIOp>(
-        loc, place, computeOutside(value, stream, b));
+    place = b.createOrFold<arith::SubIOp>(loc, place,
+                                          computeOutside(value, stream, b));
   }
   for (Value value : offset.subtracted) {
-    place = b.createOrFold<arith::AddIOp>(
-        loc, place, computeOutside(value, stream, b));
+    place = b.createOrFold<arith::AddIOp>(loc, place,
+                                          computeOutside(value, stream, b));
   }
   std::optional<int64_t> at = getConstantIntValue(place);
   std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
@@ -312,8 +316,8 @@ bool RowSplitter::findCut() {
     cut = b.getIndexAttr(first);
     rest = b.getIndexAttr(*rows - first);
   } else {
-    place = arith::MaxSIOp::create(
-        b, loc, place, arith::ConstantIndexOp::create(b, loc, 0));
+    place = arith::MaxSIOp::create(b, loc, place,
+                                   arith::ConstantIndexOp::create(b, loc, 0));
     cut = arith::MinSIOp::create(b, loc, place, stream.getRows()).getResult();
     rest = arith::SubIOp::create(b, loc, stream.getRows(), cast<Value>(cut))
                .getResult();
@@ -333,11 +337,11 @@ StreamOp RowSplitter::buildPart(bool first) {
         b, loc, sizes,
         cast<RankedTensorType>(output.getType()).getElementType()));
   }
-  auto part = StreamOp::create(
-      b, loc, stream.getOrientation(),
-      {stream.getBatch(), stream.getHeads(),
-       getValueOrCreateConstantIndexOp(b, loc, rows), stream.getExtent()},
-      ValueRange(), outputs);
+  auto part = StreamOp::create(b, loc, stream.getOrientation(),
+                               {stream.getBatch(), stream.getHeads(),
+                                getValueOrCreateConstantIndexOp(b, loc, rows),
+                                stream.getExtent()},
+                               ValueRange(), outputs);
   IRMapping map;
   map.map(stream.getBatchArg(), part.getBatchArg());
   map.map(stream.getHeadArg(), part.getHeadArg());
@@ -349,9 +353,9 @@ StreamOp RowSplitter::buildPart(bool first) {
   OpBuilder body = OpBuilder::atBlockEnd(&part.getBody().front());
   if (!first) {
     std::optional<int64_t> constant = getConstantIntValue(cut);
-    Value skipped =
-        constant ? arith::ConstantIndexOp::create(body, loc, *constant)
-                 : Value(part.addInput(cutValue));
+    Value skipped = constant
+                        ? arith::ConstantIndexOp::create(body, loc, *constant)
+                        : Value(part.addInput(cutValue));
     map.map(stream.getRowArg(),
             arith::AddIOp::create(body, loc, part.getRowArg(), skipped)
                 .getResult());
@@ -383,8 +387,8 @@ std::pair<StreamOp, StreamOp> RowSplitter::run() {
       SmallVector<OpFoldResult> offsets(sizes.size(), b.getIndexAttr(0));
       SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
       offsets[2] = start;
-      whole = tensor::InsertSliceOp::create(b, loc, rows, whole, offsets,
-                                            sizes, strides);
+      whole = tensor::InsertSliceOp::create(b, loc, rows, whole, offsets, sizes,
+                                            strides);
       start = cut;
     }
     result.replaceAllUsesWith(whole);
@@ -446,11 +450,10 @@ struct SplitSegmentsPass
     // What nothing decided is asked.
     root->walk([](BeforeOp op) {
       OpBuilder b(op);
-      op.replaceAllUsesWith(arith::CmpIOp::create(b, op.getLoc(),
-                                                  arith::CmpIPredicate::slt,
-                                                  op.getIndex(),
-                                                  op.getBoundary())
-                                .getResult());
+      op.replaceAllUsesWith(
+          arith::CmpIOp::create(b, op.getLoc(), arith::CmpIPredicate::slt,
+                                op.getIndex(), op.getBoundary())
+              .getResult());
       op.erase();
     });
   }

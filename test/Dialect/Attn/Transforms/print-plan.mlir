@@ -104,3 +104,45 @@ func.func @two(%q: tensor<2x2x?x8xf32>, %e0: tensor<2x2x?xf32>, %e1: tensor<2x2x
   %full = attn.materialize %s : !attn.scores<2x2x?x?xf32> -> tensor<2x2x?x?xf32>
   return %t, %full : tensor<2x2x?xf32>, tensor<2x2x?x?xf32>
 }
+
+// -----
+
+// Sweeps over neighbouring ranges are one pass over the keys; the visits of a
+// product count where their number is known.
+
+// CHECK:      plan of @cut: 1 stream
+// CHECK:        sweep 1: j from 0 to N1: 1 dot, 0 outers
+// CHECK:          work 1.00
+// CHECK:        sweep 2: j from N1 to N: 0 dots, 0 outers
+// CHECK-NEXT:     product: 1 dot and a multiplication for each of 6 visits per entry
+// CHECK:          work 1.50 per key of its range
+// CHECK:        work 1.50 in all, where one Q K^T is 1
+func.func @cut(%q: tensor<1x2x?x4xf32> {attn.dims = ["1", "2", "M", "4"]}, %k: tensor<1x2x?x4xf32>,
+               %x: tensor<1x2x6x?xf32>, %e0: tensor<1x2x?xf32>,
+               %N1: index {attn.name = "N1"}, %N: index {attn.name = "N"}, %M: index) -> tensor<1x2x?xf32> {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c2, %M] over %n = %N ins(%Q = %q : tensor<1x2x?x4xf32>, %K = %k : tensor<1x2x?x4xf32>, %X = %x : tensor<1x2x6x?xf32>, %n1 = %N1 : index) outs(%e0 : tensor<1x2x?xf32>) {
+    %z = arith.constant 0 : index
+    %six = arith.constant 6 : index
+    %s = attn.sweep %j = %z to %n1 {
+      %d = attn.dot %Q[%b, %h, %i], %K[%b, %h, %j] : tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32> -> f32
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    %t = attn.sweep %j = %n1 to %n {
+      %p = attn.sweep %l = %z to %six {
+        %d = attn.dot %Q[%b, %h, %i], %K[%b, %h, %l] : tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32> -> f32
+        %y = attn.at %X[%b, %h, %l, %j] : tensor<1x2x6x?xf32> -> f32
+        %m = arith.mulf %d, %y : f32
+        %c = attn.carry sum %m : (f32) -> f32
+        attn.yield %c : f32
+      } : f32
+      %c = attn.carry sum %p : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    %u = arith.addf %s, %t : f32
+    attn.store_row %u : f32
+  }
+  return %r : tensor<1x2x?xf32>
+}

@@ -50,7 +50,7 @@ func.func @merge(%s: tensor<1x8x5x?xf32>, %v: !v, %t: tensor<1x8x5x7xf32>, %w: t
 
 // CHECK-LABEL: func @import
 // CHECK-SAME:    %[[O:.*]]: tensor<1x8x?x16xf32>, %[[L:.*]]: tensor<1x8x?xf32>
-// CHECK:         %[[E:.*]] = attn.map () at (%[[B:.*]], %[[H:.*]], %[[I:.*]]) sizes
+// CHECK:         %[[E:.*]] = attn.map sizes(%{{.*}}) () at (%[[B:.*]], %[[H:.*]], %[[I:.*]])
 // CHECK:           tensor.extract %[[L]][%[[B]], %[[H]], %[[I]]]
 // CHECK:         %[[M:.*]] = attn.mask %[[E]] (%[[X:.*]]: f32)
 // CHECK:           arith.cmpf une, %[[X]], %{{.*}}

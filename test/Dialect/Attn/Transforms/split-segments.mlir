@@ -8,12 +8,12 @@
 // CHECK-NOT:     attn.before
 // CHECK:         %[[MID:.*]] = arith.minsi %{{.*}}, %{{.*}} : index
 // CHECK:         %[[A:.*]]:2 = attn.sweep %[[J:.*]] = %{{.*}} to %[[MID]]
-// CHECK-NEXT:      attn.at %[[X:[^[]*]][%{{.*}}, %{{.*}}, %[[J]]]
+// CHECK-NEXT:      attn.at %{{.*}}[%{{.*}}, %{{.*}}, %[[J]]] :
 // CHECK-NEXT:      attn.running max
 // CHECK-NOT:       attn.at
 // CHECK:         %[[B:.*]]:2 = attn.sweep %[[K:.*]] = %[[MID]] to
 // CHECK-NEXT:      %[[L:.*]] = arith.subi %[[K]], %{{.*}}
-// CHECK-NEXT:      attn.at %{{.*}}[%{{.*}}, %{{.*}}, %[[L]]]
+// CHECK-NEXT:      attn.at %{{.*}}[%{{.*}}, %{{.*}}, %[[L]]] :
 // CHECK-NEXT:      attn.running max
 // CHECK:         arith.maximumf %[[A]]#1, %[[B]]#1
 // CHECK-NOT:     attn.before

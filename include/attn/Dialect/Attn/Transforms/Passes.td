@@ -48,8 +48,8 @@ def DesugarPass : Pass<"attn-desugar", "func::FuncOp"> {
     * `lse`, `entropy` and `moments` become reductions by the primitive kinds
       and elementwise `linalg.generic` ops on row (or column) tensors.
 
-    After this pass only score, score_with, bias, with_axes, map, region masks,
-    fill, transpose, reduce (sum, max, min, mean, count, any, argmax, argmin,
+    After this pass only score, score_with, lane, bias, with_axes, map, region
+    masks, fill, transpose, concat, matmul, reduce (sum, max, min, mean, count, any, argmax, argmin,
     custom), aggregate and materialize are left.
   }];
   let dependentDialects = ["attn::AttnDialect", "linalg::LinalgDialect",
