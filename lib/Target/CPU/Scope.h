@@ -35,6 +35,8 @@ struct KernelState {
   int64_t lanes;
   /// Row values kept in arrays [blockRows], outer carries in [blockRows][D'].
   DenseMap<Value, Value> rowArrays, rowVectors;
+  /// Which blocks of keys the lists of this block of rows name, a byte each.
+  DenseMap<Value, Value> listMaps;
   bool failed = false;
 
   /// Reports an op that no place can evaluate; a constant stands for it.

@@ -192,9 +192,18 @@ void StreamAnalysis::planSweep(SweepOp op) {
   SweepPlan &plan = sweeps.emplace_back();
   plan.op = op;
   plan.driver = getDriver(op);
-  if (plan.driver) {
-    rowPeriod =
-        std::gcd(rowPeriod, static_cast<int64_t>(plan.driver.getRowBlock()));
+  for (auto listed : op.getBody().getOps<ListedOp>()) {
+    bool perRow = listed.getKey() == op.getKeyArg() &&
+                  llvm::none_of(listed.getIndices(), [&](Value index) {
+                    return getClass(index).key || getClass(index).level;
+                  });
+    if (perRow && listed != plan.driver) {
+      plan.tests.push_back(listed);
+    }
+    if (perRow) {
+      rowPeriod =
+          std::gcd(rowPeriod, static_cast<int64_t>(listed.getRowBlock()));
+    }
   }
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {

@@ -79,6 +79,8 @@ struct SweepPlan {
   SmallVector<Value> rowValues;
   /// The list that says which keys are visited; null for all.
   ListedOp driver;
+  /// Tests for other lists, answered from a map of their blocks.
+  SmallVector<ListedOp> tests;
   /// Whether any gauge or carry has a condition.
   bool conditional = false;
 
@@ -99,8 +101,8 @@ public:
     return !c.row && !c.key;
   }
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
-  /// Rows [k p, (k + 1) p) have one list in every driven sweep; 0 if no sweep
-  /// is driven.
+  /// Rows [k p, (k + 1) p) have one list in every sweep that follows or tests
+  /// lists; 0 if none does.
   int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }

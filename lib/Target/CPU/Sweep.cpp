@@ -200,6 +200,11 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
                      block.firstRow, rows);
       sweep.rows.push_back(rows);
     }
+    Scope firstRow(&inside);
+    firstRow.bind(state.stream.getRowArg(), block.firstRow);
+    for (ListedOp test : plan.tests) {
+      state.listMaps[test] = emitListMap(firstRow, test, sweep.upper);
+    }
     if (plan.driver) {
       emitListed(here, sweep, lower);
     } else {
@@ -207,6 +212,9 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
     }
     for (Value value : plan.rowValues) {
       state.rowArrays.erase(value);
+    }
+    for (ListedOp test : plan.tests) {
+      markManual(memref::DeallocOp::create(e, state.listMaps.lookup(test)));
     }
   });
   forEachRow(scope, e.index(0), block.rows, block.firstRow,

@@ -1,6 +1,6 @@
 """Parses the ```mlir examples of a generated dialect page.
 
-usage: check_op_examples.py ATTN_OPT PAGE
+usage: check_op_examples.py ATTN_OPT PAGE...
 
 An example is a few lines as one would write them inside a function. Names that
 it uses but does not define become arguments of a function wrapped around it;
@@ -24,13 +24,23 @@ TYPES = {
     "%K": "tensor<2x2x?x64xf32>",
     "%V": "tensor<2x2x?x64xf32>",
     "%S": "tensor<1x?xi32>",
-    **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1")},
+    "%L": "tensor<1x1x?x12xi32>",
+    "%a": "tensor<1x1x?x4xi32>",
+    "%na": "tensor<1x1x?xi32>",
+    "%nb": "tensor<1x1x?xi32>",
+    **{name: "index" for name in ("%b", "%g", "%h", "%i", "%j", "%j0", "%j1", "%I")},
+    **{name: "index" for name in ("%rows", "%blocks")},
 }
 BY_OP = {
     ("attn.aggregate", "%p"): "!attn.scores<2x8x?x?xf32>",
     ("attn.aggregate", "%v"): "tensor<2x2x?x128xbf16>",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
     ("attn.mask", "%n"): "tensor<1xi32>",
+    ("attn.listed", "%n"): "index",
+    ("attn.list_intersect", "%b"): "tensor<1x1x?x3xi32>",
+    ("attn.list_union", "%b"): "tensor<1x1x?x3xi32>",
+    ("attn.restrict", "%blocks"): "tensor<1x1x?x12xi32>",
+    ("attn.restrict", "%n"): "tensor<1x1x?xi32>",
     ("attn.score", "%q"): "tensor<2x8x?x64xf32>",
     ("attn.score", "%k"): "tensor<2x2x?x64xf32>",
     ("attn.score_with", "%q"): "tensor<1x2x5x8xf32>",
@@ -83,17 +93,19 @@ def check(attn_opt, name, text):
 
 
 def main():
-    attn_opt, page = sys.argv[1:]
+    attn_opt, *pages = sys.argv[1:]
     failures = count = 0
-    with open(page, encoding="utf-8") as file:
-        for name, text in examples(file.read()):
+    for page in pages:
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        for name, example in examples(text):
             count += 1
-            messages = check(attn_opt, name, text)
+            messages = check(attn_opt, name, example)
             if messages:
                 failures += 1
                 print(f"the example of {name} fails:\n{messages}")
     if count < 15:
-        sys.exit(f"error: found only {count} examples in {page}")
+        sys.exit(f"error: found only {count} examples in {' '.join(pages)}")
     print(f"{count} examples, {failures} failures")
     sys.exit(failures > 0)
 
