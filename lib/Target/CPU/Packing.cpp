@@ -139,9 +139,13 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                        Value first, int64_t count) {
   Emit &e = tile.kernel.e;
   constexpr int64_t cacheLineBits = 512;
-  for (int64_t k = 0; k < count; ++k) {
+  auto ask = [&](Value column) {
     Scope place(&tile);
-    place.bind(keys.keyArg, keyAt(e, keys, e.add(first, k)));
+    if (keys.table) {
+      auto table = cast<MemRefType>(keys.table.getType());
+      column = e.min(column, e.index(table.getDimSize(0) - 1));
+    }
+    place.bind(keys.keyArg, keyAt(e, keys, column));
     for (const RowOf &row : sources) {
       auto type = cast<ShapedType>(row.source.getType());
       int64_t step = cacheLineBits / type.getElementTypeBitWidth();
@@ -154,6 +158,15 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                                    /*localityHint=*/2, /*isDataCache=*/true);
       }
     }
+  };
+  // Blocks of few rows ask for many columns at once: a loop then.
+  constexpr int64_t unrolled = 8;
+  if (count > unrolled) {
+    e.loop(first, e.add(first, count), 1, ask);
+    return;
+  }
+  for (int64_t k = 0; k < count; ++k) {
+    ask(e.add(first, k));
   }
 }
 
