@@ -167,6 +167,49 @@ std::optional<int64_t> IndexEvaluator::evaluateRange(RangeOp op,
   return result;
 }
 
+/// Looks through the list.
+std::optional<int64_t> IndexEvaluator::evaluateListed(ListedOp op) {
+  const Array *input = findInput(op.getSource());
+  const Array *lengths = op.getLengths() ? findInput(op.getLengths()) : nullptr;
+  std::optional<int64_t> key = evaluate(op.getKey());
+  if (!input || !key || (op.getLengths() && !lengths)) {
+    return std::nullopt;
+  }
+  int64_t base = 0, first = 0, end = input->getShape().back();
+  for (auto [index, size] :
+       llvm::zip(op.getIndices(), input->getShape().drop_back())) {
+    std::optional<int64_t> number = evaluate(index);
+    if (!number || *number < 0 || *number >= size) {
+      return std::nullopt;
+    }
+    base = base * size + *number;
+  }
+  base *= end;
+  if (Value value = op.getFirst()) {
+    std::optional<int64_t> number = evaluate(value);
+    if (!number) {
+      return std::nullopt;
+    }
+    first = std::max<int64_t>(*number, 0);
+  }
+  if (Value value = op.getCount()) {
+    std::optional<int64_t> number = evaluate(value);
+    if (!number) {
+      return std::nullopt;
+    }
+    end = std::min(first + std::max<int64_t>(*number, 0), end);
+  }
+  int64_t block = *key / static_cast<int64_t>(op.getKeyBlock());
+  for (int64_t l = first; l < end; ++l) {
+    int64_t start = input->getInt(base + l);
+    int64_t blocks = lengths ? lengths->getInt(base + l) : 1;
+    if (start <= block && block - start < blocks) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 static std::optional<int64_t> compare(arith::CmpIPredicate predicate, int64_t a,
                                       int64_t b) {
   auto ua = static_cast<uint64_t>(a), ub = static_cast<uint64_t>(b);
@@ -248,6 +291,9 @@ std::optional<int64_t> IndexEvaluator::evaluateOp(Operation *op,
   }
   if (auto range = dyn_cast<RangeOp>(op)) {
     return evaluateRange(range, /*wantMaximum=*/result == 1);
+  }
+  if (auto listed = dyn_cast<ListedOp>(op)) {
+    return evaluateListed(listed);
   }
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     std::optional<int64_t> condition = evaluate(select.getCondition());

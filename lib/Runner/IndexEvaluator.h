@@ -8,7 +8,7 @@
 #ifndef ATTN_LIB_RUNNER_INDEXEVALUATOR_H
 #define ATTN_LIB_RUNNER_INDEXEVALUATOR_H
 
-#include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Runner/Array.h"
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/DenseMap.h"
@@ -35,6 +35,7 @@ private:
   std::optional<int64_t> evaluateExtent(Value tensor, int64_t axis);
   std::optional<int64_t> evaluateElement(Value tensor, ValueRange indices);
   std::optional<int64_t> evaluateRange(RangeOp op, bool wantMaximum);
+  std::optional<int64_t> evaluateListed(ListedOp op);
   /// The operand of the function that a tensor is, if it is one.
   const Array *findInput(Value tensor);
 

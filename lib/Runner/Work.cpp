@@ -63,10 +63,12 @@ double countFlopsPerEntry(Block &block, bool &isF64) {
   return flops;
 }
 
-/// The share of the entries of a sweep that its `tiles` region lets through,
-/// from points spread evenly over rows and keys.
-double sampleVisited(StreamOp stream, SweepOp sweep, ArrayRef<int64_t> space,
-                     int64_t lower, int64_t upper, ArrayRef<Array> inputs) {
+/// The share of the entries of a sweep that its list and its `tiles` region let
+/// through, from points spread evenly over rows and keys; nothing where the
+/// list is made by the program.
+std::optional<double> sampleVisited(StreamOp stream, SweepOp sweep,
+                                    ArrayRef<int64_t> space, int64_t lower,
+                                    int64_t upper, ArrayRef<Array> inputs) {
   if (sweep.getTiles().empty()) {
     return 1.0;
   }
@@ -77,6 +79,7 @@ double sampleVisited(StreamOp stream, SweepOp sweep, ArrayRef<int64_t> space,
   double row = 0.5, key = 0.5;
   int64_t hits = 0;
   IndexEvaluator evaluator(inputs);
+  ListedOp list = getDriver(sweep);
   for (int64_t k = 0; k < kSamples; ++k) {
     row += stepRow;
     row -= row >= 1.0;
@@ -92,8 +95,14 @@ double sampleVisited(StreamOp stream, SweepOp sweep, ArrayRef<int64_t> space,
              tiles.getArguments(), std::array<int64_t, 4>{i, i, j, j})) {
       evaluator.bind(argument, value);
     }
+    evaluator.bind(sweep.getKeyArg(), j);
+    std::optional<int64_t> listed =
+        list ? evaluator.evaluate(list) : std::optional<int64_t>(1);
+    if (!listed) {
+      return std::nullopt;
+    }
     std::optional<int64_t> needed = evaluator.evaluate(may);
-    hits += !needed || *needed;
+    hits += *listed && (!needed || *needed);
   }
   return static_cast<double>(hits) / static_cast<double>(kSamples);
 }
@@ -126,8 +135,12 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
       continue;
     }
     double entries = rows * static_cast<double>(*upper - *lower);
-    double visited =
-        entries * sampleVisited(stream, sweep, space, *lower, *upper, inputs);
+    std::optional<double> share =
+        sampleVisited(stream, sweep, space, *lower, *upper, inputs);
+    if (!share) {
+      return false;
+    }
+    double visited = entries * *share;
     work.entries += entries;
     work.visited += visited;
     work.flops +=

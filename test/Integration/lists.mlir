@@ -7,6 +7,8 @@
 // RUN: attn-run %s --entry=blocks --check --loops=fused --size B=2,L=200,Q=4
 // RUN: attn-run %s --entry=blocks --check --size B=2,L=200,Q=4
 // RUN: attn-run %s --entry=blocks --check --size B=1,L=64,Q=1
+// RUN: attn-run %s --entry=blocks --check --splits=3 --size B=1,L=200,Q=4
+// RUN: attn-run %s --entry=odd_blocks --check --splits=3 --size B=1,M=40,N=333,Q=2
 // RUN: attn-run %s --entry=long_blocks --check --size B=1,M=300,N=777,Q=2
 // RUN: attn-run %s --entry=small_blocks --check --size B=1,M=300,N=333,Q=10
 // RUN: attn-run %s --entry=odd_blocks --check --size B=2,M=100,N=333,Q=3

@@ -4,6 +4,7 @@
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=attention | FileCheck %s
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=statistics | FileCheck %s
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=neighbors | FileCheck %s
+// RUN: attn-run %s --peak-memory --size L=32768 --entry=lists | FileCheck %s
 // CHECK: peak memory beyond operands and results: {{[0-9]\.[0-9]+}} MiB resident, {{[0-9]\.[0-9]+}} MiB
 
 // The reference does store it, and this is how that looks at a quarter of the
@@ -56,4 +57,23 @@ func.func @neighbors(
   %n = attn.convolve %p, %taps origin [2, 2] : !attn.scores<1x2x?x?xf32>, tensor<2x3x5xf32>
   %o = attn.aggregate %n, %v : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x16xf32> -> tensor<1x2x?x16xf32>
   return %o : tensor<1x2x?x16xf32>
+}
+
+// Lists: of blocks, and of keys by key.
+func.func @lists(
+    %q: tensor<1x1x?x16xf32> {attn.name = "q", attn.dims = ["1", "1", "L", "16"]},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "L", "16"]},
+    %v: tensor<1x1x?x16xf32> {attn.name = "v", attn.dims = ["1", "1", "L", "16"]},
+    %blocks: tensor<1x1x512x8xi32> {attn.name = "blocks", attn.dims = ["1", "1", "512", "8"], attn.init = "range(0, 512)"},
+    %keys: tensor<1x1x512x64xi32> {attn.name = "keys", attn.dims = ["1", "1", "512", "64"], attn.init = "range(0, 32768)"}
+  ) -> (tensor<1x1x?x16xf32>, tensor<1x1x?xf32>, tensor<1x1x?x8xi64>) {
+  %s = attn.score %q, %k scale(0.25)
+     : tensor<1x1x?x16xf32>, tensor<1x1x?x16xf32> -> !scores
+  %r = attn.restrict %s, %blocks block(64, 64) : !scores, tensor<1x1x512x8xi32>
+  %p = attn.softmax %r : !scores
+  %o = attn.aggregate %p, %v : !scores, tensor<1x1x?x16xf32> -> tensor<1x1x?x16xf32>
+  %t = attn.restrict %s, %keys block(64, 1) : !scores, tensor<1x1x512x64xi32>
+  %c = attn.reduce sum queries %t : (!scores) -> tensor<1x1x?xf32>
+  %tv, %ti, %tn = attn.topk %r : (!scores) -> (tensor<1x1x?x8xf32>, tensor<1x1x?x8xi64>, tensor<1x1x?xi64>)
+  return %o, %c, %ti : tensor<1x1x?x16xf32>, tensor<1x1x?xf32>, tensor<1x1x?x8xi64>
 }

@@ -171,9 +171,13 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                        Value first, int64_t count) {
   Emit &e = tile.kernel.e;
   constexpr int64_t cacheLineBits = 512;
-  for (int64_t k = 0; k < count; ++k) {
+  auto ask = [&](Value column) {
     Scope place(&tile);
-    place.bind(keys.keyArg, keys.at(e, e.add(first, k)));
+    if (keys.table) {
+      auto table = cast<MemRefType>(keys.table.getType());
+      column = e.min(column, e.index(table.getDimSize(0) - 1));
+    }
+    place.bind(keys.keyArg, keys.at(e, column));
     for (const RowOf &row : sources) {
       bool streamed = llvm::any_of(row.indices, [&](Value index) {
         return tile.kernel.analysis.getClass(index).key;
@@ -192,6 +196,15 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                                    /*localityHint=*/2, /*isDataCache=*/true);
       }
     }
+  };
+  // Blocks of few rows ask for many columns at once: a loop then.
+  constexpr int64_t unrolled = 8;
+  if (count > unrolled) {
+    e.loop(first, e.add(first, count), 1, ask);
+    return;
+  }
+  for (int64_t k = 0; k < count; ++k) {
+    ask(e.add(first, k));
   }
 }
 

@@ -244,11 +244,14 @@ Value Scope::computeReduction(vector::ReductionOp op) {
   return foldChunks(e, extent, kernel.lanes, init, reduce);
 }
 
-/// Looks through the list. Only where a list cannot say which keys are visited.
+/// Asks the map of the list's blocks or, outside of a sweep, the list itself.
 Value Scope::computeListed(ListedOp op) {
   Emit &e = kernel.e;
-  ListReader list(*this, op);
   Value block = e.div(get(op.getKey()), op.getKeyBlock());
+  if (Value map = kernel.listMaps.lookup(op)) {
+    return arith::TruncIOp::create(e, e.getI1Type(), e.load(map, block));
+  }
+  ListReader list(*this, op);
   return e.loop(e.index(0), list.getExtent(), 1, e.truth(false),
                 [&](Value l, ValueRange so) -> SmallVector<Value> {
                   Run run = list.get(l);

@@ -44,6 +44,8 @@ struct KernelState {
   Value firstHead;
   /// A buffer for a row of the stream, for as long as the kernel runs.
   std::function<Value(VectorType)> allocateRow;
+  /// Which blocks of keys the lists of this block of rows name, a byte each.
+  DenseMap<Value, Value> listMaps;
   bool failed = false;
 
   /// Reports an op that no place can evaluate; a constant stands for it.

@@ -436,9 +436,18 @@ void StreamAnalysis::planSweep(SweepOp op) {
   plan.keyArg = op.getKeyArg();
   // A list that differs between the heads of a block drives none of them.
   plan.driver = mixes ? ListedOp() : getDriver(op);
-  if (plan.driver) {
-    rowPeriod =
-        std::gcd(rowPeriod, static_cast<int64_t>(plan.driver.getRowBlock()));
+  for (auto listed : op.getBody().getOps<ListedOp>()) {
+    bool perRow = !mixes && listed.getKey() == op.getKeyArg() &&
+                  llvm::none_of(listed.getIndices(), [&](Value index) {
+                    return getClass(index).key || getClass(index).level;
+                  });
+    if (perRow && listed != plan.driver) {
+      plan.tests.push_back(listed);
+    }
+    if (perRow) {
+      rowPeriod =
+          std::gcd(rowPeriod, static_cast<int64_t>(listed.getRowBlock()));
+    }
   }
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {

@@ -105,6 +105,8 @@ struct TilePlan {
   SmallVector<Value> rowValues;
   /// The list that says which keys are visited; null for all.
   ListedOp driver;
+  /// Tests for other lists, answered from a map of their blocks.
+  SmallVector<ListedOp> tests;
   /// Collectives whose results entries read.
   SmallVector<CollectivePlan *> collectives;
   /// Collectives, operands first, that are evaluated once the head of this tile
@@ -170,8 +172,6 @@ struct SweepPlan : TilePlan {
 
 struct FactorPlan;
 
-struct FactorPlan;
-
 class StreamAnalysis {
 public:
   StreamAnalysis(StreamOp stream, const TargetInfo &target)
@@ -188,8 +188,8 @@ public:
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
   /// Whether a block works on all heads of its rows, as heads are mixed.
   bool keepsHeads() const { return mixes; }
-  /// Rows [k p, (k + 1) p) have one list in every driven sweep; 0 if no sweep
-  /// is driven.
+  /// Rows [k p, (k + 1) p) have one list in every sweep that follows or tests
+  /// lists; 0 if none does.
   int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }

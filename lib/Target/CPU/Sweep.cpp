@@ -274,6 +274,11 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     if (!state.analysis.keepsHeads()) {
       prepareRows(here, sweep);
     }
+    Scope firstRow(&inside);
+    firstRow.bind(state.stream.getRowArg(), block.firstRow);
+    for (ListedOp test : plan.tests) {
+      state.listMaps[test] = emitListMap(firstRow, test, sweep.upper);
+    }
     if (plan.driver) {
       emitListed(here, sweep, lower);
     } else {
@@ -281,6 +286,9 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     }
     for (Value value : plan.rowValues) {
       state.rowArrays.erase(value);
+    }
+    for (ListedOp test : plan.tests) {
+      markManual(memref::DeallocOp::create(e, state.listMaps.lookup(test)));
     }
   });
   forEachHead(block, [&](RowBlock &here) {

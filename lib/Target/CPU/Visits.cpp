@@ -87,9 +87,8 @@ static SmallVector<Value> copyAscending(Emit &e, ListReader &list, Value lo,
   return {end[0], end[3]};
 }
 
-/// The same for a list in any order, through a byte per unit.
-static Value copyMarked(Emit &e, ListReader &list, Value lo, Value hi,
-                        Value units) {
+/// A byte per unit of [lo, hi): whether the list names it.
+static Value markUnits(Emit &e, ListReader &list, Value lo, Value hi) {
   Type byte = e.getI8Type();
   Value map = allocate(e, e.sub(hi, lo), byte);
   Value none = e.constant(byte, 0), one = e.constant(byte, 1);
@@ -99,6 +98,13 @@ static Value copyMarked(Emit &e, ListReader &list, Value lo, Value hi,
     e.loop(run.first, run.end, 1,
            [&](Value unit) { e.store(one, map, e.sub(unit, lo)); });
   });
+  return map;
+}
+
+/// The same for a list in any order.
+static Value copyMarked(Emit &e, ListReader &list, Value lo, Value hi,
+                        Value units) {
+  Value map = markUnits(e, list, lo, hi);
   Value count = e.loop(e.index(0), e.sub(hi, lo), 1, e.index(0),
                        [&](Value k, ValueRange so) -> SmallVector<Value> {
                          // Written past the end or over, unless the unit is
@@ -127,6 +133,13 @@ Visits cpu::emitVisits(Scope &place, ListedOp list, Value lower, Value upper) {
       copied[1], e.getIndexType(), [&] { return copied[0]; },
       [&] { return copyMarked(e, reader, lo, hi, units); });
   return {units, count};
+}
+
+Value cpu::emitListMap(Scope &place, ListedOp list, Value upper) {
+  Emit &e = place.kernel.e;
+  int64_t keys = list.getKeyBlock();
+  ListReader reader(place, list);
+  return markUnits(e, reader, e.index(0), e.div(e.add(upper, keys - 1), keys));
 }
 
 void cpu::freeVisits(Emit &e, const Visits &visits) {

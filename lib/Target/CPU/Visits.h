@@ -53,6 +53,10 @@ struct Visits {
 Visits emitVisits(Scope &place, ListedOp list, Value lower, Value upper);
 void freeVisits(Emit &e, const Visits &visits);
 
+/// The same as a map of the units of keys [0, upper): 1 where the list names
+/// one. To be freed with markManual.
+Value emitListMap(Scope &place, ListedOp list, Value upper);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_LIB_TARGET_CPU_VISITS_H

@@ -40,7 +40,7 @@ static std::string describe(SweepOp sweep) {
     } else if (auto running = dyn_cast<RunningOp>(def)) {
       os << "running " << stringifyGaugeKind(running.getKind());
     } else {
-      os << "fold";
+      os << def->getName().stripDialect();
     }
   });
   return text;

@@ -26,6 +26,7 @@
 #include "MaskEvaluator.h"
 #include "MergeRanges.h"
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -125,6 +126,12 @@ void KeySplitter::buildRange(OpBuilder &b, IRMapping &map, Value split) {
   Value keys = arith::SubIOp::create(b, loc, upper, lower);
   Value rounded = arith::AddIOp::create(b, loc, keys, cst(b, loc, splits - 1));
   Value chunk = arith::DivUIOp::create(b, loc, rounded, cst(b, loc, splits));
+  if (ListedOp list = getDriver(sweep)) {
+    // A block of keys that is visited is visited by one range.
+    Value block = cst(b, loc, list.getKeyBlock());
+    chunk = arith::MulIOp::create(
+        b, loc, arith::CeilDivUIOp::create(b, loc, chunk, block), block);
+  }
   Value offset = arith::MulIOp::create(b, loc, split, chunk);
   Value first = arith::MinSIOp::create(
       b, loc, arith::AddIOp::create(b, loc, lower, offset), upper);

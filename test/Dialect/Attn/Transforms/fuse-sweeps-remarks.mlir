@@ -112,3 +112,17 @@ func.func @other_entries(%q: tensor<1x1x?x8xf32>) -> !row {
   %l = attn.reduce sum keys %e : (!scores) -> !row
   return %l : !row
 }
+
+// -----
+
+!scores = !attn.scores<1x1x?x?xf32>
+
+// CHECK: remark: sweep (bins) stays on its own: selections and bins read finished values only
+func.func @bins_of_weights(%q: tensor<1x1x?x8xf32>) -> tensor<1x1x?x4xf32> {
+  %s = attn.score %q, %q : tensor<1x1x?x8xf32>, tensor<1x1x?x8xf32> -> !scores
+  %p = attn.softmax %s : !scores
+  %t = attn.reduce sum keys %p bins(4) by (%x: f32) at (%b, %h, %i, %j) {
+    attn.yield %j : index
+  } : (!scores) -> (tensor<1x1x?x4xf32>)
+  return %t : tensor<1x1x?x4xf32>
+}

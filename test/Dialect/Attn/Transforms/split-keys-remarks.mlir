@@ -43,3 +43,21 @@ func.func @buffers(%x: memref<2x2x?xf32>, %out: memref<2x2x?xf32>, %M: index) {
   }
   return
 }
+
+// -----
+
+// CHECK-LABEL: func @best
+func.func @best(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?x3xi64>, %M: index) -> tensor<2x2x?x3xi64> {
+  %c2 = arith.constant 2 : index
+  // expected-remark @below {{keys are not split: selections and bins are kept whole}}
+  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>) outs(%e0 : tensor<2x2x?x3xi64>) {
+    %z = arith.constant 0 : index
+    %c = attn.sweep %j = %z to %n {
+      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
+      %v, %k, %t = attn.top %s : (f32) -> (vector<3xf32>, vector<3xi64>, i64)
+      attn.yield %k : vector<3xi64>
+    } : vector<3xi64>
+    attn.store_row %c : vector<3xi64>
+  }
+  return %a : tensor<2x2x?x3xi64>
+}

@@ -160,3 +160,28 @@ func.func @centred(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> 
   }
   return %a : tensor<2x2x?xf32>
 }
+
+// -----
+
+// A block of keys that a list names is visited by one range only.
+
+// CHECK-LABEL: func @listed
+// CHECK:         attn.stream rows
+// CHECK:           %[[CHUNK:.*]] = arith.ceildivui %{{.*}}, %[[BLOCK:.*]] : index
+// CHECK:           arith.muli %[[CHUNK]], %[[BLOCK]] : index
+// CHECK:           attn.sweep
+// CHECK:             attn.listed {{.*}} drives
+func.func @listed(%x: tensor<2x2x?xf32>, %l: tensor<2x2x3xi32>, %e0: tensor<2x2x?xf32>, %M: index) -> tensor<2x2x?xf32> {
+  %c2 = arith.constant 2 : index
+  %a = attn.stream rows (%b, %h, %i) in [%c2, %c2, %M] over %n = %M ins(%X = %x : tensor<2x2x?xf32>, %L = %l : tensor<2x2x3xi32>) outs(%e0 : tensor<2x2x?xf32>) {
+    %z = arith.constant 0 : index
+    %c = attn.sweep %j = %z to %n {
+      %s = attn.at %X[%b, %h, %j] : tensor<2x2x?xf32> -> f32
+      %p = attn.listed %L[%b, %h] block(8, 16) contains %j drives : tensor<2x2x3xi32>
+      %t = attn.carry sum %s if %p : (f32, i1) -> f32
+      attn.yield %t : f32
+    } : f32
+    attn.store_row %c : f32
+  }
+  return %a : tensor<2x2x?xf32>
+}

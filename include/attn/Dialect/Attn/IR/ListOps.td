@@ -36,9 +36,8 @@ def Attn_RestrictOp : Attn_ScoresOp<"restrict", [AttrSizedOperandSegments,
 
     A list belongs to a batch element, and to one head, a group of H / G heads,
     or to all of them (G = 1). Lists are sets: a key named twice counts once,
-    the order does not matter. Ids outside of [0, ceil(N / c)) name nothing (the
-    checks of `attn-run` report them); a run is cut there; counts are clamped
-    to [0, L].
+    the order does not matter. Ids outside of [0, ceil(N / c)) name nothing, so
+    that -1 may pad a list; a run is cut there; counts are clamped to [0, L].
 
     Constraints:
     * C1: indices have rank 4, counts rank 3.
@@ -53,7 +52,8 @@ def Attn_RestrictOp : Attn_ScoresOp<"restrict", [AttrSizedOperandSegments,
     ```
 
     Lowers to `attn.listed`. Where everything a sweep computes is restricted by
-    one list, the sweep visits listed keys only.
+    one list, the sweep visits listed keys only; over queries, it follows the
+    list of the key (`attn.list_index`).
   }];
   let arguments = (ins Attn_ScoresType:$input, Attn_ListTensor:$indices,
     Optional<Attn_ListTensor>:$lengths, Optional<Attn_ListTensor>:$counts,
@@ -272,7 +272,8 @@ def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments, Pure]> {
     than the key may depend on the row i of the stream through `i div r` only.
 
     `drives`, set by mask analysis, says that every condition of the sweep
-    implies this one, so that a target need visit listed keys only.
+    implies this one, so that a target need visit listed keys only. The sweep
+    then starts at a multiple of c.
 
     Constraints:
     * C1: the source is indexed up to, and without, its last dimension; lengths have its type.
