@@ -213,8 +213,7 @@ llvm::Error attn::checkPages(const Signature &signature,
             "page table '" + parameter.name + "' has page " +
             llvm::Twine(page) + " as element " + llvm::Twine(i) +
             ", but pool '" + signature.arguments[*parameter.pool].name +
-            "' has " + llvm::Twine(pages) +
-            " pages; -1 stands for no page");
+            "' has " + llvm::Twine(pages) + " pages; -1 stands for no page");
       }
     }
   }

@@ -87,7 +87,7 @@ static LogicalResult convertUsers(BlockArgument input) {
           memref::DimOp::create(builder, user->getLoc(), input, dim.getIndex())
               .getResult());
       user->erase();
-    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp>(user)) {
+    } else if (!isa<AtOp, DotOp, DotWithOp, ExpandOp, RangeOp>(user)) {
       return user->emitOpError()
              << "reads a whole tensor inside of a stream; streams read "
                 "elements and rows (attn.at)";

@@ -16,8 +16,8 @@
 
 namespace mlir::attn::loops {
 
-/// Replaces attn.at, dot, dot_with, inner, range and guard under `root` by loads,
-/// loops and arithmetic.
+/// Replaces attn.at, dot, dot_with, inner, expand, range and guard under `root`
+/// by loads, loops and arithmetic.
 void expandRowAccesses(Operation *root);
 
 /// Writes a scalar or a row to element or row [indices] of `buffer`.

@@ -59,8 +59,8 @@ struct KeyRange {
 /// Rows [0, rows) of a block, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, Value rows,
                     Value firstRow, Packed out);
-/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or from
-/// the rows of an outer carry that are the same.
+/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or
+/// from the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
               Packed staging, Packed sameRows, Value out);
 /// Whether a contraction streams the rows that `packRows` packs as floats.

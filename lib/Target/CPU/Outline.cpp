@@ -214,8 +214,8 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   arguments.fill(e, args, operands);
   int64_t blockRows = Kernel::getBlockRows(stream, target);
   int64_t together = analysis.getPackedHeads();
-  Value blocks = e.div(
-      e.add(e.mul(stream.getRows(), together), blockRows - 1), blockRows);
+  Value blocks =
+      e.div(e.add(e.mul(stream.getRows(), together), blockRows - 1), blockRows);
   Value items = arith::MulIOp::create(
       e,
       arith::MulIOp::create(e, stream.getBatch(),

@@ -83,6 +83,7 @@ private:
   void prepareRow(Value value, DenseSet<Value> &seen);
   void copyRow(Value value);
   void copyShuffled(vector::ShuffleOp op);
+  void copyExpanded(ExpandOp op);
   Value computeReduction(vector::ReductionOp op);
   void computeRange(RangeOp op);
 

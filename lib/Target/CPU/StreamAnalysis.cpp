@@ -182,8 +182,9 @@ bool StreamAnalysis::suitsPackedHeads() {
     return isBlockUniform(plan.op.getLower()) &&
            isBlockUniform(plan.op.getUpper()) &&
            !usesRows(plan.op.getTiles()) && !usesRows(plan.op.getBounds()) &&
-           llvm::none_of(plan.filled,
-                         [](Value v) { return isContraction(v.getDefiningOp()); }) &&
+           llvm::none_of(
+               plan.filled,
+               [](Value v) { return isContraction(v.getDefiningOp()); }) &&
            llvm::none_of(plan.getOuters(), [&](CarryOp outer) {
              return getClass(outer.getRow()).row;
            });
@@ -253,9 +254,35 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
   }
 }
 
+/// Values that the entries of a sweep are made of: all but those that only rows
+/// of features, which are packed, are made of.
+static DenseSet<Value> getEntryValues(SweepOp op) {
+  DenseSet<Value> seen;
+  SmallVector<Value> work;
+  for (Operation &inner : op.getBody().front()) {
+    if (isReducer(&inner)) {
+      llvm::append_range(work, getReducedValues(&inner));
+      if (Value cond = getCondition(&inner)) {
+        work.push_back(cond);
+      }
+    }
+  }
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    Operation *def = value.getDefiningOp();
+    if (isa<VectorType>(value.getType()) || !seen.insert(value).second ||
+        !def || def->getParentOp() != op || isContraction(def)) {
+      continue;
+    }
+    llvm::append_range(work, def->getOperands());
+  }
+  return seen;
+}
+
 void StreamAnalysis::planSweep(SweepOp op) {
   SweepPlan &plan = sweeps.emplace_back();
   plan.op = op;
+  DenseSet<Value> entries = getEntryValues(op);
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {
     if (isReducer(&inner)) {
@@ -267,7 +294,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
       continue;
     }
     for (Value result : inner.getResults()) {
-      if (!getClass(result).key) {
+      if (!getClass(result).key || !entries.contains(result)) {
         continue;
       }
       if (isContraction(&inner)) {
@@ -383,7 +410,6 @@ LogicalResult StreamAnalysis::run() {
     packedHeads = 1;
     analyse();
   }
-  return success(llvm::all_of(sweeps, [&](SweepPlan &plan) {
-    return succeeded(checkSweep(plan));
-  }));
+  return success(llvm::all_of(
+      sweeps, [&](SweepPlan &plan) { return succeeded(checkSweep(plan)); }));
 }

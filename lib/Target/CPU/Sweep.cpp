@@ -160,7 +160,8 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
   sweep.upper = scope.get(op.getUpper());
   if (!op.getBounds().empty()) {
     Value last = e.sub(e.add(block.firstRow, block.rows), 1);
-    auto [from, to] = evaluate(scope, op.getBounds(), state.getRowRange(block.firstRow, last));
+    auto [from, to] = evaluate(scope, op.getBounds(),
+                               state.getRowRange(block.firstRow, last));
     lower = e.max(lower, from);
     sweep.upper = e.min(sweep.upper, to);
   }
@@ -208,8 +209,8 @@ void Kernel::emitSweep(Block &block, SweepPlan &plan) {
              [&](Scope &row, Value) { reducers.end(row); });
 }
 
-/// Packs the rows of outer carries, either those that are read where they are or
-/// the others. Whether any number in them is not finite; null without any.
+/// Packs the rows of outer carries, either those that are read where they are
+/// or the others. Whether any number in them is not finite; null without any.
 Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
                          bool direct) {
   Value result;
@@ -219,7 +220,8 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
     }
     packRows(tile, row, keys, packed);
     Value found = findNonFinite(state, keys, packed);
-    result = result ? arith::OrIOp::create(e, result, found).getResult() : found;
+    result =
+        result ? arith::OrIOp::create(e, result, found).getResult() : found;
   }
   return result;
 }
@@ -273,7 +275,8 @@ void Kernel::emitTile(Block &block, Sweep &sweep, Value firstKey) {
       }
       Packed sameRows;
       for (auto &[row, packed] : sweep.values) {
-        if (!packed.pairs && !isDirect(row, packed) && streamsRow(contraction, row)) {
+        if (!packed.pairs && !isDirect(row, packed) &&
+            streamsRow(contraction, row)) {
           sameRows = packed;
         }
       }
@@ -308,7 +311,8 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
   Value from = e.index(0), to = columns;
   int64_t panel = state.target.kernelVectors * state.lanes;
   if (!op.getBounds().empty()) {
-    auto [lower, upper] = evaluate(scope, op.getBounds(), state.getRowRange(firstRow, lastRow));
+    auto [lower, upper] =
+        evaluate(scope, op.getBounds(), state.getRowRange(firstRow, lastRow));
     from =
         e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), columns)), panel);
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), columns));
@@ -334,9 +338,9 @@ void Kernel::emitRowTile(Sweep &sweep, Scope &outside, Value first, Value rows,
               rows, from,          end,      firstRow,    {}};
     emitScores(sweep, inside, tile);
     emitFilled(sweep, inside, tile, 0);
-    Value partial = everFull
-                        ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
-                        : e.truth(true);
+    Value partial =
+        everFull ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
+                 : e.truth(true);
     packPartial(sweep, outside, partial,
                 {op.getKeyArg(), firstKey, e.roundUp(columns, state.lanes),
                  sweep.upper});

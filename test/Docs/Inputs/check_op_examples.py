@@ -36,6 +36,8 @@ BY_OP = {
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
     ("attn.dequantize", "%q"): "tensor<1x2x?x64xi8>",
     ("attn.dequantize", "%s"): "tensor<1x2x?x1xf32>",
+    ("attn.expand", "%W"): "tensor<8x16x64xf32>",
+    ("attn.expand", "%x"): "vector<16xf32>",
     ("attn.hadamard", "%k"): "tensor<1x2x?x64xf32>",
     ("attn.inner", "%x"): "vector<64xf32>",
     ("attn.inner", "%y"): "vector<64xf32>",

@@ -334,4 +334,28 @@ def Attn_InnerOp : Attn_StorageOp<"inner", [Pure]> {
   }];
 }
 
+def Attn_ExpandOp : Attn_StorageOp<"expand", [Pure]> {
+  let summary = "a row from its coefficients in the rows of a matrix";
+  let description = [{
+    `y_d = sum_r x_r matrix[indices, r, d]` in the result's element type: the
+    expansion of a latent, for regions of `attn.view` and for streams
+    (DeepSeek-V2, arXiv 2405.04434).
+
+    Constraints:
+    * C1: the matrix is indexed up to its last two dimensions, which are static: the lengths of the row given and of the result.
+
+    ```mlir
+    %y = attn.expand %x, %W[%h] : vector<16xf32>, tensor<8x16x64xf32> -> vector<64xf32>
+    ```
+  }];
+  let arguments = (ins VectorOfRankAndType<[1], [AnyFloat]>:$coefficients,
+    AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef]>:$matrix,
+    Variadic<Index>:$indices);
+  let results = (outs VectorOfRankAndType<[1], [AnyFloat]>:$result);
+  let assemblyFormat = [{
+    $coefficients `,` $matrix `[` $indices `]` attr-dict `:`
+    type($coefficients) `,` type($matrix) `->` type($result)
+  }];
+}
+
 #endif // ATTN_DIALECT_ATTN_IR_STORAGEOPS_TD
