@@ -143,11 +143,14 @@ static void expandPaged(PagedOp op) {
     sizes.push_back(getExtent(builder, loc, table, 0));
   }
   if (type.isDynamicDim(2)) {
-    Value keys = op.getExtent();
-    if (!keys) {
-      keys = arith::MulIOp::create(
-          builder, loc, getExtent(builder, loc, table, 1),
-          arith::ConstantIndexOp::create(builder, loc, slots));
+    // Not more than there are pages for, whatever the program says.
+    Value keys = arith::MulIOp::create(
+        builder, loc, getExtent(builder, loc, table, 1),
+        arith::ConstantIndexOp::create(builder, loc, slots));
+    if (Value given = op.getExtent()) {
+      Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+      given = arith::MaxSIOp::create(builder, loc, given, zero);
+      keys = arith::MinSIOp::create(builder, loc, given, keys);
     }
     sizes.push_back(keys);
   }
