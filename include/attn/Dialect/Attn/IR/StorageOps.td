@@ -95,7 +95,7 @@ def Attn_PagedOp : Attn_StorageOp<"paged", [Pure]> {
     | --- | --- | --- |
     | `pool` | [pages, G, P, D] (`heads_first`) or [pages, P, G, D] (`slots_first`) | any |
     | `table` | [B, maxpages] | i32, i64 |
-    | `extent` | N, default maxpages * P | index |
+    | `extent` | N, at most and by default maxpages * P | index |
     | result | [B, G, N, D] | that of the pool |
 
     Constraints:
