@@ -8,8 +8,9 @@
 // Upstream bufferization may write into the arguments of a function, and may
 // return one of them. Callers of a compiled program expect neither: arguments
 // stay as they are and every result is a buffer of its own, to be freed by the
-// caller. Arguments declared writable, which attn.append writes, are no results:
-// the caller has them. `attn-prepare-entries` says so before bufferization:
+// caller. Arguments declared writable, which attn.append writes, are no
+// results: the caller has them. `attn-prepare-entries` says so before
+// bufferization:
 //
 //   func.func @f(%a: tensor<?xf32>) -> tensor<?xf32> { return %a }
 //   =>
@@ -83,9 +84,8 @@ struct PrepareEntriesPass
   static bool isWrittenArgument(Value value) {
     auto tensor = value.getDefiningOp<bufferization::ToTensorOp>();
     auto buffer =
-        tensor
-            ? tensor.getBuffer().getDefiningOp<bufferization::ToBufferOp>()
-            : bufferization::ToBufferOp();
+        tensor ? tensor.getBuffer().getDefiningOp<bufferization::ToBufferOp>()
+               : bufferization::ToBufferOp();
     return buffer && !buffer.getReadOnly() &&
            isa<BlockArgument>(buffer.getTensor());
   }

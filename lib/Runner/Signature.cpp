@@ -115,12 +115,14 @@ static BlockArgument getArgument(Value value) {
 /// Which results are arguments that were written, and which tables lead into
 /// which pools.
 static void readStorage(func::FuncOp func, Signature &signature) {
-  if (func.isExternal()) {
+  auto end = func.isExternal()
+                 ? func::ReturnOp()
+                 : dyn_cast<func::ReturnOp>(func.front().getTerminator());
+  if (!end) {
     return;
   }
-  Operation *end = func.front().getTerminator();
   for (auto [result, value] :
-       llvm::zip(signature.results, end->getOperands())) {
+       llvm::zip(signature.results, end.getOperands())) {
     if (BlockArgument argument = getArgument(value);
         argument && value.getDefiningOp<AppendOp>()) {
       result.alias = argument.getArgNumber();
@@ -129,7 +131,8 @@ static void readStorage(func::FuncOp func, Signature &signature) {
   auto note = [&](Value table, Value pool) {
     BlockArgument from = table ? getArgument(table) : BlockArgument();
     BlockArgument to = getArgument(pool);
-    if (from && to && from.getOwner() == &func.front()) {
+    if (from && to && from.getOwner() == &func.front() &&
+        to.getOwner() == &func.front()) {
       signature.arguments[from.getArgNumber()].pool = to.getArgNumber();
     }
   };
@@ -208,13 +211,12 @@ llvm::Error attn::checkPages(const Signature &signature,
     int64_t pages = inputs[*parameter.pool].getShape().front();
     for (int64_t i = 0; i < table.size(); ++i) {
       int64_t page = table.getInt(i);
-      if (page < -1 || page >= pages) {
+      if (page < -1 || page >= pages || pages == 0) {
         return llvm::createStringError(
             "page table '" + parameter.name + "' has page " +
             llvm::Twine(page) + " as element " + llvm::Twine(i) +
             ", but pool '" + signature.arguments[*parameter.pool].name +
-            "' has " + llvm::Twine(pages) +
-            " pages; -1 stands for no page");
+            "' has " + llvm::Twine(pages) + " pages; -1 stands for no page");
       }
     }
   }

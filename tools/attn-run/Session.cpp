@@ -219,8 +219,8 @@ int Session::runCheck() {
       const Array &written = inputs[*result.alias];
       std::optional<Array> copy = written.convertTo(written.getType());
       if (!copy) {
-        return fail(kBadUsage, "not enough memory for a second '" +
-                                   result.name + "'");
+        return fail(kBadUsage,
+                    "not enough memory for a second '" + result.name + "'");
       }
       own[*result.alias] = std::move(*copy);
     }

@@ -21,8 +21,8 @@ using NamedArray = std::pair<std::string, Array>;
 
 /// Parses the contents of a .npy file as an array of `type`. Floats must have
 /// that very type; bf16 and the 8-bit floats, which NumPy lacks, are read from
-/// `<u2` and `|u1` and from the void types of ml_dtypes. Integers of any width are read where the
-/// values fit.
+/// `<u2` and `|u1` and from the void types of ml_dtypes. Integers of any width
+/// are read where the values fit.
 llvm::Expected<Array> parseNpy(StringRef bytes, ElementType type);
 
 /// The type that an array file holds, as the nearest of ours (for messages and

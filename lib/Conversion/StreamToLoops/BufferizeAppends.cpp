@@ -104,8 +104,8 @@ private:
   }
   void openInside(Value x, Value limit) {
     // A negative number is a large one without a sign.
-    Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, x,
-                                         limit);
+    Value inside =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, x, limit);
     auto branch = scf::IfOp::create(b, loc, inside, /*withElse=*/false);
     b.setInsertionPointToStart(branch.thenBlock());
   }
@@ -133,7 +133,8 @@ void AppendWriter::writeRows(Value cache, Value rows, Value table, Value at) {
     openInside(position, extent(cache, 2));
   } else {
     Value slots = extent(cache, slotsFirst ? 1 : 2);
-    openInside(position, arith::MulIOp::create(b, loc, slots, extent(table, 1)));
+    openInside(position,
+               arith::MulIOp::create(b, loc, slots, extent(table, 1)));
     Value block = arith::DivUIOp::create(b, loc, position, slots);
     Value slot = arith::RemUIOp::create(b, loc, position, slots);
     Value page = load(table, {sequence, block});
@@ -157,12 +158,12 @@ void AppendWriter::run() {
                              b, loc, getBufferType(type), op.getCache(),
                              /*read_only=*/false)
                              .getResult();
-  Value at = isa<RankedTensorType>(op.getAt().getType()) ? input(op.getAt())
-                                                         : Value();
+  Value at =
+      isa<RankedTensorType>(op.getAt().getType()) ? input(op.getAt()) : Value();
   writeRows(cache, input(op.getNewRows()), input(op.getTable()), at);
-  op.replaceAllUsesWith(bufferization::ToTensorOp::create(
-                            b, loc, type, cache, /*restrict=*/true,
-                            /*writable=*/false)
+  op.replaceAllUsesWith(bufferization::ToTensorOp::create(b, loc, type, cache,
+                                                          /*restrict=*/true,
+                                                          /*writable=*/false)
                             .getResult());
   op.erase();
 }

@@ -72,7 +72,7 @@ static LogicalResult convertUsers(BlockArgument input) {
           memref::DimOp::create(builder, user->getLoc(), input, dim.getIndex())
               .getResult());
       user->erase();
-    } else if (!isa<AtOp, DotOp, DotWithOp, RangeOp, StencilOp, MixOp,
+    } else if (!isa<AtOp, DotOp, DotWithOp, ExpandOp, RangeOp, StencilOp, MixOp,
                     ListedOp>(user)) {
       return user->emitOpError()
              << "reads a whole tensor inside of a stream; streams read "

@@ -169,6 +169,35 @@ static Value expandInner(OpBuilder &builder, InnerOp op) {
                                      floatConstant(builder, loc, type, 0.0));
 }
 
+static Value expandExpand(OpBuilder &builder, ExpandOp op) {
+  Location loc = op.getLoc();
+  VectorType type = op.getResult().getType();
+  Type element = type.getElementType();
+  int64_t rank = op.getCoefficients().getType().getNumElements();
+  auto loop = scf::ForOp::create(builder, loc, indexConstant(builder, loc, 0),
+                                 indexConstant(builder, loc, rank),
+                                 indexConstant(builder, loc, 1),
+                                 floatConstant(builder, loc, type, 0.0));
+  // The loop is in its stream by now, where a strided row finds its buffer.
+  OpBuilder b = OpBuilder::atBlockEnd(loop.getBody());
+  Value r = loop.getInductionVar();
+  Value x = vector::ExtractOp::create(b, loc, op.getCoefficients(),
+                                      ArrayRef<OpFoldResult>{r});
+  x = vector::BroadcastOp::create(b, loc, type,
+                                  convertFloat(b, loc, x, element));
+  Type stored = getElementTypeOrSelf(op.getMatrix().getType());
+  auto row = VectorType::get(type.getShape(), stored);
+  auto at =
+      AtOp::create(b, loc, row, op.getMatrix(), append(op.getIndices(), r));
+  Value features = convertFloat(b, loc, loadRow(b, at, row), element);
+  at.erase();
+  Value product = arith::MulFOp::create(b, loc, x, features);
+  Value sum =
+      arith::AddFOp::create(b, loc, loop.getRegionIterArgs()[0], product);
+  scf::YieldOp::create(b, loc, sum);
+  return loop.getResult(0);
+}
+
 static Value expandDotWith(OpBuilder &builder, DotWithOp op) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   FeatureReduceKind kind = op.getKind();
@@ -353,6 +382,8 @@ void attn::loops::expandRowAccesses(Operation *root) {
       results = {expandDot(builder, dot)};
     } else if (auto inner = dyn_cast<InnerOp>(op)) {
       results = {expandInner(builder, inner)};
+    } else if (auto expand = dyn_cast<ExpandOp>(op)) {
+      results = {expandExpand(builder, expand)};
     } else if (auto with = dyn_cast<DotWithOp>(op)) {
       results = {expandDotWith(builder, with)};
     } else if (auto range = dyn_cast<RangeOp>(op)) {

@@ -34,8 +34,7 @@ static constexpr int64_t kVectorsTogether = 4;
 
 /// The rows of a block, if they are few; else 0.
 static int64_t getRows(const KernelState &state) {
-  int64_t rows =
-      state.analysis.getFewRows() * state.analysis.getPackedHeads();
+  int64_t rows = state.analysis.getFewRows() * state.analysis.getPackedHeads();
   return rows <= kMostRows ? rows : 0;
 }
 
@@ -53,7 +52,7 @@ static bool hasIndependentChunks(Value row) {
       continue;
     }
     Operation *op = values[k].getDefiningOp();
-    if (!op || isa<vector::ShuffleOp>(op)) {
+    if (!op || isa<vector::ShuffleOp, ExpandOp>(op)) {
       return false;
     }
     if (!isa<AtOp>(op)) {
@@ -143,8 +142,9 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
       SmallVector<Value> sums(lanes, zero);
       int64_t whole = depth / lanes * lanes;
       if (whole) {
-        sums = e.loop(e.index(0), e.index(whole), lanes, sums,
-                      [&](Value d, ValueRange so) { return step(d, lanes, so); });
+        sums =
+            e.loop(e.index(0), e.index(whole), lanes, sums,
+                   [&](Value d, ValueRange so) { return step(d, lanes, so); });
       }
       if (whole < depth) {
         sums = step(e.index(whole), depth - whole, sums);
@@ -193,8 +193,7 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
         sums.push_back(e.loadVector(out, {e.index(first + r), from}, width));
       });
       sums = e.loop(
-          tile.firstColumn, tile.columns, 1, sums,
-          [&](Value c, ValueRange so) {
+          tile.firstColumn, tile.columns, 1, sums, [&](Value c, ValueRange so) {
             Scope place(&scope);
             place.bind(key, tile.getKeys().at(e, c));
             place.prepareRow(row);
@@ -210,9 +209,9 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
             forEach([&](unsigned k, int64_t r, Value, int64_t width) {
               Value x = e.convertFloat(
                   e.load(coefficients, {e.index(first + r), c}), element);
-              next[k] = vector::FMAOp::create(e, e.broadcast(x, width),
-                                              features[k % chunks.size()],
-                                              next[k]);
+              next[k] =
+                  vector::FMAOp::create(e, e.broadcast(x, width),
+                                        features[k % chunks.size()], next[k]);
             });
             return next;
           });

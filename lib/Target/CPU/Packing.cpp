@@ -125,8 +125,8 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
 }
 
 bool cpu::streamsRow(const Contraction &contraction, Value row) {
-  if (contraction.pairs ||
-      getElementTypeOrSelf(row.getType()) != contraction.getResult().getType()) {
+  if (contraction.pairs || getElementTypeOrSelf(row.getType()) !=
+                               contraction.getResult().getType()) {
     return false;
   }
   if (contraction.streamed == RowOf::get(row)) {

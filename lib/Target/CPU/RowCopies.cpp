@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A chunk of a shuffled row needs features of other chunks. Such a row is
-// written into a small buffer when it is prepared, chunk by chunk with its
-// places known, so that most chunks are plain loads of the row it is made from:
+// A chunk of a shuffled, or expanded, row needs features of other chunks. Such
+// a row is written into a small buffer when it is prepared, chunk by chunk with
+// its places known, so that most chunks are plain loads of the row it is made
+// from:
 //
 //   %y = vector.shuffle %x, %x [32, 33, .., 63, 0, 1, .., 31]
 //   ->  vector.store %x[32, W), %y[0];  vector.store %x[48, W), %y[16];  ...
@@ -49,6 +50,9 @@ void Scope::prepareRow(Value value, DenseSet<Value> &seen) {
   }
   if (auto shuffle = dyn_cast<vector::ShuffleOp>(op)) {
     copyShuffled(shuffle);
+  } else if (auto expand = dyn_cast<ExpandOp>(op)) {
+    copyRow(expand.getCoefficients());
+    copyExpanded(expand);
   }
 }
 
@@ -65,6 +69,52 @@ void Scope::copyRow(Value value) {
                  e.storeVector(RowChunk(*this, d, width).get(value), copy, d);
                });
   rowCopies[value] = copy;
+}
+
+/// Coefficients are taken one by one, a few at a time so that their sums do not
+/// wait for each other.
+void Scope::copyExpanded(ExpandOp op) {
+  constexpr int64_t together = 4;
+  Emit &e = kernel.e;
+  VectorType type = op.getResult().getType();
+  int64_t rank = op.getCoefficients().getType().getNumElements();
+  Value copy = kernel.allocateRow(type);
+  Value matrix = get(op.getMatrix());
+  SmallVector<Value> indices = get(op.getIndices());
+  indices.append(2, Value());
+  forEachChunk(
+      e, type.getNumElements(), kernel.lanes, [&](Value d, int64_t width) {
+        auto here = VectorType::get(width, type.getElementType());
+        auto addTerm = [&](Value r, Value sum) -> Value {
+          Value x = RowChunk(*this, r, 1).get(op.getCoefficients());
+          x = vector::ExtractOp::create(e, x, ArrayRef<int64_t>{0});
+          x = e.broadcast(e.convertFloat(x, type.getElementType()), width);
+          SmallVector<Value> place(indices);
+          place[place.size() - 2] = r;
+          place.back() = d;
+          Value features = e.convertFloat(e.loadVector(matrix, place, width),
+                                          type.getElementType());
+          return vector::FMAOp::create(e, x, features, sum);
+        };
+        SmallVector<Value> sums(together, e.constant(here, 0));
+        int64_t whole = rank / together * together;
+        sums = e.loop(e.index(0), e.index(whole), together, sums,
+                      [&](Value r, ValueRange so) {
+                        SmallVector<Value> next;
+                        for (auto [k, sum] : llvm::enumerate(so)) {
+                          next.push_back(
+                              addTerm(e.add(r, static_cast<int64_t>(k)), sum));
+                        }
+                        return next;
+                      });
+        for (int64_t r = whole; r < rank; ++r) {
+          sums[r - whole] = addTerm(e.index(r), sums[r - whole]);
+        }
+        Value low = arith::AddFOp::create(e, sums[0], sums[1]);
+        Value high = arith::AddFOp::create(e, sums[2], sums[3]);
+        e.storeVector(arith::AddFOp::create(e, low, high), copy, d);
+      });
+  rowCopies[op.getResult()] = copy;
 }
 
 void Scope::copyShuffled(vector::ShuffleOp op) {
@@ -86,7 +136,8 @@ void Scope::copyShuffled(vector::ShuffleOp op) {
                : firstLength + (from - firstLength) / lanes * lanes;
   };
   auto widthOf = [&](int64_t chunk) {
-    int64_t end = chunk < firstLength ? firstLength : firstLength + secondLength;
+    int64_t end =
+        chunk < firstLength ? firstLength : firstLength + secondLength;
     return std::min(lanes, end - chunk);
   };
   Value copy = kernel.allocateRow(op.getResultVectorType());
@@ -95,9 +146,10 @@ void Scope::copyShuffled(vector::ShuffleOp op) {
     ArrayRef<int64_t> from = mask.slice(d).take_front(lanes);
     auto width = static_cast<int64_t>(from.size());
     bool crosses = from.front() < firstLength && from.back() >= firstLength;
-    bool contiguous = !crosses && llvm::all_of(llvm::enumerate(from), [&](auto it) {
-      return it.value() == from.front() + static_cast<int64_t>(it.index());
-    });
+    bool contiguous =
+        !crosses && llvm::all_of(llvm::enumerate(from), [&](auto it) {
+          return it.value() == from.front() + static_cast<int64_t>(it.index());
+        });
     Value result;
     if (contiguous) {
       result = load(from.front(), width);

@@ -169,17 +169,17 @@ Value Scope::computeInner(InnerOp op) {
   Type type = op.getResult().getType();
   prepareRow(op.getLhs());
   prepareRow(op.getRhs());
-  return foldChunks(
-      e, op.getLhs().getType().getNumElements(), kernel.lanes,
-      e.constant(type, 0), [&](Value first, int64_t width, Value sum) -> Value {
-        RowChunk chunk(*this, first, width);
-        Value product =
-            arith::MulFOp::create(e, e.convertFloat(chunk.get(op.getLhs()), type),
-                                  e.convertFloat(chunk.get(op.getRhs()), type));
-        return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
-                                           product, sum,
-                                           arith::FastMathFlags::reassoc);
-      });
+  return foldChunks(e, op.getLhs().getType().getNumElements(), kernel.lanes,
+                    e.constant(type, 0),
+                    [&](Value first, int64_t width, Value sum) -> Value {
+                      RowChunk chunk(*this, first, width);
+                      Value product = arith::MulFOp::create(
+                          e, e.convertFloat(chunk.get(op.getLhs()), type),
+                          e.convertFloat(chunk.get(op.getRhs()), type));
+                      return vector::ReductionOp::create(
+                          e, vector::CombiningKind::ADD, product, sum,
+                          arith::FastMathFlags::reassoc);
+                    });
 }
 
 Value Scope::computeDotWith(DotWithOp op) {

@@ -90,6 +90,7 @@ private:
   void prepareRow(Value value, DenseSet<Value> &seen);
   void copyRow(Value value);
   void copyShuffled(vector::ShuffleOp op);
+  void copyExpanded(ExpandOp op);
   Value computeReduction(vector::ReductionOp op);
   Value computeListed(ListedOp op);
   void computeRange(RangeOp op);

@@ -230,8 +230,9 @@ bool StreamAnalysis::suitsPackedHeads() {
     return isBlockUniform(plan.op.getLower()) &&
            isBlockUniform(plan.op.getUpper()) &&
            !usesRows(plan.op.getTiles()) && !usesRows(plan.op.getBounds()) &&
-           llvm::none_of(plan.filled,
-                         [](Value v) { return isContraction(v.getDefiningOp()); }) &&
+           llvm::none_of(
+               plan.filled,
+               [](Value v) { return isContraction(v.getDefiningOp()); }) &&
            llvm::none_of(plan.getOuters(), [&](CarryOp outer) {
              return getClass(outer.getRow()).row;
            });
@@ -429,6 +430,31 @@ bool StreamAnalysis::isFilled(Operation *op) const {
          (isa<AtOp>(op) && op->getResult(0).getType().isInteger(1));
 }
 
+/// Values that the entries of a sweep are made of: all but those that only rows
+/// of features, which are packed, are made of.
+static DenseSet<Value> getEntryValues(SweepOp op) {
+  DenseSet<Value> seen;
+  SmallVector<Value> work;
+  for (Operation &inner : op.getBody().front()) {
+    if (isReducer(&inner)) {
+      llvm::append_range(work, getReducedValues(&inner));
+      if (Value cond = getCondition(&inner)) {
+        work.push_back(cond);
+      }
+    }
+  }
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    Operation *def = value.getDefiningOp();
+    if (isa<VectorType>(value.getType()) || !seen.insert(value).second ||
+        !def || def->getParentOp() != op || isContraction(def)) {
+      continue;
+    }
+    llvm::append_range(work, def->getOperands());
+  }
+  return seen;
+}
+
 void StreamAnalysis::planSweep(SweepOp op) {
   SweepPlan &plan = sweeps.emplace_back();
   plan.op = op;
@@ -449,6 +475,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
           std::gcd(rowPeriod, static_cast<int64_t>(listed.getRowBlock()));
     }
   }
+  DenseSet<Value> entries = getEntryValues(op);
   unsigned last = 0;
   for (Operation &inner : op.getBody().front()) {
     if (&inner == plan.driver) {
@@ -467,7 +494,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
       continue;
     }
     for (Value result : inner.getResults()) {
-      if (!getClass(result).key) {
+      if (!getClass(result).key || !entries.contains(result)) {
         continue;
       }
       if (isContraction(&inner)) {

@@ -79,9 +79,7 @@ struct Contraction {
   bool pairs = false;
 
   Value getResult() const { return op->getResult(0); }
-  int64_t getDepth() const {
-    return stationary.getLength();
-  }
+  int64_t getDepth() const { return stationary.getLength(); }
 };
 
 struct CollectivePlan;

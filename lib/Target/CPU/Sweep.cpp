@@ -380,8 +380,8 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
   });
 }
 
-/// Packs the rows of outer carries, either those that are read where they are or
-/// the others. Whether any number in them is not finite; null without any.
+/// Packs the rows of outer carries, either those that are read where they are
+/// or the others. Whether any number in them is not finite; null without any.
 Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
                          bool direct) {
   Value result;
@@ -391,7 +391,8 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
     }
     packRows(tile, row, keys, packed);
     Value found = findNonFinite(state, keys, packed);
-    result = result ? arith::OrIOp::create(e, result, found).getResult() : found;
+    result =
+        result ? arith::OrIOp::create(e, result, found).getResult() : found;
   }
   return result;
 }

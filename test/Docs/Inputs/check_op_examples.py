@@ -52,6 +52,8 @@ BY_OP = {
     ("attn.convolve", "%w"): "tensor<8x6x11xf32>",
     ("attn.dequantize", "%q"): "tensor<1x2x?x64xi8>",
     ("attn.dequantize", "%s"): "tensor<1x2x?x1xf32>",
+    ("attn.expand", "%W"): "tensor<8x16x64xf32>",
+    ("attn.expand", "%x"): "vector<16xf32>",
     ("attn.finish", "%m"): STATE,
     ("attn.gather", "%i"): "tensor<2x8x16xi64>",
     ("attn.gather", "%keys"): "tensor<2x2x?x64xf32>",

@@ -22,8 +22,7 @@ static bool agree(int64_t a, int64_t b) {
 }
 
 static bool agree(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
-  return a.size() == b.size() &&
-         llvm::all_of(llvm::zip(a, b), [](auto pair) {
+  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto pair) {
            return agree(std::get<0>(pair), std::get<1>(pair));
          });
 }
@@ -85,7 +84,7 @@ SmallVector<int64_t> mlir::attn::getScaleShape(QuantAttr scheme,
     return {shape[0], shape[1], shape[2], group ? shape[3] / group : 1};
   case QuantAxis::Channel:
     return {shape[0], shape[1],
-            !group                             ? 1
+            !group                            ? 1
             : ShapedType::isDynamic(shape[2]) ? ShapedType::kDynamic
                                               : (shape[2] + group - 1) / group,
             shape[3]};
@@ -173,9 +172,10 @@ LogicalResult ViewOp::verify() {
                               [](Type t) { return t.isIndex(); });
   bool rows = args + 1 == type.getRank();
   if (!indices || (rows ? args != 3 : args != type.getRank())) {
-    return emitOpError() << "C1: the region takes three indices for the rows of "
-                            "a tensor of rank 4, or "
-                         << type.getRank() << " for elements, got " << args;
+    return emitOpError()
+           << "C1: the region takes three indices for the rows of "
+              "a tensor of rank 4, or "
+           << type.getRank() << " for elements, got " << args;
   }
   Type wanted = type.getElementType();
   if (rows) {
@@ -190,13 +190,14 @@ LogicalResult ViewOp::verify() {
   }
   if (getSizes().size() != type.getNumDynamicDims()) {
     return emitOpError() << "C2: sizes are given for the "
-                         << type.getNumDynamicDims()
-                         << " dynamic extents, got " << getSizes().size();
+                         << type.getNumDynamicDims() << " dynamic extents, got "
+                         << getSizes().size();
   }
   bool loads = !getBody().getOps<AtOp>().empty();
   if (loads && !rows) {
-    return emitOpError() << "C4: a region that computes elements reads elements "
-                            "(tensor.extract), not rows";
+    return emitOpError()
+           << "C4: a region that computes elements reads elements "
+              "(tensor.extract), not rows";
   }
   return verifySpeculatable(*this, getBody(), "C3");
 }
@@ -247,9 +248,8 @@ LogicalResult PagedOp::verify() {
                             pool.getDimSize(3)};
   if (!llvm::equal(result.getShape(), want) ||
       result.getElementType() != pool.getElementType()) {
-    return emitOpError() << "C2: the result is " << formatShape(want)
-                         << " of " << pool.getElementType() << ", got "
-                         << result;
+    return emitOpError() << "C2: the result is " << formatShape(want) << " of "
+                         << pool.getElementType() << ", got " << result;
   }
   return success();
 }
@@ -363,8 +363,7 @@ LogicalResult RopeOp::verify() {
   if (!check(getPositions(), {b, l}) || !check(getCos(), {b, l, rotary / 2}) ||
       !check(getSin(), {b, l, rotary / 2})) {
     return emitOpError() << "C3: positions are " << formatShape({b, l})
-                         << ", cos and sin "
-                         << formatShape({b, l, rotary / 2})
+                         << ", cos and sin " << formatShape({b, l, rotary / 2})
                          << ", with the batch size or 1";
   }
   return success();
@@ -374,9 +373,10 @@ LogicalResult HadamardOp::verify() {
   RankedTensorType type = getInput().getType();
   int64_t last = type.getRank() == 4 ? type.getDimSize(3) : 0;
   if (last <= 0 || !llvm::isPowerOf2_64(last)) {
-    return emitOpError() << "C1: the input is [B, H, L, D] with D a static power "
-                            "of two, got "
-                         << type;
+    return emitOpError()
+           << "C1: the input is [B, H, L, D] with D a static power "
+              "of two, got "
+           << type;
   }
   return success();
 }
@@ -409,10 +409,26 @@ LogicalResult AppendOp::verify() {
                          << cache << " and " << rows;
   }
   auto at = dyn_cast<RankedTensorType>(getAt().getType());
-  if (at &&
-      (at.getRank() != 1 || !agreeOrOne(at.getDimSize(0), rows.getDimSize(0)))) {
+  if (at && (at.getRank() != 1 ||
+             !agreeOrOne(at.getDimSize(0), rows.getDimSize(0)))) {
     return emitOpError() << "C2: at is an index, or integers [B] or [1], got "
                          << at;
+  }
+  return success();
+}
+
+LogicalResult ExpandOp::verify() {
+  auto type = cast<ShapedType>(getMatrix().getType());
+  int64_t rank = type.getRank();
+  if (rank != static_cast<int64_t>(getIndices().size()) + 2 ||
+      type.getDimSize(rank - 2) !=
+          getCoefficients().getType().getNumElements() ||
+      type.getDimSize(rank - 1) != getResult().getType().getNumElements() ||
+      !isa<FloatType>(type.getElementType())) {
+    return emitOpError() << "C1: the matrix is indexed up to its last two "
+                            "dimensions, the lengths of "
+                         << getCoefficients().getType() << " and "
+                         << getResult().getType() << "; got " << type;
   }
   return success();
 }
@@ -421,8 +437,7 @@ LogicalResult InnerOp::verify() {
   if (getLhs().getType().getNumElements() !=
       getRhs().getType().getNumElements()) {
     return emitOpError() << "C1: rows have one length, got "
-                         << getLhs().getType() << " and "
-                         << getRhs().getType();
+                         << getLhs().getType() << " and " << getRhs().getType();
   }
   return success();
 }

@@ -109,9 +109,8 @@ SmallVector<Value> mlir::attn::getDynamicExtents(OpBuilder &builder,
 }
 
 /// Replaces `op` by a view of its type that computes rows.
-static void
-replaceByView(Operation *op, ValueRange sizes,
-              function_ref<Value(RowWriter &, ValueRange)> body) {
+static void replaceByView(Operation *op, ValueRange sizes,
+                          function_ref<Value(RowWriter &, ValueRange)> body) {
   OpBuilder builder(op);
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   auto view = ViewOp::create(builder, op->getLoc(), type, sizes, /*rows=*/true,
@@ -144,11 +143,14 @@ static void expandPaged(PagedOp op) {
     sizes.push_back(getExtent(builder, loc, table, 0));
   }
   if (type.isDynamicDim(2)) {
-    Value keys = op.getExtent();
-    if (!keys) {
-      keys = arith::MulIOp::create(
-          builder, loc, getExtent(builder, loc, table, 1),
-          arith::ConstantIndexOp::create(builder, loc, slots));
+    // Not more than there are pages for, whatever the program says.
+    Value keys = arith::MulIOp::create(
+        builder, loc, getExtent(builder, loc, table, 1),
+        arith::ConstantIndexOp::create(builder, loc, slots));
+    if (Value given = op.getExtent()) {
+      Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+      given = arith::MaxSIOp::create(builder, loc, given, zero);
+      keys = arith::MinSIOp::create(builder, loc, given, keys);
     }
     sizes.push_back(keys);
   }
@@ -180,8 +182,7 @@ static Value readScales(RowWriter &w, QuantAttr scheme, Value scales,
           features);
     }
     Value row = w.convert(w.row(scales, at), element);
-    return w.shuffle(row, row, features,
-                     [&](int64_t d) { return d / group; });
+    return w.shuffle(row, row, features, [&](int64_t d) { return d / group; });
   }
   case QuantAxis::Channel: {
     Value token = zero;
@@ -210,8 +211,7 @@ static void expandDequantize(DequantizeOp op) {
   replaceByView(op, sizes, [&](RowWriter &w, ValueRange at) -> Value {
     Value codes = w.row(op.getCodes(), at);
     Value x = decodeRow(w, scheme, codes, features, element);
-    Value scale =
-        readScales(w, scheme, op.getScales(), at, features, element);
+    Value scale = readScales(w, scheme, op.getScales(), at, features, element);
     if (!scheme.hasZeros()) {
       return arith::MulFOp::create(w.b, w.loc, x, scale);
     }
@@ -263,8 +263,7 @@ static std::pair<Value, Value> tabulateAngles(RopeOp op, Type element) {
       [&](OpBuilder &b, Location l, ValueRange args) {
         Value position = args[0];
         if (position.getType().isIndex()) {
-          position =
-              arith::IndexCastOp::create(b, l, b.getI64Type(), position);
+          position = arith::IndexCastOp::create(b, l, b.getI64Type(), position);
         }
         position = arith::SIToFPOp::create(b, l, f64, position);
         Value angle = arith::MulFOp::create(b, l, position, args[1]);

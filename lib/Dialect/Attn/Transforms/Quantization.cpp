@@ -53,8 +53,8 @@ static Value decodeFloats(RowWriter &w, Value codes, Type element) {
   int64_t length = cast<VectorType>(codes.getType()).getNumElements();
   auto vectorOf = [&](Type type) { return VectorType::get(length, type); };
   Type i16 = vectorOf(w.b.getI16Type());
-  Value bytes = arith::BitcastOp::create(w.b, w.loc,
-                                         vectorOf(w.b.getI8Type()), codes);
+  Value bytes =
+      arith::BitcastOp::create(w.b, w.loc, vectorOf(w.b.getI8Type()), codes);
   Value bits = arith::ExtUIOp::create(w.b, w.loc, i16, bytes);
   auto shifted = [&](Value x, int64_t by) -> Value {
     return arith::ShLIOp::create(w.b, w.loc, x, w.constantInt(i16, by));
@@ -71,15 +71,12 @@ static Value decodeFloats(RowWriter &w, Value codes, Type element) {
     return asFloat(shifted(bits, 8));
   }
   Value magnitude = masked(bits, 0x7f);
-  Value x = asFloat(arith::OrIOp::create(w.b, w.loc,
-                                         shifted(masked(bits, 0x80), 8),
-                                         shifted(magnitude, 7)));
+  Value x = asFloat(arith::OrIOp::create(
+      w.b, w.loc, shifted(masked(bits, 0x80), 8), shifted(magnitude, 7)));
   x = arith::MulFOp::create(w.b, w.loc, x, w.constant(x.getType(), 256.0));
-  Value isNaN =
-      arith::CmpIOp::create(w.b, w.loc, arith::CmpIPredicate::eq, magnitude,
-                            w.constantInt(i16, 0x7f));
-  Value nan =
-      w.constant(x.getType(), std::numeric_limits<double>::quiet_NaN());
+  Value isNaN = arith::CmpIOp::create(w.b, w.loc, arith::CmpIPredicate::eq,
+                                      magnitude, w.constantInt(i16, 0x7f));
+  Value nan = w.constant(x.getType(), std::numeric_limits<double>::quiet_NaN());
   return arith::SelectOp::create(w.b, w.loc, isNaN, nan, x);
 }
 
@@ -131,8 +128,7 @@ private:
   Value read(RowWriter &w, Value tensor, ValueRange at) {
     return w.convert(w.element(tensor, at), number);
   }
-  template <typename OpTy>
-  Value make(RowWriter &w, Value x, Value y) {
+  template <typename OpTy> Value make(RowWriter &w, Value x, Value y) {
     return OpTy::create(w.b, w.loc, x, y).getResult();
   }
   Value compare(RowWriter &w, arith::CmpFPredicate p, Value x, Value y) {
@@ -218,9 +214,9 @@ std::pair<Value, Value> Encoder::reduceGroup(RowWriter &w, ValueRange at) {
     } else {
       Value group = w.index(scheme.getGroup());
       Value first = make<arith::MulIOp>(w, at[dim], group);
-      ranges.push_back({first, make<arith::MinUIOp>(
-                                   w, make<arith::AddIOp>(w, first, group),
-                                   extent)});
+      ranges.push_back(
+          {first, make<arith::MinUIOp>(w, make<arith::AddIOp>(w, first, group),
+                                       extent)});
     }
   }
   double infinity = std::numeric_limits<double>::infinity();
@@ -324,8 +320,7 @@ Value Encoder::encodeInteger(RowWriter &w, Value x) {
   x = make<arith::MinimumFOp>(w, x, w.constant(number, high));
   Value code = arith::FPToSIOp::create(w.b, loc, w.b.getI32Type(), x);
   return make<arith::AndIOp>(
-      w, code,
-      w.constantInt(w.b.getI32Type(), (1 << scheme.getBits()) - 1));
+      w, code, w.constantInt(w.b.getI32Type(), (1 << scheme.getBits()) - 1));
 }
 
 /// The bits of an 8-bit float: the number in steps of its binade, counted from
@@ -362,8 +357,7 @@ Value Encoder::encodeFloat(RowWriter &w, Value x) {
   steps = select(w, isNaN, w.constant(f64, 0.0), steps);
   Value code = make<arith::AddIOp>(
       w,
-      make<arith::ShLIOp>(w,
-                          make<arith::SubIOp>(w, exponent, integer(lowest)),
+      make<arith::ShLIOp>(w, make<arith::SubIOp>(w, exponent, integer(lowest)),
                           integer(fraction)),
       arith::FPToSIOp::create(w.b, loc, i64, steps));
   Value over = arith::CmpIOp::create(w.b, loc, arith::CmpIPredicate::sgt, code,

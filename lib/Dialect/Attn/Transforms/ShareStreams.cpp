@@ -178,8 +178,7 @@ static bool isWorthJoining(SweepOp a, SweepOp b) {
   }
   auto shareAny = [&](auto xs, auto ys) {
     return llvm::any_of(xs, [&](auto x) {
-      return llvm::any_of(ys,
-                          [&](auto y) { return comparison.same(x, y); });
+      return llvm::any_of(ys, [&](auto y) { return comparison.same(x, y); });
     });
   };
   Region &one = a.getBody(), &other = b.getBody();

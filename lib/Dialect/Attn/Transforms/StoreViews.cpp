@@ -41,8 +41,7 @@ static Value storeRows(ViewOp view) {
         getValueOrCreateConstantIndexOp(outer, loc, view.getExtent(dim)));
   }
   space.push_back(arith::ConstantIndexOp::create(outer, loc, 0)); // no keys
-  Value output =
-      tensor::EmptyOp::create(outer, loc, type, view.getSizes());
+  Value output = tensor::EmptyOp::create(outer, loc, type, view.getSizes());
   auto stream = StreamOp::create(outer, loc, Orientation::Rows, space,
                                  ValueRange(), output);
   outer.setInsertionPoint(stream);
@@ -73,15 +72,14 @@ static Value storeElements(ViewOp view) {
       [&](OpBuilder &b, Location, ValueRange) {
         IRMapping mapping;
         for (BlockArgument arg : view.getBody().getArguments()) {
-          mapping.map(arg,
-                      linalg::IndexOp::create(b, loc, arg.getArgNumber()));
+          mapping.map(arg, linalg::IndexOp::create(b, loc, arg.getArgNumber()));
         }
         for (Operation &op : view.getBody().front().without_terminator()) {
           b.clone(op, mapping);
         }
         Operation *yield = view.getBody().front().getTerminator();
-        linalg::YieldOp::create(
-            b, loc, mapping.lookupOrDefault(yield->getOperand(0)));
+        linalg::YieldOp::create(b, loc,
+                                mapping.lookupOrDefault(yield->getOperand(0)));
       });
   return generic.getResult(0);
 }

@@ -254,3 +254,11 @@ func.func @inner(%x: vector<4xf32>, %y: vector<5xf32>) {
   %s = attn.inner %x, %y : vector<4xf32>, vector<5xf32> -> f32
   return
 }
+
+// -----
+
+func.func @expand(%x: vector<15xf32>, %w: tensor<8x16x64xf32>, %h: index) {
+  // expected-error @+1 {{C1: the matrix is indexed up to its last two dimensions, the lengths of 'vector<15xf32>' and 'vector<64xf32>'; got 'tensor<8x16x64xf32>'}}
+  %y = attn.expand %x, %w[%h] : vector<15xf32>, tensor<8x16x64xf32> -> vector<64xf32>
+  return
+}

@@ -79,3 +79,10 @@ func.func @inner(%x: vector<64xbf16>, %y: vector<64xf32>) -> f32 {
   %s = attn.inner %x, %y : vector<64xbf16>, vector<64xf32> -> f32
   return %s : f32
 }
+
+// CHECK-LABEL: func @expand
+func.func @expand(%x: vector<16xf32>, %w: tensor<8x16x64xbf16>, %h: index) -> vector<64xf32> {
+  // CHECK: attn.expand %{{.*}}, %{{.*}}[%{{.*}}] : vector<16xf32>, tensor<8x16x64xbf16> -> vector<64xf32>
+  %y = attn.expand %x, %w[%h] : vector<16xf32>, tensor<8x16x64xbf16> -> vector<64xf32>
+  return %y : vector<64xf32>
+}

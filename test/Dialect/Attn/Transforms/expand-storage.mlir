@@ -16,6 +16,17 @@ func.func @paged(%pool: tensor<?x2x16x64xf32>, %table: tensor<3x?xi32>) -> tenso
   return %k : tensor<3x2x?x64xf32>
 }
 
+// There are not more keys than pages for them.
+// CHECK-LABEL: func @paged_extent
+// CHECK:       %[[ALL:.*]] = arith.muli
+// CHECK:       %[[GIVEN:.*]] = arith.maxsi
+// CHECK:       %[[N:.*]] = arith.minsi %[[GIVEN]], %[[ALL]]
+// CHECK:       attn.view {{.*}} sizes(%[[N]])
+func.func @paged_extent(%pool: tensor<?x2x16x64xf32>, %table: tensor<3x?xi32>, %n: index) -> tensor<3x2x?x64xf32> {
+  %k = attn.paged %pool, %table extent(%n) : tensor<?x2x16x64xf32>, tensor<3x?xi32> -> tensor<3x2x?x64xf32>
+  return %k : tensor<3x2x?x64xf32>
+}
+
 // Nibbles: the first code in the lowest bits, with the sign extended.
 // CHECK-LABEL: func @int4
 func.func @int4(%q: tensor<1x1x8x4xi8>, %s: tensor<1x1x8x1xf32>) -> tensor<1x1x8x8xf32> {

@@ -95,7 +95,7 @@ def Attn_PagedOp : Attn_StorageOp<"paged", [Pure]> {
     | --- | --- | --- |
     | `pool` | [pages, G, P, D] (`heads_first`) or [pages, P, G, D] (`slots_first`) | any |
     | `table` | [B, maxpages] | i32, i64 |
-    | `extent` | N, default maxpages * P | index |
+    | `extent` | N, at most and by default maxpages * P | index |
     | result | [B, G, N, D] | that of the pool |
 
     Constraints:
@@ -331,6 +331,30 @@ def Attn_InnerOp : Attn_StorageOp<"inner", [Pure]> {
   let results = (outs AnyFloat:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+  }];
+}
+
+def Attn_ExpandOp : Attn_StorageOp<"expand", [Pure]> {
+  let summary = "a row from its coefficients in the rows of a matrix";
+  let description = [{
+    `y_d = sum_r x_r matrix[indices, r, d]` in the result's element type: the
+    expansion of a latent, for regions of `attn.view` and for streams
+    (DeepSeek-V2, arXiv 2405.04434).
+
+    Constraints:
+    * C1: the matrix is indexed up to its last two dimensions, which are static: the lengths of the row given and of the result.
+
+    ```mlir
+    %y = attn.expand %x, %W[%h] : vector<16xf32>, tensor<8x16x64xf32> -> vector<64xf32>
+    ```
+  }];
+  let arguments = (ins VectorOfRankAndType<[1], [AnyFloat]>:$coefficients,
+    AnyTypeOf<[AnyRankedTensor, AnyStridedMemRef]>:$matrix,
+    Variadic<Index>:$indices);
+  let results = (outs VectorOfRankAndType<[1], [AnyFloat]>:$result);
+  let assemblyFormat = [{
+    $coefficients `,` $matrix `[` $indices `]` attr-dict `:`
+    type($coefficients) `,` type($matrix) `->` type($result)
   }];
 }
 
