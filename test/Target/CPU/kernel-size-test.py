@@ -12,7 +12,7 @@ opt, examples = sys.argv[1:]
 seen = 0
 for program in sorted(pathlib.Path(examples).glob("*.mlir")):
     for cpu in ("znver4", "haswell"):
-        options = f"triple=x86_64-unknown-linux-gnu cpu={cpu}"
+        options = f"triple=x86_64-unknown-linux-gnu cpu={cpu} max-recompute-factor=0"
         text = subprocess.run(
             [opt, program, f"--attn-cpu-pipeline={options}"],
             capture_output=True, text=True, check=True,
