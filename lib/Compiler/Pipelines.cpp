@@ -199,7 +199,7 @@ void attn::registerPipelines() {
       "score programs to the streams that run, and their plan in words",
       [](OpPassManager &pm, const PlanPipelineOptions &options) {
         buildPlanPipeline(pm, options);
-        pm.addNestedPass<func::FuncOp>(createPrintPlanPass());
+        pm.addPass(createPrintPlanPass());
       });
   PassPipelineRegistration<>(
       "attn-reference-pipeline",

@@ -128,7 +128,7 @@ attn::planProgram(ModuleOp module, const ExecutableOptions &options,
   plan.maxRecomputeFactor = options.maxRecomputeFactor;
   buildPlanPipeline(manager, plan);
   if (print) {
-    manager.addNestedPass<func::FuncOp>(createPrintPlanPass());
+    manager.addPass(createPrintPlanPass());
   }
   if (llvm::Error error = runPasses(manager, copy, "planning")) {
     return error;

@@ -121,8 +121,7 @@ static void readStorage(func::FuncOp func, Signature &signature) {
   if (!end) {
     return;
   }
-  for (auto [result, value] :
-       llvm::zip(signature.results, end.getOperands())) {
+  for (auto [result, value] : llvm::zip(signature.results, end.getOperands())) {
     if (BlockArgument argument = getArgument(value);
         argument && value.getDefiningOp<AppendOp>()) {
       result.alias = argument.getArgNumber();

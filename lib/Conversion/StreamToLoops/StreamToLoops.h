@@ -20,8 +20,8 @@ namespace mlir::attn::loops {
 SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
                                ValueRange args);
 
-/// Replaces attn.at, dot, dot_with, inner, expand, range, listed, guard, stencil
-/// and mix under `root` by loads, loops and arithmetic.
+/// Replaces attn.at, dot, dot_with, inner, expand, range, listed, guard,
+/// stencil and mix under `root` by loads, loops and arithmetic.
 void expandRowAccesses(Operation *root);
 
 /// A buffer for one row in the frame of the function that holds `user`.

@@ -122,8 +122,8 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
         SmallVector<Value> next(so);
         SmallVector<Value> queries;
         for (int64_t r = 0; r < together; ++r) {
-          queries.push_back(e.loadVector(packed.floats,
-                                         {e.index(row + r), d}, lanes));
+          queries.push_back(
+              e.loadVector(packed.floats, {e.index(row + r), d}, lanes));
         }
         for (int64_t i = 0; i < keys; ++i) {
           Value x = e.convertFloat(RowChunk(places[i], d, width).get(streamed),

@@ -17,8 +17,8 @@
 #ifndef ATTN_LIB_TARGET_CPU_LINALGKERNEL_H
 #define ATTN_LIB_TARGET_CPU_LINALGKERNEL_H
 
-#include "attn/Support/Emit.h"
 #include "LinalgPlan.h"
+#include "attn/Support/Emit.h"
 
 namespace mlir::attn::cpu {
 

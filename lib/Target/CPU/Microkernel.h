@@ -76,8 +76,8 @@ struct RowRange {
 /// Rows of a range, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, RowRange rows,
                     Packed out);
-/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or from
-/// the rows of an outer carry that are the same.
+/// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or
+/// from the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
               Packed staging, Packed sameRows, Value out);
 /// Whether a contraction streams the rows that `packRows` packs as floats.

@@ -1,4 +1,5 @@
-//===- Outline.cpp - kernels with operands of unit stride ------------------===//
+//===- Outline.cpp - kernels with operands of unit stride
+//------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -160,8 +161,8 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   if (!analysis.keepsHeads()) {
     groups = e.mul(groups, e.div(stream.getHeads(), together));
   }
-  Value items = e.mul(
-      groups, tiling.countBlocks(e, e.mul(stream.getRows(), together)));
+  Value items =
+      e.mul(groups, tiling.countBlocks(e, e.mul(stream.getRows(), together)));
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

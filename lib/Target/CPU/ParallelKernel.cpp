@@ -72,8 +72,8 @@ struct Arguments {
 
 cpu::ParallelKernel cpu::createParallelKernel(Emit &e, func::FuncOp host,
                                               StringRef name,
-                                              ValueRange operands,
-                                              Value items, Value serial) {
+                                              ValueRange operands, Value items,
+                                              Value serial) {
   MLIRContext *context = e.getContext();
   Arguments arguments(operands, context);
   Type pointer = LLVM::LLVMPointerType::get(context), i64 = e.getI64Type();

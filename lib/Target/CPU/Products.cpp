@@ -101,16 +101,19 @@ void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
   Value upper = scope.get(product.op.getUpper());
   e.loop(scope.get(product.op.getLower()), upper, depth, [&](Value first) {
     Value count = e.min(e.index(depth), e.sub(upper, first));
-    Tile ofRows{product.ofRows.plan, leftTiles,
-                first,               upper,
-                tile.firstRow,       tile.rows,
-                tile.packedRow,      zero,
+    Tile ofRows{product.ofRows.plan,     leftTiles,     first,          upper,
+                tile.firstRow,           tile.rows,     tile.packedRow, zero,
                 e.roundUp(count, lanes), tile.globalRow};
-    Tile ofKeys{product.ofKeys.plan, rightTiles,
-                tile.firstKey,       tile.upper,
-                zero,                count,
-                zero,                tile.firstColumn,
-                tile.columns,        first};
+    Tile ofKeys{product.ofKeys.plan,
+                rightTiles,
+                tile.firstKey,
+                tile.upper,
+                zero,
+                count,
+                zero,
+                tile.firstColumn,
+                tile.columns,
+                first};
     ofRows.rowExtent = tile.rowExtent;
     ofKeys.halo = tile.halo;
     ofKeys.table = tile.table;

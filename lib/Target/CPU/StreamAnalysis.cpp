@@ -355,9 +355,10 @@ LogicalResult StreamAnalysis::planFactor(FactorPlan &factor, SweepOp inner) {
   }
   for (Value value : factor.plan.filled) {
     if (isCollective(value.getDefiningOp())) {
-      return inner.emitError("the CPU target has no form for a convolution or a "
-                             "mixture of heads in a factor of attn.matmul; "
-                             "materialize the factor (attn.materialize)");
+      return inner.emitError(
+          "the CPU target has no form for a convolution or a "
+          "mixture of heads in a factor of attn.matmul; "
+          "materialize the factor (attn.materialize)");
     }
     if (auto nested = value.getDefiningOp<SweepOp>();
         nested && failed(own.planProduct(factor.plan, nested))) {

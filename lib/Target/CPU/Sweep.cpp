@@ -364,9 +364,9 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
   }
   e.loop(first, e.mul(from(first), keys), 1, [&](Value c) {
     Scope scope(block.scope);
-    prefetchRows(scope, sources,
-                 {plan.keyArg, {}, {}, sweep.upper, /*halo=*/false, sweep.table},
-                 c, 1);
+    prefetchRows(
+        scope, sources,
+        {plan.keyArg, {}, {}, sweep.upper, /*halo=*/false, sweep.table}, c, 1);
   });
   e.loop(first, visits.count, units, [&](Value v) {
     Value used = e.mul(from(v), keys), next = e.add(v, units);
@@ -457,17 +457,17 @@ void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
   Value lastRow = e.sub(e.add(block.firstRow, block.rows), 1);
   RowBlock here{&scope, block.firstRow, block.rows, block.stateRow};
   SmallVector<Value> corners = state.getRowRange(block.firstRow, lastRow);
-  corners.append(
-      {span.firstKey, e.min(span.lastKey, e.sub(sweep.upper, 1))});
+  corners.append({span.firstKey, e.min(span.lastKey, e.sub(sweep.upper, 1))});
   Value needed = evaluate(here, op.getTiles(), corners).first;
   e.ifThen(needed, emitInside);
 }
 
 /// The keys of a tile, as packing sees them.
 KeyRange Kernel::getKeys(Sweep &sweep, const Span &span) {
-  return {sweep.plan.keyArg, span.firstKey,
-          e.roundUp(span.columns, state.lanes), sweep.upper,
-          /*halo=*/false, sweep.table};
+  return {
+      sweep.plan.keyArg, span.firstKey, e.roundUp(span.columns, state.lanes),
+      sweep.upper,
+      /*halo=*/false,    sweep.table};
 }
 
 /// The keys of a tile, against the rows of a block at one head.
@@ -476,9 +476,8 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   Scope &tile = *block.scope;
   KeyRange keys = getKeys(sweep, span);
   sweep.nonFinite = packValues(sweep, tile, keys, /*direct=*/false);
-  for (auto [contraction, staging, packedKeys] :
-       llvm::zip(plan.contractions, sweep.entries.staging,
-                 sweep.entries.keys)) {
+  for (auto [contraction, staging, packedKeys] : llvm::zip(
+           plan.contractions, sweep.entries.staging, sweep.entries.keys)) {
     if (isDirect(contraction)) {
       continue;
     }
@@ -510,8 +509,8 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   if (!op.getBounds().empty() && !sweep.table) {
     auto [lower, upper] = evaluateHere(scope, op.getBounds(),
                                        state.getRowRange(firstRow, lastRow));
-    from = e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)),
-                       getPanel());
+    from =
+        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)), getPanel());
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
   }
   Value end = e.roundUp(to, state.lanes);
@@ -525,8 +524,8 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   bool everFull = true;
   if (!op.getTiles().empty()) {
     SmallVector<Value> corners = state.getRowRange(firstRow, lastRow);
-    corners.append({e.add(firstKey, from),
-                    e.min(lastKey, e.sub(sweep.upper, 1))});
+    corners.append(
+        {e.add(firstKey, from), e.min(lastKey, e.sub(sweep.upper, 1))});
     auto [some, all] = evaluateHere(scope, op.getTiles(), corners);
     needed = e.both(needed, some);
     full = e.both(full, all);

@@ -115,8 +115,8 @@ void Tiling::cutAtLists(int64_t rowPeriod) {
     return ceilDiv(count, kernelRows) * kernelRows;
   };
   blockRows = whole(step);
-  tileRows = oneTile ? blockRows
-                     : whole(ceilDiv(step, ceilDiv(step, tileRows)));
+  tileRows =
+      oneTile ? blockRows : whole(ceilDiv(step, ceilDiv(step, tileRows)));
 }
 
 Value Tiling::countBlocks(Emit &e, Value rows) const {

@@ -164,7 +164,29 @@ def fill(p):
     return p.emit(f"attn.fill {p.pick()}, 0.0 : !scores")
 
 
-OPERATIONS = [causal, window, softmax, softmax, bounded, sigmoid, combine, combine, slope, column, centred, fill]
+def convolve(p):
+    rows, keys = p.random.choice([(1, 3), (3, 1), (3, 3), (2, 5)])
+    w, tw = p.argument([p.random.choice([1, HEADS]), rows, keys], "normal(0.5)")
+    origin = f"[{p.random.randrange(rows)}, {p.random.randrange(keys)}]"
+    return p.emit(f"attn.convolve {p.pick()}, {w} origin {origin} : !scores, {tw}")
+
+
+def mix_heads(p):
+    w, tw = p.argument([HEADS, HEADS], "normal(0.5)")
+    return p.emit(f"attn.mix_heads {p.pick()}, {w} : !scores, {tw} -> !scores")
+
+
+def restrict(p):
+    """Lists of four blocks of keys for eight blocks of queries: enough for the
+    longest run below."""
+    query, key = p.random.choice([(17, 16), (32, 1), (20, 64)])
+    blocks = 8 if key > 1 else 100
+    name, type_ = p.argument(["1", p.random.choice([1, HEADS]), 8, 4], f"range(-1, {blocks})", "i32")
+    return p.emit(f"attn.restrict {p.pick()}, {name} block({query}, {key}) : !scores, {type_}")
+
+
+SMOOTH = [causal, window, softmax, softmax, bounded, sigmoid, combine, combine, slope, column, centred, fill]
+OPERATIONS = SMOOTH + SMOOTH + [convolve, convolve, mix_heads, mix_heads, restrict, restrict]
 
 # Results.
 
@@ -176,6 +198,21 @@ def aggregate(p):
     return p.emit(f"attn.aggregate {p.pick()}, {v} : !scores, {tv} -> {type_}"), type_
 
 
+def join(p):
+    """A second source of keys beside the matrix at hand."""
+    length, groups = "L", p.random.choice([1, HEADS])
+    q, tq = p.argument(["B", HEADS, "M", FEATURES])
+    k, tk = p.argument(["B", groups, length, FEATURES])
+    v, tv = p.argument(["B", HEADS, p.keys, FEATURES])
+    w, tw = p.argument(["B", groups, length, FEATURES])
+    other = p.emit(f"attn.score {q}, {k} scale(0.25) : {tq}, {tk} -> !scores")
+    both = p.emit(f"attn.concat {p.pick()}, {other} : (!scores, !scores) -> !scores")
+    if p.random.random() < 0.7:
+        both = p.emit(f"attn.softmax {both} : !scores")
+    type_ = f"tensor<?x{HEADS}x?x{FEATURES}xf32>"
+    return p.emit(f"attn.aggregate {both}, ({v}, {w}) : !scores, {tv}, {tw} -> {type_}"), type_
+
+
 def reduce(p):
     kind = p.random.choice(["sum", "max", "min", "mean", "lse", "count"])
     axis = p.random.choice(["keys", "queries"])
@@ -183,7 +220,7 @@ def reduce(p):
     return p.emit(f"attn.reduce {kind} {axis} {p.pick()} : (!scores) -> {type_}"), type_
 
 
-RESULTS = [aggregate, aggregate, reduce]
+RESULTS = [aggregate, aggregate, aggregate, reduce, reduce, join]
 
 
 def draw(seed):
@@ -208,6 +245,8 @@ def check(seed, flags):
     m = p.random.choice([1, 7, 33, 65, 130])
     n = m if p.square else p.random.choice([0, 1, 50, 64, 129])
     size = f"B=2,M={m}" + ("" if p.square else f",N={n}")
+    if '"L"' in program:
+        size += f",L={p.random.choice([0, 3, 70])}"
     command = ["attn-run", "-", "--check", "--size", size, "--seed", str(seed), *flags]
     try:
         run = subprocess.run(command, input=program, text=True, capture_output=True, timeout=120)

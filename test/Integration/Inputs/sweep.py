@@ -244,7 +244,7 @@ def neighbors():
         for element in ("bf16", "f16"):
             yield f"{name} {element}", attention(element=element, **options), sizes(B=1, M=65, N=130)
         yield f"{name}, weights bf16", attention(element="bf16", operand_type="operand_type(bf16)", **options), sizes(B=1, M=65, N=130)
-        for pattern in ("q=nan-row", "k=nan-row", "v=nan-row", "q=inf-row", "k=inf-row", "v=inf-row", "q=tiny", "q=normal(10)"):
+        for pattern in ("q=nan-row", "k=nan-row", "v=nan-row", "q=inf-row", "k=inf-row", "v=inf-row", "q=tiny", "q=normal(3)"):
             yield f"{name} {pattern}", program, [*sizes(B=2, M=65, N=130), "--pattern", pattern]
         yield f"{name} strided", program, [*sizes(B=2, M=33, N=65), "--strided", "q", "--strided", "k", "--strided", "v"]
         yield f"{name} 7 threads", program, [*sizes(B=2, M=65, N=65), "--threads=7"]

@@ -626,10 +626,9 @@ void ReduceOp::print(OpAsmPrinter &printer) {
     printer << " combine ";
     printer.printRegion(getCombine());
   }
-  printer.printOptionalAttrDict(
-      (*this)->getAttrs(),
-      {getKindAttrName(), getAxisAttrName(), getIdentityAttrName(),
-       getBinsAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getKindAttrName(), getAxisAttrName(),
+                                 getIdentityAttrName(), getBinsAttrName()});
   printer << " : (" << getInput().getType() << ") -> (" << getResultTypes()
           << ')';
 }

@@ -444,7 +444,6 @@ Value EntryEvaluator::extentInside(OpFoldResult extent) {
   return addExtent(stream, cast<Value>(extent));
 }
 
-
 //===----------------------------------------------------------------------===//
 // Collectives
 //===----------------------------------------------------------------------===//

@@ -353,7 +353,7 @@ namespace {
 struct PrintPlanPass : attn::impl::PrintPlanPassBase<PrintPlanPass> {
   using Base::Base;
   void runOnOperation() override {
-    // One write per run, as functions may be visited by several threads.
+    // On the module, so that functions are printed in their order.
     std::string text;
     llvm::raw_string_ostream os(text);
     getOperation()->walk([&](func::FuncOp func) {

@@ -359,9 +359,9 @@ void StateFinisher::runSoftmax() {
       b, loc, finish.getResult(0).getType(), weights, values, ValueRange(),
       b.getDenseBoolArrayAttr(SmallVector<bool>(values.size(), false)),
       TypeAttr());
-  auto lse = ReduceOp::create(b, loc, finish.getResult(1).getType(),
-                              ReduceKind::Lse, Axis::Keys, joined, ArrayAttr(),
-                              IntegerAttr());
+  auto lse =
+      ReduceOp::create(b, loc, finish.getResult(1).getType(), ReduceKind::Lse,
+                       Axis::Keys, joined, ArrayAttr(), IntegerAttr());
   finish.getResult(0).replaceAllUsesWith(output);
   finish.getResult(1).replaceAllUsesWith(lse.getResult(0));
 }
