@@ -245,7 +245,7 @@ Value Entries::load(AtOp op) {
   auto indicesAt = [&](Value at) {
     Scope place(&scope);
     place.bind(key,
-               tile.full ? e.add(tile.firstKey, at) : tile.getKeys().at(e, at));
+               tile.full ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
     return place.get(indices);
   };
   SmallVector<Value> first = indicesAt(column);
