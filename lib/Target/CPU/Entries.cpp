@@ -244,8 +244,7 @@ Value Entries::load(AtOp op) {
   }
   auto indicesAt = [&](Value at) {
     Scope place(&scope);
-    place.bind(key,
-               tile.full ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
+    place.bind(key, tile.full ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
     return place.get(indices);
   };
   SmallVector<Value> first = indicesAt(column);

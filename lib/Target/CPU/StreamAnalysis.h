@@ -259,6 +259,8 @@ struct ProductPlan {
 
 /// Whether `op` contracts two rows.
 bool isContraction(Operation *op);
+/// Whether `op` accumulates over the keys.
+bool isReducer(Operation *op);
 /// Whether `op` maps lanes to lanes when its operands become vectors.
 bool isElementwise(Operation *op);
 
