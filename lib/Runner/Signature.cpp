@@ -18,6 +18,7 @@
 
 #include "attn/Runner/Signature.h"
 
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -139,6 +140,34 @@ static void readStorage(func::FuncOp func, Signature &signature) {
   func.walk([&](AppendOp op) { note(op.getTable(), op.getCache()); });
 }
 
+/// The queries behind `scores`, if they are an argument.
+static BlockArgument getQueries(Value scores) {
+  while (auto op = scores.getDefiningOp<ScoresOpInterface>()) {
+    if (auto score = dyn_cast<ScoreOp>(*op)) {
+      return dyn_cast<BlockArgument>(score.getQuery());
+    }
+    auto sources = op.getAxisSources(/*isQuery=*/true);
+    if (sources.empty() || !sources.front().second) {
+      break; // queries and keys changed places
+    }
+    scores = sources.front().first;
+  }
+  return {};
+}
+
+/// Which arguments are lists, and of whose keys.
+static void readLists(func::FuncOp func, Signature &signature) {
+  func.walk([&](RestrictOp op) {
+    auto list = dyn_cast<BlockArgument>(op.getIndices());
+    BlockArgument queries = getQueries(op.getInput());
+    if (list && queries && list.getOwner() == &func.front() &&
+        queries.getOwner() == &func.front()) {
+      signature.arguments[list.getArgNumber()].list = ListRows{
+          queries.getArgNumber(), static_cast<int64_t>(op.getQueryBlock())};
+    }
+  });
+}
+
 llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
   Signature signature;
   signature.function = func.getName().str();
@@ -169,6 +198,7 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
     signature.results.push_back(std::move(*result));
   }
   readStorage(func, signature);
+  readLists(func, signature);
   return signature;
 }
 
@@ -217,6 +247,26 @@ llvm::Error attn::checkPages(const Signature &signature,
             ", but pool '" + signature.arguments[*parameter.pool].name +
             "' has " + llvm::Twine(pages) + " pages; -1 stands for no page");
       }
+    }
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error attn::checkLists(const Signature &signature,
+                             ArrayRef<Array> inputs) {
+  for (auto [list, parameter] : llvm::zip(inputs, signature.arguments)) {
+    if (!parameter.list) {
+      continue;
+    }
+    auto [query, block] = *parameter.list;
+    int64_t queries = inputs[query].getShape()[2];
+    int64_t rows = list.getShape()[2], needed = (queries + block - 1) / block;
+    if (rows < needed) {
+      return llvm::createStringError(
+          "list '" + parameter.name + "' has " + llvm::Twine(rows) +
+          " rows for " + llvm::Twine(block) + " queries each, but '" +
+          signature.arguments[query].name + "' has " + llvm::Twine(queries) +
+          " queries, which take " + llvm::Twine(needed));
     }
   }
   return llvm::Error::success();

@@ -17,6 +17,12 @@
 
 namespace mlir::attn {
 
+/// Whose queries a list belongs to, and how many of them share a row of it.
+struct ListRows {
+  unsigned query; // the argument
+  int64_t block;
+};
+
 /// An argument or a result.
 struct Parameter {
   std::string name;
@@ -30,6 +36,8 @@ struct Parameter {
   std::optional<unsigned> alias;
   /// For a page table: the argument that holds the pages.
   std::optional<unsigned> pool;
+  /// For a list of keys.
+  std::optional<ListRows> list;
   /// How to generate it: the attn.init attribute, or "normal".
   std::string init;
 };
@@ -54,6 +62,9 @@ llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef name);
 
 /// Checks that page tables name pages of their pools, or -1 for none.
 llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
+
+/// Checks that lists have a row for every block of queries.
+llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
 
 /// Compares an array with the argument it is for, and enters the sizes that it
 /// fixes into `sizes`; `origins` remembers where a size was first seen.

@@ -32,6 +32,17 @@ static void collectFactors(Value value, SweepOp inner,
 }
 
 LogicalResult StreamAnalysis::planProduct(TilePlan &plan, SweepOp inner) {
+  bool collects = inner
+                      .walk([](Operation *op) {
+                        return isCollective(op) ? WalkResult::interrupt()
+                                                : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  if (collects) {
+    return inner.emitError("the CPU target has no form for a convolution or a "
+                           "mixture of heads in a factor of attn.matmul; "
+                           "materialize the factor (attn.materialize)");
+  }
   auto reducers = llvm::make_filter_range(
       inner.getBody().front(), [](Operation &op) { return isReducer(&op); });
   CarryOp sum;
@@ -95,12 +106,6 @@ LogicalResult StreamAnalysis::planFactor(FactorPlan &factor, SweepOp inner) {
     own.collectLeaves(factor, value, seen);
   }
   for (Value value : factor.plan.filled) {
-    if (isCollective(value.getDefiningOp())) {
-      return inner.emitError(
-          "the CPU target has no form for a convolution or a "
-          "mixture of heads in a factor of attn.matmul; "
-          "materialize the factor (attn.materialize)");
-    }
     if (auto nested = value.getDefiningOp<SweepOp>();
         nested && failed(own.planProduct(factor.plan, nested))) {
       return failure();
