@@ -138,6 +138,20 @@ std::optional<int64_t> IndexEvaluator::evaluateElement(Value tensor,
   return input->getInt(position);
 }
 
+/// The number of the row, along the last dimension, that `indices` name.
+std::optional<int64_t> IndexEvaluator::rowOf(const Array &array,
+                                             ValueRange indices) {
+  int64_t row = 0;
+  for (auto [index, size] : llvm::zip(indices, array.getShape().drop_back())) {
+    std::optional<int64_t> number = evaluate(index);
+    if (!number || *number < 0 || *number >= size) {
+      return std::nullopt;
+    }
+    row = row * size + *number;
+  }
+  return row;
+}
+
 std::optional<int64_t> IndexEvaluator::evaluateRange(RangeOp op,
                                                      bool wantMaximum) {
   const Array *input = findInput(op.getSource());
@@ -147,20 +161,16 @@ std::optional<int64_t> IndexEvaluator::evaluateRange(RangeOp op,
       input->getShape().back() == 0) {
     return std::nullopt;
   }
-  int64_t extent = input->getShape().back(), base = 0;
-  for (auto [index, size] :
-       llvm::zip(op.getIndices(), input->getShape().drop_back())) {
-    std::optional<int64_t> number = evaluate(index);
-    if (!number || *number < 0 || *number >= size) {
-      return std::nullopt;
-    }
-    base = base * size + *number;
+  std::optional<int64_t> base = rowOf(*input, op.getIndices());
+  if (!base) {
+    return std::nullopt;
   }
+  int64_t extent = input->getShape().back();
   int64_t from = std::clamp<int64_t>(*first, 0, extent - 1);
   int64_t to = std::clamp<int64_t>(*last, 0, extent - 1);
-  int64_t result = input->getInt(base * extent + from);
+  int64_t result = input->getInt(*base * extent + from);
   for (int64_t k = from + 1; k <= to; ++k) {
-    int64_t element = input->getInt(base * extent + k);
+    int64_t element = input->getInt(*base * extent + k);
     result =
         wantMaximum ? std::max(result, element) : std::min(result, element);
   }
@@ -175,16 +185,12 @@ std::optional<int64_t> IndexEvaluator::evaluateListed(ListedOp op) {
   if (!input || !key || (op.getLengths() && !lengths)) {
     return std::nullopt;
   }
-  int64_t base = 0, first = 0, end = input->getShape().back();
-  for (auto [index, size] :
-       llvm::zip(op.getIndices(), input->getShape().drop_back())) {
-    std::optional<int64_t> number = evaluate(index);
-    if (!number || *number < 0 || *number >= size) {
-      return std::nullopt;
-    }
-    base = base * size + *number;
+  std::optional<int64_t> row = rowOf(*input, op.getIndices());
+  if (!row) {
+    return std::nullopt;
   }
-  base *= end;
+  int64_t first = 0, end = input->getShape().back();
+  int64_t base = *row * end;
   if (Value value = op.getFirst()) {
     std::optional<int64_t> number = evaluate(value);
     if (!number) {

@@ -34,6 +34,7 @@ private:
   std::optional<int64_t> evaluateOp(Operation *op, unsigned result);
   std::optional<int64_t> evaluateExtent(Value tensor, int64_t axis);
   std::optional<int64_t> evaluateElement(Value tensor, ValueRange indices);
+  std::optional<int64_t> rowOf(const Array &array, ValueRange indices);
   std::optional<int64_t> evaluateRange(RangeOp op, bool wantMaximum);
   std::optional<int64_t> evaluateListed(ListedOp op);
   /// The operand of the function that a tensor is, if it is one.

@@ -20,8 +20,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reference.h"
+#include "attn/Support/Buffers.h"
 
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -121,13 +121,7 @@ private:
 } // namespace
 
 Value ListWriter::read(Value tensor) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  SmallVector<int64_t> strides(type.getRank(), ShapedType::kDynamic);
-  auto layout =
-      StridedLayoutAttr::get(b.getContext(), ShapedType::kDynamic, strides);
-  auto buffer = MemRefType::get(type.getShape(), type.getElementType(), layout);
-  return bufferization::ToBufferOp::create(b, loc, buffer, tensor,
-                                           /*read_only=*/true);
+  return getReadOnlyBuffer(b, loc, tensor);
 }
 
 ListWriter::List ListWriter::allocate(Operation *op, ArrayRef<Value> extents) {
@@ -139,9 +133,7 @@ ListWriter::List ListWriter::allocate(Operation *op, ArrayRef<Value> extents) {
         sizes.push_back(extents[d]);
       }
     }
-    return memref::AllocOp::create(
-        b, loc, MemRefType::get(type.getShape(), type.getElementType()), sizes,
-        b.getI64IntegerAttr(64));
+    return allocateBuffer(b, loc, type, sizes);
   };
   return {make(op->getResult(0).getType()), make(op->getResult(1).getType())};
 }
@@ -150,8 +142,7 @@ void ListWriter::replace(Operation *op, const List &list) {
   SmallVector<Value> results;
   Value buffers[] = {list.indices, list.counts};
   for (auto [type, buffer] : llvm::zip(op->getResultTypes(), buffers)) {
-    results.push_back(bufferization::ToTensorOp::create(
-        b, loc, type, buffer, /*restrict=*/true, /*writable=*/true));
+    results.push_back(toTensor(b, loc, type, buffer));
   }
   op->replaceAllUsesWith(results);
 }

@@ -1,5 +1,4 @@
-//===- Outline.cpp - kernels with operands of unit stride
-//------------------===//
+//===- Outline.cpp - kernels with operands of unit stride -----------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
