@@ -30,11 +30,11 @@ extern "C" {
 typedef void (*attn_tile_fn)(void *args, int64_t begin, int64_t end);
 
 /**
- * Calls `fn(args, i, i + 1)` once for every i in [0, count), on the threads of
- * the runtime and in any order, and returns when all calls have returned.
- * Items are handed out one at a time, because those of a masked program differ
- * in work. A call from inside a parallel loop, or with at most one item, or
- * with one thread, runs on the calling thread, in order.
+ * Calls `fn(args, begin, end)` for ranges that cover [0, count) once, on the
+ * threads of the runtime and in any order, and returns when all calls have
+ * returned. Ranges are short, because the items of a masked program differ in
+ * work. A call from inside a parallel loop, or with at most one item, or with
+ * one thread, runs on the calling thread.
  */
 ATTN_RUNTIME_EXPORT void attn_parallel_for(attn_tile_fn fn, void *args,
                                            int64_t count);

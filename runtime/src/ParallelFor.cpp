@@ -13,12 +13,18 @@
 
 #include "attn_runtime.h"
 
+#include <algorithm>
 #include <atomic>
 #include <omp.h>
 
 namespace {
 /// 0 stands for the default of OpenMP.
 std::atomic<int> requestedThreads{0};
+
+/// Consecutive items share work, such as packed keys, if a thread gets several
+/// at once; but every thread should come back often enough to end with the
+/// others.
+constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
 } // namespace
 
 extern "C" {
@@ -39,17 +45,18 @@ void attn_parallel_for(attn_tile_fn fn, void *args, int64_t count) {
   }
   int threads = attn_get_num_threads();
   if (count == 1 || threads <= 1 || omp_in_parallel() != 0) {
-    for (int64_t item = 0; item < count; ++item) {
-      fn(args, item, item + 1);
-    }
+    fn(args, 0, count);
     return;
   }
   if (count < threads) {
     threads = static_cast<int>(count);
   }
+  int64_t share = count / (int64_t{threads} * kSharesPerThread);
+  int64_t chunk = std::clamp<int64_t>(share, 1, kMostTogether);
+  int64_t chunks = (count + chunk - 1) / chunk;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t item = 0; item < count; ++item) {
-    fn(args, item, item + 1);
+  for (int64_t k = 0; k < chunks; ++k) {
+    fn(args, k * chunk, std::min(count, (k + 1) * chunk));
   }
 }
 

@@ -26,30 +26,40 @@ Kernel::Kernel(Emit &e, StreamOp stream, const TargetInfo &target,
 }
 
 LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
-  auto loop = scf::ForOp::create(e, begin, end, e.index(1));
+  int64_t together = state.tiling.getItemsTogether();
+  // Carries the first item that is not done.
+  auto loop = scf::ForOp::create(e, begin, end, e.index(1), ValueRange{begin});
   kept.setLifetime(loop);
   scratch.setLifetime(loop);
   OpBuilder::InsertionGuard guard(e);
   e.setInsertionPointToStart(loop.getBody());
-  emitItem(loop.getInductionVar(), arguments);
+  Value item = loop.getInductionVar(), next = loop.getRegionIterArg(0);
+  Value open = e.equal(item, next);
+  Value most = e.min(e.index(together), e.sub(end, item));
+  Value done = e.ifValue(
+      open, next.getType(),
+      [&] { return e.add(item, emitBlock(item, most, arguments)); },
+      [&] { return next; });
+  scf::YieldOp::create(e, done);
   return failure(state.failed);
 }
 
-void Kernel::emitItem(Value item, ValueRange arguments) {
+Value Kernel::emitBlock(Value item, Value most, ValueRange arguments) {
   StreamOp stream = state.stream;
   // Heads that share a block count as one, with the rows of all of them.
   int64_t together = state.analysis.getPackedHeads();
   Value heads = e.div(arguments[1], together);
   Value rows = e.mul(arguments[2], together);
-  Value count = state.tiling.countBlocks(e, rows);
+  Value count = state.tiling.countItems(e, rows);
   Value group = arith::DivUIOp::create(e, item, count);
   Value block = arith::RemUIOp::create(e, item, count);
+  Value taken = e.min(most, e.sub(count, block));
   bool uneven = llvm::any_of(state.analysis.getSweeps(), [](SweepPlan &plan) {
     return !plan.op.getBounds().empty();
   });
   if (uneven) {
     // Blocks with many keys, as a rule the last ones, come first.
-    block = e.sub(e.sub(count, block), 1);
+    block = e.sub(e.sub(count, block), taken);
   }
   Scope scope(state);
   if (state.analysis.keepsHeads()) {
@@ -71,7 +81,7 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
-  auto [firstRow, blockRows] = state.tiling.getBlock(e, block, rows);
+  auto [firstRow, blockRows] = state.tiling.getBlock(e, block, taken, rows);
   RowBlock here{&scope, firstRow, blockRows, e.index(0)};
   computeUniform(scope, stream.getBody().front(), /*ofHead=*/false);
   for (SweepPlan &plan : state.analysis.getSweeps()) {
@@ -79,6 +89,7 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
     scratch.giveBack();
   }
   emitStore(here, arguments.drop_front(4 + stream.getInputs().size()));
+  return taken;
 }
 
 void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {

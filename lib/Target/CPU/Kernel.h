@@ -70,7 +70,8 @@ private:
     Value firstKey, columns, lastKey;
   };
 
-  void emitItem(Value item, ValueRange arguments);
+  /// Does up to `most` items from `item` on, of the same heads; how many.
+  Value emitBlock(Value item, Value most, ValueRange arguments);
   void emitSweep(RowBlock &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);

@@ -161,7 +161,7 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
     groups = e.mul(groups, e.div(stream.getHeads(), together));
   }
   Value items =
-      e.mul(groups, tiling.countBlocks(e, e.mul(stream.getRows(), together)));
+      e.mul(groups, tiling.countItems(e, e.mul(stream.getRows(), together)));
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

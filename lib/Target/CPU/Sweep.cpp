@@ -262,7 +262,10 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     Value last = e.sub(e.add(block.firstRow, block.rows), 1);
     auto [from, to] = evaluate(block, op.getBounds(),
                                state.getRowRange(block.firstRow, last));
-    lower = e.max(lower, from);
+    // Tiles start at the same keys whatever the block, and results of a row do
+    // not depend on the number of threads.
+    Value before = e.max(e.sub(from, lower), e.index(0));
+    lower = e.add(lower, e.roundDown(before, state.tiling.tileKeys));
     sweep.upper = e.min(sweep.upper, to);
   }
   forEachHead(block, [&](RowBlock &here) {

@@ -31,9 +31,11 @@ struct TargetInfo {
   /// Rows and keys of the tile on which pointwise stages work: its scores stay
   /// in the first-level cache. A multiple of kernelRows, and of any panel.
   int64_t tileRows = 48;
-  int64_t tileKeys = 128;
-  /// Rows that share a packed key tile.
-  int64_t blockRows = 192;
+  int64_t tileKeys = 256;
+  /// Rows that share a packed key tile, a multiple of those of an item of the
+  /// parallel loop.
+  int64_t blockRows = 384;
+  int64_t itemRows = 96;
   /// Collectives keep about this much in the second-level cache.
   int64_t collectiveBytes = 720 << 10;
   /// A stencil holds stencilRows sums and as many rows of taps.

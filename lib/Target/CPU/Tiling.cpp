@@ -55,9 +55,11 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   if (collectives.empty()) {
-    tiling.cutAtLists(analysis.getRowPeriod());
+    tiling.cutIntoItems(analysis.getRowPeriod(), target.itemRows);
     return tiling;
   }
+  // Half as many keys, for the tiles of all heads or a halo come with them.
+  tiling.tileKeys = target.tileKeys / 2;
   if (analysis.keepsHeads()) {
     tiling.heads = *getConstantIntValue(stream.getHeads());
   }
@@ -70,7 +72,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   if (halo) {
     // At least four fifths of the widest tile are entries of the sweep.
     int64_t widest =
-        std::max<int64_t>(2 * target.tileKeys, llvm::alignTo(5 * halo, panel));
+        std::max<int64_t>(target.tileKeys, llvm::alignTo(5 * halo, panel));
     tiling.tileKeys = llvm::alignTo(widest, lanes);
     auto fits = [&](CollectivePlan *plan) {
       return getInsideColumns(*plan, tiling.tileKeys, lanes) <= widest;
@@ -89,7 +91,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   tiling.blockRows = tiling.tileRows = rows;
-  tiling.cutAtLists(analysis.getRowPeriod());
+  tiling.cutIntoItems(analysis.getRowPeriod(), rows);
   return tiling;
 }
 
@@ -99,11 +101,11 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// Blocks that end where the lists of rows change, with tiles and a microkernel
-/// that fit them.
-void Tiling::cutAtLists(int64_t rowPeriod) {
-  step = blockRows;
+/// Items of `itemRows` rows; or, where rows have lists, blocks that end where
+/// those change, with tiles and a microkernel that fit them.
+void Tiling::cutIntoItems(int64_t rowPeriod, int64_t itemRows) {
   if (!rowPeriod) {
+    step = itemRows;
     return;
   }
   bool oneTile = tileRows == blockRows;
@@ -119,20 +121,20 @@ void Tiling::cutAtLists(int64_t rowPeriod) {
       oneTile ? blockRows : whole(ceilDiv(step, ceilDiv(step, tileRows)));
 }
 
-Value Tiling::countBlocks(Emit &e, Value rows) const {
+Value Tiling::countItems(Emit &e, Value rows) const {
   int64_t length = period ? period : step;
   return e.mul(e.div(e.add(rows, length - 1), length), parts);
 }
 
-std::pair<Value, Value> Tiling::getBlock(Emit &e, Value block,
+std::pair<Value, Value> Tiling::getBlock(Emit &e, Value item, Value count,
                                          Value rows) const {
   if (parts == 1) {
     int64_t length = period ? period : step;
-    Value first = e.mul(block, length);
-    return {first, e.min(e.index(step), e.sub(rows, first))};
+    Value first = e.mul(item, length);
+    return {first, e.min(e.mul(count, step), e.sub(rows, first))};
   }
-  Value list = e.div(block, parts);
-  Value part = e.sub(block, e.mul(list, parts));
+  Value list = e.div(item, parts);
+  Value part = e.sub(item, e.mul(list, parts));
   Value first = e.add(e.mul(list, period), e.mul(part, step));
   Value end = e.min(e.mul(e.add(list, 1), period), rows);
   return {first, e.min(e.index(step), e.sub(end, first))};

@@ -27,20 +27,27 @@ struct Tiling {
   int64_t kernelRows;
   /// Heads that a block works on: 1, or all of the stream.
   int64_t heads = 1;
+  /// An item of the parallel loop has `step` rows. A block is as many
+  /// consecutive items as were handed out together, up to `blockRows`: few
+  /// threads then pack keys less often, many find enough items.
+  int64_t step = 0;
   /// `period` rows, where not 0, share their lists, and no block reaches beyond
-  /// them: they are cut into `parts` blocks of `step` rows.
-  int64_t period = 0, parts = 1, step = 0;
+  /// them: they are cut into `parts` items.
+  int64_t period = 0, parts = 1;
 
   static Tiling choose(StreamOp stream, StreamAnalysis &analysis,
                        const TargetInfo &target);
 
-  /// The number of blocks of `rows` rows.
-  Value countBlocks(Emit &e, Value rows) const;
-  /// The first row and the number of rows of a block.
-  std::pair<Value, Value> getBlock(Emit &e, Value block, Value rows) const;
+  /// Most items of a block.
+  int64_t getItemsTogether() const { return period ? 1 : blockRows / step; }
+  /// The number of items of `rows` rows.
+  Value countItems(Emit &e, Value rows) const;
+  /// The first row and the number of rows of `count` items.
+  std::pair<Value, Value> getBlock(Emit &e, Value item, Value count,
+                                   Value rows) const;
 
 private:
-  void cutAtLists(int64_t period);
+  void cutIntoItems(int64_t rowPeriod, int64_t itemRows);
 };
 
 /// Columns of the tile on which the region of `plan` is evaluated, where that

@@ -37,7 +37,7 @@ func.func @own_keys(%q: memref<1x1x?x32xf32>, %k: memref<1x1x?x5x32xf32>, %out: 
 
 // CHECK-LABEL: func.func private @product_stream0(
 // CHECK:         memref.alloc() {{.*}} : memref<48x64xf32>
-// CHECK:         memref.alloc() {{.*}} : memref<64x128xf32>
+// CHECK:         memref.alloc() {{.*}} : memref<64x256xf32>
 // CHECK:         %[[ODD:.*]] = arith.ori
 // CHECK:         scf.if %[[ODD]]
 // CHECK:           vector.fma {{.*}} : vector<16xf32>
