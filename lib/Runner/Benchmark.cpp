@@ -69,7 +69,8 @@ bool resetResidentPeak() {
 
 llvm::Expected<Timing> attn::benchmark(const Executable &executable,
                                        ArrayRef<Array> inputs,
-                                       int64_t repetitions, PeakKernel *peak) {
+                                       int64_t repetitions, PeakKernel *peak,
+                                       ReadBandwidth *bandwidth) {
   auto warmUp = timeOneRun(executable, inputs);
   if (!warmUp) {
     return warmUp.takeError();
@@ -92,6 +93,9 @@ llvm::Expected<Timing> attn::benchmark(const Executable &executable,
         return measured.takeError();
       }
       timing.peak = std::max(timing.peak, *measured);
+    }
+    if (bandwidth && run % interval == 0) {
+      timing.bandwidth = std::max(timing.bandwidth, bandwidth->measure());
     }
     auto milliseconds = timeOneRun(executable, inputs);
     if (!milliseconds) {

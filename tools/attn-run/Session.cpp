@@ -271,6 +271,9 @@ std::optional<Work> Session::getWork() {
   return work && work->flops > 0.0 ? work : std::nullopt;
 }
 
+/// Operands of at least this size come from memory, not from a cache.
+static constexpr int64_t kMemoryBytes = int64_t{48} << 20;
+
 int Session::runBenchmark() {
   std::unique_ptr<Executable> executable = compile(options.compile);
   if (!executable) {
@@ -287,7 +290,16 @@ int Session::runBenchmark() {
   }
   jit_memory::setPoison(false);
   Progress progress("measuring");
-  auto timing = benchmark(*executable, inputs, options.repetitions, peak.get());
+  int64_t bytes = 0;
+  for (const Array &input : inputs) {
+    bytes += input.size() * getByteWidth(input.getType());
+  }
+  std::optional<ReadBandwidth> bandwidth;
+  if (bytes >= kMemoryBytes) {
+    bandwidth.emplace();
+  }
+  auto timing = benchmark(*executable, inputs, options.repetitions, peak.get(),
+                          bandwidth ? &*bandwidth : nullptr);
   if (!timing) {
     return fail(kBadUsage, timing.takeError());
   }
@@ -295,6 +307,14 @@ int Session::runBenchmark() {
       "benchmark: median %.3f ms, min %.3f ms over %zu runs, %d threads\n",
       timing->getMedian(), timing->getMinimum(), timing->runs.size(),
       attn_get_num_threads());
+  if (bandwidth) {
+    double rate = static_cast<double>(bytes) / timing->getMedian() * 1e-6;
+    llvm::outs() << llvm::format(
+        "benchmark: operands of %.1f MB read at %.1f GB/s, %.3f of measured "
+        "read bandwidth %.1f GB/s\n",
+        static_cast<double>(bytes) * 1e-6, rate, rate / timing->bandwidth,
+        timing->bandwidth);
+  }
   if (!work) {
     llvm::outs() << "benchmark: no work rate, because the plan has no "
                     "contractions of known size\n";

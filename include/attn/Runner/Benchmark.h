@@ -32,6 +32,17 @@ private:
   bool isF64 = false;
 };
 
+/// How fast all threads together read a buffer that no cache holds.
+class ReadBandwidth {
+public:
+  ReadBandwidth();
+  /// Reads the buffer once; GB/s over all threads.
+  double measure();
+
+private:
+  std::vector<uint64_t> words;
+};
+
 /// Milliseconds of single runs, sorted.
 struct Timing {
   std::vector<double> runs;
@@ -39,14 +50,16 @@ struct Timing {
   double getMedian() const { return runs[runs.size() / 2]; }
   /// The best of the peak measurements made in between, if there were any.
   double peak = 0.0;
+  /// The same of the read bandwidth.
+  double bandwidth = 0.0;
 };
 
 /// Runs `executable` once to warm up and then `repetitions` times (0: for about
-/// a second, at least five times), with measurements of `peak`, unless it is
-/// null, spread in between, so that both see the machine in the same state.
+/// a second, at least five times), with measurements of `peak` and `bandwidth`, unless
+/// they are null, spread in between, so that both see the machine in the same state.
 llvm::Expected<Timing> benchmark(const Executable &executable,
                                  ArrayRef<Array> inputs, int64_t repetitions,
-                                 PeakKernel *peak);
+                                 PeakKernel *peak, ReadBandwidth *bandwidth);
 
 /// Bytes that one run took beyond its operands and results.
 struct PeakMemory {

@@ -31,10 +31,13 @@ Value Entries::getIota() {
 }
 
 Value Entries::getPresence(Value cond) {
+  Emit &e = builder();
   if (tile.full) {
     return {};
   }
-  Emit &e = builder();
+  if (tile.dense) {
+    return e.constant(getVectorType(e.getI1Type()), 1);
+  }
   if (!inside && tile.scattered) {
     inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, loadTable(),
                                    e.broadcast(tile.upper, getLanes()));
@@ -74,7 +77,7 @@ Value Entries::getKeys() {
     Value lanes = arith::IndexCastOp::create(e, type, getIota());
     keys = e.add(e.broadcast(firstKey, getLanes()), lanes);
   }
-  if (tile.full) {
+  if (tile.isWhole()) {
     return keys;
   }
   keys = e.min(keys, e.broadcast(e.sub(tile.upper, 1), getLanes()));
@@ -244,12 +247,13 @@ Value Entries::load(AtOp op) {
   }
   auto indicesAt = [&](Value at) {
     Scope place(&scope);
-    place.bind(key, tile.full ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
+    place.bind(key,
+               tile.isWhole() ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
     return place.get(indices);
   };
   SmallVector<Value> first = indicesAt(column);
   Value source = scope.get(op.getSource());
-  if (stride == Stride::Unit && tile.full) {
+  if (stride == Stride::Unit && tile.isWhole()) {
     return e.loadVector(source, first, getLanes());
   }
   Value last = indicesAt(e.add(column, getLanes() - 1)).back();

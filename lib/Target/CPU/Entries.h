@@ -52,8 +52,15 @@ struct Tile {
   Scope *next = nullptr;
   Value nextKeys = {};
   unsigned stage = 0;
+  /// Set where only the columns within the bounds of the sweep are computed,
+  /// for as many rows at a time as the microkernel has.
+  Region *bounds = nullptr;
   /// All entries are present, and all columns are keys.
   bool full = false;
+  /// The same of the columns that are looked at, in a tile that is not full.
+  bool dense = false;
+
+  bool isWhole() const { return full || dense; }
 
   /// The key of column `c`, which has one.
   Value keyAt(Emit &e, Value c) const {

@@ -92,6 +92,9 @@ private:
   void emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span);
   void emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
                    const Span &span);
+  /// The tile, with the columns that the rows of a microkernel from `row` on
+  /// have in it.
+  Tile narrow(Scope &scope, const Tile &tile, Value row);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);
@@ -144,14 +147,26 @@ private:
                           Value columns);
   void emitMix(CollectivePlan &plan, CollectiveBuffers &buffers, Scope &scope,
                Tile &tile);
-  void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
+  /// Columns of a tile; `dense` ones have all entries.
+  struct ColumnRange {
+    Value first, end;
+    int64_t unroll;
+    bool dense;
+  };
+  std::pair<Value, Value> findDense(Scope &scope, SweepPlan &plan,
+                                    const Tile &tile, Value row, Value full);
+  void emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
+                    ArrayRef<ColumnRange> ranges);
+  /// One stage; `full` says whether the tile is, where it has bounds.
+  void emitStage(Sweep &sweep, Scope &scope, Tile &tile, Value full);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);
   void emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial);
   void emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources, Value r,
                     Value part, int64_t parts);
-  void emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows);
+  void emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
+                   Packed rows);
   void emitStore(RowBlock &block, ValueRange outputs);
   /// Computes in `scope` what all rows and keys of a block share, and all
   /// heads, or those that are `ofHead` too.
@@ -169,6 +184,9 @@ private:
   /// heads of the block: some tile is needed, all are full; the widest range.
   std::pair<Value, Value> evaluate(RowBlock &block, Region &region,
                                    ValueRange arguments);
+  /// The same where one head is known.
+  static std::pair<Value, Value> evaluateHere(Scope &outside, Region &region,
+                                              ValueRange arguments);
   /// Elements of the arrays of a block.
   int64_t getStateRows() const {
     return state.tiling.heads * state.tiling.blockRows;

@@ -37,6 +37,26 @@ void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                e.add(ahead, first), count);
 }
 
+Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row) {
+  Tile narrowed = tile;
+  if (tile.bounds) {
+    int64_t rows = state.target.kernelRows;
+    Value first = e.add(tile.globalRow, row);
+    Value last =
+        e.sub(e.add(first, e.min(e.index(rows), e.sub(tile.rows, row))), 1);
+    auto [lower, upper] =
+        evaluateHere(scope, *tile.bounds, state.getRowRange(first, last));
+    auto clamp = [&](Value column) {
+      return e.max(tile.firstColumn, e.min(column, tile.columns));
+    };
+    narrowed.firstColumn = clamp(e.roundDown(
+        e.max(e.sub(lower, tile.firstKey), e.index(0)), state.lanes));
+    narrowed.columns = clamp(
+        e.roundUp(e.max(e.sub(upper, tile.firstKey), e.index(0)), state.lanes));
+  }
+  return narrowed;
+}
+
 void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
   int64_t panel = getPanel();
   for (auto [contraction, rows, keys] :
@@ -57,15 +77,34 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       e.loop(e.index(0), tile.rows, state.target.kernelRows, [&](Value r) {
         emitPrefetch(scope, tile, sources, r, p,
                      std::max<int64_t>(1, state.tiling.tileKeys / panel));
-        auto loadB = [&, keys = keys](Value d, int64_t v) {
-          return e.loadVector(keys, {p, d, e.index(v * state.lanes)},
-                              state.lanes);
+        Value first = e.mul(p, panel);
+        auto emitVectors = [&, rows = rows, keys = keys,
+                            contraction = &contraction](Value column,
+                                                        int64_t vectors) {
+          Value inPanel = e.sub(column, first);
+          auto loadB = [&](Value d, int64_t v) {
+            return e.loadVector(keys, {p, d, e.add(inPanel, v * state.lanes)},
+                                state.lanes);
+          };
+          emitProduct(state,
+                      {rows.operand(), e.add(tile.packedRow, r), e.index(0),
+                       end, tile.buffers.lookup(contraction->getResult()), r,
+                       column, vectors, /*accumulate=*/false, loadB});
         };
-        emitProduct(state,
-                    {rows.operand(), e.add(tile.packedRow, r), e.index(0), end,
-                     tile.buffers.lookup(contraction.getResult()), r,
-                     e.mul(p, panel), state.target.kernelVectors,
-                     /*accumulate=*/false, loadB});
+        if (!tile.bounds) {
+          emitVectors(first, state.target.kernelVectors);
+          return;
+        }
+        Tile narrowed = narrow(scope, tile, r);
+        Value lower = e.max(first, narrowed.firstColumn);
+        Value upper = e.min(e.add(first, panel), narrowed.columns);
+        e.ifThen(
+            e.equal(e.sub(upper, lower), e.index(panel)),
+            [&] { emitVectors(first, state.target.kernelVectors); },
+            [&] {
+              e.loop(lower, upper, state.lanes,
+                     [&](Value column) { emitVectors(column, 1); });
+            });
       });
     });
   }
@@ -229,31 +268,102 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
       });
 }
 
-void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
+/// Columns [first, end) of a tile of the few rows of a microkernel: whole
+/// panels in which every entry is present. All that fit, if the tile is `full`.
+std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
+                                          const Tile &tile, Value row,
+                                          Value full) {
+  int64_t panel = getPanel();
+  Value from = tile.firstColumn, to = tile.columns;
+  Value lastPanel = e.div(to, panel);
+  auto searchPanels = [&] {
+    Value first = e.add(tile.globalRow, row);
+    Value count =
+        e.min(e.index(state.target.kernelRows), e.sub(tile.rows, row));
+    SmallVector<Value> rows =
+        state.getRowRange(first, e.sub(e.add(first, count), 1));
+    return e.loop(
+        e.div(e.add(from, panel - 1), panel), lastPanel, 1, {from, from},
+        [&](Value p, ValueRange so) -> SmallVector<Value> {
+          Value column = e.mul(p, panel), end = e.add(column, panel);
+          Value key = e.add(tile.firstKey, column);
+          SmallVector<Value> corners(rows);
+          corners.append({key, e.add(key, panel - 1)});
+          Value all = evaluateHere(scope, plan.op.getTiles(), corners).second;
+          all = e.both(all, e.less(e.add(key, panel - 1), tile.upper));
+          Value none = e.equal(so[0], so[1]);
+          Value grows = e.both(all, e.either(none, e.equal(so[1], column)));
+          return {e.select(e.both(all, none), column, so[0]),
+                  e.select(grows, end, so[1])};
+        });
+  };
+  auto found = scf::IfOp::create(
+      e, full,
+      [&](OpBuilder &, Location) {
+        Value start = e.roundUp(from, panel);
+        Value end = e.max(start, e.mul(lastPanel, panel));
+        scf::YieldOp::create(e, {start, end});
+      },
+      [&](OpBuilder &, Location) { scf::YieldOp::create(e, searchPanels()); });
+  return {found.getResult(0), found.getResult(1)};
+}
+
+/// A stage on one row of a tile, where `ranges` are columns that have not all
+/// of their entries, and those that have, in turn.
+void Kernel::emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
+                          ArrayRef<ColumnRange> ranges) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
-  forEachRow(scope, tile, [&](Scope &row, Value r) {
-    prepareStage(state, row, tile, plan);
-    SmallVector<Value> partials;
-    for (Operation *op : plan.stages[tile.stage]) {
-      llvm::append_range(partials, reducers.partials(op, tile));
-    }
-    Value middle = tile.firstColumn;
-    if (tile.full) {
-      constexpr int64_t unroll = 4;
-      Value count = e.sub(tile.columns, tile.firstColumn);
-      middle =
-          e.add(tile.firstColumn, e.roundDown(count, unroll * state.lanes));
-      emitColumns(sweep, row, tile, r, tile.firstColumn, middle, unroll,
-                  partials);
-    }
-    emitColumns(sweep, row, tile, r, middle, tile.columns, 1, partials);
-    ValueRange left = partials;
-    for (Operation *op : plan.stages[tile.stage]) {
-      size_t count = reducers.partials(op, tile).size();
-      reducers.finish(op, row, tile, r, left.take_front(count));
-      left = left.drop_front(count);
-    }
+  prepareStage(state, row, tile, plan);
+  SmallVector<Value> partials;
+  for (Operation *op : plan.stages[tile.stage]) {
+    llvm::append_range(partials, reducers.partials(op, tile));
+  }
+  for (const ColumnRange &range : ranges) {
+    Tile part = tile;
+    part.dense = range.dense && !tile.full;
+    emitColumns(sweep, row, part, r, range.first, range.end, range.unroll,
+                partials);
+  }
+  ValueRange left = partials;
+  for (Operation *op : plan.stages[tile.stage]) {
+    size_t count = reducers.partials(op, tile).size();
+    reducers.finish(op, row, tile, r, left.take_front(count));
+    left = left.drop_front(count);
+  }
+}
+
+void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile, Value full) {
+  constexpr int64_t unroll = 4;
+  if (!tile.bounds) {
+    forEachRow(scope, tile, [&](Scope &row, Value r) {
+      Value from = tile.firstColumn, to = tile.columns, middle = from;
+      SmallVector<ColumnRange> ranges;
+      if (tile.full) {
+        middle =
+            e.add(from, e.roundDown(e.sub(to, from), unroll * state.lanes));
+        ranges.push_back({from, middle, unroll, /*dense=*/true});
+      }
+      ranges.push_back({middle, to, 1, /*dense=*/tile.full});
+      emitStageRow(sweep, row, tile, r, ranges);
+    });
+    return;
+  }
+  RowRange rows = tile.getRows();
+  int64_t together = state.target.kernelRows;
+  e.loop(e.index(0), tile.rows, together, [&](Value group) {
+    Tile part = narrow(scope, tile, group);
+    auto [from, to] = findDense(scope, sweep.plan, part, group, full);
+    ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
+                            {from, to, unroll, true},
+                            {to, part.columns, 1, false}};
+    Value last = e.min(tile.rows, e.add(group, together));
+    e.loop(group, last, 1, [&](Value r) {
+      Scope row(&scope);
+      rows.bind(row, r);
+      row.setBlockRow(e.add(tile.firstRow, r));
+      emitStageRow(sweep, row, part, r, ranges);
+    });
   });
 }
 
@@ -282,10 +392,11 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
           return e.loadVector(b.operand(), {k, e.add(column, v * lanes)},
                               lanes);
         };
-        emitProduct(state,
-                    {a.operand(), r, e.div(tile.firstColumn, step),
-                     e.div(tile.columns, step), out, e.add(tile.firstRow, r),
-                     column, count, /*accumulate=*/true, loadB});
+        Tile narrowed = narrow(scope, tile, r);
+        emitProduct(state, {a.operand(), r, e.div(narrowed.firstColumn, step),
+                            e.div(narrowed.columns, step), out,
+                            e.add(tile.firstRow, r), column, count,
+                            /*accumulate=*/true, loadB});
       });
     };
     auto emitAll = [&] {
@@ -303,7 +414,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
     auto emitPacked = [&] {
       e.ifThen(
           e.both(partial, sweep.nonFinite),
-          [&] { emitGuarded(sweep, outer, tile, b); }, emitAll);
+          [&] { emitGuarded(sweep, outer, scope, tile, b); }, emitAll);
     };
     if (isDirect(outer.getRow(), b)) {
       e.ifThen(partial, emitPacked,
@@ -315,11 +426,13 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
 }
 
 /// Entry by entry, skipping absent ones: their rows may hold infinities.
-void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Tile &tile, Packed rows) {
+void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
+                         Packed rows) {
   Value coefficients = sweep.coefficients.lookup(outer).floats;
   Value out = state.rowVectors.lookup(outer.getResult());
   auto outType = cast<MemRefType>(out.getType());
-  e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+  e.loop(e.index(0), whole.rows, 1, [&](Value r) {
+    Tile tile = narrow(scope, whole, e.roundDown(r, state.target.kernelRows));
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value x = e.load(coefficients, {r, c});
       e.ifThen(isPresent(e, x), [&] {

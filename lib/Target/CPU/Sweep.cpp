@@ -15,9 +15,8 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-/// The two values that a tiles or bounds region yields.
-static std::pair<Value, Value> evaluateHere(Scope &outside, Region &region,
-                                            ValueRange arguments) {
+std::pair<Value, Value> Kernel::evaluateHere(Scope &outside, Region &region,
+                                             ValueRange arguments) {
   Scope scope(&outside);
   for (auto [from, to] : llvm::zip(region.getArguments(), arguments)) {
     scope.bind(from, to);
@@ -547,6 +546,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
               from,
               end,
               firstRow};
+    if (!op.getBounds().empty() && !op.getTiles().empty() && !sweep.table &&
+        plan.allCollectives.empty() && plan.ownRows.empty()) {
+      tile.bounds = &op.getBounds();
+    }
     tile.table = sweep.table;
     tile.scattered =
         sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
@@ -572,10 +575,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
         if (stage) {
           emitEntryTiles(place, tile, stage);
         }
-        emitStage(sweep, place, tile);
+        emitStage(sweep, place, tile, full);
       }
     };
-    if (everFull) {
+    if (everFull && !tile.bounds) {
       e.ifThen(full, [&] { emitStages(true); }, [&] { emitStages(false); });
     } else {
       emitStages(false);
