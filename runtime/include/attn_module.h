@@ -19,7 +19,9 @@
 |* makes the runtime's symbols global first). malloc and free are renamed to  *|
 |* attn_malloc and attn_free, after optimization: those never return null, as *|
 |* generated code does not ask; a call that runs out of memory ends with a    *|
-|* status. It exports, with default visibility,                               *|
+|* status. A block is freed where it was taken: by the body of the same call  *|
+|* of a function, or by the same call of the body of a parallel loop. The     *|
+|* object exports, with default visibility,                                   *|
 |*                                                                            *|
 |*   const unsigned char attn_module_metadata[];   the record of section 3    *|
 |*   const uint64_t attn_module_metadata_size;     its bytes                  *|
@@ -63,8 +65,9 @@
 |*     list of parameter results     (names differ)                           *|
 |*     list of relation                                                       *|
 |*     list of rule                                                           *|
-|*     expr    bytes of workspace: an upper bound of what attn_malloc serves  *|
-|*             at one time, each piece rounded up to 64; empty if not known   *|
+|*     expr    bytes of workspace: the sum of all that a call asks of         *|
+|*             attn_malloc outside of parallel loops, each piece rounded up   *|
+|*             to 64; an upper bound will do; empty if not known              *|
 |*                                                                            *|
 |*   parameter:                                                               *|
 |*     str     name                                                           *|
