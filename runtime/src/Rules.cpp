@@ -97,12 +97,14 @@ attn_status report(const attn_function &function, const Rule &rule,
                    DLDataType type, const int64_t *index, int rank,
                    int64_t stride, const unsigned char *element, int64_t low,
                    int64_t high) {
-  char place[ATTN_MAX_RANK * 24] = "";
+  // " at [1, 2]", and nothing for a scalar.
+  char place[ATTN_MAX_RANK * 24 + 8] = "";
   int length = 0;
   for (int axis = 0; axis < rank; ++axis) {
-    length +=
-        std::snprintf(place + length, sizeof(place) - length, "%s%lld",
-                      axis ? ", " : "", static_cast<long long>(index[axis]));
+    length += std::snprintf(place + length, sizeof(place) - length, "%s%lld%s",
+                            axis ? ", " : " at [",
+                            static_cast<long long>(index[axis]),
+                            axis + 1 == rank ? "]" : "");
   }
   const char *name = function.arguments[rule.argument].info.name;
   int64_t value = readInteger(type, element);
@@ -110,14 +112,13 @@ attn_status report(const attn_function &function, const Rule &rule,
     auto width = static_cast<int64_t>(type.bits / 8);
     int64_t before = readInteger(type, element - stride * width);
     return fail(ATTN_INVALID_ARGUMENT,
-                "%s '%s' of '%s' falls from %lld to %lld at [%s]",
-                getName(rule.kind), name, function.name,
-                static_cast<long long>(before), static_cast<long long>(value),
-                place);
+                "%s '%s' of '%s' falls from %lld to %lld%s", getName(rule.kind),
+                name, function.name, static_cast<long long>(before),
+                static_cast<long long>(value), place);
   }
   return fail(
       ATTN_INVALID_ARGUMENT,
-      "%s '%s' of '%s' has %lld at [%s], allowed are %lld to %lld%s",
+      "%s '%s' of '%s' has %lld%s, allowed are %lld to %lld%s",
       getName(rule.kind), name, function.name, static_cast<long long>(value),
       place, static_cast<long long>(low), static_cast<long long>(high),
       rule.kind == ATTN_RULE_PAGE_TABLE ? "; -1 stands for no page" : "");

@@ -11,7 +11,6 @@
 #include "Memory.h"
 #include "Status.h"
 #include <atomic>
-#include <cstdlib>
 #include <ctime>
 #include <pthread.h>
 
