@@ -32,8 +32,10 @@ namespace {
 /// 0 stands for the default.
 std::atomic<int> requestedThreads{0};
 std::atomic<const attn_thread_pool *> threadPool{nullptr};
+#if defined(_OPENMP)
 /// Whether this process is a child of one that had threads of OpenMP.
 std::atomic<bool> isForked{false};
+#endif
 /// Whether this thread runs items of a loop.
 thread_local bool isInLoop = false;
 
