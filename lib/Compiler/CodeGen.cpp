@@ -50,7 +50,7 @@ using namespace mlir::attn;
 /// What the conversion to LLVM puts before the names of C interfaces.
 static constexpr StringRef kInterfacePrefix = "_mlir_ciface_";
 
-static void initializeTargetsOnce() {
+void attn::initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -66,7 +66,7 @@ static void initializeTargetsOnce() {
   });
 }
 
-static std::string getHostFeatures() {
+std::string attn::getHostFeatures() {
   llvm::SubtargetFeatures features;
   for (const auto &feature : llvm::sys::getHostCPUFeatures()) {
     features.AddFeature(feature.first(), feature.second);
@@ -76,7 +76,7 @@ static std::string getHostFeatures() {
 
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 attn::createTargetMachine(const TargetSpec &spec) {
-  initializeTargetsOnce();
+  initializeTargets();
   llvm::Triple triple(spec.triple.empty()
                           ? llvm::sys::getProcessTriple()
                           : llvm::Triple::normalize(spec.triple));

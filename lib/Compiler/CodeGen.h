@@ -16,7 +16,13 @@
 
 namespace mlir::attn {
 
-/// The code generator for a target; `jit` chooses the code model.
+/// Makes the targets known to LLVM, once.
+void initializeTargets();
+
+/// All features of this machine, as LLVM writes them.
+std::string getHostFeatures();
+
+/// The code generator for a target.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 createTargetMachine(const TargetSpec &target);
 

@@ -94,6 +94,7 @@ JitModule::~JitModule() = default;
 /// An empty JIT that knows the symbols of the process and ours.
 static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>>
 createEmptyJit(std::string &reports) {
+  initializeTargets();
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit) {
     return jit.takeError();
@@ -117,35 +118,50 @@ createEmptyJit(std::string &reports) {
   return jit;
 }
 
-llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
-  std::unique_ptr<JitModule> result(new JitModule());
+llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module) {
+  ObjectCode result;
   llvm::SmallVector<char, 0> object;
-  llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
-    auto translation = translate(module, TargetSpec());
-    if (!translation) {
-      return translation.takeError();
-    }
-    result->sizes = countInstructions(*translation->module);
-    addPackedEntries(*translation->module);
-    optimize(*translation->module, *translation->machine);
-    llvm::raw_svector_ostream stream(object);
-    if (!emitMachineCode(*translation->module, *translation->machine,
-                         llvm::CodeGenFileType::ObjectFile, stream)) {
-      return llvm::createStringError("the host has no object writer");
-    }
-    auto jit = createEmptyJit(result->impl->reports);
-    if (!jit) {
-      return jit.takeError();
-    }
-    result->impl->jit = std::move(*jit);
-    return result->impl->jit->addObjectFile(
-        std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object),
-                                                        "attn", false));
-  });
-  if (error) {
+  if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
+        auto translation = translate(module, TargetSpec());
+        if (!translation) {
+          return translation.takeError();
+        }
+        result.sizes = countInstructions(*translation->module);
+        addPackedEntries(*translation->module);
+        optimize(*translation->module, *translation->machine);
+        llvm::raw_svector_ostream stream(object);
+        if (!emitMachineCode(*translation->module, *translation->machine,
+                             llvm::CodeGenFileType::ObjectFile, stream)) {
+          return llvm::createStringError("the host has no object writer");
+        }
+        return llvm::Error::success();
+      })) {
+    return error;
+  }
+  result.object = std::make_unique<llvm::SmallVectorMemoryBuffer>(
+      std::move(object), "attn", false);
+  return result;
+}
+
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::load(ObjectCode code) {
+  std::unique_ptr<JitModule> result(new JitModule());
+  result->sizes = std::move(code.sizes);
+  if (llvm::Error error = runStep("loading", [&]() -> llvm::Error {
+        auto jit = createEmptyJit(result->impl->reports);
+        if (!jit) {
+          return jit.takeError();
+        }
+        result->impl->jit = std::move(*jit);
+        return result->impl->jit->addObjectFile(std::move(code.object));
+      })) {
     return error;
   }
   return result;
+}
+
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
+  auto code = generateObject(module);
+  return code ? load(std::move(*code)) : code.takeError();
 }
 
 llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {

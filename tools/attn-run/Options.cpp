@@ -55,6 +55,9 @@ instead of, or beside, a plain run
                        times, GFLOP/s, and the share of this machine's peak
   --peak-memory        report memory used beyond operands and results
   --time               report the time from text to first result
+  --cache              look for compiled code on disk, and store it there:
+                       in $ATTN_CACHE_DIR, or attn-mlir in $XDG_CACHE_HOME or
+                       ~/.cache
   --threads=N          threads of parallel loops (default: all)
   --attn-plan          print the plan and stop; also --dump=plan
   --dump=llvm|asm|obj  print code and stop
@@ -132,6 +135,7 @@ private:
                      .Case("check", &options.check)
                      .Case("peak-memory", &options.peakMemory)
                      .Case("time", &options.time)
+                     .Case("cache", &options.cache)
                      .Case("benchmark", &options.benchmark)
                      .Default(nullptr);
     if (flag) {

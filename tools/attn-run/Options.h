@@ -35,6 +35,7 @@ struct RunOptions {
   bool benchmark = false;
   bool peakMemory = false;
   bool time = false;
+  bool cache = false;
   int64_t repetitions = 0;
   int threads = 0;
 };

@@ -61,6 +61,9 @@ int Session::run() {
     return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
                            "this machine");
   }
+  if (options.cache) {
+    openCache();
+  }
   if (int code = prepare()) {
     return code;
   }
@@ -128,7 +131,18 @@ int Session::prepare() {
   return kSuccess;
 }
 
+void Session::openCache() {
+  auto found = Cache::openDefault();
+  if (found) {
+    cache = std::move(*found);
+  } else {
+    llvm::errs() << "warning: compiling without a cache: "
+                 << llvm::toString(found.takeError()) << "\n";
+  }
+}
+
 std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
+  how.cache = cache;
   Progress progress("compiling (" + getName(how.mode) + ")");
   auto executable = Executable::compile(*module, options.entry, how);
   if (!executable) {
@@ -188,10 +202,11 @@ int Session::runPlain() {
   }
   if (options.time) {
     llvm::outs() << llvm::format(
-        "time: text and operands %.1f ms, passes %.1f ms, code %.1f ms, run "
+        "time: text and operands %.1f ms, passes %.1f ms, code %.1f ms%s, run "
         "%.1f ms; text to first result %.1f ms\n",
         prepared, executable->getLoweringTime(), executable->getCodegenTime(),
-        after - before, after);
+        executable->isFromCache() ? " (from the cache)" : "", after - before,
+        after);
   }
   return writeOutput(executable->getSignature(), *results);
 }

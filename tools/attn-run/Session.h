@@ -40,6 +40,8 @@ private:
   /// What the program computes on the operands, where that can be told.
   std::optional<Work> getWork();
 
+  /// Opens the cache of compiled programs; without one, only warns.
+  void openCache();
   /// Compiles in the chosen mode, or in another one.
   std::unique_ptr<Executable> compile(ExecutableOptions how);
   std::optional<std::vector<Array>> execute(const Executable &executable,
@@ -57,6 +59,7 @@ private:
   Signature signature;
   SizeMap sizes;
   std::vector<Array> inputs;
+  std::shared_ptr<const Cache> cache;
 };
 
 } // namespace mlir::attn
