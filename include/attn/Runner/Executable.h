@@ -9,7 +9,7 @@
 #define ATTN_RUNNER_EXECUTABLE_H
 
 #include "attn/Compiler/Compiler.h"
-#include "attn/Runner/Signature.h"
+#include "attn/Runner/Arguments.h"
 
 namespace mlir::attn {
 
