@@ -107,16 +107,13 @@ llvm::Expected<OwningOpRef<ModuleOp>> attn::promoteProgram(ModuleOp module) {
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>>
-attn::planProgram(ModuleOp module, const CompileOptions &options, bool print) {
+attn::planProgram(ModuleOp module, const CompileOptions &options) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager manager(module.getContext());
   PlanPipelineOptions plan;
   plan.splits = options.splits;
   plan.maxRecomputeFactor = options.maxRecomputeFactor;
   buildPlanPipeline(manager, plan);
-  if (print) {
-    manager.addPass(createPrintPlanPass());
-  }
   if (llvm::Error error = runPasses(manager, copy, "planning")) {
     return error;
   }

@@ -23,40 +23,6 @@ using namespace mlir::attn;
 
 namespace {
 
-/// A translated module with the machine that it is for.
-struct Translation {
-  std::unique_ptr<llvm::LLVMContext> context;
-  std::unique_ptr<llvm::TargetMachine> machine;
-  std::unique_ptr<llvm::Module> module;
-};
-
-llvm::Expected<Translation> translate(ModuleOp module,
-                                      const TargetSpec &target) {
-  Translation result;
-  result.context = std::make_unique<llvm::LLVMContext>();
-  auto machine = createTargetMachine(target);
-  if (!machine) {
-    return machine.takeError();
-  }
-  result.machine = std::move(*machine);
-  auto llvmModule = translateToLLVM(module, *result.context, *result.machine);
-  if (!llvmModule) {
-    return llvmModule.takeError();
-  }
-  result.module = std::move(*llvmModule);
-  return result;
-}
-
-/// Runs `fn`, which yields an error of its own, under `runSafely`.
-llvm::Error runStep(llvm::Twine doing, llvm::function_ref<llvm::Error()> fn) {
-  llvm::Error inner = llvm::Error::success();
-  llvm::Error outer = runSafely(doing, [&] {
-    llvm::consumeError(std::move(inner));
-    inner = fn();
-  });
-  return llvm::joinErrors(std::move(outer), std::move(inner));
-}
-
 llvm::Error emitInto(ModuleOp module, const TargetSpec &target, EmitKind kind,
                      llvm::SmallVectorImpl<char> &output) {
   auto translation = translate(module, target);

@@ -84,6 +84,9 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
   }
   auto tensor = dyn_cast<RankedTensorType>(type);
   parameter.isScalar = !tensor;
+  auto writable =
+      attrs ? attrs.getAs<BoolAttr>("bufferization.writable") : BoolAttr();
+  parameter.isWritable = writable && writable.getValue();
   std::optional<ElementType> element =
       getElementType(tensor ? tensor.getElementType() : type);
   if (!element || (tensor && tensor.getEncoding())) {

@@ -29,7 +29,6 @@ public:
   int run();
 
 private:
-  int parse();
   int dump();
   /// Signature and operands.
   int prepare();
@@ -47,8 +46,6 @@ private:
   std::optional<std::vector<Array>> execute(const Executable &executable,
                                             ArrayRef<Array> arguments);
   int writeOutput(const Signature &signature, ArrayRef<Array> results);
-  int fail(int code, const llvm::Twine &message);
-  int fail(int code, llvm::Error error);
   double getElapsed() const;
 
   MLIRContext &context;

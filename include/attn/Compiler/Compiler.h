@@ -41,7 +41,7 @@ lowerProgram(ModuleOp module, const CompileOptions &options);
 
 /// The plan of a program: a copy of `module` after `attn-plan`.
 llvm::Expected<OwningOpRef<ModuleOp>>
-planProgram(ModuleOp module, const CompileOptions &options, bool print = false);
+planProgram(ModuleOp module, const CompileOptions &options);
 
 /// A copy of `module` that computes in f64.
 llvm::Expected<OwningOpRef<ModuleOp>> promoteProgram(ModuleOp module);

@@ -27,6 +27,8 @@ struct Parameter {
   std::string name;
   ElementType type = ElementType::F32;
   bool isScalar = false;
+  /// The program writes the argument in place.
+  bool isWritable = false;
   /// Static extents, or ShapedType::kDynamic.
   SmallVector<int64_t, 4> shape;
   /// The name of every dimension; a number for those that were named by one.
