@@ -287,6 +287,9 @@ TEST_F(Calls, SizesThatOverflow) {
   EXPECT_X_REFUSED("argument 'x' of 'scale' is larger than the address space");
   x->setStrides({-(large / 4), 1});
   EXPECT_X_REFUSED("argument 'x' of 'scale' is larger than the address space");
+  // An axis of one element has no stride to speak of.
+  x->extents[0] = y->extents[0] = 1;
+  EXPECT_EQ(call(get("scale"), {x.get(), alpha.get()}, {y.get()}), ATTN_OK);
   x->setStrides({4, 1});
   x->byte_offset = ~uint64_t(0) - 7;
   EXPECT_X_REFUSED("argument 'x' of 'scale' is larger than the address space");
