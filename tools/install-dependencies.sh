@@ -8,13 +8,13 @@ packages=(
   clang-22 libclang-rt-22-dev clang-format-22 clang-tidy-22 libomp-22-dev
   ninja-build ccache cmake libgtest-dev libgmock-dev libbenchmark-dev
   zlib1g-dev libzstd-dev libedit-dev libcurl4-openssl-dev libxml2-dev
-  python3
+  python3 libdlpack-dev
 )
 
 # The execution tests compare with NumPy; any python3 that has it will do.
 has_numpy() {
   local python
-  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3
+  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3 libdlpack-dev
   do
     "$python" -c 'import numpy' >/dev/null 2>&1 && return 0
   done

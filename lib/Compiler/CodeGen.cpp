@@ -50,7 +50,7 @@ using namespace mlir::attn;
 /// What the conversion to LLVM puts before the names of C interfaces.
 static constexpr StringRef kInterfacePrefix = "_mlir_ciface_";
 
-static void initializeTargetsOnce() {
+void attn::initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -66,7 +66,7 @@ static void initializeTargetsOnce() {
   });
 }
 
-static std::string getHostFeatures() {
+std::string attn::getHostFeatures() {
   llvm::SubtargetFeatures features;
   for (const auto &feature : llvm::sys::getHostCPUFeatures()) {
     features.AddFeature(feature.first(), feature.second);
@@ -76,7 +76,7 @@ static std::string getHostFeatures() {
 
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 attn::createTargetMachine(const TargetSpec &spec) {
-  initializeTargetsOnce();
+  initializeTargets();
   llvm::Triple triple(spec.triple.empty()
                           ? llvm::sys::getProcessTriple()
                           : llvm::Triple::normalize(spec.triple));
@@ -109,11 +109,26 @@ attn::createTargetMachine(const TargetSpec &spec) {
   return machine;
 }
 
-llvm::Expected<std::unique_ptr<llvm::Module>>
-attn::translateToLLVM(ModuleOp module, llvm::LLVMContext &context,
-                      llvm::TargetMachine &machine) {
+llvm::Error attn::runStep(const llvm::Twine &doing,
+                          llvm::function_ref<llvm::Error()> fn) {
+  llvm::Error inner = llvm::Error::success();
+  llvm::Error outer = runSafely(doing, [&] {
+    llvm::consumeError(std::move(inner));
+    inner = fn();
+  });
+  return llvm::joinErrors(std::move(outer), std::move(inner));
+}
+
+llvm::Expected<Translation> attn::translate(ModuleOp module,
+                                            const TargetSpec &target) {
+  auto created = createTargetMachine(target);
+  if (!created) {
+    return created.takeError();
+  }
+  llvm::TargetMachine &machine = **created;
+  auto context = std::make_unique<llvm::LLVMContext>();
   std::unique_ptr<llvm::Module> llvmModule =
-      translateModuleToLLVMIR(module, context, "attn");
+      translateModuleToLLVMIR(module, *context, "attn");
   if (!llvmModule) {
     return llvm::createStringError(
         "the module could not be translated to LLVM IR");
@@ -130,7 +145,8 @@ attn::translateToLLVM(ModuleOp module, llvm::LLVMContext &context,
     // would rather split them.
     function.addFnAttr("prefer-vector-width", "512");
   }
-  return llvmModule;
+  return Translation{std::move(context), std::move(*created),
+                     std::move(llvmModule)};
 }
 
 std::vector<FunctionSize> attn::countInstructions(const llvm::Module &module) {

@@ -16,14 +16,30 @@
 
 namespace mlir::attn {
 
-/// The code generator for a target; `jit` chooses the code model.
+/// Makes the targets known to LLVM, once.
+void initializeTargets();
+
+/// All features of this machine, as LLVM writes them.
+std::string getHostFeatures();
+
+/// The code generator for a target.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 createTargetMachine(const TargetSpec &target);
 
-/// Translates to LLVM IR for the machine, unoptimized.
-llvm::Expected<std::unique_ptr<llvm::Module>>
-translateToLLVM(ModuleOp module, llvm::LLVMContext &context,
-                llvm::TargetMachine &machine);
+/// A translated module with the machine that it is for.
+struct Translation {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> module;
+};
+
+/// Translates to LLVM IR for a target, unoptimized.
+llvm::Expected<Translation> translate(ModuleOp module,
+                                      const TargetSpec &target);
+
+/// Runs `fn`, which yields an error of its own, under `runSafely`.
+llvm::Error runStep(const llvm::Twine &doing,
+                    llvm::function_ref<llvm::Error()> fn);
 
 std::vector<FunctionSize> countInstructions(const llvm::Module &module);
 

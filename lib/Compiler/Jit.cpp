@@ -23,40 +23,6 @@ using namespace mlir::attn;
 
 namespace {
 
-/// A translated module with the machine that it is for.
-struct Translation {
-  std::unique_ptr<llvm::LLVMContext> context;
-  std::unique_ptr<llvm::TargetMachine> machine;
-  std::unique_ptr<llvm::Module> module;
-};
-
-llvm::Expected<Translation> translate(ModuleOp module,
-                                      const TargetSpec &target) {
-  Translation result;
-  result.context = std::make_unique<llvm::LLVMContext>();
-  auto machine = createTargetMachine(target);
-  if (!machine) {
-    return machine.takeError();
-  }
-  result.machine = std::move(*machine);
-  auto llvmModule = translateToLLVM(module, *result.context, *result.machine);
-  if (!llvmModule) {
-    return llvmModule.takeError();
-  }
-  result.module = std::move(*llvmModule);
-  return result;
-}
-
-/// Runs `fn`, which yields an error of its own, under `runSafely`.
-llvm::Error runStep(llvm::Twine doing, llvm::function_ref<llvm::Error()> fn) {
-  llvm::Error inner = llvm::Error::success();
-  llvm::Error outer = runSafely(doing, [&] {
-    llvm::consumeError(std::move(inner));
-    inner = fn();
-  });
-  return llvm::joinErrors(std::move(outer), std::move(inner));
-}
-
 llvm::Error emitInto(ModuleOp module, const TargetSpec &target, EmitKind kind,
                      llvm::SmallVectorImpl<char> &output) {
   auto translation = translate(module, target);
@@ -94,6 +60,7 @@ JitModule::~JitModule() = default;
 /// An empty JIT that knows the symbols of the process and ours.
 static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>>
 createEmptyJit(std::string &reports) {
+  initializeTargets();
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit) {
     return jit.takeError();
@@ -117,35 +84,50 @@ createEmptyJit(std::string &reports) {
   return jit;
 }
 
-llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
-  std::unique_ptr<JitModule> result(new JitModule());
+llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module) {
+  ObjectCode result;
   llvm::SmallVector<char, 0> object;
-  llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
-    auto translation = translate(module, TargetSpec());
-    if (!translation) {
-      return translation.takeError();
-    }
-    result->sizes = countInstructions(*translation->module);
-    addPackedEntries(*translation->module);
-    optimize(*translation->module, *translation->machine);
-    llvm::raw_svector_ostream stream(object);
-    if (!emitMachineCode(*translation->module, *translation->machine,
-                         llvm::CodeGenFileType::ObjectFile, stream)) {
-      return llvm::createStringError("the host has no object writer");
-    }
-    auto jit = createEmptyJit(result->impl->reports);
-    if (!jit) {
-      return jit.takeError();
-    }
-    result->impl->jit = std::move(*jit);
-    return result->impl->jit->addObjectFile(
-        std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object),
-                                                        "attn", false));
-  });
-  if (error) {
+  if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
+        auto translation = translate(module, TargetSpec());
+        if (!translation) {
+          return translation.takeError();
+        }
+        result.sizes = countInstructions(*translation->module);
+        addPackedEntries(*translation->module);
+        optimize(*translation->module, *translation->machine);
+        llvm::raw_svector_ostream stream(object);
+        if (!emitMachineCode(*translation->module, *translation->machine,
+                             llvm::CodeGenFileType::ObjectFile, stream)) {
+          return llvm::createStringError("the host has no object writer");
+        }
+        return llvm::Error::success();
+      })) {
+    return error;
+  }
+  result.object = std::make_unique<llvm::SmallVectorMemoryBuffer>(
+      std::move(object), "attn", false);
+  return result;
+}
+
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::load(ObjectCode code) {
+  std::unique_ptr<JitModule> result(new JitModule());
+  result->sizes = std::move(code.sizes);
+  if (llvm::Error error = runStep("loading", [&]() -> llvm::Error {
+        auto jit = createEmptyJit(result->impl->reports);
+        if (!jit) {
+          return jit.takeError();
+        }
+        result->impl->jit = std::move(*jit);
+        return result->impl->jit->addObjectFile(std::move(code.object));
+      })) {
     return error;
   }
   return result;
+}
+
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
+  auto code = generateObject(module);
+  return code ? load(std::move(*code)) : code.takeError();
 }
 
 llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {

@@ -9,89 +9,21 @@
 
 #include "attn_runtime.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
-#include <bit>
-#include <cmath>
-#include <cstdint>
 
 using namespace mlir;
 
-// Where the CPU has no instruction for it, LLVM calls these for conversions to
-// and from f16 and bf16; GCC's support library gained them only lately. The
-// types fix the calling convention.
+// Conversions to and from f16 and bf16 for CPUs without an instruction for them.
+// The runtime has them; the types fix the calling convention.
 #if defined(__x86_64__) || defined(__aarch64__)
 #define ATTN_HAVE_SMALL_FLOATS 1
-using Half = _Float16;
-using BFloat = __bf16;
-#endif
-
-namespace {
-#if ATTN_HAVE_SMALL_FLOATS
-
-/// f32 to bf16, to nearest even; a NaN stays one.
-uint16_t roundToBFloat(uint32_t bits) {
-  if ((bits & 0x7fffffffu) > 0x7f800000u) {
-    return static_cast<uint16_t>((bits >> 16) | 0x40u);
-  }
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
-/// f64 to f32 by rounding to odd, after which another rounding is harmless.
-float roundToOdd(double value) {
-  float nearest = static_cast<float>(value);
-  double back = nearest;
-  if (!(back < value) && !(back > value)) {
-    return nearest; // exact, infinite or NaN
-  }
-  uint32_t bits = std::bit_cast<uint32_t>(nearest);
-  bool tooLarge = std::fabs(back) > std::fabs(value);
-  uint32_t towardZero = tooLarge ? bits - 1 : bits;
-  return std::bit_cast<float>(towardZero | 1u);
-}
-
-BFloat truncsfbf2(float value) {
-  return std::bit_cast<BFloat>(roundToBFloat(std::bit_cast<uint32_t>(value)));
-}
-
-BFloat truncdfbf2(double value) { return truncsfbf2(roundToOdd(value)); }
-
-/// f32 to f16 in integer arithmetic: `static_cast` could call us back.
-uint16_t roundToHalf(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
-  uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) {
-    return sign | 0x7e00u;
-  }
-  if (magnitude >= 0x477ff000u) { // rounds beyond 65504
-    return sign | 0x7c00u;
-  }
-  if (magnitude < 0x38800000u) { // subnormal: let an addition round
-    float sum = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<uint16_t>(sign |
-                                 (std::bit_cast<uint32_t>(sum) - 0x3f000000u));
-  }
-  uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
-  return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
-}
-
-Half truncsfhf2(float value) { return std::bit_cast<Half>(roundToHalf(value)); }
-
-Half truncdfhf2(double value) { return truncsfhf2(roundToOdd(value)); }
-
-float extendhfsf2(Half value) {
-  uint16_t bits = std::bit_cast<uint16_t>(value);
-  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  uint32_t exponent = (bits >> 10) & 0x1fu;
-  uint32_t mantissa = bits & 0x3ffu;
-  if (exponent == 0) {
-    float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
-  }
-  uint32_t wide = exponent == 31 ? 0xffu : exponent + 112u;
-  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
+extern "C" {
+__bf16 __truncsfbf2(float value);
+__bf16 __truncdfbf2(double value);
+_Float16 __truncsfhf2(float value);
+_Float16 __truncdfhf2(double value);
+float __extendhfsf2(_Float16 value);
 }
 #endif
-} // namespace
 
 llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   llvm::orc::SymbolMap symbols;
@@ -104,11 +36,11 @@ llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   add("free", &jitFree);
   add("attn_parallel_for", &attn_parallel_for);
 #if ATTN_HAVE_SMALL_FLOATS
-  add("__truncsfbf2", &truncsfbf2);
-  add("__truncdfbf2", &truncdfbf2);
-  add("__truncsfhf2", &truncsfhf2);
-  add("__truncdfhf2", &truncdfhf2);
-  add("__extendhfsf2", &extendhfsf2);
+  add("__truncsfbf2", &__truncsfbf2);
+  add("__truncdfbf2", &__truncdfbf2);
+  add("__truncsfhf2", &__truncsfhf2);
+  add("__truncdfhf2", &__truncdfhf2);
+  add("__extendhfsf2", &__extendhfsf2);
 #endif
   return symbols;
 }

@@ -13,152 +13,42 @@
 
 #include "attn/Runner/Executable.h"
 
-#include "attn/Compiler/Pipelines.h"
-#include "attn/Conversion/Passes.h"
-#include "attn/Dialect/Attn/Transforms/Passes.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MathExtras.h"
-#include <chrono>
 #include <cstring>
 
 using namespace mlir;
 using namespace mlir::attn;
 
-StringRef attn::getName(ExecutionMode mode) {
-  switch (mode) {
-  case ExecutionMode::CPU:
-    return "fused CPU";
-  case ExecutionMode::Loops:
-    return "loops";
-  case ExecutionMode::FusedLoops:
-    return "fused loops";
-  case ExecutionMode::Reference:
-    return "reference";
-  }
-  llvm_unreachable("all modes are handled");
-}
-
-static double getMilliseconds() {
-  return std::chrono::duration<double, std::milli>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-/// Runs passes under crash recovery: a bug in one pass must not take the tool,
-/// and its other results, with it. What is left of the module after a crash is
-/// not touched again.
-static llvm::Error runPasses(PassManager &manager,
-                             OwningOpRef<ModuleOp> &module,
-                             const llvm::Twine &what) {
-  bool succeededAll = false;
-  if (llvm::Error error = runSafely(
-          what, [&] { succeededAll = succeeded(manager.run(*module)); })) {
-    (void)module.release();
-    return error;
-  }
-  if (!succeededAll) {
-    return llvm::createStringError(what + " failed");
-  }
-  return llvm::Error::success();
-}
-
-static void buildPipeline(PassManager &manager,
-                          const ExecutableOptions &options) {
-  switch (options.mode) {
-  case ExecutionMode::Reference:
-    return buildReferencePipeline(manager);
-  case ExecutionMode::Loops:
-  case ExecutionMode::FusedLoops: {
-    LoopsPipelineOptions loops;
-    loops.fuse = options.mode == ExecutionMode::FusedLoops;
-    loops.splits = options.splits;
-    loops.useBounds = true;
-    loops.maxRecomputeFactor = options.maxRecomputeFactor;
-    return buildLoopsPipeline(manager, loops);
-  }
-  case ExecutionMode::CPU: {
-    CPUPipelineOptions cpu;
-    cpu.triple = options.target.triple;
-    cpu.cpu = options.target.cpu;
-    cpu.splits = options.splits;
-    cpu.maxRecomputeFactor = options.maxRecomputeFactor;
-    return buildCPUPipeline(manager, cpu);
-  }
-  }
-}
-
-llvm::Expected<OwningOpRef<ModuleOp>>
-attn::lowerProgram(ModuleOp module, const ExecutableOptions &options,
-                   StringRef entry, Signature *signature) {
-  OwningOpRef<ModuleOp> copy(module.clone());
-  if (options.promoteToF64) {
-    PassManager promote(module.getContext());
-    promote.addPass(createPromoteToF64Pass());
-    if (llvm::Error error = runPasses(promote, copy, "promotion to f64")) {
-      return error;
-    }
-  }
-  if (signature) {
-    auto func = findEntry(*copy, entry);
-    if (!func) {
-      return func.takeError();
-    }
-    auto read = readSignature(*func);
-    if (!read) {
-      return read.takeError();
-    }
-    *signature = std::move(*read);
-  }
-  PassManager manager(module.getContext());
-  buildPipeline(manager, options);
-  if (llvm::Error error = runPasses(
-          manager, copy, "compilation (" + getName(options.mode) + ")")) {
-    return error;
-  }
-  return copy;
-}
-
-llvm::Expected<OwningOpRef<ModuleOp>>
-attn::planProgram(ModuleOp module, const ExecutableOptions &options,
-                  bool print) {
-  OwningOpRef<ModuleOp> copy(module.clone());
-  PassManager manager(module.getContext());
-  PlanPipelineOptions plan;
-  plan.splits = options.splits;
-  plan.maxRecomputeFactor = options.maxRecomputeFactor;
-  buildPlanPipeline(manager, plan);
-  if (print) {
-    manager.addPass(createPrintPlanPass());
-  }
-  if (llvm::Error error = runPasses(manager, copy, "planning")) {
-    return error;
-  }
-  return copy;
-}
-
 llvm::Expected<std::unique_ptr<Executable>>
 Executable::compile(ModuleOp module, StringRef entry,
                     const ExecutableOptions &options) {
   auto result = std::make_unique<Executable>();
-  double start = getMilliseconds();
-  auto lowered = lowerProgram(module, options, entry, &result->signature);
-  if (!lowered) {
-    return lowered.takeError();
+  OwningOpRef<ModuleOp> promoted;
+  if (options.promoteToF64) {
+    auto copy = promoteProgram(module);
+    if (!copy) {
+      return copy.takeError();
+    }
+    promoted = std::move(*copy);
+    module = *promoted;
   }
-  double afterLowering = getMilliseconds();
-  auto jit = JitModule::create(**lowered);
-  if (!jit) {
-    return jit.takeError();
+  auto func = findEntry(module, entry);
+  if (!func) {
+    return func.takeError();
   }
-  result->jit = std::move(*jit);
-  // Links now, so that a missing symbol is an error of the compilation.
-  auto address =
-      result->jit->lookup("attn_packed_" + result->signature.function);
-  if (!address) {
-    return address.takeError();
+  auto signature = readSignature(*func);
+  if (!signature) {
+    return signature.takeError();
   }
-  result->loweringTime = afterLowering - start;
-  result->codegenTime = getMilliseconds() - afterLowering;
+  result->signature = std::move(*signature);
+  auto program = compileProgram(module, options);
+  if (!program) {
+    return program.takeError();
+  }
+  result->loweringTime = program->loweringTime;
+  result->codegenTime = program->codegenTime;
+  result->fromCache = program->fromCache;
+  result->jit = std::move(program->jit);
   return result;
 }
 

@@ -1,19 +1,28 @@
-/*===- attn_runtime.h - what compiled programs need at run time ---*- C -*-===*\
+/*===- attn_runtime.h - loading and calling compiled programs -----*- C -*-===*\
 |*                                                                            *|
 |* Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.     *|
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
 |*                                                                            *|
 |*===----------------------------------------------------------------------===*|
 |*                                                                            *|
-|* The C interface of the runtime library. Compiled kernels call it, and so   *|
-|* do programs that load them; it knows nothing of LLVM, so that a compiled   *|
-|* program can be shipped with this library alone.                            *|
+|* The C interface of the runtime library. It knows nothing of LLVM, so that  *|
+|* a compiled program can be shipped with this library alone.                 *|
+|*                                                                            *|
+|* Tensors cross it as DLPack structures, without a copy. Every function that *|
+|* can fail returns an attn_status; attn_get_message says in a sentence what  *|
+|* was wrong, naming the argument. No function aborts.                        *|
+|*                                                                            *|
+|* Everything may be called from any thread, and from a child after fork();   *|
+|* only what one thread gives back must not be in use by another. Pointers to *|
+|* objects, names and places for results must not be null unless it says so.  *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
 #ifndef ATTN_RUNTIME_H
 #define ATTN_RUNTIME_H
 
+#include <dlpack/dlpack.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__GNUC__)
@@ -26,6 +35,254 @@
 extern "C" {
 #endif
 
+/*===----------------------------------------------------------------------===*\
+|* Status
+\*===----------------------------------------------------------------------===*/
+
+typedef enum attn_status {
+  ATTN_OK = 0,
+  /** An argument is not what the function asks for. */
+  ATTN_INVALID_ARGUMENT = 1,
+  /** There is no such function, parameter or file. */
+  ATTN_NOT_FOUND = 2,
+  /** The memory could not be had. What was passed is as it was, but for
+   *  writable arguments of a call that was under way. */
+  ATTN_OUT_OF_MEMORY = 3,
+  /** A compiled program is truncated, damaged, or no compiled program. */
+  ATTN_DAMAGED = 4,
+  /** A compiled program is for another version of the runtime. */
+  ATTN_VERSION_MISMATCH = 5,
+  /** A compiled program is for another machine, or a device is missing. */
+  ATTN_UNSUPPORTED = 6,
+  /** The operating system refused something. */
+  ATTN_SYSTEM_ERROR = 7
+} attn_status;
+
+/**
+ * What was wrong when a function last failed on this thread: a sentence
+ * without a full stop, "" if none has. Valid until the next failure on the
+ * thread, and never longer than 1023 bytes.
+ */
+ATTN_RUNTIME_EXPORT const char *attn_get_message(void);
+
+/** The version of the library: "0.1.0". */
+ATTN_RUNTIME_EXPORT const char *attn_get_version(void);
+
+/*===----------------------------------------------------------------------===*\
+|* Devices, memory and tensors. The host is the one device: {kDLCPU, 0}.
+\*===----------------------------------------------------------------------===*/
+
+/** How many devices of a type (kDLCPU, ...) there are. */
+ATTN_RUNTIME_EXPORT int attn_get_num_devices(DLDeviceType type);
+
+/**
+ * Uninitialized memory on a device, aligned to 64 bytes. 0 bytes are allowed.
+ * Errors: ATTN_OUT_OF_MEMORY, ATTN_UNSUPPORTED.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_memory_allocate(DLDevice device,
+                                                     size_t bytes,
+                                                     void **data);
+/** Gives it back; null is allowed. */
+ATTN_RUNTIME_EXPORT void attn_memory_release(DLDevice device, void *data);
+
+/**
+ * A compact row-major tensor of uninitialized elements. Its `deleter` gives it
+ * back. Errors: ATTN_INVALID_ARGUMENT for negative or overflowing extents,
+ * ATTN_OUT_OF_MEMORY, ATTN_UNSUPPORTED.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_tensor_create(DLDevice device,
+                                                   DLDataType type, int rank,
+                                                   const int64_t *shape,
+                                                   DLManagedTensor **tensor);
+
+/*===----------------------------------------------------------------------===*\
+|* Streams and events. Work on one stream is done in order. A stream of the
+|* host does it at once, on the thread that asks: a call has finished when it
+|* returns. Programs that are to run on other devices as well wait for the
+|* stream before they read results or release arguments.
+\*===----------------------------------------------------------------------===*/
+
+typedef struct attn_stream attn_stream;
+typedef struct attn_event attn_event;
+
+/** Errors: ATTN_UNSUPPORTED, ATTN_OUT_OF_MEMORY. */
+ATTN_RUNTIME_EXPORT attn_status attn_stream_create(DLDevice device,
+                                                   attn_stream **stream);
+/** Waits for the stream's work and gives it back; null is allowed. */
+ATTN_RUNTIME_EXPORT void attn_stream_release(attn_stream *stream);
+/** Returns when all work given to the stream so far is done. */
+ATTN_RUNTIME_EXPORT attn_status attn_stream_synchronize(attn_stream *stream);
+/** Work given to the stream later begins after the event. */
+ATTN_RUNTIME_EXPORT attn_status attn_stream_wait(attn_stream *stream,
+                                                 attn_event *event);
+
+/** Errors: ATTN_UNSUPPORTED, ATTN_OUT_OF_MEMORY. */
+ATTN_RUNTIME_EXPORT attn_status attn_event_create(DLDevice device,
+                                                  attn_event **event);
+ATTN_RUNTIME_EXPORT void attn_event_release(attn_event *event);
+/** The event happens when the stream's work so far is done. */
+ATTN_RUNTIME_EXPORT attn_status attn_event_record(attn_event *event,
+                                                  attn_stream *stream);
+/** Returns when the event has happened, at once if it was never recorded. */
+ATTN_RUNTIME_EXPORT attn_status attn_event_synchronize(attn_event *event);
+/** Milliseconds from one event to another. Errors: ATTN_INVALID_ARGUMENT if one
+ *  was never recorded. */
+ATTN_RUNTIME_EXPORT attn_status attn_event_elapsed(const attn_event *from,
+                                                   const attn_event *to,
+                                                   double *milliseconds);
+
+/*===----------------------------------------------------------------------===*\
+|* Modules: compiled programs
+\*===----------------------------------------------------------------------===*/
+
+typedef struct attn_module attn_module;
+/** A function of a module; lives as long as the module. */
+typedef struct attn_function attn_function;
+
+/**
+ * Loads a shared object that attn-compile wrote. The whole file is verified
+ * before any of it is used, and may be replaced or deleted afterwards.
+ * Errors: ATTN_NOT_FOUND, ATTN_SYSTEM_ERROR, ATTN_DAMAGED,
+ * ATTN_VERSION_MISMATCH, ATTN_UNSUPPORTED, ATTN_OUT_OF_MEMORY.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_module_load_file(const char *path,
+                                                      attn_module **module);
+/** The same from memory, which is copied; `name` is for messages. */
+ATTN_RUNTIME_EXPORT attn_status
+attn_module_load_memory(const void *data, size_t size, const char *name,
+                        attn_module **module);
+
+/** The address of a function's entry: see attn_module.h. */
+typedef void (*attn_entry_fn)(void **slots);
+/**
+ * A module of code that is already in the process: linked in, or just
+ * compiled. `entries` are those of the record's functions, in its order; the
+ * code must outlive the module.
+ */
+ATTN_RUNTIME_EXPORT attn_status
+attn_module_create(const void *metadata, size_t size,
+                   const attn_entry_fn *entries, size_t num_entries,
+                   attn_module **module);
+
+/** Unloads a module, of which no function may be under way; null is allowed. */
+ATTN_RUNTIME_EXPORT void attn_module_release(attn_module *module);
+
+/** What compiled the module, and for which target triple. */
+ATTN_RUNTIME_EXPORT const char *
+attn_module_get_compiler(const attn_module *module);
+ATTN_RUNTIME_EXPORT const char *
+attn_module_get_target(const attn_module *module);
+ATTN_RUNTIME_EXPORT size_t
+attn_module_get_num_functions(const attn_module *module);
+/** Function `index`, or null beyond their number. */
+ATTN_RUNTIME_EXPORT const attn_function *
+attn_module_get_function(const attn_module *module, size_t index);
+/** The function called `name`. Errors: ATTN_NOT_FOUND. */
+ATTN_RUNTIME_EXPORT attn_status
+attn_module_find_function(const attn_module *module, const char *name,
+                          const attn_function **function);
+
+/*===----------------------------------------------------------------------===*\
+|* Functions
+\*===----------------------------------------------------------------------===*/
+
+/** An argument or a result. All pointers live as long as the module. */
+typedef struct attn_parameter {
+  const char *name;
+  DLDataType type;
+  /** Scalars have rank 0, too; they are passed as tensors of rank 0. */
+  int rank;
+  /** Per axis: its extent, or -1 if that is up to the caller. */
+  const int64_t *shape;
+  /** Per axis: its name, or its extent in digits; axes of one name agree. Of a
+   *  result: "?" if it is computed from others. */
+  const char *const *dims;
+  int is_scalar;
+  /** The argument is written in place. */
+  int is_writable;
+  /** Of a result: the argument that is this result, or -1. */
+  int alias;
+} attn_parameter;
+
+ATTN_RUNTIME_EXPORT const char *
+attn_function_get_name(const attn_function *function);
+ATTN_RUNTIME_EXPORT size_t
+attn_function_get_num_arguments(const attn_function *function);
+ATTN_RUNTIME_EXPORT size_t
+attn_function_get_num_results(const attn_function *function);
+/** Errors: ATTN_NOT_FOUND beyond their number. */
+ATTN_RUNTIME_EXPORT attn_status
+attn_function_get_argument(const attn_function *function, size_t index,
+                           attn_parameter *parameter);
+ATTN_RUNTIME_EXPORT attn_status
+attn_function_get_result(const attn_function *function, size_t index,
+                         attn_parameter *parameter);
+
+/**
+ * The extents of a result for given arguments, of which the shapes are checked
+ * and the data is not read, but for scalars. -1 stands for an extent that only
+ * the call can tell. Errors: those of attn_function_call.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_function_get_result_shape(
+    const attn_function *function, const DLTensor *const *arguments,
+    size_t num_arguments, size_t index, int64_t *shape);
+
+/**
+ * How many bytes of workspace a call with these arguments asks for; 0 if the
+ * function takes memory as it goes. Errors: those of attn_function_call.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_function_get_workspace(
+    const attn_function *function, const DLTensor *const *arguments,
+    size_t num_arguments, size_t *bytes);
+
+enum {
+  /** Do not read page tables, lists, head maps, lengths and offsets to check
+   *  the values in them. Wrong ones then give wrong results. */
+  ATTN_CALL_TRUST_VALUES = 1
+};
+
+/** What a call may be told beyond its arguments; all zero is the default. */
+typedef struct attn_call_options {
+  uint32_t flags;
+  /** Memory to work in, aligned to 64 bytes, of at least the bytes that
+   *  attn_function_get_workspace says. Null: the runtime allocates it. */
+  void *workspace;
+  size_t workspace_bytes;
+} attn_call_options;
+
+/**
+ * Calls a function. `results` are tensors that the caller provides; those of
+ * results that are writable arguments are null. `stream` and `options` may be
+ * null.
+ *
+ * Everything is checked before the call: the number of tensors, their ranks,
+ * element types, extents (also between arguments), strides, alignments,
+ * devices, that writable arguments and results do not overlap anything, and the
+ * values of indices. int8 accepts uint8, and bool accepts uint8.
+ *
+ * Errors: ATTN_INVALID_ARGUMENT with a sentence that names the argument, before
+ * anything has been written; ATTN_OUT_OF_MEMORY.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_function_call(
+    const attn_function *function, attn_stream *stream,
+    const DLTensor *const *arguments, size_t num_arguments,
+    const DLTensor *const *results, size_t num_results,
+    const attn_call_options *options);
+
+/**
+ * The same with results that the call allocates, each with a deleter; null for
+ * those that are writable arguments.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_function_call_new(
+    const attn_function *function, attn_stream *stream,
+    const DLTensor *const *arguments, size_t num_arguments,
+    DLManagedTensor **results, size_t num_results,
+    const attn_call_options *options);
+
+/*===----------------------------------------------------------------------===*\
+|* Threads
+\*===----------------------------------------------------------------------===*/
+
 /** The body of a parallel loop: does the items [begin, end). */
 typedef void (*attn_tile_fn)(void *args, int64_t begin, int64_t end);
 
@@ -35,6 +292,9 @@ typedef void (*attn_tile_fn)(void *args, int64_t begin, int64_t end);
  * returned. Ranges are short, because the items of a masked program differ in
  * work. A call from inside a parallel loop, or with at most one item, or with
  * one thread, runs on the calling thread.
+ *
+ * Threads are those of OpenMP. Those do not exist in a child after fork():
+ * there every loop starts threads of its own.
  */
 ATTN_RUNTIME_EXPORT void attn_parallel_for(attn_tile_fn fn, void *args,
                                            int64_t count);
@@ -47,6 +307,39 @@ ATTN_RUNTIME_EXPORT void attn_set_num_threads(int num_threads);
 
 /** The number of threads that a parallel loop started now would use. */
 ATTN_RUNTIME_EXPORT int attn_get_num_threads(void);
+
+/** Threads of the caller, to be used in place of the runtime's. */
+typedef struct attn_thread_pool {
+  /**
+   * Covers [0, count) by calls `fn(args, begin, end)`, on any threads and in
+   * any order, and returns when all have returned. It may be called from
+   * several threads at a time.
+   */
+  void (*run)(const struct attn_thread_pool *pool, attn_tile_fn fn, void *args,
+              int64_t count);
+  /** For `run`. */
+  void *context;
+} attn_thread_pool;
+
+/**
+ * Makes later parallel loops run on a pool, which must stay as it is until
+ * another is set, or null for the runtime's own threads, and all loops on it
+ * have ended.
+ */
+ATTN_RUNTIME_EXPORT void attn_set_thread_pool(const attn_thread_pool *pool);
+
+/*===----------------------------------------------------------------------===*\
+|* For compiled programs
+\*===----------------------------------------------------------------------===*/
+
+/**
+ * Memory aligned to 64 bytes, from the workspace of the call under way if there
+ * is room. In a call it does not return when there is no memory: the call ends
+ * with ATTN_OUT_OF_MEMORY. Elsewhere it returns null then.
+ */
+ATTN_RUNTIME_EXPORT void *attn_malloc(size_t bytes);
+/** Gives back what attn_malloc gave; null is allowed. */
+ATTN_RUNTIME_EXPORT void attn_free(void *data);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -9,25 +9,182 @@
 // functions `tile_fn(args, begin, end)` and another thread pool can take the
 // place of OpenMP without touching the compiler.
 //
+// A loop runs on the caller's pool if there is one, else on OpenMP. The threads
+// of OpenMP do not survive a fork, and what is left of them in the child would
+// be waited for without end: there, and in builds without OpenMP, every loop
+// starts threads of its own.
+//
 //===----------------------------------------------------------------------===//
 
+#include "Memory.h"
 #include "attn_runtime.h"
 
 #include <algorithm>
-#include <atomic>
+#include <pthread.h>
+#include <sched.h>
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
+
+using namespace attn;
 
 namespace {
-/// 0 stands for the default of OpenMP.
+/// 0 stands for the default.
 std::atomic<int> requestedThreads{0};
+std::atomic<const attn_thread_pool *> threadPool{nullptr};
+#if defined(_OPENMP)
+/// Whether this process is a child of one that had threads of OpenMP.
+std::atomic<bool> isForked{false};
+#endif
+/// Whether this thread runs items of a loop.
+thread_local bool isInLoop = false;
 
 /// Consecutive items share work, such as packed keys, if a thread gets several
 /// at once; but every thread should come back often enough to end with the
 /// others.
 constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
-} // namespace
 
-extern "C" {
+int getNumProcessors() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+int getDefaultThreads() {
+#if defined(_OPENMP)
+  if (!isForked.load(std::memory_order_relaxed)) {
+    return omp_get_max_threads();
+  }
+#endif
+  return getNumProcessors();
+}
+
+/// A loop of a call of a function: items run in frames of their own, so that
+/// one that runs out of memory ends the call and not the process.
+struct Loop {
+  attn_tile_fn fn;
+  void *args;
+  /// Of the call; null outside of calls.
+  std::atomic<size_t> *missingBytes;
+  std::atomic<bool> failed{false};
+  int64_t count = 0;
+  /// Items that a thread gets at once.
+  int64_t chunk = 1;
+  /// Of threads that the loop starts.
+  std::atomic<int64_t> next{0};
+};
+
+struct Items {
+  Loop *loop;
+  int64_t begin, end;
+};
+
+/// The body that threads run in place of that of the program.
+void runItems(void *args, int64_t begin, int64_t end) {
+  auto *loop = static_cast<Loop *>(args);
+  bool outer = isInLoop;
+  isInLoop = true;
+  if (!loop->missingBytes) {
+    loop->fn(loop->args, begin, end);
+  } else if (!loop->failed.load(std::memory_order_relaxed)) {
+    Frame frame;
+    frame.missingBytes = loop->missingBytes;
+    Items items = {loop, begin, end};
+    if (!runInFrame(
+            frame,
+            [](void *args) {
+              auto *items = static_cast<Items *>(args);
+              items->loop->fn(items->loop->args, items->begin, items->end);
+            },
+            &items)) {
+      loop->failed.store(true, std::memory_order_relaxed);
+    }
+    releaseBlocks(frame);
+  }
+  isInLoop = outer;
+}
+
+/// On this thread and in the frame that it is in.
+void runSerially(const Loop &loop, int64_t count) {
+  loop.fn(loop.args, 0, count);
+}
+
+/// Whether the caller has threads at work on this already.
+bool isInParallel() {
+#if defined(_OPENMP)
+  if (!isForked.load(std::memory_order_relaxed) && omp_in_parallel()) {
+    return true;
+  }
+#endif
+  return isInLoop;
+}
+
+/// Takes items until there are none.
+void *runWorker(void *args) {
+  auto *loop = static_cast<Loop *>(args);
+  while (true) {
+    int64_t item = loop->next.fetch_add(loop->chunk, std::memory_order_relaxed);
+    if (item >= loop->count) {
+      return nullptr;
+    }
+    runItems(loop, item, std::min(loop->count, item + loop->chunk));
+  }
+}
+
+/// Threads that cannot be had are done without: this thread takes what is left.
+void runOnNewThreads(Loop &loop, int numThreads) {
+  constexpr int kMaxThreads = 256;
+  pthread_t threads[kMaxThreads];
+  int started = 0;
+  while (started < numThreads - 1 && started < kMaxThreads &&
+         pthread_create(&threads[started], nullptr, runWorker, &loop) == 0) {
+    ++started;
+  }
+  runWorker(&loop);
+  for (int i = 0; i < started; ++i) {
+    pthread_join(threads[i], nullptr);
+  }
+}
+
+#if defined(_OPENMP)
+void runOnOpenMP(Loop &loop, int numThreads) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, [] {
+    pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
+  });
+  int64_t chunks = (loop.count + loop.chunk - 1) / loop.chunk;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(numThreads)
+  for (int64_t k = 0; k < chunks; ++k) {
+    int64_t item = k * loop.chunk;
+    runItems(&loop, item, std::min(loop.count, item + loop.chunk));
+  }
+}
+#endif
+
+void runLoop(Loop &loop, int64_t count) {
+  if (count == 1 || isInParallel()) {
+    return runSerially(loop, count);
+  }
+  if (const attn_thread_pool *pool =
+          threadPool.load(std::memory_order_acquire)) {
+    return pool->run(pool, runItems, &loop, count);
+  }
+  int numThreads = attn_get_num_threads();
+  if (numThreads <= 1) {
+    return runSerially(loop, count);
+  }
+  numThreads = count < numThreads ? static_cast<int>(count) : numThreads;
+  loop.count = count;
+  loop.chunk = std::clamp<int64_t>(
+      count / (int64_t{numThreads} * kSharesPerThread), 1, kMostTogether);
+#if defined(_OPENMP)
+  if (!isForked.load(std::memory_order_relaxed)) {
+    return runOnOpenMP(loop, numThreads);
+  }
+#endif
+  runOnNewThreads(loop, numThreads);
+}
+
+} // namespace
 
 void attn_set_num_threads(int num_threads) {
   requestedThreads.store(num_threads > 0 ? num_threads : 0,
@@ -36,28 +193,24 @@ void attn_set_num_threads(int num_threads) {
 
 int attn_get_num_threads(void) {
   int requested = requestedThreads.load(std::memory_order_relaxed);
-  return requested > 0 ? requested : omp_get_max_threads();
+  return requested > 0 ? requested : getDefaultThreads();
+}
+
+void attn_set_thread_pool(const attn_thread_pool *pool) {
+  threadPool.store(pool, std::memory_order_release);
 }
 
 void attn_parallel_for(attn_tile_fn fn, void *args, int64_t count) {
   if (count <= 0) {
     return;
   }
-  int threads = attn_get_num_threads();
-  if (count == 1 || threads <= 1 || omp_in_parallel() != 0) {
-    fn(args, 0, count);
-    return;
-  }
-  if (count < threads) {
-    threads = static_cast<int>(count);
-  }
-  int64_t share = count / (int64_t{threads} * kSharesPerThread);
-  int64_t chunk = std::clamp<int64_t>(share, 1, kMostTogether);
-  int64_t chunks = (count + chunk - 1) / chunk;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t k = 0; k < chunks; ++k) {
-    fn(args, k * chunk, std::min(count, (k + 1) * chunk));
+  Frame *frame = getCurrentFrame();
+  Loop loop;
+  loop.fn = fn;
+  loop.args = args;
+  loop.missingBytes = frame ? frame->missingBytes : nullptr;
+  runLoop(loop, count);
+  if (frame && loop.failed.load(std::memory_order_relaxed)) {
+    leaveFrame(*frame);
   }
 }
-
-} // extern "C"

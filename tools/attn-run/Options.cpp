@@ -4,11 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// Parsed by hand: LLVM's option library would accept, and print in --help, the
-// hundreds of options that the libraries behind this tool register.
-//
-//===----------------------------------------------------------------------===//
 
 #include "Options.h"
 
@@ -55,6 +50,9 @@ instead of, or beside, a plain run
                        times, GFLOP/s, and the share of this machine's peak
   --peak-memory        report memory used beyond operands and results
   --time               report the time from text to first result
+  --cache              look for compiled code on disk, and store it there:
+                       in $ATTN_CACHE_DIR, or attn-mlir in $XDG_CACHE_HOME or
+                       ~/.cache
   --threads=N          threads of parallel loops (default: all)
   --attn-plan          print the plan and stop; also --dump=plan
   --dump=llvm|asm|obj  print code and stop
@@ -69,61 +67,20 @@ exit codes
   3 the program does not parse, compile or is refused   4 unreadable data file
 )";
 
-static constexpr std::nullopt_t kContinue = std::nullopt;
-
-static int fail(int code, const llvm::Twine &message) {
-  llvm::errs() << "error: " << message << "\n";
-  return code;
-}
-
 namespace {
 
-/// Walks over the arguments; the value of an option is what follows '=' or the
-/// next argument.
-class Parser {
+class Parser : public CommandLineParser {
 public:
-  Parser(ArrayRef<char *> args, RunOptions &options)
-      : args(args), options(options) {}
-
-  std::optional<int> parse() {
-    while (!args.empty()) {
-      StringRef arg = args.front();
-      args = args.drop_front();
-      if (arg.starts_with("--")) {
-        if (std::optional<int> code = parseOption(arg.drop_front(2))) {
-          return code;
-        }
-      } else if (arg.starts_with("-") && arg != "-") {
-        return fail(kBadUsage, "unknown option '" + arg + "'; see --help");
-      } else if (!options.program.empty()) {
-        return fail(kBadUsage, "more than one program: '" + options.program +
-                                   "' and '" + arg + "'");
-      } else {
-        options.program = arg.str();
-      }
-    }
-    if (options.program.empty()) {
-      return fail(kBadUsage, "no program given; see --help");
-    }
-    return kContinue;
-  }
+  Parser(int argc, char **argv, RunOptions &options)
+      : CommandLineParser(argc, argv, options.program, options.compile),
+        options(options) {}
 
 private:
-  std::optional<int> parseOption(StringRef text) {
-    auto [name, rest] = text.split('=');
-    value = rest;
-    hasValue = name.size() != text.size();
-    option = name;
-    if (name == "help") {
-      llvm::outs() << kUsage << getPatternHelp() << kExitCodes;
-      return kSuccess;
-    }
-    code = kContinue;
-    if (parseFlag() || parseValueOption()) {
-      return code;
-    }
-    return fail(kBadUsage, "unknown option '--" + name + "'; see --help");
+  void printHelp() override {
+    llvm::outs() << kUsage << getPatternHelp() << kExitCodes;
   }
+
+  bool parseOption() override { return parseFlag() || parseValueOption(); }
 
   /// Options without a value, or with one that may be left out. False for
   /// others; `code` says whether to go on.
@@ -132,6 +89,7 @@ private:
                      .Case("check", &options.check)
                      .Case("peak-memory", &options.peakMemory)
                      .Case("time", &options.time)
+                     .Case("cache", &options.cache)
                      .Case("benchmark", &options.benchmark)
                      .Default(nullptr);
     if (flag) {
@@ -139,51 +97,27 @@ private:
       code = option == "benchmark" && hasValue
                  ? parseInteger(options.repetitions, 1)
                  : rejectValue();
-    } else if (option == "reference") {
-      options.compile.mode = ExecutionMode::Reference;
-      code = rejectValue();
     } else if (option == "attn-plan") {
       options.dump = DumpKind::Plan;
       code = rejectValue();
-    } else if (option == "loops") {
-      code = parseLoops();
     } else {
       return false;
     }
     return true;
   }
 
-  std::optional<int> parseLoops() {
-    if (hasValue && value != "fused" && value != "naive") {
-      return fail(kBadUsage, "--loops is naive or fused, not '" + value + "'");
-    }
-    options.compile.mode =
-        value == "fused" ? ExecutionMode::FusedLoops : ExecutionMode::Loops;
-    return kContinue;
-  }
-
   bool parseValueOption() {
     std::string *string = llvm::StringSwitch<std::string *>(option)
                               .Case("entry", &options.entry)
                               .Case("output", &options.output)
-                              .Case("triple", &options.compile.target.triple)
-                              .Case("cpu", &options.compile.target.cpu)
                               .Default(nullptr);
-    constexpr StringRef others[] = {"splits",  "max-recompute-factor",
-                                    "seed",    "threads",
-                                    "size",    "input",
-                                    "inputs",  "pattern",
-                                    "strided", "dump"};
+    constexpr StringRef others[] = {"seed",   "threads", "size",    "input",
+                                    "inputs", "pattern", "strided", "dump"};
     if (!string && !llvm::is_contained(others, option)) {
       return false;
     }
-    if (!hasValue) {
-      if (args.empty()) {
-        code = fail(kBadUsage, "--" + option + " needs a value");
-        return true;
-      }
-      value = args.front();
-      args = args.drop_front();
+    if (!takeValue()) {
+      return true;
     }
     if (string) {
       *string = value.str();
@@ -194,12 +128,6 @@ private:
   }
 
   std::optional<int> parseTypedValue() {
-    if (option == "splits") {
-      return parseInteger(options.compile.splits, 0);
-    }
-    if (option == "max-recompute-factor") {
-      return parseInteger(options.compile.maxRecomputeFactor, 0);
-    }
     if (option == "seed") {
       int64_t seed = 0;
       std::optional<int> failure = parseInteger(seed, 0);
@@ -303,32 +231,12 @@ private:
     return kContinue;
   }
 
-  std::optional<int> parseInteger(int64_t &result, int64_t least) {
-    if (value.getAsInteger(10, result) || result < least) {
-      return fail(kBadUsage, "--" + option + " takes an integer of at least " +
-                                 llvm::Twine(least) + ", not '" + value + "'");
-    }
-    return kContinue;
-  }
-
-  std::optional<int> rejectValue() {
-    if (hasValue) {
-      return fail(kBadUsage, "--" + option + " takes no value");
-    }
-    return kContinue;
-  }
-
-  ArrayRef<char *> args;
   RunOptions &options;
-  StringRef option, value;
-  bool hasValue = false;
-  std::optional<int> code;
 };
 
 } // namespace
 
 std::optional<int> attn::parseCommandLine(int argc, char **argv,
                                           RunOptions &options) {
-  return Parser(ArrayRef<char *>(argv + 1, argc > 0 ? argc - 1 : 0), options)
-      .parse();
+  return Parser(argc, argv, options).parse();
 }

@@ -8,19 +8,11 @@
 #ifndef ATTN_TOOLS_ATTN_RUN_OPTIONS_H
 #define ATTN_TOOLS_ATTN_RUN_OPTIONS_H
 
+#include "CommandLine.h"
 #include "attn/Runner/Executable.h"
 #include "attn/Runner/Inputs.h"
 
 namespace mlir::attn {
-
-/// Exit codes; part of the tool's interface.
-enum ExitCode {
-  kSuccess = 0,
-  kCheckFailed = 1,
-  kBadUsage = 2,
-  kBadProgram = 3,
-  kBadFile = 4
-};
 
 enum class DumpKind { None, Plan, LLVMIR, Assembly, Object };
 
@@ -35,6 +27,7 @@ struct RunOptions {
   bool benchmark = false;
   bool peakMemory = false;
   bool time = false;
+  bool cache = false;
   int64_t repetitions = 0;
   int threads = 0;
 };

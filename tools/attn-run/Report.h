@@ -8,7 +8,7 @@
 #ifndef ATTN_TOOLS_ATTN_RUN_REPORT_H
 #define ATTN_TOOLS_ATTN_RUN_REPORT_H
 
-#include "attn/Runner/Signature.h"
+#include "attn/Runner/Arguments.h"
 
 namespace mlir::attn {
 

@@ -7,33 +7,19 @@
 
 #include "Session.h"
 
+#include "Program.h"
 #include "Report.h"
+#include "attn/Dialect/Attn/Transforms/PrintPlan.h"
 #include "attn/Runner/Benchmark.h"
 #include "attn/Runner/Check.h"
 #include "attn/Runner/Progress.h"
 #include "attn_runtime.h"
-#include "mlir/Parser/Parser.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace mlir::attn;
-
-int Session::fail(int code, const llvm::Twine &message) {
-  llvm::outs().flush();
-  llvm::errs() << "error: " << message << "\n";
-  return code;
-}
-
-int Session::fail(int code, llvm::Error error) {
-  std::string text;
-  llvm::handleAllErrors(std::move(error), [&](const llvm::ErrorInfoBase &info) {
-    text += (text.empty() ? "" : ": ") + info.message();
-  });
-  return fail(code, text);
-}
 
 double Session::getElapsed() const {
   return std::chrono::duration<double, std::milli>(
@@ -48,7 +34,7 @@ int Session::run() {
     bool isRemark = diagnostic.getSeverity() == DiagnosticSeverity::Remark;
     return success(isRemark && options.dump != DumpKind::Plan);
   });
-  if (int code = parse()) {
+  if (int code = parseProgram(options.program, context, sources, module)) {
     return code;
   }
   if (options.threads > 0) {
@@ -60,6 +46,9 @@ int Session::run() {
   if (!options.compile.target.isHost()) {
     return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
                            "this machine");
+  }
+  if (options.cache) {
+    openCache();
   }
   if (int code = prepare()) {
     return code;
@@ -77,27 +66,6 @@ int Session::run() {
     }
   }
   return options.benchmark ? runBenchmark() : runPlain();
-}
-
-int Session::parse() {
-  auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(options.program);
-  if (!buffer) {
-    return fail(kBadUsage, "cannot read '" + options.program +
-                               "': " + buffer.getError().message());
-  }
-  // The parser may read the byte behind the text: hand it a terminated copy.
-  auto copy = llvm::MemoryBuffer::getMemBufferCopy((*buffer)->getBuffer(),
-                                                   options.program);
-  sources.AddNewSourceBuffer(std::move(copy), llvm::SMLoc());
-  if (llvm::Error error = runSafely("parsing", [&] {
-        module = parseSourceFile<ModuleOp>(sources, &context);
-      })) {
-    return fail(kBadProgram, std::move(error));
-  }
-  if (!module) {
-    return fail(kBadProgram, "'" + options.program + "' does not parse");
-  }
-  return kSuccess;
 }
 
 int Session::prepare() {
@@ -128,7 +96,18 @@ int Session::prepare() {
   return kSuccess;
 }
 
+void Session::openCache() {
+  auto found = Cache::openDefault();
+  if (found) {
+    cache = std::move(*found);
+  } else {
+    llvm::errs() << "warning: compiling without a cache: "
+                 << llvm::toString(found.takeError()) << "\n";
+  }
+}
+
 std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
+  how.cache = cache;
   Progress progress("compiling (" + getName(how.mode) + ")");
   auto executable = Executable::compile(*module, options.entry, how);
   if (!executable) {
@@ -188,10 +167,11 @@ int Session::runPlain() {
   }
   if (options.time) {
     llvm::outs() << llvm::format(
-        "time: text and operands %.1f ms, passes %.1f ms, code %.1f ms, run "
+        "time: text and operands %.1f ms, passes %.1f ms, code %.1f ms%s, run "
         "%.1f ms; text to first result %.1f ms\n",
         prepared, executable->getLoweringTime(), executable->getCodegenTime(),
-        after - before, after);
+        executable->isFromCache() ? " (from the cache)" : "", after - before,
+        after);
   }
   return writeOutput(executable->getSignature(), *results);
 }
@@ -355,10 +335,11 @@ int Session::runPeakMemory() {
 
 int Session::dump() {
   if (options.dump == DumpKind::Plan) {
-    auto plan = planProgram(*module, options.compile, /*print=*/true);
+    auto plan = planProgram(*module, options.compile);
     if (!plan) {
       return fail(kBadProgram, plan.takeError());
     }
+    printPlan(**plan, llvm::outs());
     return kSuccess;
   }
   Progress progress("compiling");

@@ -29,7 +29,6 @@ public:
   int run();
 
 private:
-  int parse();
   int dump();
   /// Signature and operands.
   int prepare();
@@ -40,13 +39,13 @@ private:
   /// What the program computes on the operands, where that can be told.
   std::optional<Work> getWork();
 
+  /// Opens the cache of compiled programs; without one, only warns.
+  void openCache();
   /// Compiles in the chosen mode, or in another one.
   std::unique_ptr<Executable> compile(ExecutableOptions how);
   std::optional<std::vector<Array>> execute(const Executable &executable,
                                             ArrayRef<Array> arguments);
   int writeOutput(const Signature &signature, ArrayRef<Array> results);
-  int fail(int code, const llvm::Twine &message);
-  int fail(int code, llvm::Error error);
   double getElapsed() const;
 
   MLIRContext &context;
@@ -57,6 +56,7 @@ private:
   Signature signature;
   SizeMap sizes;
   std::vector<Array> inputs;
+  std::shared_ptr<const Cache> cache;
 };
 
 } // namespace mlir::attn

@@ -15,6 +15,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,11 +37,23 @@ struct FunctionSize {
   int64_t instructions;
 };
 
+/// A relocatable object for this machine, as a JitModule loads it. The sizes
+/// are those before LLVM's optimizations.
+struct ObjectCode {
+  std::unique_ptr<llvm::MemoryBuffer> object;
+  std::vector<FunctionSize> sizes;
+};
+
+/// Translates and optimizes a module in the LLVM dialect for this machine.
+llvm::Expected<ObjectCode> generateObject(ModuleOp module);
+
 /// A module that has been compiled for, and loaded into, this process.
 class JitModule {
 public:
-  /// Translates, optimizes and loads a module in the LLVM dialect.
+  /// Generates code for, and loads, a module in the LLVM dialect.
   static llvm::Expected<std::unique_ptr<JitModule>> create(ModuleOp module);
+  /// Loads what `generateObject` made, now or in an earlier process.
+  static llvm::Expected<std::unique_ptr<JitModule>> load(ObjectCode code);
   ~JitModule();
 
   /// The address of a symbol, such as `_mlir_ciface_<name>`.

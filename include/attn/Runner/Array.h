@@ -8,6 +8,7 @@
 #ifndef ATTN_RUNNER_ARRAY_H
 #define ATTN_RUNNER_ARRAY_H
 
+#include "attn/Compiler/ElementType.h"
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
@@ -16,35 +17,7 @@
 #include <memory>
 #include <optional>
 
-namespace mlir {
-class Type;
-} // namespace mlir
-
 namespace mlir::attn {
-
-/// The element types that programs exchange with the outside.
-enum class ElementType {
-  F64,
-  F32,
-  F16,
-  BF16,
-  F8E4M3,
-  F8E5M2,
-  I64,
-  I32,
-  I8,
-  Index,
-  I1
-};
-
-/// Bytes of one element in memory (an i1 takes one).
-int64_t getByteWidth(ElementType type);
-bool isFloat(ElementType type);
-/// The MLIR spelling: f32, bf16, index, ...
-StringRef getName(ElementType type);
-std::optional<ElementType> getElementType(Type type);
-/// The distance from 1 to the next larger number; 0 for integers.
-double getEpsilon(ElementType type);
 
 /// The number of elements of a shape and the bytes they take, or nothing if
 /// that does not fit into 63 bits.

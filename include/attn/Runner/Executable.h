@@ -8,37 +8,15 @@
 #ifndef ATTN_RUNNER_EXECUTABLE_H
 #define ATTN_RUNNER_EXECUTABLE_H
 
-#include "attn/Compiler/Jit.h"
-#include "attn/Runner/Signature.h"
-#include "mlir/IR/OwningOpRef.h"
+#include "attn/Compiler/Compiler.h"
+#include "attn/Runner/Arguments.h"
 
 namespace mlir::attn {
 
-/// The ways to compile a program.
-enum class ExecutionMode { CPU, Loops, FusedLoops, Reference };
-
-StringRef getName(ExecutionMode mode);
-
-struct ExecutableOptions {
-  ExecutionMode mode = ExecutionMode::CPU;
+struct ExecutableOptions : CompileOptions {
   /// Compile the same program on f64.
   bool promoteToF64 = false;
-  int64_t splits = 0;
-  int64_t maxRecomputeFactor = 4;
-  TargetSpec target;
 };
-
-/// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
-/// context's handler; the error only says which step failed. With `signature`,
-/// that of the function `entry` as compiled is stored there.
-llvm::Expected<OwningOpRef<ModuleOp>>
-lowerProgram(ModuleOp module, const ExecutableOptions &options,
-             StringRef entry = "", Signature *signature = nullptr);
-
-/// The plan of a program: a copy of `module` after `attn-plan`.
-llvm::Expected<OwningOpRef<ModuleOp>>
-planProgram(ModuleOp module, const ExecutableOptions &options,
-            bool print = false);
 
 class Executable {
 public:
@@ -53,11 +31,13 @@ public:
   /// Milliseconds that the passes, and LLVM, took.
   double getLoweringTime() const { return loweringTime; }
   double getCodegenTime() const { return codegenTime; }
+  bool isFromCache() const { return fromCache; }
 
 private:
   Signature signature;
   std::unique_ptr<JitModule> jit;
   double loweringTime = 0.0, codegenTime = 0.0;
+  bool fromCache = false;
 };
 
 } // namespace mlir::attn

@@ -8,8 +8,8 @@
 #ifndef ATTN_RUNNER_INPUTS_H
 #define ATTN_RUNNER_INPUTS_H
 
+#include "attn/Runner/Arguments.h"
 #include "attn/Runner/Npy.h"
-#include "attn/Runner/Signature.h"
 
 namespace mlir::attn {
 

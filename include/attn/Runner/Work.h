@@ -8,7 +8,7 @@
 #ifndef ATTN_RUNNER_WORK_H
 #define ATTN_RUNNER_WORK_H
 
-#include "attn/Runner/Signature.h"
+#include "attn/Runner/Arguments.h"
 
 namespace mlir::attn {
 

@@ -27,6 +27,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "attn/Dialect/Attn/Transforms/PrintPlan.h"
+
 #include "PlanText.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
@@ -349,6 +351,17 @@ void PlanPrinter::print() {
   printMemory(streams);
 }
 
+void attn::printPlan(Operation *module, raw_ostream &os) {
+  module->walk([&](func::FuncOp func) {
+    bool plans = func.walk([](StreamOp) { return WalkResult::interrupt(); })
+                     .wasInterrupted();
+    // What private functions held was inlined.
+    if (plans || func.isPublic()) {
+      PlanPrinter(func, os).print();
+    }
+  });
+}
+
 namespace {
 struct PrintPlanPass : attn::impl::PrintPlanPassBase<PrintPlanPass> {
   using Base::Base;
@@ -356,14 +369,7 @@ struct PrintPlanPass : attn::impl::PrintPlanPassBase<PrintPlanPass> {
     // On the module, so that functions are printed in their order.
     std::string text;
     llvm::raw_string_ostream os(text);
-    getOperation()->walk([&](func::FuncOp func) {
-      bool plans = func.walk([](StreamOp) { return WalkResult::interrupt(); })
-                       .wasInterrupted();
-      // What private functions held was inlined.
-      if (plans || func.isPublic()) {
-        PlanPrinter(func, os).print();
-      }
-    });
+    printPlan(getOperation(), os);
     llvm::outs() << text;
     llvm::outs().flush();
     markAllAnalysesPreserved();

@@ -11,12 +11,11 @@
 //   "D"],
 //                             attn.init = "normal"}
 //
-// Dimensions of one name agree in size. That is checked here, once, before a
-// program runs, and a mismatch names both arguments.
+// Dimensions of one name agree in size.
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Runner/Signature.h"
+#include "attn/Compiler/Signature.h"
 
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
@@ -85,6 +84,9 @@ static llvm::Expected<Parameter> readParameter(Type type, DictionaryAttr attrs,
   }
   auto tensor = dyn_cast<RankedTensorType>(type);
   parameter.isScalar = !tensor;
+  auto writable =
+      attrs ? attrs.getAs<BoolAttr>("bufferization.writable") : BoolAttr();
+  parameter.isWritable = writable && writable.getValue();
   std::optional<ElementType> element =
       getElementType(tensor ? tensor.getElementType() : type);
   if (!element || (tensor && tensor.getEncoding())) {
@@ -229,77 +231,4 @@ llvm::Expected<func::FuncOp> attn::findEntry(ModuleOp module, StringRef name) {
         "): choose one with --entry");
   }
   return entries.front();
-}
-
-llvm::Error attn::checkPages(const Signature &signature,
-                             ArrayRef<Array> inputs) {
-  for (auto [table, parameter] : llvm::zip(inputs, signature.arguments)) {
-    if (!parameter.pool) {
-      continue;
-    }
-    int64_t pages = inputs[*parameter.pool].getShape().front();
-    for (int64_t i = 0; i < table.size(); ++i) {
-      int64_t page = table.getInt(i);
-      if (page < -1 || page >= pages || pages == 0) {
-        return llvm::createStringError(
-            "page table '" + parameter.name + "' has page " +
-            llvm::Twine(page) + " as element " + llvm::Twine(i) +
-            ", but pool '" + signature.arguments[*parameter.pool].name +
-            "' has " + llvm::Twine(pages) + " pages; -1 stands for no page");
-      }
-    }
-  }
-  return llvm::Error::success();
-}
-
-llvm::Error attn::checkLists(const Signature &signature,
-                             ArrayRef<Array> inputs) {
-  for (auto [list, parameter] : llvm::zip(inputs, signature.arguments)) {
-    if (!parameter.list) {
-      continue;
-    }
-    auto [query, block] = *parameter.list;
-    int64_t queries = inputs[query].getShape()[2];
-    int64_t rows = list.getShape()[2], needed = (queries + block - 1) / block;
-    if (rows < needed) {
-      return llvm::createStringError(
-          "list '" + parameter.name + "' has " + llvm::Twine(rows) +
-          " rows for " + llvm::Twine(block) + " queries each, but '" +
-          signature.arguments[query].name + "' has " + llvm::Twine(queries) +
-          " queries, which take " + llvm::Twine(needed));
-    }
-  }
-  return llvm::Error::success();
-}
-
-llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,
-                            SizeMap &sizes,
-                            llvm::StringMap<std::string> &origins) {
-  if (array.getShape().size() != parameter.shape.size()) {
-    return llvm::createStringError(
-        "argument '" + parameter.name + "' has rank " +
-        llvm::Twine(array.getShape().size()) + ", the program asks for " +
-        llvm::Twine(parameter.shape.size()));
-  }
-  for (auto [axis, extent] : llvm::enumerate(array.getShape())) {
-    StringRef dim = parameter.dims[axis];
-    int64_t fixed = parameter.shape[axis];
-    std::string here = "argument '" + parameter.name + "' has " +
-                       std::to_string(extent) + " on axis " +
-                       std::to_string(axis) + " (" + dim.str() + "), ";
-    if (!ShapedType::isDynamic(fixed) && fixed != extent) {
-      return llvm::createStringError(here + "the program asks for " +
-                                     llvm::Twine(fixed));
-    }
-    auto [entry, inserted] = sizes.try_emplace(dim, extent);
-    if (inserted) {
-      origins[dim] = "argument '" + parameter.name + "'";
-    } else if (entry->second != extent) {
-      std::string origin = origins.lookup(dim);
-      return llvm::createStringError(
-          here + (origin.empty() ? "--size" : origin) + " says " + dim + " = " +
-          llvm::Twine(entry->second));
-    }
-  }
-  return llvm::Error::success();
 }

@@ -5,12 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef ATTN_RUNNER_SIGNATURE_H
-#define ATTN_RUNNER_SIGNATURE_H
+#ifndef ATTN_COMPILER_SIGNATURE_H
+#define ATTN_COMPILER_SIGNATURE_H
 
-#include "attn/Runner/Array.h"
+#include "attn/Compiler/ElementType.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 #include <string>
 #include <vector>
@@ -28,6 +27,8 @@ struct Parameter {
   std::string name;
   ElementType type = ElementType::F32;
   bool isScalar = false;
+  /// The program writes the argument in place.
+  bool isWritable = false;
   /// Static extents, or ShapedType::kDynamic.
   SmallVector<int64_t, 4> shape;
   /// The name of every dimension; a number for those that were named by one.
@@ -50,9 +51,6 @@ struct Signature {
   const Parameter *findArgument(StringRef name) const;
 };
 
-/// Sizes by dimension name.
-using SizeMap = llvm::StringMap<int64_t>;
-
 /// Reads names, dimensions and types off a function; an error names what
 /// cannot be passed.
 llvm::Expected<Signature> readSignature(func::FuncOp func);
@@ -60,17 +58,6 @@ llvm::Expected<Signature> readSignature(func::FuncOp func);
 /// The public function called `name`, or the only one if that is empty.
 llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef name);
 
-/// Checks that page tables name pages of their pools, or -1 for none.
-llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
-
-/// Checks that lists have a row for every block of queries.
-llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
-
-/// Compares an array with the argument it is for, and enters the sizes that it
-/// fixes into `sizes`; `origins` remembers where a size was first seen.
-llvm::Error bindSizes(const Parameter &parameter, const Array &array,
-                      SizeMap &sizes, llvm::StringMap<std::string> &origins);
-
 } // namespace mlir::attn
 
-#endif // ATTN_RUNNER_SIGNATURE_H
+#endif // ATTN_COMPILER_SIGNATURE_H

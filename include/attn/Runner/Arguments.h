@@ -1,0 +1,33 @@
+//===- Arguments.h - arrays beside a signature ------------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_RUNNER_ARGUMENTS_H
+#define ATTN_RUNNER_ARGUMENTS_H
+
+#include "attn/Compiler/Signature.h"
+#include "attn/Runner/Array.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace mlir::attn {
+
+/// Sizes by dimension name.
+using SizeMap = llvm::StringMap<int64_t>;
+
+/// Checks that page tables name pages of their pools, or -1 for none.
+llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
+
+/// Checks that lists have a row for every block of queries.
+llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
+
+/// Compares an array with the argument it is for, and enters the sizes that it
+/// fixes into `sizes`; `origins` remembers where a size was first seen.
+llvm::Error bindSizes(const Parameter &parameter, const Array &array,
+                      SizeMap &sizes, llvm::StringMap<std::string> &origins);
+
+} // namespace mlir::attn
+
+#endif // ATTN_RUNNER_ARGUMENTS_H

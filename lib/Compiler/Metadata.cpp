@@ -1,0 +1,307 @@
+//===- Metadata.cpp - what a compiled program says of itself --------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Writes what attn_module.h of the runtime describes. Axes of one name share a
+// symbol; what a program asks of its arguments beyond that is written as
+// relations between extents and as rules for values.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Metadata.h"
+
+#include "attn_module.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/Support/Endian.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+namespace {
+
+/// A step of an expression in postfix order.
+struct Term {
+  attn_op op;
+  int64_t operand = 0;
+};
+using Expression = SmallVector<Term, 3>;
+
+Expression getConstant(int64_t value) { return {{ATTN_OP_CONSTANT, value}}; }
+
+Expression combine(Expression lhs, const Expression &rhs, attn_op op) {
+  lhs.append(rhs);
+  lhs.push_back({op});
+  return lhs;
+}
+
+/// Appends numbers and texts as the record has them.
+class Writer {
+public:
+  void writeBytes(StringRef text) { bytes += text.str(); }
+  void writeU8(uint8_t value) { bytes += static_cast<char>(value); }
+  void writeU32(uint32_t value) { writeNumber(value); }
+  void writeU64(uint64_t value) { writeNumber(value); }
+  void writeString(StringRef text) {
+    writeU32(text.size());
+    writeBytes(text);
+  }
+  void writeStrings(ArrayRef<std::string> texts) {
+    writeU32(texts.size());
+    for (StringRef text : texts) {
+      writeString(text);
+    }
+  }
+  void writeExpression(const Expression &expression) {
+    writeU32(expression.size());
+    for (const Term &term : expression) {
+      writeU8(term.op);
+      if (term.op == ATTN_OP_CONSTANT || term.op == ATTN_OP_SYMBOL ||
+          term.op == ATTN_OP_ARGUMENT) {
+        writeU64(static_cast<uint64_t>(term.operand));
+      }
+    }
+  }
+
+  std::string bytes;
+
+private:
+  template <typename Number> void writeNumber(Number value) {
+    char text[sizeof(value)];
+    llvm::support::endian::write(text, value, llvm::endianness::little);
+    bytes.append(text, sizeof(value));
+  }
+};
+
+std::pair<uint8_t, uint8_t> getDLPackType(ElementType type) {
+  constexpr uint8_t integer = 0, real = 2, brain = 4;
+  uint8_t bits = static_cast<uint8_t>(8 * getByteWidth(type));
+  switch (type) {
+  case ElementType::F64:
+  case ElementType::F32:
+  case ElementType::F16:
+    return {real, bits};
+  case ElementType::BF16:
+    return {brain, bits};
+  case ElementType::F8E4M3:
+    return {ATTN_DL_FLOAT8_E4M3FN, bits};
+  case ElementType::F8E5M2:
+    return {ATTN_DL_FLOAT8_E5M2, bits};
+  case ElementType::I64:
+  case ElementType::I32:
+  case ElementType::I8:
+  case ElementType::Index:
+    return {integer, bits};
+  case ElementType::I1:
+    return {ATTN_DL_BOOL, bits};
+  }
+  llvm_unreachable("all element types are handled");
+}
+
+/// Writes one function.
+class FunctionWriter {
+public:
+  FunctionWriter(const Signature &signature, Writer &writer)
+      : signature(signature), writer(writer) {
+    for (const Parameter &argument : signature.arguments) {
+      for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
+        if (ShapedType::isDynamic(extent)) {
+          symbols.insert({dim, static_cast<int64_t>(symbols.size())});
+        }
+      }
+    }
+  }
+
+  void write() {
+    writer.writeString(signature.function);
+    writer.writeString("attn_packed_" + signature.function);
+    writer.writeU32(symbols.size());
+    for (auto &[name, number] : symbols) {
+      writer.writeString(name);
+    }
+    for (const auto *parameters : {&signature.arguments, &signature.results}) {
+      writer.writeU32(parameters->size());
+      for (const Parameter &parameter : *parameters) {
+        writeParameter(parameter, parameters == &signature.results);
+      }
+    }
+    writeRelations();
+    writeRules();
+    writer.writeExpression({}); // workspace: taken as it goes
+  }
+
+private:
+  /// The extent of an axis of an argument.
+  Expression getExtent(const Parameter &argument, unsigned axis) const {
+    if (!ShapedType::isDynamic(argument.shape[axis])) {
+      return getConstant(argument.shape[axis]);
+    }
+    return {{ATTN_OP_SYMBOL, symbols.lookup(argument.dims[axis])}};
+  }
+
+  void writeParameter(const Parameter &parameter, bool isResult) {
+    writer.writeString(parameter.name);
+    auto [code, bits] = getDLPackType(parameter.type);
+    writer.writeU8(code);
+    writer.writeU8(bits);
+    writer.writeU8((parameter.isScalar ? ATTN_PARAMETER_SCALAR : 0) |
+                   (parameter.isWritable ? ATTN_PARAMETER_WRITABLE : 0));
+    writer.writeU8(parameter.alias ? ATTN_RESULT_ALIAS : ATTN_RESULT_RETURNED);
+    writer.writeU32(parameter.alias.value_or(0));
+    writer.writeU32(1); // the host
+    writer.writeU32(0); // aligned as an element is
+    writer.writeU32(parameter.shape.size());
+    for (unsigned axis = 0; axis < parameter.shape.size(); ++axis) {
+      bool isOpen = isResult && ShapedType::isDynamic(parameter.shape[axis]);
+      if (isOpen && parameter.alias) {
+        writer.writeExpression(
+            getExtent(signature.arguments[*parameter.alias], axis));
+      } else {
+        writer.writeExpression(isOpen ? Expression()
+                                      : getExtent(parameter, axis));
+      }
+    }
+  }
+
+  void writeRelations() {
+    uint32_t count = 0;
+    Writer relations;
+    auto add = [&](attn_relation_kind kind, unsigned argument,
+                   const Expression &lhs, const Expression &rhs,
+                   const llvm::Twine &text) {
+      ++count;
+      relations.writeU8(kind);
+      relations.writeU32(argument);
+      relations.writeExpression(lhs);
+      relations.writeExpression(rhs);
+      relations.writeString(text.str());
+    };
+    for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
+      // A name that stands for a number here and is open elsewhere.
+      for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
+        auto symbol = symbols.find(dim);
+        if (!ShapedType::isDynamic(extent) && symbol != symbols.end()) {
+          add(ATTN_RELATION_EQUAL, number, {{ATTN_OP_SYMBOL, symbol->second}},
+              getConstant(extent),
+              "needs " + dim + " = " + llvm::Twine(extent));
+        }
+      }
+      if (argument.list) {
+        auto [query, block] = *argument.list;
+        add(ATTN_RELATION_LESS_EQUAL, number,
+            combine(getExtent(signature.arguments[query], 2),
+                    getConstant(block), ATTN_OP_CEILDIV),
+            getExtent(argument, 2),
+            "needs a row for every " + llvm::Twine(block) + " queries of '" +
+                signature.arguments[query].name + "'");
+      }
+    }
+    writer.writeU32(count);
+    writer.writeBytes(relations.bytes);
+  }
+
+  void writeRules() {
+    uint32_t count = 0;
+    Writer rules;
+    for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
+      if (!argument.pool) {
+        continue;
+      }
+      ++count;
+      rules.writeU32(number);
+      rules.writeU8(ATTN_RULE_PAGE_TABLE);
+      rules.writeU8(0);
+      rules.writeExpression(getConstant(-1));
+      rules.writeExpression(
+          combine(getExtent(signature.arguments[*argument.pool], 0),
+                  getConstant(1), ATTN_OP_SUB));
+    }
+    writer.writeU32(count);
+    writer.writeBytes(rules.bytes);
+  }
+
+  const Signature &signature;
+  Writer &writer;
+  llvm::MapVector<StringRef, int64_t> symbols;
+};
+
+} // namespace
+
+std::string attn::getCompilerName() {
+  return "attn-mlir " ATTN_VERSION " (LLVM " LLVM_VERSION_STRING ")";
+}
+
+std::vector<std::string>
+attn::getCheckedFeatures(const llvm::TargetMachine &machine) {
+  // clang-format off
+#define ATTN_NAME(name, ...) name,
+  static constexpr StringRef x86[] = {ATTN_X86_FEATURES(ATTN_NAME)};
+  static constexpr StringRef aarch64[] = {ATTN_AARCH64_FEATURES(ATTN_NAME)};
+#undef ATTN_NAME
+  // clang-format on
+  ArrayRef<StringRef> checked =
+      machine.getTargetTriple().isX86() ? ArrayRef(x86) : ArrayRef(aarch64);
+  std::vector<std::string> features;
+  for (const llvm::SubtargetFeatureKV &feature :
+       machine.getMCSubtargetInfo()->getEnabledProcessorFeatures()) {
+    if (llvm::is_contained(checked, StringRef(feature.Key))) {
+      features.push_back(feature.Key);
+    }
+  }
+  return features;
+}
+
+llvm::Expected<std::string>
+attn::encodeMetadata(ArrayRef<Signature> signatures, StringRef triple,
+                     ArrayRef<std::string> features) {
+  Writer body; // what the checksum covers
+  body.writeU32(ATTN_MODULE_ABI_VERSION);
+  body.writeU32(0);
+  size_t lengthAt = body.bytes.size();
+  body.writeU64(0);
+  body.writeString(getCompilerName());
+  body.writeString(triple);
+  body.writeStrings(features);
+  body.writeU32(signatures.size());
+  for (const Signature &signature : signatures) {
+    for (const auto *list : {&signature.arguments, &signature.results}) {
+      for (const Parameter &parameter : *list) {
+        if (parameter.shape.size() > ATTN_MAX_RANK) {
+          return llvm::createStringError(
+              "'" + parameter.name + "' of '" + signature.function +
+              "' has rank " + llvm::Twine(parameter.shape.size()) +
+              ", the runtime takes at most " + llvm::Twine(ATTN_MAX_RANK));
+        }
+      }
+      if (list->size() > ATTN_MAX_PARAMETERS) {
+        return llvm::createStringError(
+            "'" + signature.function + "' has " + llvm::Twine(list->size()) +
+            " arguments or results, the runtime takes at most " +
+            llvm::Twine(ATTN_MAX_PARAMETERS));
+      }
+    }
+    FunctionWriter(signature, body).write();
+  }
+  Writer record;
+  record.writeBytes(ATTN_MODULE_MAGIC);
+  constexpr size_t checksumBytes = 8;
+  llvm::support::endian::write64le(body.bytes.data() + lengthAt,
+                                   record.bytes.size() + checksumBytes +
+                                       body.bytes.size());
+  record.writeU64(attn_module_checksum(body.bytes.data(), body.bytes.size()));
+  record.writeBytes(body.bytes);
+  return record.bytes;
+}
+
+void attn::addSeal(std::string &sharedObject) {
+  Writer seal;
+  seal.writeBytes(ATTN_MODULE_SEAL_MAGIC);
+  seal.writeU64(sharedObject.size());
+  seal.writeU64(attn_module_checksum(sharedObject.data(), sharedObject.size()));
+  sharedObject += seal.bytes;
+}

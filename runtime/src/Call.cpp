@@ -1,0 +1,402 @@
+//===- Call.cpp - calling a function --------------------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Binding.h"
+#include "Memory.h"
+#include "Status.h"
+#include "Stream.h"
+#include <cstring>
+
+using namespace attn;
+
+namespace {
+
+void deleteOwned(DLManagedTensor *tensor) {
+  if (tensor) {
+    attn_free(tensor->dl_tensor.data);
+    std::free(tensor);
+  }
+}
+
+/// A compact tensor around a block of attn_malloc, which it owns from then on;
+/// null if there is no memory.
+DLManagedTensor *wrapBlock(void *data, DLDataType type, int rank,
+                           const int64_t *shape, const int64_t *strides) {
+  // Shape and strides follow the structure.
+  size_t bytes =
+      sizeof(DLManagedTensor) + 2 * static_cast<size_t>(rank) * sizeof(int64_t);
+  auto *owned = static_cast<DLManagedTensor *>(std::malloc(bytes));
+  if (!owned) {
+    failOutOfMemory(bytes);
+    return nullptr;
+  }
+  auto *extents = reinterpret_cast<int64_t *>(owned + 1);
+  for (int axis = 0; axis < rank; ++axis) {
+    extents[axis] = shape[axis];
+    extents[rank + axis] = strides[axis];
+  }
+  owned->dl_tensor = {data,    {kDLCPU, 0},    rank, type,
+                      extents, extents + rank, 0};
+  owned->manager_ctx = nullptr;
+  owned->deleter = deleteOwned;
+  return owned;
+}
+
+/// One call, from checked tensors to results.
+class Call {
+public:
+  Call(const attn_function &function, const attn_call_options *options)
+      : function(function), binding(function) {
+    if (options) {
+      this->options = *options;
+    }
+  }
+
+  attn_status bindArguments(const DLTensor *const *tensors, size_t count);
+  Binding &getBinding() { return binding; }
+  /// Runs the code. Returned results are then held until `releaseReturned`.
+  attn_status run(attn_stream *stream);
+  /// The descriptor that the code returned as a result.
+  Descriptor getReturned(size_t index) const;
+  /// Copies a returned result into the tensor that the caller gave.
+  attn_status storeResult(size_t index);
+  /// The same as a new tensor.
+  attn_status takeResult(size_t index, DLManagedTensor *&tensor);
+  void releaseReturned();
+
+private:
+  attn_status takeScalar(size_t index, DLManagedTensor *&tensor);
+
+  const attn_function &function;
+  Binding binding;
+  attn_call_options options = {};
+  Frame frame;
+};
+
+attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
+  if (attn_status status = binding.bindArguments(tensors, count, true)) {
+    return status;
+  }
+  if (!(options.flags & ATTN_CALL_TRUST_VALUES)) {
+    if (attn_status status = binding.checkValues()) {
+      return status;
+    }
+  }
+  if (!options.workspace) {
+    return ATTN_OK;
+  }
+  size_t needed = 0;
+  if (attn_status status = binding.getWorkspace(needed)) {
+    return status;
+  }
+  if (options.workspace_bytes < needed) {
+    return fail(ATTN_INVALID_ARGUMENT,
+                "the workspace of '%s' has %zu bytes, it asks for %zu",
+                function.name, options.workspace_bytes, needed);
+  }
+  if (reinterpret_cast<uintptr_t>(options.workspace) % kMemoryAlignment) {
+    return fail(ATTN_INVALID_ARGUMENT,
+                "the workspace of '%s' is not aligned to %zu bytes",
+                function.name, kMemoryAlignment);
+  }
+  return ATTN_OK;
+}
+
+struct Invocation {
+  attn_packed_fn entry;
+  void **slots;
+};
+
+attn_status Call::run(attn_stream *stream) {
+  Invocation invocation = {function.entry, binding.makeSlots()};
+  std::atomic<size_t> missingBytes{0};
+  frame.missingBytes = &missingBytes;
+  frame.workspace = {static_cast<unsigned char *>(options.workspace),
+                     options.workspace_bytes, 0};
+  lockStream(stream);
+  bool completed = runInFrame(
+      frame,
+      [](void *args) {
+        auto *invocation = static_cast<Invocation *>(args);
+        invocation->entry(invocation->slots);
+      },
+      &invocation);
+  unlockStream(stream);
+  if (!completed) {
+    return fail(ATTN_OUT_OF_MEMORY,
+                "out of memory: '%s' asked for %zu bytes more", function.name,
+                missingBytes.load());
+  }
+  for (size_t i = 0; i < function.results.count; ++i) {
+    const Parameter &result = function.results[i];
+    if (result.mode == ATTN_RESULT_RETURNED && !result.isScalar()) {
+      detachBlock(frame,
+                  reinterpret_cast<void *>(getReturned(i).getWords()[0]));
+    }
+  }
+  releaseBlocks(frame);
+  return ATTN_OK;
+}
+
+Descriptor Call::getReturned(size_t index) const {
+  const Parameter &result = function.results[index];
+  return {
+      reinterpret_cast<int64_t *>(binding.getStorage() + result.storageOffset),
+      result.info.rank, result.getWidth()};
+}
+
+attn_status Call::storeResult(size_t index) {
+  const Parameter &result = function.results[index];
+  if (result.mode != ATTN_RESULT_RETURNED) {
+    return ATTN_OK;
+  }
+  Descriptor to = binding.getResult(index);
+  if (result.isScalar()) {
+    std::memcpy(to.getData(), binding.getStorage() + result.storageOffset,
+                result.getWidth());
+    return ATTN_OK;
+  }
+  Descriptor from = getReturned(index);
+  for (int axis = 0; axis < result.info.rank; ++axis) {
+    if (from.getShape()[axis] != to.getShape()[axis]) {
+      return fail(ATTN_INVALID_ARGUMENT,
+                  "result '%s' of '%s' has extent %lld on axis %d, the tensor "
+                  "given for it has %lld",
+                  result.info.name, function.name,
+                  static_cast<long long>(from.getShape()[axis]), axis,
+                  static_cast<long long>(to.getShape()[axis]));
+    }
+  }
+  copyElements(from, to);
+  return ATTN_OK;
+}
+
+attn_status Call::takeScalar(size_t index, DLManagedTensor *&tensor) {
+  const Parameter &result = function.results[index];
+  if (attn_status status = attn_tensor_create({kDLCPU, 0}, result.info.type, 0,
+                                              nullptr, &tensor)) {
+    return status;
+  }
+  std::memcpy(tensor->dl_tensor.data,
+              binding.getStorage() + result.storageOffset, result.getWidth());
+  return ATTN_OK;
+}
+
+attn_status Call::takeResult(size_t index, DLManagedTensor *&tensor) {
+  const Parameter &result = function.results[index];
+  if (result.isScalar()) {
+    return takeScalar(index, tensor);
+  }
+  Descriptor from = getReturned(index);
+  auto *block = reinterpret_cast<void *>(from.getWords()[0]);
+  if (block && !frame.workspace.contains(block)) {
+    tensor = wrapBlock(block, result.info.type, from.getRank(), from.getShape(),
+                       from.getStrides());
+    if (!tensor) {
+      return ATTN_OUT_OF_MEMORY;
+    }
+    auto *origin = static_cast<unsigned char *>(block);
+    tensor->dl_tensor.byte_offset =
+        static_cast<uint64_t>(from.getData() - origin);
+    from.getWords()[0] = 0; // no longer ours
+    return ATTN_OK;
+  }
+  if (attn_status status =
+          attn_tensor_create({kDLCPU, 0}, result.info.type, from.getRank(),
+                             from.getShape(), &tensor)) {
+    return status;
+  }
+  Descriptor to = binding.getResult(index);
+  std::memcpy(to.getShape(), from.getShape(), from.getRank() * sizeof(int64_t));
+  to.setCompactStrides();
+  to.setData(tensor->dl_tensor.data);
+  copyElements(from, to);
+  return ATTN_OK;
+}
+
+void Call::releaseReturned() {
+  for (size_t i = 0; i < function.results.count; ++i) {
+    const Parameter &result = function.results[i];
+    if (result.mode == ATTN_RESULT_RETURNED && !result.isScalar()) {
+      auto *block = reinterpret_cast<void *>(getReturned(i).getWords()[0]);
+      if (!frame.workspace.contains(block)) {
+        attn_free(block);
+      }
+    }
+  }
+}
+
+/// Buffers for results that the code wants to be given.
+attn_status allocatePassed(const attn_function &function, Binding &binding,
+                           DLManagedTensor **results) {
+  for (size_t i = 0; i < function.results.count; ++i) {
+    const Parameter &result = function.results[i];
+    if (result.mode != ATTN_RESULT_PASSED) {
+      continue;
+    }
+    if (attn_status status = binding.setResult(i, nullptr)) {
+      return status;
+    }
+    Descriptor descriptor = binding.getResult(i);
+    if (attn_status status =
+            attn_tensor_create({kDLCPU, 0}, result.info.type, result.info.rank,
+                               descriptor.getShape(), &results[i])) {
+      return status;
+    }
+    descriptor.setData(results[i]->dl_tensor.data);
+  }
+  return ATTN_OK;
+}
+
+attn_status checkHandle(const attn_function *function) {
+  return function ? ATTN_OK
+                  : fail(ATTN_INVALID_ARGUMENT, "the function is null");
+}
+
+} // namespace
+
+attn_status attn_tensor_create(DLDevice device, DLDataType type, int rank,
+                               const int64_t *shape, DLManagedTensor **tensor) {
+  if (!tensor || rank < 0 || rank > ATTN_MAX_RANK || (rank > 0 && !shape)) {
+    return fail(ATTN_INVALID_ARGUMENT,
+                "a tensor needs a place for it, and a shape of at most %d axes",
+                ATTN_MAX_RANK);
+  }
+  *tensor = nullptr;
+  if (type.bits == 0 || type.bits % 8 || type.lanes != 1) {
+    char name[48];
+    return fail(ATTN_INVALID_ARGUMENT, "a tensor cannot be of %s",
+                getTypeName(type, name));
+  }
+  int64_t words[Descriptor::kHeaderWords + 2 * ATTN_MAX_RANK], bytes = 0;
+  Descriptor descriptor(words, rank, type.bits / 8);
+  for (int axis = 0; axis < rank; ++axis) {
+    descriptor.getShape()[axis] = shape[axis];
+  }
+  if (!getNumBytes(shape, rank, type.bits / 8, bytes) ||
+      !descriptor.setCompactStrides()) {
+    return fail(ATTN_INVALID_ARGUMENT,
+                "a tensor has a negative extent, or is larger than the address "
+                "space");
+  }
+  void *data = nullptr;
+  if (attn_status status =
+          attn_memory_allocate(device, static_cast<size_t>(bytes), &data)) {
+    return status;
+  }
+  *tensor = wrapBlock(data, type, rank, shape, descriptor.getStrides());
+  if (!*tensor) {
+    attn_memory_release(device, data);
+    return ATTN_OUT_OF_MEMORY;
+  }
+  return ATTN_OK;
+}
+
+attn_status
+attn_function_call(const attn_function *function, attn_stream *stream,
+                   const DLTensor *const *arguments, size_t num_arguments,
+                   const DLTensor *const *results, size_t num_results,
+                   const attn_call_options *options) {
+  if (attn_status status = checkHandle(function)) {
+    return status;
+  }
+  Call call(*function, options);
+  if (attn_status status = call.bindArguments(arguments, num_arguments)) {
+    return status;
+  }
+  if (attn_status status =
+          call.getBinding().bindResults(results, num_results)) {
+    return status;
+  }
+  if (attn_status status = call.run(stream)) {
+    return status;
+  }
+  attn_status status = ATTN_OK;
+  for (size_t i = 0; i < num_results && !status; ++i) {
+    status = call.storeResult(i);
+  }
+  call.releaseReturned();
+  return status;
+}
+
+attn_status
+attn_function_call_new(const attn_function *function, attn_stream *stream,
+                       const DLTensor *const *arguments, size_t num_arguments,
+                       DLManagedTensor **results, size_t num_results,
+                       const attn_call_options *options) {
+  if (attn_status status = checkHandle(function)) {
+    return status;
+  }
+  if (num_results != function->results.count || (num_results && !results)) {
+    return fail(ATTN_INVALID_ARGUMENT, "'%s' has %u results, not %zu",
+                function->name, function->results.count,
+                results ? num_results : 0);
+  }
+  for (size_t i = 0; i < num_results; ++i) {
+    results[i] = nullptr;
+  }
+  Call call(*function, options);
+  attn_status status = call.bindArguments(arguments, num_arguments);
+  if (!status) {
+    status = allocatePassed(*function, call.getBinding(), results);
+  }
+  if (!status) {
+    status = call.run(stream);
+    if (!status) {
+      for (size_t i = 0; i < num_results && !status; ++i) {
+        if (function->results[i].mode == ATTN_RESULT_RETURNED) {
+          status = call.takeResult(i, results[i]);
+        }
+      }
+      call.releaseReturned();
+    }
+  }
+  for (size_t i = 0; status && i < num_results; ++i) {
+    deleteOwned(results[i]);
+    results[i] = nullptr;
+  }
+  return status;
+}
+
+attn_status attn_function_get_result_shape(const attn_function *function,
+                                           const DLTensor *const *arguments,
+                                           size_t num_arguments, size_t index,
+                                           int64_t *shape) {
+  if (attn_status status = checkHandle(function)) {
+    return status;
+  }
+  if (index >= function->results.count) {
+    return fail(ATTN_NOT_FOUND, "'%s' has no result %zu", function->name,
+                index);
+  }
+  Binding binding(*function);
+  if (attn_status status =
+          binding.bindArguments(arguments, num_arguments, false)) {
+    return status;
+  }
+  for (int axis = 0; axis < function->results[index].info.rank; ++axis) {
+    if (attn_status status =
+            binding.getResultExtent(index, axis, shape[axis])) {
+      return status;
+    }
+  }
+  return ATTN_OK;
+}
+
+attn_status attn_function_get_workspace(const attn_function *function,
+                                        const DLTensor *const *arguments,
+                                        size_t num_arguments, size_t *bytes) {
+  if (attn_status status = checkHandle(function)) {
+    return status;
+  }
+  Binding binding(*function);
+  if (attn_status status =
+          binding.bindArguments(arguments, num_arguments, false)) {
+    return status;
+  }
+  return binding.getWorkspace(*bytes);
+}

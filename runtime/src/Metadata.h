@@ -1,0 +1,98 @@
+//===- Metadata.h - what a module says of itself -------------- -*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_RUNTIME_METADATA_H
+#define ATTN_RUNTIME_METADATA_H
+
+#include "Arena.h"
+#include "Expression.h"
+#include "attn_module.h"
+#include "attn_runtime.h"
+
+namespace attn {
+
+template <typename T> struct List {
+  T *data = nullptr;
+  uint32_t count = 0;
+
+  T *begin() const { return data; }
+  T *end() const { return data + count; }
+  T &operator[](size_t index) const { return data[index]; }
+};
+
+/// An argument or a result. The public part is what introspection returns.
+struct Parameter {
+  attn_parameter info = {};
+  uint8_t flags = 0;
+  attn_result_mode mode = ATTN_RESULT_RETURNED;
+  uint32_t device = 0;
+  uint32_t alignment = 1;
+  Expression *extents = nullptr;
+  /// Of a returned result: where it lies in the storage for results.
+  size_t storageOffset = 0;
+  /// Where its descriptor lies in the scratch words of a call.
+  size_t descriptorWord = 0;
+
+  bool isScalar() const { return flags & ATTN_PARAMETER_SCALAR; }
+  bool isWritable() const { return flags & ATTN_PARAMETER_WRITABLE; }
+  size_t getWidth() const { return info.type.bits / 8; }
+};
+
+struct Relation {
+  attn_relation_kind kind = ATTN_RELATION_EQUAL;
+  uint32_t argument = 0;
+  Expression left, right;
+  const char *text = "";
+};
+
+struct Rule {
+  attn_rule_kind kind = ATTN_RULE_INDEX;
+  uint32_t argument = 0;
+  bool ascending = false;
+  Expression low, high;
+};
+
+} // namespace attn
+
+struct attn_function {
+  const char *name = "";
+  const char *entryName = "";
+  attn_packed_fn entry = nullptr;
+  attn::List<const char *> symbols;
+  attn::List<attn::Parameter> arguments, results;
+  attn::List<attn::Relation> relations;
+  attn::List<attn::Rule> rules;
+  attn::Expression workspace;
+  /// How many results are returned, and the bytes of storage they take.
+  uint32_t numReturned = 0;
+  size_t storageBytes = 0;
+  /// One scalar and nothing else is returned by value.
+  bool returnsByValue = false;
+  /// Where descriptors end among the scratch words of a call.
+  size_t descriptorWords = 0;
+};
+
+namespace attn {
+
+struct Metadata {
+  const char *compiler = "";
+  const char *target = "";
+  List<const char *> features;
+  List<attn_function> functions;
+};
+
+/// Reads a record, of which any byte may be wrong. What it points to is
+/// allocated in `arena`; nothing of `data` is referred to afterwards.
+attn_status parseMetadata(const void *data, size_t size, Arena &arena,
+                          Metadata &metadata);
+
+/// Whether this machine can run code for a target; the sentence says why not.
+attn_status checkTarget(const Metadata &metadata);
+
+} // namespace attn
+
+#endif // ATTN_RUNTIME_METADATA_H

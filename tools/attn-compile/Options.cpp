@@ -1,0 +1,139 @@
+//===- Options.cpp - the command line of attn-compile ---------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+static constexpr StringRef kUsage =
+    R"(attn-compile: compiles an attn program to files
+
+usage: attn-compile PROGRAM.mlir -o FILE [-o FILE ...] [options]
+
+The program is read from the file, or from standard input if that is '-'. All of
+its public functions are compiled, once; every FILE is written as its ending
+says, or not at all.
+
+  FILE       --emit=
+  *.so       shared    a shared object for the runtime's attn_module_load_file
+  *.o        obj       an object, to be linked with the runtime library
+  *.h        header    a C header with a function per function
+  *.ll       llvm      LLVM IR
+  *.s        asm       assembly
+  *.txt      report    the plan, sizes of the code, and how functions are called
+
+what to write
+  -o FILE              a file; '-' is standard output, for one kind of --emit
+  --emit=KIND          the kind of the one file, whatever its ending; without
+                       -o, to standard output
+
+how to compile
+  --triple=T --cpu=C   the target (default: this machine, with all its features;
+                       with a triple alone, the baseline of its architecture)
+  --splits=N           split the keys of streams with few rows into N ranges
+  --max-recompute-factor=N
+                       refuse programs that visit their scores more often
+                       (4; 0 for no limit)
+  --reference          compile every op by itself on whole matrices
+  --loops[=fused]      compile streams as scalar loops: naive, or fused
+
+exit codes
+  0 success   2 bad usage   3 the program does not parse, compile or is refused
+  4 a file cannot be written
+)";
+
+/// The kinds by the name and the ending of files.
+static std::optional<std::optional<ArtifactKind>> findKind(StringRef name) {
+  using Kind = std::optional<ArtifactKind>;
+  return llvm::StringSwitch<std::optional<Kind>>(name)
+      .Cases({"shared", ".so"}, Kind(ArtifactKind::SharedObject))
+      .Cases({"obj", ".o"}, Kind(ArtifactKind::Object))
+      .Cases({"header", ".h"}, Kind(ArtifactKind::Header))
+      .Cases({"llvm", ".ll"}, Kind(ArtifactKind::LLVMIR))
+      .Cases({"asm", ".s"}, Kind(ArtifactKind::Assembly))
+      .Cases({"report", ".txt"}, Kind())
+      .Default(std::nullopt);
+}
+
+namespace {
+
+class Parser : public CommandLineParser {
+public:
+  Parser(int argc, char **argv, CompileToolOptions &options)
+      : CommandLineParser(argc, argv, options.program, options.compile),
+        outputs(options.outputs) {}
+
+  std::optional<int> parseAll() {
+    if (std::optional<int> result = parse()) {
+      return result;
+    }
+    return chooseKinds();
+  }
+
+private:
+  void printHelp() override { llvm::outs() << kUsage; }
+
+  bool parseOption() override {
+    if (option != "o" && option != "emit") {
+      return false;
+    }
+    if (!takeValue()) {
+      return true;
+    }
+    if (option == "o") {
+      outputs.push_back({value.str(), std::nullopt});
+    } else if (value.starts_with(".") || !findKind(value)) {
+      code = fail(kBadUsage, "--emit is shared, obj, header, llvm, asm or "
+                             "report, not '" +
+                                 value + "'");
+    } else {
+      emit = value.str();
+    }
+    return true;
+  }
+
+  std::optional<int> chooseKinds() {
+    if (!emit.empty() && outputs.size() > 1) {
+      return fail(kBadUsage,
+                  "--emit is for one file; without it, the endings of files "
+                  "say what they are");
+    }
+    if (outputs.empty()) {
+      if (emit.empty()) {
+        return fail(kBadUsage, "no output: give -o FILE, or --emit; see "
+                               "--help");
+      }
+      outputs.push_back({"-", std::nullopt});
+    }
+    for (Output &output : outputs) {
+      StringRef name =
+          emit.empty() ? llvm::sys::path::extension(output.path) : emit;
+      auto kind = findKind(name);
+      if (!kind) {
+        return fail(kBadUsage, "the ending of '" + output.path +
+                                   "' does not say what to write; give --emit");
+      }
+      output.kind = *kind;
+    }
+    return kContinue;
+  }
+
+  std::vector<Output> &outputs;
+  std::string emit;
+};
+
+} // namespace
+
+std::optional<int> attn::parseCommandLine(int argc, char **argv,
+                                          CompileToolOptions &options) {
+  return Parser(argc, argv, options).parseAll();
+}
