@@ -154,11 +154,10 @@ private:
     bool dense;
   };
   std::pair<Value, Value> findDense(Scope &scope, SweepPlan &plan,
-                                    const Tile &tile, Value row, Value full);
+                                    const Tile &tile, Value row);
   void emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
                     ArrayRef<ColumnRange> ranges);
-  /// One stage; `full` says whether the tile is, where it has bounds.
-  void emitStage(Sweep &sweep, Scope &scope, Tile &tile, Value full);
+  void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);

@@ -269,43 +269,30 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
 }
 
 /// Columns [first, end) of a tile of the few rows of a microkernel: whole
-/// panels in which every entry is present. All that fit, if the tile is `full`.
+/// panels in which every entry is present.
 std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
-                                          const Tile &tile, Value row,
-                                          Value full) {
+                                          const Tile &tile, Value row) {
   int64_t panel = getPanel();
-  Value from = tile.firstColumn, to = tile.columns;
-  Value lastPanel = e.div(to, panel);
-  auto searchPanels = [&] {
-    Value first = e.add(tile.globalRow, row);
-    Value count =
-        e.min(e.index(state.target.kernelRows), e.sub(tile.rows, row));
-    SmallVector<Value> rows =
-        state.getRowRange(first, e.sub(e.add(first, count), 1));
-    return e.loop(
-        e.div(e.add(from, panel - 1), panel), lastPanel, 1, {from, from},
-        [&](Value p, ValueRange so) -> SmallVector<Value> {
-          Value column = e.mul(p, panel), end = e.add(column, panel);
-          Value key = e.add(tile.firstKey, column);
-          SmallVector<Value> corners(rows);
-          corners.append({key, e.add(key, panel - 1)});
-          Value all = evaluateHere(scope, plan.op.getTiles(), corners).second;
-          all = e.both(all, e.less(e.add(key, panel - 1), tile.upper));
-          Value none = e.equal(so[0], so[1]);
-          Value grows = e.both(all, e.either(none, e.equal(so[1], column)));
-          return {e.select(e.both(all, none), column, so[0]),
-                  e.select(grows, end, so[1])};
-        });
-  };
-  auto found = scf::IfOp::create(
-      e, full,
-      [&](OpBuilder &, Location) {
-        Value start = e.roundUp(from, panel);
-        Value end = e.max(start, e.mul(lastPanel, panel));
-        scf::YieldOp::create(e, {start, end});
-      },
-      [&](OpBuilder &, Location) { scf::YieldOp::create(e, searchPanels()); });
-  return {found.getResult(0), found.getResult(1)};
+  Value from = tile.firstColumn;
+  Value first = e.add(tile.globalRow, row);
+  Value count = e.min(e.index(state.target.kernelRows), e.sub(tile.rows, row));
+  SmallVector<Value> rows =
+      state.getRowRange(first, e.sub(e.add(first, count), 1));
+  SmallVector<Value> found = e.loop(
+      e.div(e.add(from, panel - 1), panel), e.div(tile.columns, panel), 1,
+      {from, from}, [&](Value p, ValueRange so) -> SmallVector<Value> {
+        Value column = e.mul(p, panel), end = e.add(column, panel);
+        Value key = e.add(tile.firstKey, column), last = e.add(key, panel - 1);
+        SmallVector<Value> corners(rows);
+        corners.append({key, last});
+        Value all = evaluateHere(scope, plan.op.getTiles(), corners).second;
+        all = e.both(all, e.less(last, tile.upper));
+        Value none = e.equal(so[0], so[1]);
+        Value grows = e.both(all, e.either(none, e.equal(so[1], column)));
+        return {e.select(e.both(all, none), column, so[0]),
+                e.select(grows, end, so[1])};
+      });
+  return {found[0], found[1]};
 }
 
 /// A stage on one row of a tile, where `ranges` are columns that have not all
@@ -333,9 +320,9 @@ void Kernel::emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
   }
 }
 
-void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile, Value full) {
+void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   constexpr int64_t unroll = 4;
-  if (!tile.bounds) {
+  if (!tile.bounds || tile.full) {
     forEachRow(scope, tile, [&](Scope &row, Value r) {
       Value from = tile.firstColumn, to = tile.columns, middle = from;
       SmallVector<ColumnRange> ranges;
@@ -353,7 +340,7 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile, Value full) {
   int64_t together = state.target.kernelRows;
   e.loop(e.index(0), tile.rows, together, [&](Value group) {
     Tile part = narrow(scope, tile, group);
-    auto [from, to] = findDense(scope, sweep.plan, part, group, full);
+    auto [from, to] = findDense(scope, sweep.plan, part, group);
     ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
                             {from, to, unroll, true},
                             {to, part.columns, 1, false}};

@@ -575,10 +575,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
         if (stage) {
           emitEntryTiles(place, tile, stage);
         }
-        emitStage(sweep, place, tile, full);
+        emitStage(sweep, place, tile);
       }
     };
-    if (everFull && !tile.bounds) {
+    if (everFull) {
       e.ifThen(full, [&] { emitStages(true); }, [&] { emitStages(false); });
     } else {
       emitStages(false);
