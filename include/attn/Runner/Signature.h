@@ -23,6 +23,15 @@ struct ListRows {
   int64_t block;
 };
 
+/// What the elements of a map name: heads or batches of a tensor.
+struct MapTarget {
+  StringRef what; // "head" or "batch"
+  std::string tensor;
+  std::optional<unsigned> argument; // the tensor, where it is one
+  unsigned axis;
+  int64_t extent; // static, or that of the argument
+};
+
 /// An argument or a result.
 struct Parameter {
   std::string name;
@@ -38,6 +47,8 @@ struct Parameter {
   std::optional<unsigned> pool;
   /// For a list of keys.
   std::optional<ListRows> list;
+  /// For a map of heads or batches: of each tensor that is read through it.
+  SmallVector<MapTarget, 1> maps;
   /// How to generate it: the attn.init attribute, or "normal".
   std::string init;
 };
@@ -65,6 +76,9 @@ llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
 
 /// Checks that lists have a row for every block of queries.
 llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
+
+/// Checks that maps name heads or batches that are there.
+llvm::Error checkMaps(const Signature &signature, ArrayRef<Array> inputs);
 
 /// Compares an array with the argument it is for, and enters the sizes that it
 /// fixes into `sizes`; `origins` remembers where a size was first seen.

@@ -49,8 +49,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       emitScoresDirect(contraction, rows, scope, tile);
       continue;
     }
-    int64_t depth = contraction.getDepth();
-    Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
+    Value end = e.index(contraction.getUnits());
     SmallVector<RowOf> sources = getSourceRows(contraction.streamed);
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
@@ -65,7 +64,8 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
                     {rows.operand(), e.add(tile.packedRow, r), e.index(0), end,
                      tile.buffers.lookup(contraction.getResult()), r,
                      e.mul(p, panel), state.target.kernelVectors,
-                     /*accumulate=*/false, loadB});
+                     /*accumulate=*/false, loadB,
+                     /*startsWithLast=*/contraction.group == 4});
       });
     });
   }

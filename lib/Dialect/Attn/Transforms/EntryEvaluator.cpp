@@ -157,6 +157,13 @@ Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
   return group;
 }
 
+Value EntryEvaluator::keyBatch(Value b, Value tensor, Value batchMap) {
+  if (batchMap) {
+    return clampIndex(toIndex(read(batchMap, b)), tensor, 0);
+  }
+  return broadcast(b, cast<RankedTensorType>(tensor.getType()).getDimSize(0));
+}
+
 //===----------------------------------------------------------------------===//
 // Axes
 //===----------------------------------------------------------------------===//
@@ -288,7 +295,7 @@ contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
   Value q = op.getQuery(), k = op.getKey();
   Value group = e.keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   return {{e.broadcast(site.b, dimOf(q, 0)), site.h, site.i},
-          {e.broadcast(site.b, dimOf(k, 0)), group, site.j}};
+          {e.keyBatch(site.b, k, op.getBatchMap()), group, site.j}};
 }
 
 Value EntryEvaluator::scaled(Value dot, double scale) {
@@ -398,10 +405,7 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
   } else if (auto op = dyn_cast<FillOp>(def)) {
     entry = evaluate(op.getInput(), site);
     if (entry.present) {
-      Value c = arith::ConstantOp::create(
-          body, loc(),
-          body.getFloatAttr(entry.value.getType(),
-                            op.getValue().convertToDouble()));
+      Value c = createFillValue(body, loc(), op);
       entry.value =
           arith::SelectOp::create(body, loc(), entry.present, entry.value, c);
     }

@@ -65,6 +65,8 @@ public:
 
   /// The head of a key or value tensor that belongs to query head h.
   Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
+  /// The batch of a key or value tensor that belongs to batch b of queries.
+  Value keyBatch(Value b, Value tensor, Value batchMap);
 
   Value toIndex(Value integer);
   /// Chooses what segment `index` falls in, of segments with these extents:
