@@ -42,8 +42,8 @@ def sums(t, M, N, D):
         %n = arith.addi %{index}, %c1 : index
         %m = arith.index_cast %n : index to i64
         %a = arith.sitofp %x : i32 to {t}
-        %f = arith.sitofp %m : i64 to {t}
-        %y = arith.mulf %a, %f : {t}
+        %w = arith.sitofp %m : i64 to {t}
+        %y = arith.mulf %a, %w : {t}
         attn.yield %y : {t}
       }} : ({ints}) -> {floats}"""
 

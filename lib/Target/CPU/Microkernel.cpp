@@ -12,7 +12,7 @@
 
 #include "Microkernel.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "attn/Dialect/Attn/IR/KernelOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
@@ -27,11 +27,7 @@ static Value multiplyAdd(Emit &e, Value a, Value b, Value acc) {
     return vector::FMAOp::create(e, a, b, acc);
   }
   if (getElementTypeOrSelf(acc.getType()).isInteger()) {
-    int64_t bits = 32 * type.getNumElements();
-    std::string name = "llvm.x86.avx512.vpdpbusd." + std::to_string(bits);
-    return LLVM::CallIntrinsicOp::create(
-               e, acc.getType(), e.getStringAttr(name), ValueRange{acc, b, a})
-        .getResult(0);
+    return QuadDotOp::create(e, a, b, acc);
   }
   auto pairs = VectorType::get({2 * type.getNumElements()}, e.getBF16Type());
   a = vector::BitCastOp::create(e, pairs, a);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/KernelOps.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/SelectionOps.h"
@@ -78,6 +79,9 @@ static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
 #define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/KernelOps.cpp.inc"
+
+#define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
 
 #define GET_OP_CLASSES
@@ -95,6 +99,10 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/KernelOps.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

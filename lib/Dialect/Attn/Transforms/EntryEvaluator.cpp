@@ -139,11 +139,19 @@ Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   return AtOp::create(body, loc(), result, capture(tensor), safe);
 }
 
+/// What a map names at `index`, moved into dimension `dim` of `tensor`.
+Value EntryEvaluator::mappedIndex(Value map, Value index, Value tensor,
+                                  int64_t dim) {
+  Value named = clampIndex(toIndex(read(map, index)), tensor, dim);
+  extents[named] = cast<RankedTensorType>(tensor.getType()).getDimSize(dim);
+  return named;
+}
+
 Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
                               Value headMap) {
   int64_t groups = cast<RankedTensorType>(tensor.getType()).getDimSize(1);
   if (headMap) {
-    return clampIndex(toIndex(read(headMap, h)), tensor, 1);
+    return mappedIndex(headMap, h, tensor, 1);
   }
   if (groups == 1) {
     return broadcast(h, 1);
@@ -159,7 +167,7 @@ Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
 
 Value EntryEvaluator::keyBatch(Value b, Value tensor, Value batchMap) {
   if (batchMap) {
-    return clampIndex(toIndex(read(batchMap, b)), tensor, 0);
+    return mappedIndex(batchMap, b, tensor, 0);
   }
   return broadcast(b, cast<RankedTensorType>(tensor.getType()).getDimSize(0));
 }

@@ -106,6 +106,7 @@ private:
   Value belowLength(const AxisInfo &axis, const EntrySite &site, Value index);
   Value both(Value a, Value b);
   Value constantIndex(int64_t value);
+  Value mappedIndex(Value map, Value index, Value tensor, int64_t dim);
   Value clampIndex(Value index, Value tensor, int64_t dim);
   Value extractInRegion(tensor::ExtractOp op, IRMapping &mapping);
 

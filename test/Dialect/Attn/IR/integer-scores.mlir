@@ -32,7 +32,7 @@ func.func @entries(%q: !codes, %k: !codes, %one: tensor<1x1x?x8xi8>,
     %z = arith.subi %x, %y : i32
     attn.yield %z : i32
   } : (!sums, !sums) -> !sums
-  // CHECK: attn.map {{.*}} : (!attn.scores<2x4x?x?xi32>) -> !attn.scores<2x4x?x?xf32>
+  // CHECK: } : (!attn.scores<2x4x?x?xi32>) -> !attn.scores<2x4x?x?xf32>
   %g = attn.map %d (%x: i32) at (%b, %h) {
     %n = arith.sitofp %x : i32 to f32
     %w = tensor.extract %scale[%h] : tensor<4xf32>
