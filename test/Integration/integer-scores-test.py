@@ -30,11 +30,13 @@ def products(q, k):
     return np.einsum("bhid,bhjd->bhij", q.astype(np.int64), k.astype(np.int64))
 
 
-def sums(t, M, N, D):
-    """Every sum enters, times the number of its key (or query)."""
-    codes_of = lambda heads: f"tensor<{B}x{heads}x?x{D}xi8>"
-    ints, floats = (f"!attn.scores<{B}x{H}x?x?x{e}>" for e in ("i32", t))
-    row = f"tensor<{B}x{H}x?x{t}>"
+def sums(t, M, N, D, few=False):
+    """Every sum enters, times the number of its key (or query). The number of
+    queries is known to the compiler where they are few."""
+    m = M if few else "?"
+    queries, keys = f"tensor<{B}x{H}x{m}x{D}xi8>", f"tensor<{B}x{G}x?x{D}xi8>"
+    ints, floats = (f"!attn.scores<{B}x{H}x{m}x?x{e}>" for e in ("i32", t))
+    row, column, index = f"tensor<{B}x{H}x{m}x{t}>", f"tensor<{B}x{H}x?x{t}>", f"tensor<{B}x{H}x{m}xi64>"
 
     def times(index):
         return f"""(%x: i32) at (%b, %h, %i, %j) {{
@@ -48,15 +50,15 @@ def sums(t, M, N, D):
       }} : ({ints}) -> {floats}"""
 
     program = f"""
-    func.func @f({arguments(q=codes_of(H), k=codes_of(G))}) -> ({row}, {row}, {row}, tensor<{B}x{H}x?xi64>) {{
-      %s = attn.score %q, %k : {codes_of(H)}, {codes_of(G)} -> {ints}
+    func.func @f({arguments(q=queries, k=keys)}) -> ({row}, {row}, {column}, {index}) {{
+      %s = attn.score %q, %k : {queries}, {keys} -> {ints}
       %f = attn.map %s {times("j")}
       %g = attn.map %s {times("i")}
       %sum = attn.reduce sum keys %f : ({floats}) -> {row}
       %max = attn.reduce max keys %f : ({floats}) -> {row}
-      %columns = attn.reduce sum queries %g : ({floats}) -> {row}
-      %where = attn.reduce argmin keys %f : ({floats}) -> tensor<{B}x{H}x?xi64>
-      return %sum, %max, %columns, %where : {row}, {row}, {row}, tensor<{B}x{H}x?xi64>
+      %columns = attn.reduce sum queries %g : ({floats}) -> {column}
+      %where = attn.reduce argmin keys %f : ({floats}) -> {index}
+      return %sum, %max, %columns, %where : {row}, {row}, {column}, {index}
     }}
     """
     q, k = codes(B, H, M, D), codes(B, G, N, D)
@@ -175,7 +177,8 @@ def attention(t, M, N, D, block):
 for M, N, D in ((5, 7, 1), (33, 70, 3), (9, 130, 64), (50, 17, 66), (3, 5, 1027), (12, 20, 2049), (1, 40, 80), (4, 0, 8)):
     for t in FLOATS:
         sums(t, M, N, D)
-sums("f64", 1, 9, 1100)
+for M, D in ((1, 64), (1, 33), (1, 1027), (2, 80), (8, 66), (8, 2049)):
+    sums("f64", M, 41, D, few=True)
 sums("f64", 0, 9, 8)
 for M, N, D in ((6, 9, 5), (50, 131, 64), (1, 20, 33), (3, 0, 4)):
     entries(M, N, D)

@@ -54,3 +54,10 @@ func.func @rows(%q: !codes, %x: vector<8xi8>, %i: index) {
   %t = attn.inner %x, %x : vector<8xi8>, vector<8xi8> -> i32
   return
 }
+
+// CHECK-LABEL: func.func @quads
+func.func @quads(%x: vector<16xi32>) -> vector<16xi32> {
+  // CHECK: attn.quad_dot %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi32>
+  %r = attn.quad_dot %x, %x, %x : vector<16xi32>
+  return %r : vector<16xi32>
+}
