@@ -37,8 +37,8 @@ func.func @integers(%q: tensor<1x2x4x8xi8>, %k: tensor<1x2x5x8xi8>) -> tensor<1x
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: tensor<3x2x4x8xf32>, %[[K:[a-z0-9]+]]: tensor<?x2x5x8xf32>, %[[MAP:[a-z0-9]+]]: tensor<3xi64>
 func.func @batch_map(%q: tensor<3x2x4x8xf32>, %k: tensor<?x2x5x8xf32>, %map: tensor<3xi64>) -> tensor<3x2x4x5xf32> {
   // CHECK: %[[B:.*]] = linalg.index 0
-  // CHECK: tensor.extract %[[MAP]][%[[B]]]
   // CHECK: tensor.dim %[[K]]
+  // CHECK: tensor.extract %[[MAP]][%[[B]]]
   // CHECK: arith.minsi
   // CHECK: %[[C:.*]] = arith.maxsi
   // CHECK: tensor.extract %[[K]][%[[C]],

@@ -1,5 +1,5 @@
 // Contractions of int8 codes: four products at a time where the target has an
-// instruction for it, else as f32, cut where an f32 would round.
+// instruction for it (attn.quad_dot), else as f32, cut where an f32 would round.
 // RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=znver4" | FileCheck %s --check-prefixes=CHECK,VNNI
 // RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=haswell" | FileCheck %s --check-prefixes=CHECK,FLOAT
 // RUN: attn-opt %s --attn-stream-to-cpu="triple=aarch64-unknown-linux-gnu" | FileCheck %s --check-prefixes=CHECK,FLOAT
@@ -14,7 +14,7 @@
 // VNNI:      %[[UNITS:.*]] = arith.constant 17 : index
 // VNNI:      memref.load {{.*}} : memref<192x33xi32>
 // VNNI:      %{{.*}}:24 = scf.for
-// VNNI-COUNT-24: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// VNNI-COUNT-24: attn.quad_dot {{.*}} : vector<16xi32>
 
 // FLOAT:     arith.sitofp {{.*}} : vector<{{.*}}xi8> to vector<{{.*}}xf32>
 // FLOAT:     arith.constant 1024 : index
