@@ -11,6 +11,8 @@
 // RUN: attn-run %s --check --size B=2 M=131 N=257 MB=2 NB=5
 // RUN: attn-run %s --check --size B=1 M=1 N=130 MB=1 NB=3
 // RUN: attn-run %s --check --size B=2 M=7 N=0 MB=1 NB=0
+// RUN: attn-run %s --check --splits=3 --size B=1 M=1 N=330 MB=1 NB=6
+// RUN: attn-run %s --check --size B=2 M=9 N=70 MB=1 NB=2 --pattern q_scales=nan-row --pattern k_scales=inf-row
 // RUN: attn-run %s --check --loops=fused --size B=1 M=130 N=67 MB=2 NB=2
 
 !codes_q = tensor<?x8x?x64xi8>

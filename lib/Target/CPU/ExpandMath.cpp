@@ -16,13 +16,11 @@
 //   %p = six llvm.intr.fmuladd
 //   %y = llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"(%p, %n, ...)
 //
-// and four products of bytes per lane as the instruction that there is for
-// them:
+// and four products of bytes per lane as the instruction that there is:
 //
 //   %r = attn.quad_dot %x, %y, %s : vector<16xi32>
-// becomes, with AVX-512 VNNI,
-//   %r = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%s, bytes of %y and
-//   %x)
+// becomes, with AVX-512 VNNI, on the bytes of %x and %y,
+//   %r = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%s, %b, %a)
 //
 // Longer vectors are cut into registers, f16 and bf16 are widened, and vectors
 // of higher rank are seen as 1-D.

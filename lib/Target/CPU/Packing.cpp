@@ -49,14 +49,12 @@ static void padRow(Emit &e, const Contraction &contraction, Value out,
 static void storeStart(Emit &e, const Contraction &contraction, Packed out,
                        Value outRow, int64_t lanes) {
   Type type = contraction.getResult().getType();
-  Value sum = foldChunks(e, contraction.getDepth(), lanes, e.constant(type, 0),
-                         [&](Value d, int64_t width, Value so) -> Value {
-                           Value x =
-                               e.loadVector(out.floats, {outRow, d}, width);
-                           return vector::ReductionOp::create(
-                               e, vector::CombiningKind::ADD,
-                               convertOperand(e, e.getLoc(), x, type), so);
-                         });
+  Value sum = foldChunks(
+      e, contraction.getDepth(), lanes, e.constant(type, 0),
+      [&](Value d, int64_t width, Value so) -> Value {
+        Value x = e.loadVector(out.floats, {outRow, d}, width);
+        return emitSum(e, convertOperand(e, e.getLoc(), x, type), so);
+      });
   Value start = arith::MulIOp::create(e, sum, e.constant(type, -128));
   e.store(start, out.pairs, {outRow, e.index(contraction.getUnits())});
 }
