@@ -18,8 +18,10 @@
 #include "attn/Compiler/Signature.h"
 
 #include "attn/Dialect/Attn/IR/ListOps.h"
+#include "attn/Dialect/Attn/IR/SourceOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -170,6 +172,52 @@ static void readLists(func::FuncOp func, Signature &signature) {
   });
 }
 
+/// Which arguments are maps, and of what; a map that nothing is said of is made
+/// to fit the first tensor.
+static void readMaps(func::FuncOp func, Signature &signature) {
+  if (func.isExternal()) {
+    return;
+  }
+  auto note = [&](Value map, Value tensor, StringRef what, unsigned axis) {
+    auto from = dyn_cast_if_present<BlockArgument>(map);
+    BlockArgument to = getArgument(tensor);
+    if (!from || from.getOwner() != &func.front()) {
+      return;
+    }
+    int64_t extent = cast<RankedTensorType>(tensor.getType()).getDimSize(axis);
+    MapTarget target{what, "the tensor", std::nullopt, axis, extent};
+    if (to && to.getOwner() == &func.front()) {
+      target.argument = to.getArgNumber();
+      target.tensor = "'" + signature.arguments[*target.argument].name + "'";
+    }
+    unsigned number = from.getArgNumber();
+    Parameter &parameter = signature.arguments[number];
+    if (parameter.maps.empty() && !func.getArgAttr(number, "attn.init") &&
+        (target.argument || !ShapedType::isDynamic(extent))) {
+      parameter.init =
+          "table(" +
+          (target.argument ? signature.arguments[*target.argument].dims[axis]
+                           : std::to_string(extent)) +
+          ")";
+    }
+    parameter.maps.push_back(std::move(target));
+  };
+  auto noteKeys = [&](auto op) {
+    note(op.getHeadMap(), op.getKey(), "head", 1);
+    note(op.getBatchMap(), op.getKey(), "batch", 0);
+  };
+  func.walk([&](Operation *op) {
+    llvm::TypeSwitch<Operation *>(op)
+        .Case<ScoreOp, ScoreWithOp, LaneOp>(noteKeys)
+        .Case([&](AggregateOp aggregate) {
+          for (auto [k, value] : llvm::enumerate(aggregate.getValues())) {
+            note(aggregate.getHeadMap(k), value, "head", 1);
+            note(aggregate.getBatchMap(k), value, "batch", 0);
+          }
+        });
+  });
+}
+
 llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
   Signature signature;
   signature.function = func.getName().str();
@@ -201,6 +249,7 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
   }
   readStorage(func, signature);
   readLists(func, signature);
+  readMaps(func, signature);
   return signature;
 }
 

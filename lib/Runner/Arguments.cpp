@@ -56,6 +56,29 @@ llvm::Error attn::checkLists(const Signature &signature,
   return llvm::Error::success();
 }
 
+llvm::Error attn::checkMaps(const Signature &signature,
+                            ArrayRef<Array> inputs) {
+  for (auto [map, parameter] : llvm::zip(inputs, signature.arguments)) {
+    for (const MapTarget &target : parameter.maps) {
+      int64_t extent = target.argument
+                           ? inputs[*target.argument].getShape()[target.axis]
+                           : target.extent;
+      for (int64_t i = 0; i < map.size() && !ShapedType::isDynamic(extent);
+           ++i) {
+        int64_t named = map.getInt(i);
+        if (named < 0 || named >= extent) {
+          return llvm::createStringError(
+              target.what + " map '" + parameter.name + "' has " +
+              llvm::Twine(named) + " as element " + llvm::Twine(i) + ", but " +
+              target.tensor + " has " + llvm::Twine(extent) +
+              (target.what == "head" ? " heads" : " batches"));
+        }
+      }
+    }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,
                             SizeMap &sizes,
                             llvm::StringMap<std::string> &origins) {

@@ -136,6 +136,9 @@ Executable::run(ArrayRef<Array> inputs) const {
   if (llvm::Error error = checkLists(signature, inputs)) {
     return error;
   }
+  if (llvm::Error error = checkMaps(signature, inputs)) {
+    return error;
+  }
   ResultLayout layout(signature.results);
   std::vector<char> storage(layout.bytes);
   void *storagePointer = storage.data();

@@ -46,6 +46,9 @@ Value Emit::convertFloat(Value x, Type element) {
   if (auto vector = dyn_cast<VectorType>(x.getType())) {
     to = vector.clone(element);
   }
+  if (isa<IntegerType>(from)) {
+    return arith::SIToFPOp::create(*this, to, x);
+  }
   if (from.getIntOrFloatBitWidth() == element.getIntOrFloatBitWidth()) {
     // f16 and bf16 meet in f32.
     return convertFloat(convertFloat(x, getF32Type()), element);

@@ -22,6 +22,15 @@ struct ListRows {
   int64_t block;
 };
 
+/// What the elements of a map name: heads or batches of a tensor.
+struct MapTarget {
+  StringRef what; // "head" or "batch"
+  std::string tensor;
+  std::optional<unsigned> argument; // the tensor, where it is one
+  unsigned axis;
+  int64_t extent; // static, or that of the argument
+};
+
 /// An argument or a result.
 struct Parameter {
   std::string name;
@@ -39,6 +48,8 @@ struct Parameter {
   std::optional<unsigned> pool;
   /// For a list of keys.
   std::optional<ListRows> list;
+  /// For a map of heads or batches: of each tensor that is read through it.
+  SmallVector<MapTarget, 1> maps;
   /// How to generate it: the attn.init attribute, or "normal".
   std::string init;
 };

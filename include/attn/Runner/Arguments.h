@@ -23,6 +23,9 @@ llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
 /// Checks that lists have a row for every block of queries.
 llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
 
+/// Checks that maps name heads or batches that are there.
+llvm::Error checkMaps(const Signature &signature, ArrayRef<Array> inputs);
+
 /// Compares an array with the argument it is for, and enters the sizes that it
 /// fixes into `sizes`; `origins` remembers where a size was first seen.
 llvm::Error bindSizes(const Parameter &parameter, const Array &array,

@@ -83,7 +83,8 @@ public:
   void storeVector(Value value, Value buffer, ValueRange indices) {
     vector::StoreOp::create(*this, value, buffer, indices);
   }
-  /// x converted to the float element type `element`, scalar or vector.
+  /// x, of floats or signed integers, converted to the float element type
+  /// `element`, scalar or vector.
   Value convertFloat(Value x, Type element);
   /// The float whose bits are the low ones of the i64 `bits`.
   Value fromBits(Value bits, Type element);

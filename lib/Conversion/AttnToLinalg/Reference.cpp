@@ -134,9 +134,23 @@ Value Reference::head(Value h, int64_t heads, Value tensor, Value headMap) {
   if (!headMap) {
     return arith::DivUIOp::create(b, loc, h, constantIndex(heads / groups));
   }
-  Value group = toIndex(tensor::ExtractOp::create(b, loc, headMap, h));
-  Value low = arith::MinSIOp::create(b, loc, group, constantIndex(groups - 1));
+  return mapped(headMap, h, constantIndex(groups));
+}
+
+Value Reference::mapped(Value map, Value index, Value extent) {
+  Value named = toIndex(tensor::ExtractOp::create(b, loc, map, index));
+  Value last = arith::SubIOp::create(b, loc, extent, constantIndex(1));
+  Value low = arith::MinSIOp::create(b, loc, named, last);
   return arith::MaxSIOp::create(b, loc, low, constantIndex(0));
+}
+
+/// The batch of `tensor` that belongs to the batch of the current loop.
+Value Reference::batch(Value tensor, Value batchMap) {
+  if (!batchMap) {
+    return index(0);
+  }
+  return mapped(batchMap, index(0),
+                tensor::DimOp::create(b, loc, tensor, int64_t(0)));
 }
 
 Value Reference::position(const AxisInfo &axis, Value i) {
@@ -217,9 +231,11 @@ Entries Reference::rooted(Value scores, Value values) {
 
 /// Loops (b, h, i, j, d) around `combine(q, k, d)`, which is given as the
 /// function of the accumulator, q and k.
+template <typename OpTy>
 Value Reference::reduceProduct(
-    Value query, Value key, Value headMap, Value result, double identity,
+    OpTy op, TypedAttr identity,
     function_ref<Value(Value, Value, Value)> combine) {
+  Value query = op.getQuery(), key = op.getKey(), result = op.getResult();
   auto type = cast<ScoresType>(result.getType());
   Type element = type.getElementType();
   MLIRContext *context = b.getContext();
@@ -233,34 +249,34 @@ Value Reference::reduceProduct(
   }
   // The key takes part by its shape only (its rows fix the extent of j); its
   // elements are read, because its head is no affine function of h.
-  Value init = filled(result, {0, 1, 2, 3}, b.getFloatAttr(element, identity));
+  Value init = filled(result, {0, 1, 2, 3}, identity);
   SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
   iterators[4] = utils::IteratorType::reduction;
   return generic(query, queryMap, init, dims({0, 1, 2, 3}), iterators,
                  [&](ValueRange args) {
-                   Value g = head(index(1), type.getDim(1), key, headMap);
-                   SmallVector<Value> at{index(0), g, index(3), index(4)};
+                   Value g =
+                       head(index(1), type.getDim(1), key, op.getHeadMap());
+                   SmallVector<Value> at{batch(key, op.getBatchMap()), g,
+                                         index(3), index(4)};
                    if (cast<RankedTensorType>(key.getType()).getRank() == 5) {
                      at.insert(at.begin() + 2, index(2)); // a key per query
                    }
                    Value k = read(key, at);
-                   return SmallVector<Value>{
-                       combine(args[1], convertFloat(args[0], element),
-                               convertFloat(k, element))};
+                   return SmallVector<Value>{combine(
+                       args[1], convertOperand(b, loc, args[0], element),
+                       convertOperand(b, loc, k, element))};
                  })[0];
 }
 
 /// attn.score and attn.lane: the scaled sum of products.
 template <typename OpTy> Entries Reference::dot(OpTy op) {
-  Value sum =
-      reduceProduct(op.getQuery(), op.getKey(), op.getHeadMap(), op.getResult(),
-                    0.0, [&](Value acc, Value q, Value k) -> Value {
-                      Value product = arith::MulFOp::create(b, loc, q, k);
-                      return arith::AddFOp::create(b, loc, acc, product);
-                    });
+  Type element = op.getResult().getType().getElementType();
+  Value sum = reduceProduct(
+      op, b.getZeroAttr(element), [&](Value acc, Value q, Value k) {
+        return createSum(b, loc, acc, createProduct(b, loc, q, k));
+      });
   double scale = op.getScale().convertToDouble();
   if (scale != 1.0) {
-    Type element = op.getResult().getType().getElementType();
     Value factor =
         arith::ConstantOp::create(b, loc, b.getFloatAttr(element, scale));
     sum = pointwise(sum, matrix(op.getResult(), element), [&](ValueRange args) {
@@ -278,8 +294,9 @@ Entries Reference::scoreWith(ScoreWithOp op) {
   double identity = kind == FeatureReduceKind::Sum   ? 0.0
                     : kind == FeatureReduceKind::Max ? -kInfinity
                                                      : kInfinity;
+  Type element = op.getResult().getType().getElementType();
   Value values = reduceProduct(
-      op.getQuery(), op.getKey(), op.getHeadMap(), op.getResult(), identity,
+      op, b.getFloatAttr(element, identity),
       [&](Value acc, Value q, Value k) -> Value {
         Value f = inlineBlock(op.getBody().front(), {q, k, index(4)})[0];
         switch (kind) {
@@ -364,8 +381,7 @@ Entries Reference::fill(FillOp op) {
   Entries in = entries.at(op.getInput());
   Type element = op.getInput().getType().getElementType();
   Value result = op.getResult();
-  Value value = arith::ConstantOp::create(
-      b, loc, b.getFloatAttr(element, op.getValue().convertToDouble()));
+  Value value = createFillValue(b, loc, op);
   SmallVector<Value> outs = pointwise(
       {in.values, in.present},
       {matrix(result, element), matrix(result, b.getI1Type())},

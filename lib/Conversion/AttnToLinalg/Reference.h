@@ -104,6 +104,7 @@ private:
   /// Reads `tensor`; static extents of 1 are read at 0.
   Value read(Value tensor, ArrayRef<Value> indices);
   Value head(Value h, int64_t heads, Value tensor, Value headMap);
+  Value batch(Value tensor, Value batchMap);
   Value position(const AxisInfo &axis, Value index);
   Value insideLength(const AxisInfo &axis, Value index);
   Value inside(const AxisInfo &query, const AxisInfo &key);
@@ -118,8 +119,10 @@ private:
   OpFoldResult add(OpFoldResult x, OpFoldResult y);
   template <typename OpTy> Entries dot(OpTy op);
   Entries rooted(Value scores, Value values);
-  Value reduceProduct(Value query, Value key, Value headMap, Value result,
-                      double identity,
+  /// What a map names at `index`, moved into [0, extent).
+  Value mapped(Value map, Value index, Value extent);
+  template <typename OpTy>
+  Value reduceProduct(OpTy op, TypedAttr identity,
                       function_ref<Value(Value, Value, Value)> combine);
 
   OpBuilder b;

@@ -191,7 +191,8 @@ Value Reference::aggregateSegment(AggregateOp op, unsigned segment,
           p = convertFloat(convertFloat(p, *op.getOperandType()), element);
         }
         Value g = head(index(1), type.getDim(1), value, op.getHeadMap(segment));
-        SmallVector<Value> at{index(0), g, index(3), index(4)};
+        SmallVector<Value> at{batch(value, op.getBatchMap(segment)), g,
+                              index(3), index(4)};
         if (AggregateOp::isPerQuery(value)) {
           at.insert(at.begin() + 2, index(2));
         }

@@ -127,7 +127,7 @@ void attn::loops::storeElementOrRow(OpBuilder &builder, Location loc,
 /// Reduces `element(lhs[d], rhs[d], d)` over the features of two rows.
 template <typename OpTy>
 static Value reduceFeatures(
-    OpBuilder &builder, OpTy op, double init,
+    OpBuilder &builder, OpTy op, Value init,
     function_ref<Value(OpBuilder &, Location, Value, Value, Value, Value)>
         combine) {
   Location loc = op.getLoc();
@@ -135,15 +135,14 @@ static Value reduceFeatures(
   int64_t extent = cast<ShapedType>(op.getLhs().getType()).getShape().back();
   auto loop = scf::ForOp::create(
       builder, loc, indexConstant(builder, loc, 0),
-      indexConstant(builder, loc, extent), indexConstant(builder, loc, 1),
-      floatConstant(builder, loc, type, init),
+      indexConstant(builder, loc, extent), indexConstant(builder, loc, 1), init,
       [&](OpBuilder &b, Location l, Value d, ValueRange iter) {
         Value x = memref::LoadOp::create(b, l, op.getLhs(),
                                          append(op.getLhsIndices(), d));
         Value y = memref::LoadOp::create(b, l, op.getRhs(),
                                          append(op.getRhsIndices(), d));
-        x = convertFloat(b, l, x, type);
-        y = convertFloat(b, l, y, type);
+        x = convertOperand(b, l, x, type);
+        y = convertOperand(b, l, y, type);
         scf::YieldOp::create(b, l, combine(b, l, iter.front(), x, y, d));
       });
   return loop.getResult(0);
@@ -151,22 +150,20 @@ static Value reduceFeatures(
 
 static Value expandDot(OpBuilder &builder, DotOp op) {
   return reduceFeatures(
-      builder, op, 0.0,
+      builder, op, createZero(builder, op.getLoc(), op.getResult().getType()),
       [](OpBuilder &b, Location l, Value acc, Value x, Value y, Value) {
-        Value product = arith::MulFOp::create(b, l, x, y);
-        return arith::AddFOp::create(b, l, acc, product).getResult();
+        return createSum(b, l, acc, createProduct(b, l, x, y));
       });
 }
 
 static Value expandInner(OpBuilder &builder, InnerOp op) {
   Location loc = op.getLoc();
   Type type = op.getResult().getType();
-  Value product = arith::MulFOp::create(
-      builder, loc, convertFloat(builder, loc, op.getLhs(), type),
-      convertFloat(builder, loc, op.getRhs(), type));
+  Value product = createProduct(
+      builder, loc, convertOperand(builder, loc, op.getLhs(), type),
+      convertOperand(builder, loc, op.getRhs(), type));
   return vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD,
-                                     product,
-                                     floatConstant(builder, loc, type, 0.0));
+                                     product, createZero(builder, loc, type));
 }
 
 static Value expandExpand(OpBuilder &builder, ExpandOp op) {
@@ -205,7 +202,8 @@ static Value expandDotWith(OpBuilder &builder, DotWithOp op) {
                 : kind == FeatureReduceKind::Max ? -kInf
                                                  : kInf;
   return reduceFeatures(
-      builder, op, init,
+      builder, op,
+      floatConstant(builder, op.getLoc(), op.getResult().getType(), init),
       [&](OpBuilder &b, Location l, Value acc, Value x, Value y, Value d) {
         IRMapping map;
         map.map(op.getBody().getArguments(), ValueRange{x, y, d});

@@ -16,6 +16,12 @@
 //   %p = six llvm.intr.fmuladd
 //   %y = llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"(%p, %n, ...)
 //
+// and four products of bytes per lane as the instruction that there is:
+//
+//   %r = attn.quad_dot %x, %y, %s : vector<16xi32>
+// becomes, with AVX-512 VNNI, on the bytes of %x and %y,
+//   %r = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%s, %b, %a)
+//
 // Longer vectors are cut into registers, f16 and bf16 are widened, and vectors
 // of higher rank are seen as 1-D.
 //
@@ -23,6 +29,7 @@
 
 #include "TargetInfo.h"
 #include "VectorMath.h"
+#include "attn/Dialect/Attn/IR/KernelOps.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -115,14 +122,65 @@ static bool isExpandable(Type type) {
          (element.isF32() || element.isF16() || element.isBF16());
 }
 
+/// Shifts and products of the bytes of a lane, which any target has.
+static Value expandQuads(OpBuilder &builder, QuadDotOp op) {
+  Location loc = op.getLoc();
+  VectorType type = op.getResult().getType();
+  auto constant = [&](int32_t value) -> Value {
+    return arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(type, builder.getI32IntegerAttr(value)));
+  };
+  Value sum = op.getAcc(), last = constant(24);
+  for (int k = 0; k < 4; ++k) {
+    Value up = constant(24 - 8 * k);
+    Value x = arith::ShLIOp::create(builder, loc, op.getLhs(), up);
+    Value y = arith::ShLIOp::create(builder, loc, op.getRhs(), up);
+    x = arith::ShRSIOp::create(builder, loc, x, last);
+    y = arith::ShRUIOp::create(builder, loc, y, last);
+    Value product = arith::MulIOp::create(builder, loc, x, y);
+    sum = arith::AddIOp::create(builder, loc, sum, product);
+  }
+  return sum;
+}
+
+static void expandQuadDot(QuadDotOp op, bool hasInt8Dot) {
+  OpBuilder builder(op);
+  VectorType type = op.getResult().getType();
+  int64_t lanes = type.getNumElements();
+  Value result;
+  if (hasInt8Dot && (lanes == 4 || lanes == 8 || lanes == 16)) {
+    std::string name = "llvm.x86.avx512.vpdpbusd." + std::to_string(32 * lanes);
+    auto bytes = VectorType::get({4 * lanes}, builder.getI8Type());
+    Value lhs =
+        vector::BitCastOp::create(builder, op.getLoc(), bytes, op.getLhs());
+    Value rhs =
+        vector::BitCastOp::create(builder, op.getLoc(), bytes, op.getRhs());
+    result = LLVM::CallIntrinsicOp::create(builder, op.getLoc(), type,
+                                           builder.getStringAttr(name),
+                                           ValueRange{op.getAcc(), rhs, lhs})
+                 .getResult(0);
+  } else {
+    result = expandQuads(builder, op);
+  }
+  op.replaceAllUsesWith(result);
+  op.erase();
+}
+
 namespace {
 struct CPUExpandMathPass
     : attn::impl::CPUExpandMathPassBase<CPUExpandMathPass> {
   using Base::Base;
   void runOnOperation() override {
-    FailureOr<bool> avx512 = usesAVX512();
-    if (failed(avx512)) {
+    FailureOr<attn::cpu::TargetInfo> target = getTarget();
+    if (failed(target)) {
       return signalPassFailure();
+    }
+    bool avx512 = target->vectorBits == 512;
+    SmallVector<QuadDotOp> quads;
+    getOperation()->walk([&](QuadDotOp op) { quads.push_back(op); });
+    for (QuadDotOp op : quads) {
+      expandQuadDot(op, target->hasInt8Dot);
     }
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
@@ -131,14 +189,18 @@ struct CPUExpandMathPass
       }
     });
     for (Operation *op : ops) {
-      expandOp(op, getFunction(op), *avx512);
+      expandOp(op, getFunction(op), avx512);
     }
   }
 
 private:
-  FailureOr<bool> usesAVX512() {
+  FailureOr<attn::cpu::TargetInfo> getTarget() {
+    attn::cpu::TargetInfo named;
+    if (isa == "avx512") {
+      named.vectorBits = 512;
+    }
     if (isa == "generic" || isa == "avx512") {
-      return isa == "avx512";
+      return named;
     }
     if (isa != "auto") {
       return getOperation()->emitError()
@@ -150,7 +212,7 @@ private:
     if (failed(target)) {
       return getOperation()->emitError() << error;
     }
-    return target->vectorBits == 512;
+    return target;
   }
 };
 } // namespace

@@ -39,7 +39,9 @@ static int64_t getRows(const KernelState &state) {
 }
 
 bool Kernel::isDirect(const Contraction &contraction) const {
-  return getRows(state) && !contraction.pairs &&
+  bool exact = !contraction.getResult().getType().isInteger() ||
+               contraction.getDepth() <= kExactTerms;
+  return getRows(state) && contraction.group == 1 && exact &&
          !isa<DotWithOp>(contraction.op);
 }
 
@@ -97,7 +99,7 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
   int64_t together = rows == 1 ? 1 : rows == 2 ? 2 : kRowsTogether;
   together = std::min(together, lanes);
   int64_t keys = lanes / together, depth = contraction.getDepth();
-  Type element = contraction.getResult().getType();
+  Type element = contraction.element;
   auto type = VectorType::get({lanes}, element);
   Value zero = e.constant(type, 0);
   Value buffer = tile.buffers.lookup(contraction.getResult());
@@ -150,6 +152,11 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
         sums = step(e.index(whole), depth - whole, sums);
       }
       Value scores = sumLanes(e, sums);
+      if (contraction.getResult().getType().isInteger()) {
+        scores = arith::FPToSIOp::create(
+            e, VectorType::get({lanes}, contraction.getResult().getType()),
+            scores);
+      }
       for (int64_t r = 0; r < together; ++r) {
         Value mine = scores;
         if (together > 1) {

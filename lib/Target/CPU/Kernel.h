@@ -34,7 +34,8 @@ public:
   explicit Workspace(Emit &e) : e(e) {}
   Value get(ArrayRef<int64_t> shape, Type element);
   /// Rows of floats; with `pairs`, bf16, and the same bytes as rows of i32.
-  Packed getPacked(int64_t rows, int64_t columns, Type element, bool pairs);
+  /// Rows of narrow numbers, seen as 32-bit lanes of `group` each, too.
+  Packed getPacked(int64_t rows, int64_t columns, Type element, int64_t group);
   void giveBack() { used.clear(); }
   /// Allocations go before `op`, and are freed after it.
   void setLifetime(Operation *op) { lifetime = op; }

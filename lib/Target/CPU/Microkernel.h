@@ -17,7 +17,10 @@
 //   ..                                          index: never in memory
 //
 // With bf16 pairs the contracted index counts pairs, and A and B hold two
-// neighbours in each 32-bit lane.
+// neighbours in each 32-bit lane; with quads of i8, four.
+//
+// Integers without an instruction for quads are multiplied as f32, which holds
+// 2^10 products of i8 exactly: longer sums are cut and joined as i32.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,9 +31,12 @@
 
 namespace mlir::attn::cpu {
 
+/// The products of i8 whose sum an f32 holds: 2^24 / 2^7 / 2^7.
+constexpr int64_t kExactTerms = 1024;
+
 /// out[rows of the group, columns] (+)= sum over depth of a * b.
 struct Product {
-  Value a;          // [rows][depth], of the accumulation type, or i32 pairs
+  Value a;          // [rows][depth], of the accumulation type, or i32 lanes
   Value aRow;       // first of kernelRows rows
   Value begin, end; // the contracted index
   Value out;        // [rows][columns]
@@ -38,11 +44,14 @@ struct Product {
   int64_t vectors; // columns, in vectors
   bool accumulate;
   llvm::function_ref<Value(Value, int64_t)> loadB; // (depth, vector)
+  /// The sums of a row start with a[row][end].
+  bool startsWithLast = false;
 };
 
 void emitProduct(KernelState &kernel, const Product &product);
 
-/// A buffer seen as rows of floats, and of 32-bit pairs where it holds bf16.
+/// A buffer seen as rows of numbers, and of 32-bit lanes where these are pairs
+/// of bf16 or quads of i8.
 struct Packed {
   Value floats, pairs;
   explicit operator bool() const { return static_cast<bool>(floats); }

@@ -55,8 +55,13 @@ static SmallVector<Value> emitDots(KernelState &kernel, DotOp dot,
   auto multiply = [&](size_t k, Value d, int64_t width, Value sum) -> Value {
     RowChunk chunk(places[k], d, width);
     auto &[a, b] = rows[k];
-    Value x = e.convertFloat(chunk.load(a.buffer, a.indices), type);
-    Value y = e.convertFloat(chunk.load(b.buffer, b.indices), type);
+    Location loc = e.getLoc();
+    Value x = convertOperand(e, loc, chunk.load(a.buffer, a.indices), type);
+    Value y = convertOperand(e, loc, chunk.load(b.buffer, b.indices), type);
+    if (type.isInteger()) {
+      Value product = createProduct(e, loc, x, y);
+      return sum ? createSum(e, loc, product, sum) : product;
+    }
     return sum ? vector::FMAOp::create(e, x, y, sum).getResult()
                : arith::MulFOp::create(e, x, y).getResult();
   };
@@ -73,8 +78,7 @@ static SmallVector<Value> emitDots(KernelState &kernel, DotOp dot,
                   });
   }
   auto reduce = [&](Value vector, Value start) -> Value {
-    return vector::ReductionOp::create(e, vector::CombiningKind::ADD, vector,
-                                       start, arith::FastMathFlags::reassoc);
+    return emitSum(e, vector, start);
   };
   SmallVector<Value> results;
   for (size_t k = 0; k < places.size(); ++k) {

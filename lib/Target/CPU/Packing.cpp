@@ -33,10 +33,30 @@ static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
         e.convertFloat(RowChunk(place, d, width).get(row), element);
     e.storeVector(features, out, {outRow, d});
   });
-  if (element.isBF16() && depth % 2) {
-    // The odd one out is paired with zeros.
-    e.store(e.constant(element, 0), out, {outRow, e.index(depth)});
+}
+
+/// What fills the last lane of a row of narrow numbers: zeros.
+static void padRow(Emit &e, const Contraction &contraction, Value out,
+                   Value outRow) {
+  int64_t end = contraction.getUnits() * contraction.group;
+  for (int64_t d = contraction.getDepth(); d < end; ++d) {
+    e.store(e.constant(contraction.element, 0), out, {outRow, e.index(d)});
   }
+}
+
+/// Keys of i8 are shifted by 128, because vpdpbusd takes one side unsigned: its
+/// sums start with -128 times the sum of the other side.
+static void storeStart(Emit &e, const Contraction &contraction, Packed out,
+                       Value outRow, int64_t lanes) {
+  Type type = contraction.getResult().getType();
+  Value sum = foldChunks(
+      e, contraction.getDepth(), lanes, e.constant(type, 0),
+      [&](Value d, int64_t width, Value so) -> Value {
+        Value x = e.loadVector(out.floats, {outRow, d}, width);
+        return emitSum(e, convertOperand(e, e.getLoc(), x, type), so);
+      });
+  Value start = arith::MulIOp::create(e, sum, e.constant(type, -128));
+  e.store(start, out.pairs, {outRow, e.index(contraction.getUnits())});
 }
 
 Value RowRange::at(Emit &e, Value r) const {
@@ -61,6 +81,10 @@ void cpu::packStationary(Scope &block, const Contraction &contraction,
     rows.bind(place, r);
     place.setBlockRow(r);
     copyRow(place, contraction.stationary, out.floats, r);
+    padRow(e, contraction, out.floats, r);
+    if (contraction.group == 4) {
+      storeStart(e, contraction, out, r, block.kernel.lanes);
+    }
   });
 }
 
@@ -97,12 +121,15 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
   auto shape = cast<MemRefType>(out.getType()).getShape();
   int64_t depth = shape[1], panel = shape[2];
   Value zero = e.index(0);
+  Value signs = e.constant(VectorType::get({lanes}, e.getI32Type()),
+                           static_cast<int32_t>(0x80808080));
   e.loop(zero, keys.columns, lanes, [&](Value c) {
     if (!sameRows) {
       e.loop(zero, e.index(lanes), 1, [&](Value lane) {
         Scope place(&tile);
         place.bind(keys.keyArg, keys.at(e, e.add(c, lane)));
         copyRow(place, contraction.streamed, staging.floats, lane);
+        padRow(e, contraction, staging.floats, lane);
       });
     }
     Value panelIndex = e.div(c, panel);
@@ -113,6 +140,9 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
         square.push_back(
             sameRows ? e.loadVector(sameRows.floats, {e.add(c, i), d}, lanes)
                      : e.loadVector(staging.operand(), {e.index(i), d}, lanes));
+        if (contraction.group == 4) {
+          square.back() = arith::XOrIOp::create(e, square.back(), signs);
+        }
       }
       for (int64_t bit = lanes / 2; bit; bit /= 2) {
         exchange(e, square, bit);
@@ -125,8 +155,8 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
 }
 
 bool cpu::streamsRow(const Contraction &contraction, Value row) {
-  if (contraction.pairs || getElementTypeOrSelf(row.getType()) !=
-                               contraction.getResult().getType()) {
+  if (getElementTypeOrSelf(row.getType()) != contraction.element ||
+      contraction.group != 1) {
     return false;
   }
   if (contraction.streamed == RowOf::get(row)) {

@@ -69,8 +69,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       emitScoresDirect(contraction, rows, scope, tile);
       continue;
     }
-    int64_t depth = contraction.getDepth();
-    Value end = e.index(contraction.pairs ? (depth + 1) / 2 : depth);
+    Value end = e.index(contraction.getUnits());
     SmallVector<RowOf> sources = getSourceRows(contraction.streamed);
     Value lastPanel = e.div(e.add(tile.columns, panel - 1), panel);
     e.loop(e.div(tile.firstColumn, panel), lastPanel, 1, [&](Value p) {
@@ -89,7 +88,8 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
           emitProduct(state,
                       {rows.operand(), e.add(tile.packedRow, r), e.index(0),
                        end, tile.buffers.lookup(contraction->getResult()), r,
-                       column, vectors, /*accumulate=*/false, loadB});
+                       column, vectors, /*accumulate=*/false, loadB,
+                       /*startsWithLast=*/contraction->group == 4});
         };
         if (!tile.bounds) {
           emitVectors(first, state.target.kernelVectors);

@@ -146,6 +146,13 @@ static int64_t getLastExtent(Value buffer) {
   return cast<ShapedType>(buffer.getType()).getShape().back();
 }
 
+Value cpu::emitSum(Emit &e, Value vector, Value start) {
+  auto flags = isa<FloatType>(start.getType()) ? arith::FastMathFlags::reassoc
+                                               : arith::FastMathFlags::none;
+  return vector::ReductionOp::create(e, vector::CombiningKind::ADD, vector,
+                                     start, flags);
+}
+
 Value Scope::computeDot(DotOp op) {
   Emit &e = kernel.e;
   Type type = op.getResult().getType();
@@ -155,12 +162,11 @@ Value Scope::computeDot(DotOp op) {
       e, getLastExtent(op.getLhs()), kernel.lanes, e.constant(type, 0),
       [&](Value first, int64_t width, Value sum) -> Value {
         RowChunk chunk(*this, first, width);
-        Value product =
-            arith::MulFOp::create(e, e.convertFloat(chunk.load(lhs, i), type),
-                                  e.convertFloat(chunk.load(rhs, k), type));
-        return vector::ReductionOp::create(e, vector::CombiningKind::ADD,
-                                           product, sum,
-                                           arith::FastMathFlags::reassoc);
+        Location loc = e.getLoc();
+        Value product = createProduct(
+            e, loc, convertOperand(e, loc, chunk.load(lhs, i), type),
+            convertOperand(e, loc, chunk.load(rhs, k), type));
+        return emitSum(e, product, sum);
       });
 }
 
@@ -169,17 +175,16 @@ Value Scope::computeInner(InnerOp op) {
   Type type = op.getResult().getType();
   prepareRow(op.getLhs());
   prepareRow(op.getRhs());
-  return foldChunks(e, op.getLhs().getType().getNumElements(), kernel.lanes,
-                    e.constant(type, 0),
-                    [&](Value first, int64_t width, Value sum) -> Value {
-                      RowChunk chunk(*this, first, width);
-                      Value product = arith::MulFOp::create(
-                          e, e.convertFloat(chunk.get(op.getLhs()), type),
-                          e.convertFloat(chunk.get(op.getRhs()), type));
-                      return vector::ReductionOp::create(
-                          e, vector::CombiningKind::ADD, product, sum,
-                          arith::FastMathFlags::reassoc);
-                    });
+  return foldChunks(
+      e, op.getLhs().getType().getNumElements(), kernel.lanes,
+      e.constant(type, 0), [&](Value first, int64_t width, Value sum) -> Value {
+        RowChunk chunk(*this, first, width);
+        Location loc = e.getLoc();
+        Value product = createProduct(
+            e, loc, convertOperand(e, loc, chunk.get(op.getLhs()), type),
+            convertOperand(e, loc, chunk.get(op.getRhs()), type));
+        return emitSum(e, product, sum);
+      });
 }
 
 Value Scope::computeDotWith(DotWithOp op) {

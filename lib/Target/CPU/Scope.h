@@ -138,6 +138,8 @@ Operation *cloneElementwise(Emit &e, Operation *op, ValueRange operands,
 Value inlineRegion(Emit &e, Region &region, ValueRange arguments,
                    Scope &outside, int64_t lanes, unsigned result = 0);
 Value emitGuard(Emit &e, Value maximum);
+/// start + the sum of the lanes, of floats or of integers.
+Value emitSum(Emit &e, Value vector, Value start);
 
 } // namespace mlir::attn::cpu
 

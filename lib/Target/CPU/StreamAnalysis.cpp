@@ -265,12 +265,20 @@ void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
     }
     return;
   }
-  Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs,
-                          swapped};
-  contraction.pairs = target.hasBF16Dot && !fewRows && !isa<DotWithOp>(op) &&
-                      lhs.getElementType().isBF16() &&
-                      rhs.getElementType().isBF16() &&
-                      op->getResult(0).getType().isF32();
+  Type result = op->getResult(0).getType();
+  Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs, swapped,
+                          result};
+  if (result.isInteger()) {
+    bool quads = target.hasInt8Dot && !fewRows;
+    contraction.element =
+        quads ? lhs.getElementType() : Type(Float32Type::get(op->getContext()));
+    contraction.group = quads ? 4 : 1;
+  } else if (target.hasBF16Dot && !fewRows && !isa<DotWithOp>(op) &&
+             lhs.getElementType().isBF16() && rhs.getElementType().isBF16() &&
+             result.isF32()) {
+    contraction.element = lhs.getElementType();
+    contraction.group = 2;
+  }
   plan.contractions.push_back(contraction);
 }
 

@@ -75,11 +75,16 @@ struct Contraction {
   Operation *op;
   RowOf stationary, streamed;
   bool swapped = false;
-  /// Both sides are bf16, and the target multiplies pairs of them.
-  bool pairs = false;
+  /// What both sides are packed as: numbers of the result's type, or f32 for
+  /// integers, or what the target multiplies `group` at a time, in lanes of 32
+  /// bits: pairs of bf16, quads of i8.
+  Type element;
+  int64_t group = 1;
 
   Value getResult() const { return op->getResult(0); }
   int64_t getDepth() const { return stationary.getLength(); }
+  /// The length of a row in units of what is multiplied at a time.
+  int64_t getUnits() const { return llvm::divideCeil(getDepth(), group); }
 };
 
 struct CollectivePlan;

@@ -127,22 +127,21 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
   int64_t panel = getPanel();
   for (Contraction &contraction : plan.contractions) {
     Type type = contraction.getResult().getType();
-    Type element = contraction.pairs ? e.getBF16Type() : type;
-    int64_t depth = contraction.getDepth();
-    // In units of what the microkernel multiplies.
-    int64_t units = pad(contraction.pairs ? (depth + 1) / 2 : depth);
-    int64_t features = contraction.pairs ? 2 * units : units;
+    Type element = contraction.element;
+    int64_t group = contraction.group;
+    int64_t units = pad(contraction.getUnits());
     if (contraction.op != given) {
       buffers.tiles[contraction.getResult()] =
           scratch.get({rows, columns}, type);
     }
+    // Rows of quads end in what their sums start with (Microkernel.h).
+    int64_t rowUnits = group == 4 ? units + 1 : units;
     buffers.rows.push_back(
-        scratch.getPacked(packedRows, features, element, contraction.pairs));
+        scratch.getPacked(packedRows, group * rowUnits, element, group));
     buffers.staging.push_back(
-        scratch.getPacked(state.lanes, features, element, contraction.pairs));
-    buffers.keys.push_back(
-        scratch.get({columns / panel, units, panel},
-                    contraction.pairs ? Type(e.getI32Type()) : type));
+        scratch.getPacked(state.lanes, group * units, element, group));
+    buffers.keys.push_back(scratch.get({columns / panel, units, panel},
+                                       group == 1 ? element : e.getI32Type()));
   }
   allocateEntryTiles(plan, rows, columns, buffers.tiles);
 }
@@ -202,7 +201,8 @@ void Kernel::allocateTiles(Sweep &sweep) {
         }
       }
       if (!coefficients) {
-        coefficients = scratch.getPacked(rows, columns, element, pairs);
+        coefficients =
+            scratch.getPacked(rows, columns, element, /*group=*/pairs ? 2 : 1);
       }
       sweep.coefficients[op] = coefficients;
       sweep.reducers.coefficients[op] = coefficients.floats;

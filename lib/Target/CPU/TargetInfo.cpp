@@ -34,6 +34,7 @@ static TargetInfo describe(const llvm::Triple &triple, HasFeature has) {
       info.stencilRows = 8;
       info.mixedHeads = 16;
       info.hasBF16Dot = has("avx512bf16");
+      info.hasInt8Dot = has("avx512vnni");
     } else if (has("avx2") && has("fma")) {
       info.vectorBits = 256;
     }

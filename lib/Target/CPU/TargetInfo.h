@@ -28,6 +28,9 @@ struct TargetInfo {
   /// Whether bf16 pairs are multiplied and added by one instruction
   /// (vdpbf16ps).
   bool hasBF16Dot = false;
+  /// Whether four products of i8 are added to an i32 by one instruction
+  /// (vpdpbusd).
+  bool hasInt8Dot = false;
   /// Rows and keys of the tile on which pointwise stages work: its scores stay
   /// in the first-level cache. A multiple of kernelRows, and of any panel.
   int64_t tileRows = 48;

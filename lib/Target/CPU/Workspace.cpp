@@ -55,11 +55,11 @@ Value Workspace::get(ArrayRef<int64_t> shape, Type element) {
 }
 
 Packed Workspace::getPacked(int64_t rows, int64_t columns, Type element,
-                            bool pairs) {
-  if (!pairs) {
+                            int64_t group) {
+  if (group == 1) {
     return {get({rows, columns}, element), {}};
   }
-  Value bytes = get({rows * columns * 2}, e.getI8Type());
+  Value bytes = get({rows * columns * 4 / group}, e.getI8Type());
   OpBuilder::InsertionGuard guard(e);
   e.setInsertionPointAfterValue(bytes);
   Value start = e.index(0);
@@ -67,5 +67,5 @@ Packed Workspace::getPacked(int64_t rows, int64_t columns, Type element,
     return memref::ViewOp::create(e, MemRefType::get({rows, width}, type),
                                   bytes, start, ValueRange());
   };
-  return {view(columns, e.getBF16Type()), view(columns / 2, e.getI32Type())};
+  return {view(columns, element), view(columns / group, e.getI32Type())};
 }

@@ -67,13 +67,16 @@ def CPUOutlineParallelPass : Pass<"attn-cpu-outline-parallel", "ModuleOp"> {
 }
 
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
-  let summary = "exp2, exp, log2, log and tanh of f32 as polynomials";
+  let summary = "exp2, exp, log2, log and tanh of f32 as polynomials, and dots of bytes";
   let description = [{
     Expands these math ops on f32, scalars and vectors, into range reduction and
     a polynomial: at most 2 ulp of error over the whole range, subnormal results
     included, and the exact values at 0, infinities and NaN. f16 and bf16 are
     computed in f32. Everything else (f64, pow, sin, erf, ...) is left for
     `convert-math-to-libm`, which unrolls vectors into calls.
+
+    `attn.quad_dot` becomes vpdpbusd where `triple` and `cpu` have AVX-512 VNNI,
+    and shifts and products elsewhere.
 
     With `isa=avx512` (F, VL and DQ) vectors of 4, 8 and multiples of 16 use
     vreduceps and vscalefps; `generic` is any CPU. `auto` follows `triple` and

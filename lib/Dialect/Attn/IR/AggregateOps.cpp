@@ -46,6 +46,12 @@ LogicalResult ReduceOp::verify() {
   for (Type result : getResultTypes()) {
     got.push_back(cast<RankedTensorType>(result).getElementType());
   }
+  if (type.getElementType().isInteger() && getKind() != ReduceKind::Count &&
+      getKind() != ReduceKind::Any) {
+    return emitOpError() << "C6: " << stringifyReduceKind(getKind())
+                         << " takes scores of f32 or f64; map integer scores "
+                            "to f32 first (arith.sitofp in attn.map)";
+  }
   SmallVector<Type> want = resultElements(getKind(), type.getElementType());
   if ((!custom && got != want) || got.empty()) {
     InFlightDiagnostic diag =
@@ -134,35 +140,44 @@ Value AggregateOp::getHeadMap(unsigned k) {
                    : Value();
 }
 
-/// `%v`, or `%v heads(%m : type)`.
-static ParseResult
-parseValue(OpAsmParser &parser,
-           SmallVectorImpl<OpAsmParser::UnresolvedOperand> &values,
-           SmallVectorImpl<OpAsmParser::UnresolvedOperand> &maps,
-           SmallVectorImpl<Type> &mapTypes, SmallVectorImpl<bool> &mapped) {
-  if (parser.parseOperand(values.emplace_back())) {
-    return failure();
-  }
-  mapped.push_back(succeeded(parser.parseOptionalKeyword("heads")));
-  if (!mapped.back()) {
-    return success();
-  }
-  return failure(
-      parser.parseLParen() || parser.parseOperand(maps.emplace_back()) ||
-      parser.parseColonType(mapTypes.emplace_back()) || parser.parseRParen());
+Value AggregateOp::getBatchMap(unsigned k) {
+  ArrayRef<bool> mapped = getBatchMapped();
+  return mapped[k] ? getBatchMaps()[llvm::count(mapped.take_front(k), true)]
+                   : Value();
 }
 
-/// `%p, %v` or `%p, (%v1, %v2, ...)`, then `operand_type(bf16)`.
+namespace {
+/// The head or batch maps of the values, as they are parsed.
+struct ParsedMaps {
+  StringRef keyword;
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  SmallVector<Type> types;
+  SmallVector<bool> mapped;
+
+  /// `heads(%m : type)`, if it is there.
+  ParseResult parse(OpAsmParser &parser) {
+    mapped.push_back(succeeded(parser.parseOptionalKeyword(keyword)));
+    return failure(
+        mapped.back() &&
+        (parser.parseLParen() || parser.parseOperand(operands.emplace_back()) ||
+         parser.parseColonType(types.emplace_back()) || parser.parseRParen()));
+  }
+};
+} // namespace
+
+/// `%p, %v` or `%p, (%v1, %v2, ...)`, each value with its maps, then
+/// `operand_type(bf16)`.
 ParseResult AggregateOp::parse(OpAsmParser &parser, OperationState &result) {
   OpAsmParser::UnresolvedOperand weights;
-  SmallVector<OpAsmParser::UnresolvedOperand> values, maps;
-  SmallVector<Type> mapTypes, valueTypes;
-  SmallVector<bool> mapped;
+  SmallVector<OpAsmParser::UnresolvedOperand> values;
+  SmallVector<Type> valueTypes;
+  ParsedMaps heads{"heads", {}, {}, {}}, batches{"batches", {}, {}, {}};
   if (parser.parseOperand(weights) || parser.parseComma()) {
     return failure();
   }
-  auto parseOne = [&] {
-    return parseValue(parser, values, maps, mapTypes, mapped);
+  auto parseOne = [&]() -> ParseResult {
+    return failure(parser.parseOperand(values.emplace_back()) ||
+                   heads.parse(parser) || batches.parse(parser));
   };
   if (succeeded(parser.parseOptionalLParen())) {
     if (parser.parseCommaSeparatedList(parseOne) || parser.parseRParen()) {
@@ -194,13 +209,19 @@ ParseResult AggregateOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parser.parseArrow() || parser.parseType(resultType) ||
       parser.resolveOperand(weights, weightsType, result.operands) ||
       parser.resolveOperands(values, valueTypes, loc, result.operands) ||
-      parser.resolveOperands(maps, mapTypes, loc, result.operands)) {
+      parser.resolveOperands(heads.operands, heads.types, loc,
+                             result.operands) ||
+      parser.resolveOperands(batches.operands, batches.types, loc,
+                             result.operands)) {
     return failure();
   }
   auto &properties = result.getOrAddProperties<AggregateOp::Properties>();
   properties.operandSegmentSizes = {1, static_cast<int32_t>(values.size()),
-                                    static_cast<int32_t>(maps.size())};
-  properties.mapped = parser.getBuilder().getDenseBoolArrayAttr(mapped);
+                                    static_cast<int32_t>(heads.types.size()),
+                                    static_cast<int32_t>(batches.types.size())};
+  Builder &builder = parser.getBuilder();
+  properties.mapped = builder.getDenseBoolArrayAttr(heads.mapped);
+  properties.batch_mapped = builder.getDenseBoolArrayAttr(batches.mapped);
   result.addTypes(resultType);
   return success();
 }
@@ -215,14 +236,18 @@ void AggregateOp::print(OpAsmPrinter &printer) {
         if (Value map = getHeadMap(k)) {
           printer << " heads(" << map << " : " << map.getType() << ')';
         }
+        if (Value map = getBatchMap(k)) {
+          printer << " batches(" << map << " : " << map.getType() << ')';
+        }
       });
   printer << (several ? ")" : "");
   if (getOperandType()) {
     printer << " operand_type(" << *getOperandType() << ')';
   }
-  printer.printOptionalAttrDict(
-      (*this)->getAttrs(), {getOperandSegmentSizesAttrName(),
-                            getMappedAttrName(), getOperandTypeAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getOperandSegmentSizesAttrName(),
+                                 getMappedAttrName(), getBatchMappedAttrName(),
+                                 getOperandTypeAttrName()});
   printer << " : " << getWeights().getType();
   for (Type type : getValues().getTypes()) {
     printer << ", " << type;
@@ -234,7 +259,6 @@ void AggregateOp::print(OpAsmPrinter &printer) {
 static LogicalResult verifyValue(AggregateOp op, unsigned k) {
   ScoresType weights = op.getWeights().getType();
   auto result = cast<RankedTensorType>(op.getResult().getType());
-  Value map = op.getHeadMap(k);
   auto value = cast<RankedTensorType>(op.getValues()[k].getType());
   int64_t rank = value.getRank();
   if (rank < 4 || rank > 5 || value.isDynamicDim(rank - 1) ||
@@ -248,19 +272,15 @@ static LogicalResult verifyValue(AggregateOp op, unsigned k) {
   int64_t heads = weights.getDim(ScoresType::Heads);
   int64_t groups = value.getDimSize(1);
   if (ShapedType::isDynamic(groups) || groups == 0 ||
-      (!map && heads % groups != 0)) {
+      (!op.getHeadMap(k) && heads % groups != 0)) {
     return op.emitOpError()
            << "C2: " << heads
            << " query heads are no multiple of the value heads of " << value;
   }
-  if (map) {
-    auto type = cast<RankedTensorType>(map.getType());
-    if (type.getRank() != 1 || type.getDimSize(0) != heads) {
-      return op.emitOpError()
-             << "C3: head_map has shape [" << heads << "], got " << type;
-    }
-  }
-  return success();
+  int64_t batch = weights.getDim(ScoresType::Batch);
+  return failure(
+      failed(verifyMap(op, op.getHeadMap(k), "head_map", heads, "C3")) ||
+      failed(verifyMap(op, op.getBatchMap(k), "batch_map", batch, "C3")));
 }
 
 LogicalResult AggregateOp::verify() {
@@ -270,16 +290,20 @@ LogicalResult AggregateOp::verify() {
   if (count == 0) {
     return emitOpError() << "C6: there is at least one value";
   }
-  if (getMapped().size() != count ||
-      static_cast<size_t>(llvm::count(getMapped(), true)) !=
-          getHeadMaps().size()) {
+  auto names = [&](ArrayRef<bool> mapped, size_t maps) {
+    return mapped.size() == count &&
+           static_cast<size_t>(llvm::count(mapped, true)) == maps;
+  };
+  if (!names(getMapped(), getHeadMaps().size())) {
     return emitOpError() << "C3: mapped says for each of the " << count
                          << " values whether it has one of the "
                          << getHeadMaps().size() << " head maps";
   }
-  auto differ = [](int64_t a, int64_t b) {
-    return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
-  };
+  if (!names(getBatchMapped(), getBatchMaps().size())) {
+    return emitOpError() << "C3: batch_mapped says for each of the " << count
+                         << " values whether it has one of the "
+                         << getBatchMaps().size() << " batch maps";
+  }
   int64_t batch = weights.getDim(ScoresType::Batch);
   int64_t queries = weights.getDim(ScoresType::Queries);
   int64_t keys = 0;
@@ -293,7 +317,8 @@ LogicalResult AggregateOp::verify() {
     keys = ShapedType::isDynamic(keys) || ShapedType::isDynamic(rows)
                ? ShapedType::kDynamic
                : keys + rows;
-    fits &= value.getDimSize(0) == 1 || !differ(value.getDimSize(0), batch);
+    fits &= getBatchMap(k) || value.getDimSize(0) == 1 ||
+            !differ(value.getDimSize(0), batch);
     fits &= value.getRank() == 4 || !differ(value.getDimSize(2), queries);
   }
   SmallVector<int64_t> shape{batch, weights.getDim(ScoresType::Heads), queries,

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Dialect/Attn/IR/Attn.h"
+#include "attn/Dialect/Attn/IR/KernelOps.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/SelectionOps.h"
@@ -78,6 +79,9 @@ static void printOptionalAxes(AsmPrinter &printer, ArrayRef<int64_t> dilation,
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
 #define GET_OP_CLASSES
+#include "attn/Dialect/Attn/IR/KernelOps.cpp.inc"
+
+#define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/SourceOps.cpp.inc"
 
 #define GET_OP_CLASSES
@@ -95,6 +99,10 @@ void AttnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "attn/Dialect/Attn/IR/AttnOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "attn/Dialect/Attn/IR/KernelOps.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST
@@ -155,9 +163,11 @@ LogicalResult ScoresType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (ShapedType::isDynamic(shape[Heads])) {
     return emitError() << "the number of heads of scores is static, got ?";
   }
-  if (!elementType.isF32() && !elementType.isF64()) {
-    return emitError() << "scores have an accumulation type, f32 or f64, got "
-                       << elementType;
+  if (!elementType.isF32() && !elementType.isF64() &&
+      !elementType.isSignlessInteger(32)) {
+    return emitError()
+           << "scores have an accumulation type, f32, f64 or i32, got "
+           << elementType;
   }
   return success();
 }
@@ -165,6 +175,9 @@ LogicalResult ScoresType::verify(function_ref<InFlightDiagnostic()> emitError,
 Type mlir::attn::getAccumulationType(Type elementType) {
   if (elementType.isF64()) {
     return elementType;
+  }
+  if (elementType.isSignlessInteger(8)) {
+    return IntegerType::get(elementType.getContext(), 32);
   }
   return Float32Type::get(elementType.getContext());
 }
@@ -192,6 +205,42 @@ Value mlir::attn::convertFloat(OpBuilder &builder, Location loc, Value value,
     return arith::ExtFOp::create(builder, loc, to, value);
   }
   return arith::TruncFOp::create(builder, loc, to, value);
+}
+
+Value mlir::attn::convertOperand(OpBuilder &builder, Location loc, Value value,
+                                 Type type) {
+  if (isa<FloatType>(type)) {
+    return convertFloat(builder, loc, value, type);
+  }
+  Type from = value.getType(), to = type;
+  if (auto vector = dyn_cast<VectorType>(from)) {
+    to = vector.clone(type);
+  }
+  return from == to ? value : arith::ExtSIOp::create(builder, loc, to, value);
+}
+
+static bool isInteger(Value value) {
+  return isa<IntegerType>(getElementTypeOrSelf(value.getType()));
+}
+
+Value mlir::attn::createProduct(OpBuilder &builder, Location loc, Value x,
+                                Value y) {
+  if (isInteger(x)) {
+    return arith::MulIOp::create(builder, loc, x, y);
+  }
+  return arith::MulFOp::create(builder, loc, x, y);
+}
+
+Value mlir::attn::createSum(OpBuilder &builder, Location loc, Value x,
+                            Value y) {
+  if (isInteger(x)) {
+    return arith::AddIOp::create(builder, loc, x, y);
+  }
+  return arith::AddFOp::create(builder, loc, x, y);
+}
+
+Value mlir::attn::createZero(OpBuilder &builder, Location loc, Type type) {
+  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
 }
 
 OpFoldResult GuardOp::fold(FoldAdaptor adaptor) {

@@ -147,6 +147,47 @@ static bool fits(int64_t got, int64_t want, bool allowOne) {
          got == want || (allowOne && got == 1);
 }
 
+bool mlir::attn::differ(int64_t a, int64_t b) {
+  return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
+}
+
+LogicalResult mlir::attn::verifyMap(Operation *op, Value map, StringRef name,
+                                    int64_t extent, StringRef label) {
+  auto type = map ? cast<RankedTensorType>(map.getType()) : RankedTensorType();
+  if (!type || (type.getRank() == 1 && !differ(type.getDimSize(0), extent))) {
+    return success();
+  }
+  InFlightDiagnostic diag = op->emitOpError()
+                            << label << ": " << name << " has shape [";
+  if (ShapedType::isDynamic(extent)) {
+    diag << '?';
+  } else {
+    diag << extent;
+  }
+  return diag << "], got " << type;
+}
+
+/// The tensor whose first extent is the batch of a contraction.
+static Value getProductBatchSource(Value query, Value key, Value batchMap) {
+  if (cast<RankedTensorType>(query.getType()).getDimSize(0) != 1) {
+    return query;
+  }
+  return batchMap ? batchMap : key;
+}
+
+int64_t mlir::attn::getProductBatch(Value query, Value key, Value batchMap) {
+  Value source = getProductBatchSource(query, key, batchMap);
+  auto type = cast<RankedTensorType>(source.getType());
+  return type.getRank() ? type.getDimSize(0) : 1; // a map of rank 0 is refused
+}
+
+OpFoldResult mlir::attn::reifyProductBatch(OpBuilder &builder, Location loc,
+                                           Value query, Value key,
+                                           Value batchMap) {
+  return tensor::getMixedSize(builder, loc,
+                              getProductBatchSource(query, key, batchMap), 0);
+}
+
 LogicalResult mlir::attn::verifyAxis(Operation *op, const AxisInfo &axis,
                                      StringRef name, ScoresType scores,
                                      unsigned extentDim, StringRef label) {

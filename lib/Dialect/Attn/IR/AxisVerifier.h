@@ -18,6 +18,23 @@ LogicalResult verifyAxis(Operation *op, const AxisInfo &axis, StringRef name,
                          ScoresType scores, unsigned extentDim,
                          StringRef label);
 
+/// Whether two static extents differ.
+bool differ(int64_t a, int64_t b);
+
+/// Checks that `map` (which may be null) has shape [extent].
+LogicalResult verifyMap(Operation *op, Value map, StringRef name,
+                        int64_t extent, StringRef label);
+
+/// The batch of an op that contracts `query` with `key`, read through
+/// `batchMap` where there is one: that of the query, unless it is 1.
+int64_t getProductBatch(Value query, Value key, Value batchMap);
+OpFoldResult reifyProductBatch(OpBuilder &builder, Location loc, Value query,
+                               Value key, Value batchMap);
+
+/// Checks that rows of i8, and only those, are contracted to an i32.
+LogicalResult verifyContractionType(Operation *op, Value lhs, Value rhs,
+                                    StringRef label);
+
 /// `(%x: f32) at (%b, %h, %i, %j) { ... }`: a region on entries.
 ParseResult parseEntryRegion(OpAsmParser &parser, Region &region);
 void printEntryRegion(OpAsmPrinter &printer, Operation *op, Region &region);

@@ -505,6 +505,11 @@ LogicalResult FillOp::verify() {
   }
   bool loses = false;
   APFloat value = getValue();
+  if (getInput().getType().getElementType().isInteger()) {
+    double number = value.convertToDouble();
+    loses = !(number >= INT32_MIN && number <= INT32_MAX) ||
+            number != std::floor(number);
+  }
   if (!value.isNaN() && !value.isInfinity() &&
       getInput().getType().getElementType().isF32()) {
     value.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven, &loses);
@@ -515,6 +520,15 @@ LogicalResult FillOp::verify() {
                          << getInput().getType().getElementType();
   }
   return success();
+}
+Value mlir::attn::createFillValue(OpBuilder &builder, Location loc, FillOp op) {
+  Type type = op.getInput().getType().getElementType();
+  double value = op.getValue().convertToDouble();
+  TypedAttr attr =
+      isa<FloatType>(type)
+          ? TypedAttr(builder.getFloatAttr(type, value))
+          : builder.getIntegerAttr(type, static_cast<int64_t>(value));
+  return arith::ConstantOp::create(builder, loc, attr);
 }
 SmallVector<OpFoldResult> FillOp::reifyScoresShape(OpBuilder &builder) {
   return getScoresShape(builder, getInput());

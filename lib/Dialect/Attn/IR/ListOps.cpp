@@ -15,10 +15,6 @@ using namespace mlir::attn;
 #define GET_OP_CLASSES
 #include "attn/Dialect/Attn/IR/ListOps.cpp.inc"
 
-static bool differ(int64_t a, int64_t b) {
-  return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
-}
-
 static int64_t ceilDiv(int64_t a, int64_t b) {
   return ShapedType::isDynamic(a) ? a : (a + b - 1) / b;
 }

@@ -40,16 +40,12 @@ template <typename OpTy> static LogicalResult verifyProduct(OpTy op) {
                                "multiple of that of key heads, got "
                             << query << " and " << key;
   }
-  if (Value map = op.getHeadMap()) {
-    auto type = cast<RankedTensorType>(map.getType());
-    if (type.getRank() != 1 || type.getDimSize(0) != heads) {
-      return op.emitOpError()
-             << "C5: head_map has shape [" << heads << "], got " << type;
-    }
+  int64_t batch = getProductBatch(op.getQuery(), op.getKey(), op.getBatchMap());
+  if (failed(verifyMap(op, op.getHeadMap(), "head_map", heads, "C5")) ||
+      failed(verifyMap(op, op.getBatchMap(), "batch_map", batch, "C5"))) {
+    return failure();
   }
   ScoresType result = op.getResult().getType();
-  int64_t batch =
-      query.getDimSize(0) == 1 ? key.getDimSize(0) : query.getDimSize(0);
   Type element = getAccumulationType(query.getElementType());
   SmallVector<int64_t> want{batch, heads, query.getDimSize(2),
                             key.getDimSize(2)};
@@ -59,20 +55,24 @@ template <typename OpTy> static LogicalResult verifyProduct(OpTy op) {
            << "C6: the result is " << ScoresType::get(want, element) << ", got "
            << result;
   }
-  if (!ShapedType::isDynamic(batch) && !key.isDynamicDim(0) &&
-      key.getDimSize(0) != batch && key.getDimSize(0) != 1) {
-    return op.emitOpError() << "C6: query and key have one batch size, got "
-                            << query << " and " << key;
+  if (!op.getBatchMap() && differ(key.getDimSize(0), batch) &&
+      key.getDimSize(0) != 1) {
+    InFlightDiagnostic diag = op.emitOpError()
+                              << "C6: query and key have one batch size, got "
+                              << query << " and " << key;
+    diag.attachNote() << "batches(...) names the batch of keys that each batch "
+                         "of queries reads";
+    return diag;
   }
   return verifyAxes(op, "C7");
 }
 
 template <typename OpTy>
 static SmallVector<OpFoldResult> reifyProduct(OpTy op, OpBuilder &builder) {
-  auto query = cast<RankedTensorType>(op.getQuery().getType());
-  Value batch = query.getDimSize(0) == 1 ? op.getKey() : op.getQuery();
   Location loc = op.getLoc();
-  return {dimOf(builder, loc, batch, 0), dimOf(builder, loc, op.getQuery(), 1),
+  return {reifyProductBatch(builder, loc, op.getQuery(), op.getKey(),
+                            op.getBatchMap()),
+          dimOf(builder, loc, op.getQuery(), 1),
           dimOf(builder, loc, op.getQuery(), 2),
           dimOf(builder, loc, op.getKey(), 2)};
 }
@@ -81,7 +81,28 @@ static SmallVector<OpFoldResult> reifyProduct(OpTy op, OpBuilder &builder) {
 // attn.score, attn.score_with
 //===----------------------------------------------------------------------===//
 
-LogicalResult ScoreOp::verify() { return verifyProduct(*this); }
+LogicalResult ScoreOp::verify() {
+  if (failed(verifyProduct(*this))) {
+    return failure();
+  }
+  auto query = cast<RankedTensorType>(getQuery().getType());
+  if (!query.getElementType().isInteger(8)) {
+    return success();
+  }
+  if (getScale().convertToDouble() != 1.0) {
+    return emitOpError() << "C8: integer scores have no scale; multiply where "
+                            "attn.map makes floats of them";
+  }
+  // (-128) * (-128) * 131072 is the first sum that an i32 does not hold.
+  constexpr int64_t limit = int64_t(1) << 17;
+  if (query.getDimSize(3) >= limit) {
+    return emitOpError() << "C8: sums of " << query.getDimSize(3)
+                         << " products of i8 may overflow; integer scores "
+                            "have fewer than "
+                         << limit << " features";
+  }
+  return success();
+}
 AxisInfo ScoreOp::getAxisInfo(bool isQuery) {
   return axisInfoOf(*this, isQuery);
 }

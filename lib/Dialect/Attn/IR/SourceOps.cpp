@@ -17,10 +17,6 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-static bool differ(int64_t a, int64_t b) {
-  return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
-}
-
 /// The extent of a dimension that broadcasts.
 static int64_t joinExtents(int64_t a, int64_t b) { return a == 1 ? b : a; }
 
@@ -192,14 +188,11 @@ LogicalResult LaneOp::verify() {
                             "multiple of that of key heads, got "
                          << query << " and " << key;
   }
-  if (Value map = getHeadMap()) {
-    auto type = cast<RankedTensorType>(map.getType());
-    if (type.getRank() != 1 || type.getDimSize(0) != heads) {
-      return emitOpError() << "C5: head_map has shape [" << heads << "], got "
-                           << type;
-    }
+  int64_t batch = getProductBatch(getQuery(), getKey(), getBatchMap());
+  if (failed(verifyMap(*this, getHeadMap(), "head_map", heads, "C5")) ||
+      failed(verifyMap(*this, getBatchMap(), "batch_map", batch, "C5"))) {
+    return failure();
   }
-  int64_t batch = joinExtents(query.getDimSize(0), key.getDimSize(0));
   SmallVector<int64_t> want{batch, heads, query.getDimSize(2),
                             key.getDimSize(3)};
   Type element = getAccumulationType(query.getElementType());
@@ -207,7 +200,8 @@ LogicalResult LaneOp::verify() {
   if (result.getShape() != ArrayRef(want) ||
       result.getElementType() != element ||
       differ(key.getDimSize(2), query.getDimSize(2)) ||
-      (key.getDimSize(0) != 1 && differ(key.getDimSize(0), batch))) {
+      (!getBatchMap() && key.getDimSize(0) != 1 &&
+       differ(key.getDimSize(0), batch))) {
     return emitOpError() << "C6: the result is "
                          << ScoresType::get(want, element)
                          << " and key has a row per query, got " << result
@@ -224,9 +218,9 @@ SmallVector<OpFoldResult> LaneOp::reifyScoresShape(OpBuilder &builder) {
   auto dim = [&](Value tensor, int64_t d) {
     return tensor::getMixedSize(builder, getLoc(), tensor, d);
   };
-  bool one = cast<RankedTensorType>(getQuery().getType()).getDimSize(0) == 1;
-  return {dim(one ? getKey() : getQuery(), 0), dim(getQuery(), 1),
-          dim(getQuery(), 2), dim(getKey(), 3)};
+  return {
+      reifyProductBatch(builder, getLoc(), getQuery(), getKey(), getBatchMap()),
+      dim(getQuery(), 1), dim(getQuery(), 2), dim(getKey(), 3)};
 }
 
 //===----------------------------------------------------------------------===//

@@ -85,6 +85,13 @@ LogicalResult PartialOp::verify() {
                                 "are arguments of the region";
       }
     }
+    for (Value map : llvm::concat<Value>(aggregate.getHeadMaps(),
+                                         aggregate.getBatchMaps())) {
+      if (map.getParentRegion() == &getBody()) {
+        return emitOpError() << "C5: the maps of aggregates in the region come "
+                                "from outside of it";
+      }
+    }
   }
   for (BlockArgument arg : block.getArguments()) {
     for (OpOperand &use : arg.getUses()) {

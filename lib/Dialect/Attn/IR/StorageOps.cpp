@@ -439,5 +439,5 @@ LogicalResult InnerOp::verify() {
     return emitOpError() << "C1: rows have one length, got "
                          << getLhs().getType() << " and " << getRhs().getType();
   }
-  return success();
+  return verifyContractionType(*this, getLhs(), getRhs(), "C2");
 }

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "AxisVerifier.h"
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
 using namespace mlir;
@@ -251,7 +252,28 @@ template <typename OpTy> static LogicalResult verifyContraction(OpTy op) {
   return success();
 }
 
-LogicalResult DotOp::verify() { return verifyContraction(*this); }
+LogicalResult mlir::attn::verifyContractionType(Operation *op, Value lhs,
+                                                Value rhs, StringRef label) {
+  auto isCode = [](Value row) {
+    return getElementTypeOrSelf(row.getType()).isInteger(8);
+  };
+  bool codes = isCode(lhs) && isCode(rhs);
+  Type type = op->getResult(0).getType();
+  if (type.isInteger() == codes) {
+    return success();
+  }
+  return op->emitOpError() << label << ": the result is "
+                           << (codes ? "i32 for rows of i8"
+                                     : "a float for rows that are not both i8")
+                           << ", got " << type;
+}
+
+LogicalResult DotOp::verify() {
+  if (failed(verifyContractionType(*this, getLhs(), getRhs(), "C3"))) {
+    return failure();
+  }
+  return verifyContraction(*this);
+}
 
 LogicalResult DotWithOp::verify() {
   Type type = getResult().getType();

@@ -139,11 +139,19 @@ Value EntryEvaluator::read(Value tensor, ValueRange indices) {
   return AtOp::create(body, loc(), result, capture(tensor), safe);
 }
 
+/// What a map names at `index`, moved into dimension `dim` of `tensor`.
+Value EntryEvaluator::mappedIndex(Value map, Value index, Value tensor,
+                                  int64_t dim) {
+  Value named = clampIndex(toIndex(read(map, index)), tensor, dim);
+  extents[named] = cast<RankedTensorType>(tensor.getType()).getDimSize(dim);
+  return named;
+}
+
 Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
                               Value headMap) {
   int64_t groups = cast<RankedTensorType>(tensor.getType()).getDimSize(1);
   if (headMap) {
-    return clampIndex(toIndex(read(headMap, h)), tensor, 1);
+    return mappedIndex(headMap, h, tensor, 1);
   }
   if (groups == 1) {
     return broadcast(h, 1);
@@ -155,6 +163,13 @@ Value EntryEvaluator::keyHead(Value h, int64_t heads, Value tensor,
       arith::DivUIOp::create(body, loc(), h, constantIndex(heads / groups));
   extents[group] = groups;
   return group;
+}
+
+Value EntryEvaluator::keyBatch(Value b, Value tensor, Value batchMap) {
+  if (batchMap) {
+    return mappedIndex(batchMap, b, tensor, 0);
+  }
+  return broadcast(b, cast<RankedTensorType>(tensor.getType()).getDimSize(0));
 }
 
 //===----------------------------------------------------------------------===//
@@ -288,7 +303,7 @@ contractionIndices(EntryEvaluator &e, OpTy op, const EntrySite &site) {
   Value q = op.getQuery(), k = op.getKey();
   Value group = e.keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   return {{e.broadcast(site.b, dimOf(q, 0)), site.h, site.i},
-          {e.broadcast(site.b, dimOf(k, 0)), group, site.j}};
+          {e.keyBatch(site.b, k, op.getBatchMap()), group, site.j}};
 }
 
 Value EntryEvaluator::scaled(Value dot, double scale) {
@@ -398,10 +413,7 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
   } else if (auto op = dyn_cast<FillOp>(def)) {
     entry = evaluate(op.getInput(), site);
     if (entry.present) {
-      Value c = arith::ConstantOp::create(
-          body, loc(),
-          body.getFloatAttr(entry.value.getType(),
-                            op.getValue().convertToDouble()));
+      Value c = createFillValue(body, loc(), op);
       entry.value =
           arith::SelectOp::create(body, loc(), entry.present, entry.value, c);
     }

@@ -65,6 +65,8 @@ public:
 
   /// The head of a key or value tensor that belongs to query head h.
   Value keyHead(Value h, int64_t heads, Value tensor, Value headMap);
+  /// The batch of a key or value tensor that belongs to batch b of queries.
+  Value keyBatch(Value b, Value tensor, Value batchMap);
 
   Value toIndex(Value integer);
   /// Chooses what segment `index` falls in, of segments with these extents:
@@ -104,6 +106,7 @@ private:
   Value belowLength(const AxisInfo &axis, const EntrySite &site, Value index);
   Value both(Value a, Value b);
   Value constantIndex(int64_t value);
+  Value mappedIndex(Value map, Value index, Value tensor, int64_t dim);
   Value clampIndex(Value index, Value tensor, int64_t dim);
   Value extractInRegion(tensor::ExtractOp op, IRMapping &mapping);
 

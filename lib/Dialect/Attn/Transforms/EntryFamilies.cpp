@@ -290,7 +290,8 @@ Entry EntryEvaluator::evaluateLane(LaneOp op, const EntrySite &site) {
   Value q = op.getQuery(), k = op.getKey();
   Value group = keyHead(site.h, dimOf(q, 1), k, op.getHeadMap());
   SmallVector<Value> lhs{broadcast(site.b, dimOf(q, 0)), site.h, site.i};
-  SmallVector<Value> rhs{broadcast(site.b, dimOf(k, 0)), group, site.i, site.j};
+  SmallVector<Value> rhs{keyBatch(site.b, k, op.getBatchMap()), group, site.i,
+                         site.j};
   Value dot = contract(type, q, lhs, k, rhs);
   return {scaled(dot, op.getScale().convertToDouble()),
           insideLengths(op.getResult(), site)};

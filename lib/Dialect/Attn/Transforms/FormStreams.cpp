@@ -286,9 +286,8 @@ Value StreamBuilder::buildAggregate(AggregateOp op, Entry entry,
   int64_t heads = op.getWeights().getType().getDim(ScoresType::Heads);
   auto readRow = [&](unsigned k, Value key) -> Entry {
     Value v = op.getValues()[k];
-    auto type = cast<RankedTensorType>(v.getType());
     SmallVector<Value> indices{
-        evaluator.broadcast(stream.getBatchArg(), type.getDimSize(0)),
+        evaluator.keyBatch(stream.getBatchArg(), v, op.getBatchMap(k)),
         evaluator.keyHead(stream.getHeadArg(), heads, v, op.getHeadMap(k))};
     if (AggregateOp::isPerQuery(v)) {
       indices.push_back(stream.getRowArg());

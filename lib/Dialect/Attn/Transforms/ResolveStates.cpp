@@ -92,7 +92,25 @@ private:
     return i == a.end() && j == b.end();
   }
 
+  /// Maps say how values are stored: they may differ.
+  bool same(AggregateOp a, AggregateOp b) {
+    if (a.getValues().size() != b.getValues().size() ||
+        a.getOperandType() != b.getOperandType() ||
+        a.getResult().getType() != b.getResult().getType() ||
+        !same(a.getWeights(), b.getWeights()) ||
+        !llvm::all_of(llvm::zip(a.getValues(), b.getValues()), [&](auto pair) {
+          return same(std::get<0>(pair), std::get<1>(pair));
+        })) {
+      return false;
+    }
+    counterparts[a.getResult()] = b.getResult();
+    return true;
+  }
+
   bool same(Operation &a, Operation &b) {
+    if (isa<AggregateOp>(a) && isa<AggregateOp>(b)) {
+      return same(cast<AggregateOp>(a), cast<AggregateOp>(b));
+    }
     if (a.getName() != b.getName() ||
         a.getNumOperands() != b.getNumOperands() ||
         a.getNumResults() != b.getNumResults() ||
@@ -292,23 +310,47 @@ Value StateFinisher::inputOf(Operation *leaf, Value argument) {
                                              : importValue(from);
 }
 
-/// One value per leaf in the place of each value.
+/// The op of the program of `leaf` in the place of `op` in the first one; null
+/// for what was imported.
+static AggregateOp getCounterpart(Operation *leaf, AggregateOp op) {
+  auto partial = dyn_cast<PartialOp>(leaf);
+  if (!partial) {
+    return {};
+  }
+  Block *block = op->getBlock();
+  auto distance = std::distance(block->begin(), op->getIterator());
+  return cast<AggregateOp>(
+      *std::next(partial.getBody().front().begin(), distance));
+}
+
+/// One value per leaf, with the maps that it has there, in the place of each
+/// value. Maps come from outside of the programs.
 Operation *StateFinisher::copyAggregate(AggregateOp op, IRMapping &map) {
-  SmallVector<Value> values, maps;
-  SmallVector<bool> mapped;
+  struct Maps {
+    SmallVector<Value> values;
+    SmallVector<bool> mapped;
+    void add(Value map) {
+      mapped.push_back(static_cast<bool>(map));
+      if (map) {
+        values.push_back(map);
+      }
+    }
+  };
+  SmallVector<Value> values;
+  Maps heads, batches;
   for (Operation *leaf : leaves) {
+    AggregateOp own = getCounterpart(leaf, op);
     for (auto [k, value] : llvm::enumerate(op.getValues())) {
       values.push_back(inputOf(leaf, value));
-      Value heads = isa<PartialOp>(leaf) ? op.getHeadMap(k) : Value();
-      mapped.push_back(static_cast<bool>(heads));
-      if (heads) {
-        maps.push_back(map.lookupOrDefault(heads));
-      }
+      heads.add(own ? own.getHeadMap(k) : Value());
+      batches.add(own ? own.getBatchMap(k) : Value());
     }
   }
   return AggregateOp::create(
       b, op.getLoc(), op.getResult().getType(), map.lookup(op.getWeights()),
-      values, maps, b.getDenseBoolArrayAttr(mapped), op.getOperandTypeAttr());
+      values, heads.values, batches.values,
+      b.getDenseBoolArrayAttr(heads.mapped),
+      b.getDenseBoolArrayAttr(batches.mapped), op.getOperandTypeAttr());
 }
 
 void StateFinisher::inlineProgram() {
@@ -355,9 +397,10 @@ void StateFinisher::runSoftmax() {
   Value weights = SoftmaxOp::create(b, loc, joined.getType(), joined, Value(),
                                     Value(), b.getF64FloatAttr(1.0),
                                     b.getF64FloatAttr(0.0), UnitAttr());
+  auto none = b.getDenseBoolArrayAttr(SmallVector<bool>(values.size(), false));
   Value output = AggregateOp::create(
-      b, loc, finish.getResult(0).getType(), weights, values, ValueRange(),
-      b.getDenseBoolArrayAttr(SmallVector<bool>(values.size(), false)),
+      b, loc, finish.getResult(0).getType(), weights, values,
+      /*head_maps=*/ValueRange(), /*batch_maps=*/ValueRange(), none, none,
       TypeAttr());
   auto lse =
       ReduceOp::create(b, loc, finish.getResult(1).getType(), ReduceKind::Lse,

@@ -84,7 +84,8 @@ func.func @accumulation(%q: tensor<1x8x5x64xf64>, %k: tensor<1x2x7x64xf64>) {
 
 // attn.score C6: batch sizes
 func.func @batches(%q: tensor<2x8x5x64xf32>, %k: tensor<3x2x7x64xf32>) {
-  // expected-error @+1 {{C6: query and key have one batch size}}
+  // expected-error @+2 {{C6: query and key have one batch size}}
+  // expected-note @+1 {{batches(...) names the batch of keys that each batch of queries reads}}
   %s = attn.score %q, %k : tensor<2x8x5x64xf32>, tensor<3x2x7x64xf32> -> !attn.scores<2x8x5x7xf32>
   return
 }

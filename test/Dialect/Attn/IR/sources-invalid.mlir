@@ -149,7 +149,7 @@ func.func @aggregate_rank(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<8x7x16xf32>)
 // attn.aggregate C3: maps are named by mapped
 func.func @aggregate_mapped(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<1x8x7x16xf32>) {
   // expected-error @+1 {{C3: mapped says for each of the 1 values whether it has one of the 0 head maps}}
-  %o = "attn.aggregate"(%p, %v) <{mapped = array<i1: true>, operandSegmentSizes = array<i32: 1, 1, 0>}> : (!attn.scores<1x8x5x7xf32>, tensor<1x8x7x16xf32>) -> tensor<1x8x5x16xf32>
+  %o = "attn.aggregate"(%p, %v) <{mapped = array<i1: true>, batch_mapped = array<i1: false>, operandSegmentSizes = array<i32: 1, 1, 0, 0>}> : (!attn.scores<1x8x5x7xf32>, tensor<1x8x7x16xf32>) -> tensor<1x8x5x16xf32>
   return
 }
 
@@ -176,7 +176,7 @@ func.func @aggregate_queries(%p: !attn.scores<1x8x5x7xf32>, %v: tensor<1x8x4x7x1
 // attn.aggregate C6
 func.func @aggregate_nothing(%p: !attn.scores<1x8x5x7xf32>) {
   // expected-error @+1 {{C6: there is at least one value}}
-  %o = "attn.aggregate"(%p) <{mapped = array<i1>, operandSegmentSizes = array<i32: 1, 0, 0>}> : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8x5x16xf32>
+  %o = "attn.aggregate"(%p) <{mapped = array<i1>, batch_mapped = array<i1>, operandSegmentSizes = array<i32: 1, 0, 0, 0>}> : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8x5x16xf32>
   return
 }
 

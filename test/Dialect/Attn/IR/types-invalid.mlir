@@ -10,5 +10,5 @@ func.func private @heads(!attn.scores<2x?x5x5xf32>)
 
 // -----
 
-// expected-error @+1 {{scores have an accumulation type, f32 or f64, got 'bf16'}}
+// expected-error @+1 {{scores have an accumulation type, f32, f64 or i32, got 'bf16'}}
 func.func private @element(!attn.scores<2x8x5x5xbf16>)

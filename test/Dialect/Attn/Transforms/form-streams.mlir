@@ -106,3 +106,47 @@ func.func @axes(%q: tensor<2x4x?x8xf32>, %k: tensor<2x4x?x8xf32>,
   %o = attn.reduce sum keys %a : (!scores) -> tensor<2x4x?xf32>
   return %o : tensor<2x4x?xf32>
 }
+
+// -----
+
+// A batch map is read once per batch and moved into the keys; so is that of the
+// values.
+// CHECK-LABEL: func.func @batch_map
+// CHECK: attn.stream rows (%[[B:.*]], %[[H:.*]], %[[I:.*]]) in {{.*}} ins({{.*}}%[[MAP:.*]] = %{{.*}} : tensor<5xi32>
+// CHECK: %[[NAMED:.*]] = attn.at %[[MAP]][%[[B]]] : tensor<5xi32> -> i32
+// CHECK: %[[INDEX:.*]] = arith.index_cast %[[NAMED]]
+// CHECK: %[[LOW:.*]] = arith.maxsi %[[INDEX]]
+// CHECK: %[[C:.*]] = arith.minsi %[[LOW]]
+// CHECK: attn.sweep %[[J:.*]] =
+// CHECK:   attn.dot %{{.*}}[%[[B]], %[[H]], %[[I]]], %{{.*}}[%[[C]], %[[H]], %[[J]]]
+// CHECK:   attn.at %{{.*}}[%[[C]], %[[H]], %[[J]]] : tensor<3x4x?x8xf32> -> vector<8xf32>
+func.func @batch_map(%q: tensor<5x4x?x8xf32>, %k: tensor<3x4x?x8xf32>, %map: tensor<5xi32>) -> tensor<5x4x?x8xf32> {
+  %s = attn.score %q, %k batches(%map : tensor<5xi32>)
+     : tensor<5x4x?x8xf32>, tensor<3x4x?x8xf32> -> !attn.scores<5x4x?x?xf32>
+  %o = attn.aggregate %s, %k batches(%map : tensor<5xi32>)
+     : !attn.scores<5x4x?x?xf32>, tensor<3x4x?x8xf32> -> tensor<5x4x?x8xf32>
+  return %o : tensor<5x4x?x8xf32>
+}
+
+// -----
+
+// Codes are contracted to integers; what makes floats of them is arithmetic like
+// any other, and the scale of a row is read before the sweep.
+// CHECK-LABEL: func.func @integers
+// CHECK: %[[SCALE:.*]] = attn.at
+// CHECK: attn.sweep
+// CHECK:   %[[S:.*]] = attn.dot {{.*}} : tensor<1x4x?x8xi8>, tensor<1x4x?x8xi8> -> i32
+// CHECK:   %[[F:.*]] = arith.sitofp %[[S]] : i32 to f32
+// CHECK:   %[[X:.*]] = arith.mulf %[[F]], %[[SCALE]]
+// CHECK:   attn.carry max %[[X]]
+func.func @integers(%q: tensor<1x4x?x8xi8>, %k: tensor<1x4x?x8xi8>, %scales: tensor<1x4x?xf32>) -> tensor<1x4x?xf32> {
+  %s = attn.score %q, %k : tensor<1x4x?x8xi8>, tensor<1x4x?x8xi8> -> !attn.scores<1x4x?x?xi32>
+  %f = attn.map %s (%x: i32) at (%b, %h, %i) {
+    %n = arith.sitofp %x : i32 to f32
+    %a = tensor.extract %scales[%b, %h, %i] : tensor<1x4x?xf32>
+    %y = arith.mulf %n, %a : f32
+    attn.yield %y : f32
+  } : (!attn.scores<1x4x?x?xi32>) -> !attn.scores<1x4x?x?xf32>
+  %m = attn.reduce max keys %f : (!attn.scores<1x4x?x?xf32>) -> tensor<1x4x?xf32>
+  return %m : tensor<1x4x?xf32>
+}

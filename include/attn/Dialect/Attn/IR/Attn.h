@@ -94,12 +94,26 @@ SmallVector<OpFoldResult> getScoresShape(OpBuilder &builder, Value scores);
 /// b, h, i, j, pi, pj.
 constexpr unsigned kNumEntryIndices = 6;
 
-/// The accumulation type of contractions on `elementType`: f64 for f64, else
-/// f32.
+/// The accumulation type of contractions on `elementType`: f64 for f64, i32 for
+/// i8, else f32.
 Type getAccumulationType(Type elementType);
 
 /// `value`, a scalar or a vector, with the floating-point element type `type`.
 Value convertFloat(OpBuilder &builder, Location loc, Value value, Type type);
+
+/// `value`, a scalar or a vector, as an operand of a contraction that
+/// accumulates in `type`.
+Value convertOperand(OpBuilder &builder, Location loc, Value value, Type type);
+
+/// x * y and x + y, of floats or of integers.
+Value createProduct(OpBuilder &builder, Location loc, Value x, Value y);
+Value createSum(OpBuilder &builder, Location loc, Value x, Value y);
+
+/// What an absent entry becomes.
+Value createFillValue(OpBuilder &builder, Location loc, FillOp op);
+
+/// 0 of `type`: a float or an integer, or a vector of them.
+Value createZero(OpBuilder &builder, Location loc, Type type);
 
 } // namespace mlir::attn
 

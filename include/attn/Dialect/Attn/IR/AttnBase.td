@@ -43,8 +43,13 @@ def Attn_ScoresType : Attn_Type<"Scores", "scores"> {
   let summary = "virtual score matrix [batch, heads, queries, keys]";
   let description = [{
     For every (b, h, i, j) a pair of a value of the element type (the
-    accumulation type: f32, or f64 for f64 inputs) and a presence bit. Absent
-    entries take no part in reductions and add nothing to aggregates.
+    accumulation type: f32, f64 for f64 inputs, i32 for i8 inputs) and a
+    presence bit. Absent entries take no part in reductions and add nothing to
+    aggregates.
+
+    Integer scores are exact. They are masked, filled, put side by side and
+    counted as they are; whatever computes with them takes floats, which
+    `attn.map` makes of them together with the scales of their codes.
 
     It is not a shaped type, on purpose: bufferization and tensor operations
     must not see it. Batch and head extents of 1 broadcast.

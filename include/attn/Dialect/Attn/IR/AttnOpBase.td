@@ -19,9 +19,19 @@ class Attn_Op<string mnemonic, list<Trait> traits = []>
     : Op<Attn_Dialect, mnemonic, traits>;
 
 def Attn_FloatTensor : RankedTensorOf<[F16, BF16, F32, F64]>;
+/// Operands of dot products: floats, or codes of int8.
+def Attn_ProductTensor : RankedTensorOf<[F16, BF16, F32, F64, I8]>;
 def Attn_IntTensor : RankedTensorOf<[I32, I64, Index]>;
 def Attn_OffsetType : AnyTypeOf<[Index, Attn_IntTensor],
   "index or integer tensor [B] or [1]">;
+
+/// Scores that may be computed with.
+def Attn_FloatScores : Type<
+  And<[Attn_ScoresType.predicate,
+       CPred<"!::llvm::cast<::mlir::attn::ScoresType>($_self)"
+             ".getElementType().isInteger()">]>,
+  "scores of f32 or f64 (map integer scores to f32 first: arith.sitofp in "
+  "attn.map)", "::mlir::attn::ScoresType">;
 
 /// A pure op with one scores result. `methods` are those of the interface that
 /// have a default and are overridden.

@@ -18,48 +18,62 @@ def Attn_ScoreOp : Attn_ScoresOp<"score", [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "scaled dot products of queries and keys";
   let description = [{
-    `s[b, h, i, j] = scale * sum_d q[b, h, i, d] * k[b, g(h), j, d]`, products
+    `s[b, h, i, j] = scale * sum_d q[b, h, i, d] * k[c(b), g(h), j, d]`, products
     and sum in the accumulation type.
 
     | operand | shape | dtype |
     | --- | --- | --- |
-    | `query` | [B, H, M, D] | f16, bf16, f32, f64 |
-    | `key` | [B or 1, G, N, D] | same as query |
+    | `query` | [B or 1, H, M, D] | f16, bf16, f32, f64, i8 |
+    | `key` | [B or 1, G, N, D]; [C, G, N, D] with `batch_map` | same as query |
     | `head_map` | [H] | i32, i64 or index: g(h) |
+    | `batch_map` | [B] | i32, i64 or index: c(b) |
     | axis operands | see `attn.with_axes` | integers |
 
     Without `head_map`, `g(h) = h div (H / G)`: multi-head for G = H, grouped
     query (arXiv 2305.13245) for 1 < G < H, multi-query (arXiv 1911.02150) for
-    G = 1. All entries inside the lengths are present. D is static; B, M and N
+    G = 1. Without `batch_map`, c(b) = b, or 0 where the keys have one batch; with
+    it, several sequences may read one prefix (Hydragen, arXiv 2402.05099), and C
+    is an extent of its own. A map that leaves the keys reads the nearest head or
+    batch. All entries inside the lengths are present. D is static; B, C, M and N
     may be dynamic.
+
+    Codes of int8 give i32 scores, which are exact. Their scales, per token,
+    block or channel, are part of an `attn.map` that makes floats of them
+    (SageAttention, arXiv 2410.02367).
 
     Constraints:
     * C1: query and key have rank 4.
     * C2: query and key have the same element type.
     * C3: the feature sizes are static and equal.
     * C4: H is a multiple of G where there is no head map.
-    * C5: head_map has shape [H].
-    * C6: the result is [B, H, M, N] with element type f64 for f64 operands, else f32.
+    * C5: head_map has shape [H], batch_map [B].
+    * C6: the result is [B, H, M, N] with element type f64 for f64 operands, i32 for i8, else f32.
     * C7: axis operands have the shapes that attn.with_axes states.
+    * C8: operands of i8 have no scale, and D is below 131072, so that no sum overflows.
 
     A NaN or infinity in a query (key) stays in its row (column).
 
     ```mlir
     %s = attn.score %q, %k scale(0.125)
        : tensor<2x8x?x64xf32>, tensor<2x2x?x64xf32> -> !attn.scores<2x8x?x?xf32>
+    %t = attn.score %q, %prefix batches(%group : tensor<2xi32>)
+       : tensor<2x8x?x64xf32>, tensor<?x2x?x64xf32> -> !attn.scores<2x8x?x?xf32>
+    %u = attn.score %a, %b : tensor<2x8x?x64xi8>, tensor<2x2x?x64xi8> -> !attn.scores<2x8x?x?xi32>
     ```
 
     Lowers to a `linalg.generic` contraction (reference) or to `attn.dot`
     inside a stream.
   }];
   let arguments = !con((ins
-    Attn_FloatTensor:$query, Attn_FloatTensor:$key,
-    Optional<Attn_IntTensor>:$head_map), Attn_AxisArgs,
+    Attn_ProductTensor:$query, Attn_ProductTensor:$key,
+    Optional<Attn_IntTensor>:$head_map,
+    Optional<Attn_IntTensor>:$batch_map), Attn_AxisArgs,
     (ins DefaultValuedAttr<F64Attr, "1.0">:$scale));
   let results = (outs Attn_ScoresType:$result);
   let assemblyFormat = !strconcat([{
     $query `,` $key (`scale` `(` $scale^ `)`)?
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
+    (`batches` `(` $batch_map^ `:` type($batch_map) `)`)?
   }], Attn_AxisFormat, [{
     attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))
   }]);
@@ -69,13 +83,13 @@ def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "a reduction over features of a region on (q_d, k_d)";
   let description = [{
-    `s[b, h, i, j] = reduce_d f(q[b, h, i, d], k[b, g(h), j, d], d)` with
+    `s[b, h, i, j] = reduce_d f(q[b, h, i, d], k[c(b), g(h), j, d], d)` with
     `reduce` one of sum, max, min. Additive attention (arXiv 1409.0473) is
     `f = w[d] * tanh(q_d + k_d)`; upper bounds of block scores (Quest, arXiv
     2406.10774) are `f = max(q_d * lo_d, q_d * hi_d)`.
 
     The region receives q_d and k_d in the accumulation type and d as index,
-    and must be speculatable.
+    and must be speculatable. Operands are floats; maps are those of `attn.score`.
 
     Constraints: C1 to C7 of `attn.score`, and
     * C8: the region takes (T, T, index) and yields one T.
@@ -91,12 +105,14 @@ def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
   }];
   let arguments = !con((ins Attn_FeatureReduceKindAttr:$kind,
     Attn_FloatTensor:$query, Attn_FloatTensor:$key,
-    Optional<Attn_IntTensor>:$head_map), Attn_AxisArgs);
+    Optional<Attn_IntTensor>:$head_map,
+    Optional<Attn_IntTensor>:$batch_map), Attn_AxisArgs);
   let results = (outs Attn_ScoresType:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = !strconcat([{
     `` $kind $query `,` $key
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
+    (`batches` `(` $batch_map^ `:` type($batch_map) `)`)?
   }], Attn_AxisFormat, [{
     $body attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))
   }]);
@@ -254,6 +270,7 @@ def Attn_FillOp : Attn_ScoresOp<"fill", [AllTypesMatch<["input", "result"]>]> {
 
     ```mlir
     %f = attn.fill %s, 0.0 : !attn.scores<1x8x?x?xf32>
+    %g = attn.fill %t, -7.0 : !attn.scores<1x8x?x?xi32>
     ```
   }];
   let arguments = (ins Attn_ScoresType:$input, F64Attr:$value);
@@ -291,11 +308,11 @@ def Attn_SoftmaxOp : Attn_ScoresOp<"softmax", [AttrSizedOperandSegments,
     %p = attn.softmax %s scale(0.125) sink(%z : tensor<8xf32>) : !attn.scores<1x8x?x?xf32>
     ```
   }];
-  let arguments = (ins Attn_ScoresType:$input,
+  let arguments = (ins Attn_FloatScores:$input,
     Optional<Attn_FloatTensor>:$temperature, Optional<Attn_FloatTensor>:$sink,
     DefaultValuedAttr<F64Attr, "1.0">:$scale,
     DefaultValuedAttr<F64Attr, "0.0">:$base, UnitAttr:$plus_one);
-  let results = (outs Attn_ScoresType:$result);
+  let results = (outs Attn_FloatScores:$result);
   let assemblyFormat = [{
     $input (`scale` `(` $scale^ `)`)? (`base` `(` $base^ `)`)?
     (`temperature` `(` $temperature^ `:` type($temperature) `)`)?
@@ -355,6 +372,7 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
     to n values and the second combines two n-tuples associatively.
 
     lse and entropy of a row whose maximum is -inf are those of an empty row.
+    Integer scores have no -inf and may not sum: only count and any take them.
 
     Constraints:
     * C1: the number and element types of the results are those of the kind.
@@ -362,6 +380,7 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
     * C3: identity and two regions are given for custom, and only for it.
     * C4: the lift yields, and the combine takes twice and yields, the result element types.
     * C5: bins are positive, given for sum, max, min and count only, with a region that takes the element and six indices and yields an index.
+    * C6: scores are floats, except for count and any.
 
     ```mlir
     %l = attn.reduce lse keys %s : (!attn.scores<1x8x?x?xf32>) -> tensor<1x8x?xf32>
@@ -382,21 +401,22 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
 def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {
   let summary = "sums values over keys, weighted by scores";
   let description = [{
-    `o[b, h, i, :] = sum over present j of p[b, h, i, j] * v[b, g(h), j, :]`, in
+    `o[b, h, i, :] = sum over present j of p[b, h, i, j] * v[c(b), g(h), j, :]`, in
     the accumulation type, then converted to the result's element type.
 
     | operand | shape | dtype |
     | --- | --- | --- |
     | `values` | [B or 1, G, N, Dv], or [B or 1, G, M, N, Dv] | f16, bf16, f32, f64 |
     | `head_maps` | [H] | g(h); default h div (H / G) |
+    | `batch_maps` | [B] | c(b); default b, or 0 for one batch |
 
     A value of rank 5 holds a row for every pair of a query and a key: its
-    row is `v[b, g(h), i, j, :]` (the values of `attn.lane`).
+    row is `v[c(b), g(h), i, j, :]` (the values of `attn.lane`).
 
     Several values stand side by side along the keys, in their order, as the
     segments of `attn.concat` do: key j reads row j of the first, row j - N1 of
-    the second, and so on. Each has its own element type, heads and head map,
-    and one segment of keys may be without any key.
+    the second, and so on. Each has its own element type, heads, batches and
+    maps, as in `attn.score`, and one segment of keys may be without any key.
 
     `operand_type` is the type to which p is rounded as an operand of the
     contraction (bf16 for the matrix units of CPUs and GPUs); the rounding may
@@ -406,7 +426,7 @@ def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {
     Constraints:
     * C1: values have rank 4 or 5, the result rank 4; their feature size is static and equal.
     * C2: H is a multiple of G where there is no head map.
-    * C3: a head map has shape [H], and there is at most one per value.
+    * C3: a head map has shape [H], a batch map [B], and there is at most one of each per value.
     * C4: the values have N rows together, the result is [B, H, M, Dv].
     * C5: operand_type is bf16, f16 or the accumulation type.
     * C6: there is at least one value.
@@ -416,19 +436,23 @@ def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {
        : !attn.scores<2x8x?x?xf32>, tensor<2x2x?x128xbf16> -> tensor<2x8x?x128xbf16>
     %c = attn.aggregate %p, (%past, %new heads(%map : tensor<8xi32>))
        : !attn.scores<2x8x?x?xf32>, tensor<1x2x?x64xbf16>, tensor<2x8x?x64xf32> -> tensor<2x8x?x64xf32>
+    %d = attn.aggregate %p, (%prefix batches(%group : tensor<2xi32>), %own)
+       : !attn.scores<2x8x?x?xf32>, tensor<?x2x?x64xf32>, tensor<2x2x?x64xf32> -> tensor<2x8x?x64xf32>
     ```
   }];
-  let arguments = (ins Attn_ScoresType:$weights,
+  let arguments = (ins Attn_FloatScores:$weights,
     Variadic<Attn_FloatTensor>:$values, Variadic<Attn_IntTensor>:$head_maps,
-    DenseBoolArrayAttr:$mapped,
+    Variadic<Attn_IntTensor>:$batch_maps,
+    DenseBoolArrayAttr:$mapped, DenseBoolArrayAttr:$batch_mapped,
     OptionalAttr<TypeAttr>:$operand_type);
   let results = (outs Attn_FloatTensor:$result);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The head map of the k-th value; null without one. `mapped` says which
-    /// values have one.
+    /// The head and batch map of the k-th value; null without one. `mapped` and
+    /// `batch_mapped` say which values have one.
     Value getHeadMap(unsigned k);
+    Value getBatchMap(unsigned k);
     /// Whether a value has a row for every pair of a query and a key.
     static bool isPerQuery(Value value) {
       return cast<RankedTensorType>(value.getType()).getRank() == 5;
@@ -448,7 +472,7 @@ def Attn_MaterializeOp : Attn_Op<"materialize", [Pure]> {
     %t = attn.materialize %s : !attn.scores<1x8x?x?xf32> -> tensor<1x8x?x?xf32>
     ```
   }];
-  let arguments = (ins Attn_ScoresType:$input,
+  let arguments = (ins Attn_FloatScores:$input,
                        DefaultValuedAttr<F64Attr, "0.0">:$absent);
   let results = (outs Attn_FloatTensor:$result);
   let assemblyFormat = [{

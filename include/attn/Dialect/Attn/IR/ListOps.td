@@ -103,7 +103,7 @@ def Attn_TopkOp : Attn_Op<"topk", [Pure]> {
     An entry that gets in costs up to K moves, so that K is meant to be some
     hundreds; entries that do not are dropped W at a time.
   }];
-  let arguments = (ins Attn_ScoresType:$input,
+  let arguments = (ins Attn_FloatScores:$input,
     Optional<Attn_ListTensor>:$limit,
     UnitAttr:$smallest, UnitAttr:$by_position);
   let results = (outs AnyRankedTensor:$values, AnyRankedTensor:$indices,

@@ -56,9 +56,9 @@ def Attn_ConvolveOp : Attn_ScoresOp<"convolve",
     Lowers to `attn.stencil` inside a stream: one evaluation of the operand on a
     tile with a halo, whose shifted copies are added up.
   }];
-  let arguments = (ins Attn_ScoresType:$input, Attn_FloatTensor:$taps,
+  let arguments = (ins Attn_FloatScores:$input, Attn_FloatTensor:$taps,
                        DenseI64ArrayAttr:$origin, UnitAttr:$same_segment);
-  let results = (outs Attn_ScoresType:$result);
+  let results = (outs Attn_FloatScores:$result);
   let assemblyFormat = [{
     $input `,` $taps `origin` $origin (`same_segment` $same_segment^)? attr-dict
     `:` qualified(type($input)) `,` type($taps)
@@ -94,8 +94,8 @@ def Attn_MixHeadsOp : Attn_ScoresOp<"mix_heads"> {
     Lowers to `attn.mix` inside a stream: one kernel works on all heads of a
     block of rows.
   }];
-  let arguments = (ins Attn_ScoresType:$input, Attn_FloatTensor:$weights);
-  let results = (outs Attn_ScoresType:$result);
+  let arguments = (ins Attn_FloatScores:$input, Attn_FloatTensor:$weights);
+  let results = (outs Attn_FloatScores:$result);
   let assemblyFormat = [{
     $input `,` $weights attr-dict
     `:` qualified(type($input)) `,` type($weights) `->` qualified(type($result))

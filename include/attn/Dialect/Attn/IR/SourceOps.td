@@ -54,15 +54,16 @@ def Attn_LaneOp : Attn_ScoresOp<"lane", [AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "scores of queries with keys of their own";
   let description = [{
-    `s[b, h, i, j] = scale * sum_d q[b, h, i, d] * k[b, g(h), i, j, d]`: every
+    `s[b, h, i, j] = scale * sum_d q[b, h, i, d] * k[c(b), g(h), i, j, d]`: every
     query has C keys that no other query sees, one per condition, summary or
     retrieved neighbour. Products and sum are in the accumulation type.
 
     | operand | shape | dtype |
     | --- | --- | --- |
-    | `query` | [B, H, M, D] | f16, bf16, f32, f64 |
+    | `query` | [B or 1, H, M, D] | f16, bf16, f32, f64 |
     | `key` | [B or 1, G, M, C, D] | same as query |
     | `head_map` | [H] | i32, i64 or index: g(h); default h div (H / G) |
+    | `batch_map` | [B] | i32, i64 or index: c(b), as in `attn.score` |
     | axis operands | see `attn.with_axes` | integers |
 
     All entries inside the lengths are present. `attn.aggregate` takes the
@@ -74,7 +75,7 @@ def Attn_LaneOp : Attn_ScoresOp<"lane", [AttrSizedOperandSegments,
     * C2: query and key have the same element type.
     * C3: the feature sizes are static and equal.
     * C4: H is a multiple of G where there is no head map.
-    * C5: head_map has shape [H].
+    * C5: head_map has shape [H], batch_map [B].
     * C6: the result is [B, H, M, C] with element type f64 for f64 operands, else f32.
     * C7: axis operands have the shapes that attn.with_axes states.
 
@@ -85,12 +86,14 @@ def Attn_LaneOp : Attn_ScoresOp<"lane", [AttrSizedOperandSegments,
   }];
   let arguments = !con((ins
     Attn_FloatTensor:$query, Attn_FloatTensor:$key,
-    Optional<Attn_IntTensor>:$head_map), Attn_AxisArgs,
+    Optional<Attn_IntTensor>:$head_map,
+    Optional<Attn_IntTensor>:$batch_map), Attn_AxisArgs,
     (ins DefaultValuedAttr<F64Attr, "1.0">:$scale));
   let results = (outs Attn_ScoresType:$result);
   let assemblyFormat = !strconcat([{
     $query `,` $key (`scale` `(` $scale^ `)`)?
     (`heads` `(` $head_map^ `:` type($head_map) `)`)?
+    (`batches` `(` $batch_map^ `:` type($batch_map) `)`)?
   }], Attn_AxisFormat, [{
     attr-dict `:` type($query) `,` type($key) `->` qualified(type($result))
   }]);
@@ -127,8 +130,8 @@ def Attn_MatmulOp : Attn_ScoresOp<"matmul", [], ["getAxisSources"]> {
     %c = attn.matmul %a, %b : !attn.scores<1x8x?x32xf32>, !attn.scores<1x8x32x?xf32> -> !attn.scores<1x8x?x?xf32>
     ```
   }];
-  let arguments = (ins Attn_ScoresType:$lhs, Attn_ScoresType:$rhs);
-  let results = (outs Attn_ScoresType:$result);
+  let arguments = (ins Attn_FloatScores:$lhs, Attn_FloatScores:$rhs);
+  let results = (outs Attn_FloatScores:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs attr-dict `:` qualified(type($lhs)) `,` qualified(type($rhs)) `->` qualified(type($result))
   }];
@@ -158,7 +161,7 @@ def Attn_PartialOp : Attn_Op<"partial", [Pure, SingleBlock]> {
     * C2: the region yields the result types of the state.
     * C3: the scores have the same queries and the same keys.
     * C4: the region keeps the keys of its scores: it does not transpose, multiply or concatenate them, and reduces over keys.
-    * C5: the values of aggregates in the region are arguments of the region, each used by aggregates only.
+    * C5: the values of aggregates in the region are arguments of the region, each used by aggregates only; their maps come from outside.
 
     ```mlir
     %st = attn.partial(%s, %v) {

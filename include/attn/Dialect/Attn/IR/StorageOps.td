@@ -321,14 +321,15 @@ def Attn_InnerOp : Attn_StorageOp<"inner", [Pure]> {
 
     Constraints:
     * C1: both rows have one length.
+    * C2: the result is i32 for two rows of i8, and a float for others.
 
     ```mlir
     %s = attn.inner %x, %y : vector<64xf32>, vector<64xf32> -> f32
     ```
   }];
-  let arguments = (ins VectorOfRankAndType<[1], [AnyFloat]>:$lhs,
-                       VectorOfRankAndType<[1], [AnyFloat]>:$rhs);
-  let results = (outs AnyFloat:$result);
+  let arguments = (ins VectorOfRankAndType<[1], [AnyFloat, I8]>:$lhs,
+                       VectorOfRankAndType<[1], [AnyFloat, I8]>:$rhs);
+  let results = (outs AnyTypeOf<[AnyFloat, I32]>:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
   }];

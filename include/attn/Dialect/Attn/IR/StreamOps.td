@@ -181,11 +181,13 @@ def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
 def Attn_DotOp : Attn_Op<"dot", [AttrSizedOperandSegments, Pure]> {
   let summary = "contraction of two feature rows";
   let description = [{
-    `sum_d lhs[indices, d] * rhs[indices, d]` in the result type.
+    `sum_d lhs[indices, d] * rhs[indices, d]` in the result type: i32 for rows of
+    i8, else a float.
 
     Constraints:
     * C1: each side is indexed up to, and without, its last dimension.
     * C2: the last extents are static and equal.
+    * C3: the result is i32 for two sides of i8, and a float for others.
 
     ```mlir
     %s = attn.dot %Q[%b, %h, %i], %K[%b, %g, %j] : tensor<2x8x?x64xf32>, tensor<2x2x?x64xf32> -> f32
@@ -193,7 +195,7 @@ def Attn_DotOp : Attn_Op<"dot", [AttrSizedOperandSegments, Pure]> {
   }];
   let arguments = (ins Attn_Buffer:$lhs, Variadic<Index>:$lhs_indices,
                        Attn_Buffer:$rhs, Variadic<Index>:$rhs_indices);
-  let results = (outs AnyFloat:$result);
+  let results = (outs AnyTypeOf<[AnyFloat, I32]>:$result);
   let assemblyFormat = [{
     $lhs `[` $lhs_indices `]` `,` $rhs `[` $rhs_indices `]` attr-dict
     `:` type($lhs) `,` type($rhs) `->` type($result)
