@@ -142,6 +142,12 @@ void Kernel::emitFilled(KernelState &kernel, Tile &tile, unsigned level,
           }
         }
       }
+      for (AcrossOp across : tile.plan.joined) {
+        Entries entries(row, tile, r, c);
+        entry.bind(across.getResult(),
+                   e.load(tile.buffers.lookup(across.getResult()),
+                          {entries.getJoinedRow(), c}));
+      }
       for (Value value : values) {
         Value x = entry.get(value);
         if (value.getType().isInteger(1)) {
@@ -232,6 +238,11 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
 void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
+  for (Operation *op : plan.stages[tile.stage]) {
+    if (auto across = dyn_cast<AcrossOp>(op)) {
+      reducers.startJoined(across, tile);
+    }
+  }
   forEachRow(scope, tile, [&](Scope &row, Value r) {
     prepareStage(state, row, tile, plan);
     SmallVector<Value> partials;
