@@ -64,6 +64,10 @@ private:
     reason = why.str();
     return failure();
   }
+  LogicalResult failInside(Operation *reader) {
+    return fail("a result is read inside of '" +
+                reader->getParentOp()->getName().getStringRef() + "'");
+  }
   bool isResidentRead(AtOp read);
   LogicalResult checkProducer();
   LogicalResult checkConsumer(StreamOp consumer);
@@ -100,14 +104,14 @@ static bool dependsOnRow(Value value, StreamOp stream) {
                  }));
 }
 
-/// At a key of a sweep whose rows are the short axis.
+/// In a sweep whose rows are the short axis, at a place that its key decides.
 bool ResidentAxis::isResidentRead(AtOp read) {
   auto sweep = dyn_cast<SweepOp>(read->getParentOp());
   auto stream = sweep ? dyn_cast<StreamOp>(sweep->getParentOp()) : StreamOp();
   return stream && getConstantIntValue(stream.getRows()) == rows &&
-         read.getIndices().back() == sweep.getKeyArg() &&
-         llvm::none_of(read.getIndices().drop_back(), [&](Value index) {
-           return !isUniform(index, sweep) || dependsOnRow(index, stream);
+         !isUniform(read.getIndices().back(), sweep) &&
+         llvm::none_of(read.getIndices(), [&](Value index) {
+           return dependsOnRow(index, stream);
          });
 }
 
@@ -172,18 +176,17 @@ LogicalResult ResidentAxis::checkProducer() {
 }
 
 LogicalResult ResidentAxis::checkConsumer(StreamOp consumer) {
-  for (auto sweep : consumer.getBody().getOps<SweepOp>()) {
-    if (!sweep.getBody().getOps<ListedOp>().empty()) {
-      return fail("keys are listed per block of rows");
+  WalkResult walked = consumer.walk([&](Operation *op) {
+    auto before = dyn_cast<BeforeOp>(op);
+    if (isa<ListedOp>(op)) {
+      (void)fail("keys are listed per block of rows");
+    } else if (before && dependsOnRow(before.getIndex(), consumer)) {
+      (void)fail("it is a concatenation, whose parts have kernels of their "
+                 "own");
     }
-    for (auto before : sweep.getBody().getOps<BeforeOp>()) {
-      if (before.getIndex() != sweep.getKeyArg()) {
-        return fail("it is a concatenation, whose parts have kernels of their "
-                    "own");
-      }
-    }
-  }
-  return success();
+    return reason.empty() ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return failure(walked.wasInterrupted());
 }
 
 /// What is made of a read value is pointwise arithmetic until it is reduced.
@@ -195,15 +198,10 @@ LogicalResult ResidentAxis::checkUsers(AtOp read) {
     for (OpOperand &use : op->getUses()) {
       Operation *user = use.getOwner();
       if (user->getParentOp() != read->getParentOp()) {
-        return fail("a result is read inside of '" +
-                    user->getParentOp()->getName().getStringRef() + "'");
+        return failInside(user);
       }
       if (isa<ReducerOpInterface>(user)) {
-        auto carry = dyn_cast<CarryOp>(user);
-        if (carry && carry.getRow() == use.get()) {
-          return fail("rows of features depend on a result");
-        }
-        continue;
+        continue; // a row of features would have been made of vectors
       }
       bool pointwise = OpTrait::hasElementwiseMappableTraits(user) ||
                        isa<GuardOp, AtOp, AcrossOp>(user);
@@ -236,8 +234,11 @@ LogicalResult ResidentAxis::check() {
       }
       for (Operation *user : input.getUsers()) {
         auto read = dyn_cast<AtOp>(user);
+        if (!isa<SweepOp, StreamOp>(user->getParentOp())) {
+          return failInside(user);
+        }
         if (!read || !isResidentRead(read)) {
-          return fail("a result is read by a stream other than at its keys");
+          return fail("a stream of other rows reads a result");
         }
         if (failed(checkUsers(read))) {
           return failure();
