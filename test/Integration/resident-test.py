@@ -97,13 +97,15 @@ slots(1, 50)
 slots(16, 131, mask="late")
 slots(2, 77, heads=8, groups=2)  # heads of a group share a block
 slots(7, 140, heads=16, groups=2, mask="late")
+slots(7, 70, heads=32, groups=4)  # as many heads as fit a tile
 slots(4, 65, heads=8, groups=1, mask="holes")
 slots(5, 40, mask="holes", dynamic=False)
 slots(7, 150, element="f64", mask="late")
 slots(7, 67, element="bf16")
 slots(3, 67, heads=4, groups=2, element="bf16", mask="late")
+slots(16, 67, heads=4, groups=2, element="bf16")
 for poison in (np.nan, np.inf, -np.inf):
-    # Every row aggregates column 2, so look at the columns instead.
+    # All rows aggregate column 2; below, columns are looked at one by one.
     slots(4, 40, poison=poison)
 
 length = np.array([[13], [0]], np.int32)

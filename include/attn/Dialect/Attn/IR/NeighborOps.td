@@ -211,7 +211,7 @@ def Attn_AcrossOp : Attn_Op<"across", [NoMemoryEffect,
     A collective of a short stationary axis: a target keeps the `rows` rows of a
     head in one tile and joins them there. Softmax over the queries is
 
-    ```mlir
+    ```text
     %m = attn.across max %s if %p over 7 : f32
     %g = attn.guard %m : f32
     %d = arith.subf %s, %g : f32
