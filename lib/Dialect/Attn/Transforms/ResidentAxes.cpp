@@ -305,7 +305,10 @@ void ResidentAxis::compute(ArrayRef<AtOp> reads) {
   map.map(producer.getExtentArg(),
           arith::ConstantIndexOp::create(builder, loc, rows).getResult());
   for (auto [k, input] : llvm::enumerate(producer.getInputs())) {
-    map.map(producer.getInputArg(k), consumer.addInput(input));
+    // Equal extents stay one value, so that equal entries are.
+    map.map(producer.getInputArg(k), input.getType().isIndex()
+                                         ? addExtent(consumer, input)
+                                         : consumer.addInput(input));
   }
   for (Operation &op : producer.getBody().front().without_terminator()) {
     auto sweep = dyn_cast<SweepOp>(op);

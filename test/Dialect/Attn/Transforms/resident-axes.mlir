@@ -112,3 +112,26 @@ func.func @in_turn(%q: tensor<1x1x7x8xf32>, %k: tensor<1x1x?x8xf32>, %v: tensor<
   %o = attn.aggregate %w, %v : !attn.scores<1x1x7x?xf32>, tensor<1x1x?x8xf32> -> tensor<1x1x7x8xf32>
   return %o : tensor<1x1x7x8xf32>
 }
+
+// -----
+
+// Collectives are evaluated once, too: extents that are known to be equal are
+// one value in the stream.
+// CHECK-LABEL: func.func @convolved
+// CHECK:       attn.stream
+// CHECK:         attn.stencil
+// CHECK-NOT:     attn.stencil
+// CHECK:         attn.across max
+// CHECK-NOT:   attn.stream
+func.func @convolved(%q: tensor<1x1x7x8xf32> {attn.dims = ["1", "1", "7", "8"]},
+                     %k: tensor<1x1x?x8xf32> {attn.dims = ["1", "1", "N", "8"]},
+                     %v: tensor<1x1x?x8xf32> {attn.dims = ["1", "1", "N", "8"]},
+                     %w: tensor<1x3x3xf32>) -> tensor<1x1x7x8xf32> {
+  %s = attn.score %q, %k : tensor<1x1x7x8xf32>, tensor<1x1x?x8xf32> -> !attn.scores<1x1x7x?xf32>
+  %c = attn.convolve %s, %w origin [1, 1] : !attn.scores<1x1x7x?xf32>, tensor<1x3x3xf32>
+  %t = attn.transpose %c : !attn.scores<1x1x7x?xf32> -> !attn.scores<1x1x?x7xf32>
+  %p = attn.softmax %t : !attn.scores<1x1x?x7xf32>
+  %r = attn.transpose %p : !attn.scores<1x1x?x7xf32> -> !attn.scores<1x1x7x?xf32>
+  %o = attn.aggregate %r, %v : !attn.scores<1x1x7x?xf32>, tensor<1x1x?x8xf32> -> tensor<1x1x7x8xf32>
+  return %o : tensor<1x1x7x8xf32>
+}
