@@ -7,11 +7,13 @@
 //
 // A row computes what all others have at this key, again:
 //
-//   %x = attn.dot %Q[%b, %h, %i], %K[..%j]     %m = scf.for %i2 = 0 to 7
-//   %m = attn.across max %x over 7       ==>        iter_args(%so = -inf) {
-//                                                %x = attn.dot %Q[%b, %h,
-//                                                %i2].. scf.yield max(%so, %x)
-//                                                }
+//   %x = attn.dot %Q[.. %i], %K[.. %j]
+//   %m = attn.across max %x over 7
+// becomes
+//   %m = scf.for %i2 = 0 to 7 iter_args(%so = -inf) {
+//     %x2 = attn.dot %Q[.. %i2], %K[.. %j]
+//     scf.yield max(%so, %x2)
+//   }
 //
 //===----------------------------------------------------------------------===//
 

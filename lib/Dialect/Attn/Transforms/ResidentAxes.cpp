@@ -229,6 +229,9 @@ LogicalResult ResidentAxis::check() {
                         consumer.getOutputs().getBeginOperandIndex()) {
         return fail("a result is needed as a tensor");
       }
+      if (consumer->getBlock() != producer->getBlock()) {
+        return fail("a loop or a branch reads a result");
+      }
       if (failed(checkConsumer(consumer))) {
         return failure();
       }

@@ -293,3 +293,28 @@ func.func @features(%t: tensor<1x1x4x?xf32>, %v: tensor<1x1x?x8xf32>, %o: tensor
   }
   return %r : tensor<1x1x4x8xf32>
 }
+
+// -----
+
+!few = !attn.scores<1x1x4x?xf32>
+!column = tensor<1x1x?xf32>
+
+// Computed once, not once per iteration.
+func.func @loop(%t: tensor<1x1x4x?xf32>, %o: tensor<1x1x4xf32>, %times: index) -> tensor<1x1x4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %s = attn.bias %t : tensor<1x1x4x?xf32> -> !few
+  // expected-remark @below {{an axis of 4 entries is not resident: a loop or a branch reads a result}}
+  %m = attn.reduce max queries %s : (!few) -> !column
+  %r = scf.for %k = %c0 to %times step %c1 iter_args(%before = %o) -> tensor<1x1x4xf32> {
+    %u = attn.bias %t : tensor<1x1x4x?xf32> -> !few
+    %d = attn.map %u (%x: f32) at (%b, %h, %i, %j) {
+      %y = tensor.extract %m[%b, %h, %j] : !column
+      %z = arith.subf %x, %y : f32
+      attn.yield %z : f32
+    } : (!few) -> !few
+    %now = attn.reduce sum keys %d : (!few) -> tensor<1x1x4xf32>
+    scf.yield %now : tensor<1x1x4xf32>
+  }
+  return %r : tensor<1x1x4xf32>
+}
