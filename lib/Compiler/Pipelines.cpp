@@ -55,6 +55,7 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
   // Extents of what a program computes are those of what it is given.
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
+  pm.addNestedPass<func::FuncOp>(createResidentAxesPass());
   // Fusion asks whether two sweeps compute the same value: let equal ones be
   // the same first.
   addCleanup(pm);

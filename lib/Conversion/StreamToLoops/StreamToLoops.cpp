@@ -65,6 +65,7 @@ static void lowerStream(StreamOp stream, bool useBounds) {
       sweep.getTiles().getBlocks().clear();
     }
   }
+  expandJoinedRows(stream);
   expandRowAccesses(stream);
   for (SweepOp sweep : sweeps) {
     lowerSweep(sweep, useBounds);

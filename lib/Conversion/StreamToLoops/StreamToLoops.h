@@ -13,12 +13,16 @@
 #define ATTN_LIB_CONVERSION_STREAMTOLOOPS_STREAMTOLOOPS_H
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/IR/Attn.h"
 
 namespace mlir::attn::loops {
 
 /// Copies a region to the insertion point and returns what it yields.
 SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
                                ValueRange args);
+
+/// Replaces attn.across by loops that compute the other rows again.
+void expandJoinedRows(StreamOp stream);
 
 /// Replaces attn.at, dot, dot_with, inner, expand, range, listed, guard,
 /// stencil and mix under `root` by loads, loops and arithmetic.

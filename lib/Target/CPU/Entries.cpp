@@ -56,6 +56,14 @@ Value Entries::getPresence(Value cond) {
   return cond ? e.both(get(cond), inside) : inside;
 }
 
+Value Entries::getJoinedRow() {
+  KernelState &kernel = scope.kernel;
+  if (kernel.analysis.getPackedHeads() == 1) {
+    return builder().index(0);
+  }
+  return builder().div(tileRow, kernel.analysis.getFewRows());
+}
+
 /// An index as i32, where only its order among lane numbers matters.
 Value Entries::clampLane(Value offset) {
   Emit &e = builder();
@@ -107,7 +115,8 @@ Value Entries::compute(Value value) {
   auto saved = tile.plan.saved.find(value);
   bool isSaved = saved != tile.plan.saved.end();
   if (buffer && (!isSaved || saved->second < tile.stage)) {
-    Value loaded = e.loadVector(buffer, {tileRow, column}, getLanes());
+    Value row = value.getDefiningOp<AcrossOp>() ? getJoinedRow() : tileRow;
+    Value loaded = e.loadVector(buffer, {row, column}, getLanes());
     // Bits are kept as bytes.
     return value.getType().isInteger(1)
                ? arith::TruncIOp::create(e, getVectorType(value.getType()),

@@ -29,7 +29,8 @@ constexpr int64_t kMarkerBits = 0x7FF9A5A57FEB7FEB;
 /// A tile of rows and keys on which a sweep's stages run.
 struct Tile {
   TilePlan &plan;
-  /// Buffers [rows][keys] by contraction, collective, filled or saved value.
+  /// Buffers [rows][keys] by contraction, collective, filled or saved value;
+  /// [heads][keys] by value joined over rows.
   DenseMap<Value, Value> &buffers;
   Value firstKey;             // key index of column 0
   Value upper;                // end of the sweep's keys
@@ -82,6 +83,8 @@ public:
   /// Columns, and what the row's own place evaluates.
   Value getColumn() const { return column; }
   Value getTileRow() const { return tileRow; }
+  /// The row of a tile of joined values that belongs to the head of this row.
+  Value getJoinedRow();
   Tile &getTile() { return tile; }
   Scope &getScope() { return scope; }
   Emit &builder() { return scope.kernel.e; }

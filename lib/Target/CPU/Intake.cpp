@@ -108,6 +108,31 @@ void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
   }
 }
 
+/// What the rows of a head have in common waits in a row of its own; each row
+/// of the tile is joined with it in turn.
+void Reducers::takeJoined(AcrossOp op, MutableArrayRef<Entries> columns) {
+  Emit &e = kernel.e;
+  Value nothing = getNothing(op);
+  for (Entries &entries : columns) {
+    Value buffer = entries.getTile().buffers.lookup(op.getResult());
+    SmallVector<Value> place{entries.getJoinedRow(), entries.getColumn()};
+    Value x = presentOr(entries, op, entries.get(op.getValue()), nothing);
+    Value before = e.loadVector(buffer, place, kernel.lanes);
+    Value joined;
+    switch (op.getKind()) {
+    case CarryKind::Max:
+      joined = arith::MaximumFOp::create(e, before, x);
+      break;
+    case CarryKind::Min:
+      joined = arith::MinimumFOp::create(e, before, x);
+      break;
+    default:
+      joined = arith::AddFOp::create(e, before, x);
+    }
+    e.storeVector(joined, buffer, place);
+  }
+}
+
 /// Coefficients of an outer carry wait in a tile for the product.
 void Reducers::takeOuter(CarryOp op, MutableArrayRef<Entries> columns) {
   Emit &e = kernel.e;
@@ -132,6 +157,10 @@ SmallVector<Value> Reducers::take(Operation *op,
   SmallVector<Value> next(partials);
   if (auto running = dyn_cast<RunningOp>(op)) {
     takeGauge(running, columns, next);
+    return next;
+  }
+  if (auto across = dyn_cast<AcrossOp>(op)) {
+    takeJoined(across, columns);
     return next;
   }
   if (isa<FoldOp, TopOp, BinsOp>(op)) {

@@ -75,6 +75,9 @@ void Reducers::start(Scope &row) {
       startSelection(op, r);
       return;
     }
+    if (isa<AcrossOp>(op)) {
+      return; // starts in every tile
+    }
     auto carry = cast<CarryOp>(op);
     switch (carry.getKind()) {
     case CarryKind::Outer: {
@@ -102,6 +105,25 @@ void Reducers::start(Scope &row) {
   for (auto &stage : plan.stages) {
     llvm::for_each(stage, startOp);
   }
+}
+
+Value Reducers::getNothing(AcrossOp op) {
+  Emit &e = kernel.e;
+  auto type = VectorType::get({kernel.lanes}, op.getType());
+  return op.getKind() == CarryKind::Sum
+             ? e.constant(type, 0)
+             : e.infinity(type, op.getKind() == CarryKind::Max);
+}
+
+void Reducers::startJoined(AcrossOp op, Tile &tile) {
+  Emit &e = kernel.e;
+  Value buffer = tile.buffers.lookup(op.getResult());
+  int64_t heads = cast<MemRefType>(buffer.getType()).getDimSize(0);
+  Value nothing = getNothing(op);
+  e.loop(e.index(0), e.index(heads), 1, [&](Value head) {
+    e.loop(tile.firstColumn, tile.columns, kernel.lanes,
+           [&](Value c) { e.storeVector(nothing, buffer, {head, c}); });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -183,6 +205,9 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
     } else {
       finishMean(running, row, tile, partials);
     }
+    return;
+  }
+  if (isa<AcrossOp>(op)) {
     return;
   }
   if (auto fold = dyn_cast<FoldOp>(op)) {

@@ -40,6 +40,8 @@ public:
 
   /// Before the first tile, for one row.
   void start(Scope &row);
+  /// Before the first row of a tile.
+  void startJoined(AcrossOp op, Tile &tile);
   /// The vectors that the column loop of `op` carries.
   SmallVector<Value> partials(Operation *op, Tile &tile);
   /// Takes in `entries`, W columns each.
@@ -66,6 +68,9 @@ private:
   void takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
                  MutableArrayRef<Value> partials);
   void takeWaiting(Operation *op, MutableArrayRef<Entries> columns);
+  /// What no rows at all are joined to.
+  Value getNothing(AcrossOp op);
+  void takeJoined(AcrossOp op, MutableArrayRef<Entries> columns);
   void takeOuter(CarryOp op, MutableArrayRef<Entries> columns);
   void finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
                    ValueRange partials);

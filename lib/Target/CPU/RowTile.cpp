@@ -181,6 +181,12 @@ void Kernel::emitFilled(KernelState &kernel, Tile &tile, unsigned level,
           }
         }
       }
+      for (AcrossOp across : tile.plan.joined) {
+        Entries entries(row, tile, r, c);
+        entry.bind(across.getResult(),
+                   e.load(tile.buffers.lookup(across.getResult()),
+                          {entries.getJoinedRow(), c}));
+      }
       for (Value value : values) {
         Value x = entry.get(value);
         if (value.getType().isInteger(1)) {
@@ -322,6 +328,11 @@ void Kernel::emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
 
 void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   constexpr int64_t unroll = 4;
+  for (Operation *op : sweep.plan.stages[tile.stage]) {
+    if (auto across = dyn_cast<AcrossOp>(op)) {
+      Reducers(state, sweep.plan, sweep.reducers).startJoined(across, tile);
+    }
+  }
   if (!tile.bounds || tile.full) {
     forEachRow(scope, tile, [&](Scope &row, Value r) {
       Value from = tile.firstColumn, to = tile.columns, middle = from;

@@ -35,6 +35,8 @@ SmallVector<Value> cpu::getReducedValues(Operation *op) {
         return carry.getValue() ? SmallVector<Value>{carry.getValue()}
                                 : SmallVector<Value>{};
       })
+      .Case(
+          [](AcrossOp across) { return SmallVector<Value>{across.getValue()}; })
       .Case([](FoldOp fold) {
         return llvm::to_vector_of<Value>(fold.getValues());
       })
@@ -55,6 +57,9 @@ SmallVector<Value> cpu::getReducedValues(Operation *op) {
 }
 
 Value cpu::getCondition(Operation *op) {
+  if (auto across = dyn_cast<AcrossOp>(op)) {
+    return across.getCond();
+  }
   return cast<ReducerOpInterface>(op).getCond();
 }
 
@@ -104,7 +109,9 @@ static bool isInner(SweepOp sweep) {
   return sweep->getParentOfType<SweepOp>() != nullptr;
 }
 
-bool cpu::isReducer(Operation *op) { return isa<ReducerOpInterface>(op); }
+bool cpu::isReducer(Operation *op) {
+  return isa<ReducerOpInterface, AcrossOp>(op);
+}
 
 //===----------------------------------------------------------------------===//
 // Classes
@@ -160,6 +167,9 @@ void StreamAnalysis::classify(Operation &op) {
   }
   if (isa<RunningOp>(op)) {
     merged = {/*row=*/true, /*key=*/false, merged.head, merged.level + 1};
+  } else if (isa<AcrossOp>(op)) {
+    // As an entry, even if all rows have the same: it is known with them.
+    merged = {/*row=*/true, /*key=*/true, merged.head, merged.level + 1};
   } else if (isReducer(&op)) {
     merged = {/*row=*/true, /*key=*/false, merged.head, merged.level};
   } else if (isCollective(&op)) {
@@ -212,8 +222,12 @@ void StreamAnalysis::choosePackedHeads() {
       together = std::gcd(together, *size);
     }
   });
-  while (together > 1 && (*heads / together < fewestBlocks ||
-                          together * fewRows > target.blockRows)) {
+  // Rows that are joined lie in one tile.
+  bool joins = stream.walk([](AcrossOp) { return WalkResult::interrupt(); })
+                   .wasInterrupted();
+  int64_t most = joins ? target.tileRows : target.blockRows;
+  while (together > 1 &&
+         (*heads / together < fewestBlocks || together * fewRows > most)) {
     together = together % 2 ? 1 : together / 2;
   }
   packedHeads = together;
@@ -300,7 +314,7 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
     return;
   }
   if (llvm::is_contained(plan.filled, value) || isContraction(op) ||
-      isa<SweepOp>(op) || isCollective(op)) {
+      isa<SweepOp, AcrossOp>(op) || isCollective(op)) {
     plan.lastUse[value] = stage;
     return;
   }
@@ -379,6 +393,9 @@ void StreamAnalysis::planSweep(SweepOp op) {
       plan.stages.resize(last + 1);
       plan.stages[stage].push_back(&inner);
       plan.conditional |= static_cast<bool>(getCondition(&inner));
+      if (auto across = dyn_cast<AcrossOp>(inner)) {
+        plan.joined.push_back(across);
+      }
       continue;
     }
     if (isCollective(&inner)) {
@@ -462,8 +479,28 @@ void StreamAnalysis::collectRowValues(SweepPlan &plan) {
 // Checks
 //===----------------------------------------------------------------------===//
 
+/// All rows of a head must lie in one tile.
+LogicalResult StreamAnalysis::checkJoined(AcrossOp op) {
+  std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
+  if (!rows || *rows > target.tileRows) {
+    return op.emitError("a stream that joins its rows has a constant number of "
+                        "them, at most ")
+           << target.tileRows << " on this target";
+  }
+  if (rowPeriod) {
+    return op.emitError("a stream that joins its rows cannot follow lists per "
+                        "block of rows");
+  }
+  return success();
+}
+
 LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   SweepOp op = plan.op;
+  for (AcrossOp joined : plan.joined) {
+    if (failed(checkJoined(joined))) {
+      return failure();
+    }
+  }
   if (!isBlockUniform(op.getLower()) || !isBlockUniform(op.getUpper())) {
     return op.emitError(
         "the range of a sweep must not depend on the row of its "

@@ -17,6 +17,9 @@
 //   %e = math.exp2 (%f - %m)       row, key, level 1
 //   %l = attn.carry sum %e                              (reduced in stage 1)
 //
+// A value joined over the rows (attn.across) is known when all rows of the tile
+// have been seen: it is a barrier like a gauge, and differs between keys.
+//
 // The region of a collective (attn.stencil, attn.mix) is a program of its own
 // on a tile of its own, planned in CollectiveAnalysis.cpp.
 //
@@ -40,7 +43,7 @@ struct ValueClass {
   bool row = false;   // differs between the rows of a block
   bool key = false;   // differs between the keys of a tile
   bool head = false;  // differs between the heads that one block works on
-  unsigned level = 0; // number of gauges on the longest path to it
+  unsigned level = 0; // number of barriers on the longest path to it
 
   ValueClass &operator|=(const ValueClass &other) {
     row |= other.row;
@@ -110,6 +113,8 @@ struct TilePlan {
   ListedOp driver;
   /// Tests for other lists, answered from a map of their blocks.
   SmallVector<ListedOp> tests;
+  /// Values joined over all rows of a head.
+  SmallVector<AcrossOp> joined;
   /// Collectives whose results entries read.
   SmallVector<CollectivePlan *> collectives;
   /// Collectives, operands first, that are evaluated once the head of this tile
@@ -158,7 +163,8 @@ struct SweepPlan : TilePlan {
   SweepPlan(SweepPlan &&) = default;
 
   SweepOp op;
-  /// Gauges, carries and folds, by the stage that reduces them.
+  /// Gauges, carries, folds and what joins rows, by the stage that reduces
+  /// them.
   SmallVector<SmallVector<Operation *>> stages;
   /// The last stage that reads a contraction's or a collective's result.
   DenseMap<Value, unsigned> lastUse;
@@ -223,6 +229,7 @@ private:
   LogicalResult planFactor(FactorPlan &factor, SweepOp inner);
   void collectLeaves(FactorPlan &factor, Value value, DenseSet<Value> &seen);
   LogicalResult checkSweep(SweepPlan &plan);
+  LogicalResult checkJoined(AcrossOp op);
   void visit(SweepPlan &plan, Value value, unsigned stage,
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
   unsigned levelOf(ValueRange values) const;
@@ -264,7 +271,7 @@ struct ProductPlan {
 
 /// Whether `op` contracts two rows.
 bool isContraction(Operation *op);
-/// Whether `op` accumulates over the keys.
+/// Whether `op` accumulates over the keys, or joins rows.
 bool isReducer(Operation *op);
 /// Whether `op` maps lanes to lanes when its operands become vectors.
 bool isElementwise(Operation *op);

@@ -58,6 +58,9 @@ void Kernel::allocateState(Sweep &sweep) {
   int64_t rows = getStateRows();
   for (auto &stage : sweep.plan.stages) {
     for (Operation *op : stage) {
+      if (isa<AcrossOp>(op)) {
+        continue; // is known in a tile
+      }
       if (Type type = Reducers::getAuxiliaryType(op)) {
         sweep.reducers.auxiliary[op] = kept.get({rows}, type);
       }
@@ -155,6 +158,10 @@ void Kernel::allocateTiles(Sweep &sweep) {
   // From the inside: results lend their tiles to what is around them.
   for (auto &collective : llvm::reverse(plan.allCollectives)) {
     allocateCollective(sweep, *collective);
+  }
+  for (AcrossOp across : plan.joined) {
+    sweep.entries.tiles[across.getResult()] = allocateTile(
+        across.getResult(), state.analysis.getPackedHeads(), columns);
   }
   for (Value value : plan.rowValues) {
     sweep.entries.arrays.push_back(

@@ -82,11 +82,14 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   // Rows of a block, a multiple of those of the microkernel and of a stencil.
-  int64_t unit = 24, rows = 4 * unit;
+  int64_t unit = 24, rows = 4 * unit, least = unit;
   for (SweepPlan &sweep : analysis.getSweeps()) {
+    for (AcrossOp joined : sweep.joined) {
+      least = std::max<int64_t>(least, llvm::alignTo(joined.getRows(), unit));
+    }
     int64_t bytes = getRowBytes(sweep, tiling.tileKeys, lanes,
                                 analysis.getElementBits() / 8);
-    while (rows > unit && rows * bytes > target.collectiveBytes) {
+    while (rows > least && rows * bytes > target.collectiveBytes) {
       rows -= unit;
     }
   }

@@ -50,3 +50,40 @@ func.func @collectives(%t: memref<1x4x?x?xf32>, %w: memref<1x2x3xf32>, %u: memre
   }
   return
 }
+
+// Every row computes the others again; what was joined before is there.
+// CHECK-LABEL: func.func @joined_rows(
+// CHECK-SAME:    %[[T:.*]]: memref<1x1x7x?xf32>
+// CHECK-DAG:     %[[LOW:.*]] = arith.constant 0xFF800000 : f32
+// CHECK:       scf.for %[[I:.*]] = %c0 to %c7 step %c1
+// CHECK:       scf.for %[[J:.*]] = %c0 to
+// CHECK:         memref.load %[[T]][%c0, %c0, %[[I]], %[[J]]]
+// CHECK:         %[[MAX:.*]] = scf.for %[[I2:.*]] = %c0 to %c7 step %c1 iter_args(%[[SO:.*]] = %[[LOW]])
+// CHECK:           %[[X:.*]] = memref.load %[[T]][%c0, %c0, %[[I2]], %[[J]]]
+// CHECK:           %[[P:.*]] = arith.cmpi sle, %[[J]], %[[I2]]
+// CHECK:           %[[NEXT:.*]] = arith.maximumf %[[SO]], %[[X]]
+// CHECK:           arith.select %[[P]], %[[NEXT]], %[[SO]]
+// CHECK:         scf.for %[[I3:.*]] = %c0 to %c7 step %c1 iter_args(
+// CHECK-NOT:       scf.for
+// CHECK:           %[[Y:.*]] = memref.load %[[T]][%c0, %c0, %[[I3]], %[[J]]]
+// CHECK:           arith.subf %[[Y]], %[[MAX]]
+// CHECK:           arith.addf
+func.func @joined_rows(%t: memref<1x1x7x?xf32>, %o: memref<1x1x7xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%T = %t : memref<1x1x7x?xf32>) outs(%o : memref<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : memref<1x1x7x?xf32> -> f32
+      %p = arith.cmpi sle, %j, %i : index
+      %m = attn.across max %x if %p over 7 : f32
+      %d = arith.subf %x, %m : f32
+      %l = attn.across sum %d over 7 : f32
+      %r = arith.mulf %l, %x : f32
+      %c = attn.carry sum %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}

@@ -1,10 +1,12 @@
 """Random well-typed programs over the algebra against the reference.
 
-usage: compositions.py COUNT FIRST_SEED [attn-run options]
+usage: compositions.py COUNT FIRST_SEED [short] [attn-run options]
 
 A program is a handful of operations on score matrices of one shape, each with
 operands drawn from what is there, and one to three results. Seeds are printed
 with failures; `compositions.py 1 SEED` runs one again, `print SEED` shows it.
+With `short`, one axis has a few entries, and what is reduced over it is used
+along the other one.
 """
 
 import random
@@ -15,17 +17,32 @@ from concurrent.futures import ThreadPoolExecutor
 HEADS, FEATURES = 4, 16
 
 
+def extent(dim):
+    return dim if str(dim).isdigit() else "?"
+
+
 class Program:
     """Text of one program while it is being drawn."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, short=False):
         self.random = random.Random(seed)
+        self.short = short
         self.arguments, self.lines, self.returns = [], [], []
         self.count = 0
-        self.square = self.random.random() < 0.5
-        self.keys = "M" if self.square else "N"
+        self.square = not short and self.random.random() < 0.5
+        self.queries, self.keys = "M", "M" if self.square else "N"
+        # Sometimes one axis, or both, are short and known.
+        if short or (not self.square and self.random.random() < 0.5):
+            if self.random.random() < 0.7:
+                self.queries = self.random.choice([1, 2, 4, 7, 16, 17])
+            if self.queries == "M" or self.random.random() < 0.1:
+                self.keys = self.random.choice([1, 3, 8, 15, 20])
         # Matrices: name, and whether values are weights (small, not negative).
         self.scores = []
+
+    def turned(self):
+        """The type of the transposed matrix."""
+        return f"!attn.scores<?x{HEADS}x{extent(self.keys)}x{extent(self.queries)}xf32>"
 
     def name(self):
         self.count += 1
@@ -33,7 +50,7 @@ class Program:
 
     def argument(self, dims, init="", element="f32"):
         name = f"a{len(self.arguments)}"
-        shape = "x".join("?" if not str(d).isdigit() else str(d) for d in dims)
+        shape = "x".join(str(extent(d)) for d in dims)
         type_ = f"tensor<{shape}x{element}>"
         quoted = ", ".join(f'"{d}"' for d in dims)
         init = f', attn.init = "{init}"' if init else ""
@@ -63,14 +80,14 @@ class Program:
 
 
 def score(p):
-    q, tq = p.argument(["B", HEADS, "M", FEATURES])
+    q, tq = p.argument(["B", HEADS, p.queries, FEATURES])
     groups = p.random.choice([1, 2, HEADS])
     k, tk = p.argument(["B", groups, p.keys, FEATURES])
     return p.emit(f"attn.score {q}, {k} scale(0.25) : {tq}, {tk} -> !scores")
 
 
 def bias(p):
-    t, tt = p.argument(["B", HEADS, "M", p.keys])
+    t, tt = p.argument(["B", HEADS, p.queries, p.keys])
     return p.emit(f"attn.bias {t} : {tt} -> !scores")
 
 
@@ -99,6 +116,14 @@ def window(p):
 def softmax(p):
     option = p.random.choice(["", "", " plus_one", " scale(0.5)"])
     return p.emit(f"attn.softmax {p.pick()}{option} : !scores")
+
+
+def compete(p):
+    """A softmax over the queries."""
+    turned = p.turned()
+    t = p.emit(f"attn.transpose {p.pick()} : !scores -> {turned}")
+    w = p.emit(f"attn.softmax {t} : {turned}")
+    return p.emit(f"attn.transpose {w} : {turned} -> !scores")
 
 
 def bounded(p):
@@ -151,9 +176,9 @@ def column(p):
 
 def centred(p):
     """Less the mean of its row or column."""
-    axis, length, index = p.random.choice([("keys", "M", "%i"), ("queries", p.keys, "%j")])
+    axis, length, index = p.random.choice([("keys", p.queries, "%i"), ("queries", p.keys, "%j")])
     s = p.pick()
-    type_ = f"tensor<?x{HEADS}x?xf32>"
+    type_ = f"tensor<?x{HEADS}x{extent(length)}xf32>"
     mean = p.emit(f"attn.reduce mean {axis} {s} : (!scores) -> {type_}")
     return p.region(
         [f"%m = tensor.extract {mean}[%b, %h, {index}] : {type_}", "%y = arith.subf %v0, %m : f32"], [s]
@@ -181,11 +206,12 @@ def restrict(p):
     longest run below."""
     query, key = p.random.choice([(17, 16), (32, 1), (20, 64)])
     blocks = 8 if key > 1 else 100
-    name, type_ = p.argument(["1", p.random.choice([1, HEADS]), 8, 4], f"range(-1, {blocks})", "i32")
+    lists = 8 if p.queries == "M" else -(-p.queries // query)
+    name, type_ = p.argument(["1", p.random.choice([1, HEADS]), lists, 4], f"range(-1, {blocks})", "i32")
     return p.emit(f"attn.restrict {p.pick()}, {name} block({query}, {key}) : !scores, {type_}")
 
 
-SMOOTH = [causal, window, softmax, softmax, bounded, sigmoid, combine, combine, slope, column, centred, fill]
+SMOOTH = [causal, window, softmax, softmax, compete, compete, bounded, sigmoid, combine, combine, slope, column, centred, fill]
 OPERATIONS = SMOOTH + SMOOTH + [convolve, convolve, mix_heads, mix_heads, restrict, restrict]
 
 # Results.
@@ -194,59 +220,79 @@ OPERATIONS = SMOOTH + SMOOTH + [convolve, convolve, mix_heads, mix_heads, restri
 def aggregate(p):
     groups = p.random.choice([1, 2, HEADS])
     v, tv = p.argument(["B", groups, p.keys, FEATURES])
-    type_ = f"tensor<?x{HEADS}x?x{FEATURES}xf32>"
+    type_ = f"tensor<?x{HEADS}x{extent(p.queries)}x{FEATURES}xf32>"
     return p.emit(f"attn.aggregate {p.pick()}, {v} : !scores, {tv} -> {type_}"), type_
 
 
 def join(p):
     """A second source of keys beside the matrix at hand."""
     length, groups = "L", p.random.choice([1, HEADS])
-    q, tq = p.argument(["B", HEADS, "M", FEATURES])
+    q, tq = p.argument(["B", HEADS, p.queries, FEATURES])
     k, tk = p.argument(["B", groups, length, FEATURES])
     v, tv = p.argument(["B", HEADS, p.keys, FEATURES])
     w, tw = p.argument(["B", groups, length, FEATURES])
-    other = p.emit(f"attn.score {q}, {k} scale(0.25) : {tq}, {tk} -> !scores")
-    both = p.emit(f"attn.concat {p.pick()}, {other} : (!scores, !scores) -> !scores")
+    other = p.emit(
+        f"attn.score {q}, {k} scale(0.25) : {tq}, {tk} -> !attn.scores<?x{HEADS}x{extent(p.queries)}x?xf32>"
+    )
+    wide = f"!attn.scores<?x{HEADS}x{extent(p.queries)}x?xf32>"
+    both = p.emit(f"attn.concat {p.pick()}, {other} : (!scores, {wide}) -> {wide}")
     if p.random.random() < 0.7:
-        both = p.emit(f"attn.softmax {both} : !scores")
-    type_ = f"tensor<?x{HEADS}x?x{FEATURES}xf32>"
-    return p.emit(f"attn.aggregate {both}, ({v}, {w}) : !scores, {tv}, {tw} -> {type_}"), type_
+        both = p.emit(f"attn.softmax {both} : {wide}")
+    type_ = f"tensor<?x{HEADS}x{extent(p.queries)}x{FEATURES}xf32>"
+    return p.emit(f"attn.aggregate {both}, ({v}, {w}) : {wide}, {tv}, {tw} -> {type_}"), type_
+
+
+def pool(p):
+    """Weighted sums over the queries."""
+    x, tx = p.argument(["B", HEADS, p.queries, FEATURES])
+    turned = p.turned()
+    t = p.emit(f"attn.transpose {p.pick()} : !scores -> {turned}")
+    type_ = f"tensor<?x{HEADS}x{extent(p.keys)}x{FEATURES}xf32>"
+    return p.emit(f"attn.aggregate {t}, {x} : {turned}, {tx} -> {type_}"), type_
 
 
 def reduce(p):
     kind = p.random.choice(["sum", "max", "min", "mean", "lse", "count"])
     axis = p.random.choice(["keys", "queries"])
-    type_ = f"tensor<?x{HEADS}x?x{'i64' if kind == 'count' else 'f32'}>"
+    length = extent(p.queries if axis == "keys" else p.keys)
+    type_ = f"tensor<?x{HEADS}x{length}x{'i64' if kind == 'count' else 'f32'}>"
     return p.emit(f"attn.reduce {kind} {axis} {p.pick()} : (!scores) -> {type_}"), type_
 
 
-RESULTS = [aggregate, aggregate, aggregate, reduce, reduce, join]
+RESULTS = [aggregate, aggregate, aggregate, pool, reduce, reduce, join]
 
 
-def draw(seed):
-    p = Program(seed)
+def draw(seed, short=False):
+    p = Program(seed, short)
+    operations, results = OPERATIONS, RESULTS
+    if short:
+        few_queries = p.queries != "M"
+        operations = SMOOTH + [compete if few_queries else softmax] * len(SMOOTH) + [convolve, mix_heads, restrict]
+        results = [aggregate, aggregate, join, reduce] if few_queries else [pool, pool, reduce]
     for _ in range(p.random.choice([1, 1, 2])):
         p.scores.append(p.random.choice(SOURCES)(p))
-    for _ in range(p.random.randint(1, 5)):
-        p.scores.append(p.random.choice(OPERATIONS)(p))
+    for _ in range(p.random.randint(2 if short else 1, 5)):
+        p.scores.append(p.random.choice(operations)(p))
     # What was drawn last is more interesting than what was drawn first.
     p.scores = p.scores[-3:]
-    results = [p.random.choice(RESULTS)(p) for _ in range(p.random.choice([1, 1, 2, 3]))]
+    results = [p.random.choice(results)(p) for _ in range(p.random.choice([1, 1, 2, 3]))]
     values = ", ".join(name for name, _ in results)
     types = ", ".join(type_ for _, type_ in results)
-    lines = [f"!scores = !attn.scores<?x{HEADS}x?x?xf32>", "func.func @f(", "    " + ",\n    ".join(p.arguments)]
+    lines = [f"!scores = !attn.scores<?x{HEADS}x{extent(p.queries)}x{extent(p.keys)}xf32>"]
+    lines += ["func.func @f(", "    " + ",\n    ".join(p.arguments)]
     lines += [f"  ) -> ({types}) {{", *p.lines, f"  return {values} : {types}", "}"]
     return "\n".join(lines) + "\n", p
 
 
 def check(seed, flags):
     """None, or what went wrong; a refusal with a reason is not wrong."""
-    program, p = draw(seed)
+    short = "short" in flags
+    flags = [flag for flag in flags if flag != "short"]
+    program, p = draw(seed, short)
     m = p.random.choice([1, 7, 33, 65, 130])
     n = m if p.square else p.random.choice([0, 1, 50, 64, 129])
-    size = f"B=2,M={m}" + ("" if p.square else f",N={n}")
-    if '"L"' in program:
-        size += f",L={p.random.choice([0, 3, 70])}"
+    values = {"B": 2, "M": m, "N": n, "L": p.random.choice([0, 3, 70])}
+    size = ",".join(f"{dim}={value}" for dim, value in values.items() if f'"{dim}"' in program)
     command = ["attn-run", "-", "--check", "--size", size, "--seed", str(seed), *flags]
     try:
         run = subprocess.run(command, input=program, text=True, capture_output=True, timeout=120)
@@ -261,7 +307,7 @@ def check(seed, flags):
 
 def main():
     if sys.argv[1] == "print":
-        print(draw(int(sys.argv[2]))[0])
+        print(draw(int(sys.argv[2]), "short" in sys.argv)[0])
         return
     count, first, flags = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     with ThreadPoolExecutor(2) as pool:

@@ -203,3 +203,43 @@ func.func @dynamic_heads(%x: memref<1x?x?x8xf32>, %w: memref<2x2xf32>, %out: mem
   }
   return
 }
+
+// -----
+
+func.func @joined_dynamic(%x: memref<1x1x?x?xf32>, %out: memref<1x1x?xf32>, %m: index, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %m] over %e = %n ins(%X = %x : memref<1x1x?x?xf32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.at %X[%b, %h, %i, %j] : memref<1x1x?x?xf32> -> f32
+      // expected-error @below {{a stream that joins its rows has a constant number of them, at most 48 on this target}}
+      %r = attn.across max %d over 7 : f32
+      %c = attn.carry sum %r : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @joined_lists(%x: memref<1x1x7x?xf32>, %l: memref<1x1x4x4xi32>, %out: memref<1x1x7xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%X = %x : memref<1x1x7x?xf32>, %L = %l : memref<1x1x4x4xi32>) outs(%out : memref<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %two = arith.constant 2 : index
+    %row = arith.divui %i, %two : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.at %X[%b, %h, %i, %j] : memref<1x1x7x?xf32> -> f32
+      %p = attn.listed %L[%b, %h, %row] block(2, 16) contains %j : memref<1x1x4x4xi32>
+      // expected-error @below {{a stream that joins its rows cannot follow lists per block of rows}}
+      %r = attn.across max %d if %p over 7 : f32
+      %c = attn.carry sum %r if %p : (f32, i1) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}

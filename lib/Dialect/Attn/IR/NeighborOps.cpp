@@ -8,6 +8,9 @@
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "AxisVerifier.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Transforms/RegionUtils.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 
@@ -143,6 +146,49 @@ LogicalResult MixOp::verify() {
                          << weights;
   }
   return verifyCollective(*this, getBody(), 1, getResult().getType(), "C2");
+}
+
+//===----------------------------------------------------------------------===//
+// attn.across
+//===----------------------------------------------------------------------===//
+
+/// Whether `value` is made of something that a stream accumulates.
+static bool isAccumulated(Value value, DenseSet<Value> &seen) {
+  Operation *def = value.getDefiningOp();
+  if (!def || !seen.insert(value).second) {
+    return false;
+  }
+  if (isa<SweepOp, ReducerOpInterface>(def)) {
+    return true;
+  }
+  SetVector<Value> read(def->operand_begin(), def->operand_end());
+  getUsedValuesDefinedAbove(def->getRegions(), read);
+  return llvm::any_of(read, [&](Value v) { return isAccumulated(v, seen); });
+}
+
+LogicalResult AcrossOp::verify() {
+  CarryKind kind = getKind();
+  if (kind != CarryKind::Max && kind != CarryKind::Min &&
+      kind != CarryKind::Sum) {
+    return emitOpError() << "C1: the kind is max, min or sum, got "
+                         << stringifyCarryKind(kind);
+  }
+  auto stream = dyn_cast<StreamOp>((*this)->getParentOp()->getParentOp());
+  std::optional<int64_t> rows =
+      stream ? getConstantIntValue(stream.getRows()) : std::nullopt;
+  auto wanted = static_cast<int64_t>(getRows());
+  if (!stream || (rows && *rows != wanted)) {
+    return emitOpError() << "C2: it is in a sweep of a stream of " << wanted
+                         << " rows"
+                         << (rows ? ", got " + std::to_string(*rows) : "");
+  }
+  DenseSet<Value> seen;
+  if (isAccumulated(getValue(), seen) ||
+      (getCond() && isAccumulated(getCond(), seen))) {
+    return emitOpError() << "C3: what it joins depends on no carry, no running "
+                            "value and no result of a sweep";
+  }
+  return success();
 }
 
 double mlir::attn::getSharedEvaluations(Operation *collective) {

@@ -35,6 +35,7 @@
 #include "MaskEvaluator.h"
 #include "StreamUtils.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SetVector.h"
@@ -58,6 +59,18 @@ static SetVector<Value> collectConditions(SweepOp sweep) {
   return conditions;
 }
 
+/// Conditions that only say which entries are joined with others: no tile is
+/// visited for them, but one in which they do not all hold is not full.
+static SetVector<Value> collectJoined(SweepOp sweep) {
+  SetVector<Value> conditions;
+  for (auto across : sweep.getBody().getOps<AcrossOp>()) {
+    if (across.getCond()) {
+      conditions.insert(across.getCond());
+    }
+  }
+  return conditions;
+}
+
 /// Gives `region` a block with `count` index arguments.
 static Block *makeBlock(Region &region, unsigned count, Location loc) {
   Block &block = region.emplaceBlock();
@@ -73,7 +86,8 @@ static Interval argumentInterval(Block *block, unsigned first) {
 }
 
 /// Fills in `tiles`; leaves it empty if it could not tell anything.
-static void buildTiles(SweepOp sweep, ArrayRef<Value> conditions) {
+static void buildTiles(SweepOp sweep, ArrayRef<Value> conditions,
+                       ArrayRef<Value> joined) {
   Location loc = sweep.getLoc();
   Block *block = makeBlock(sweep.getTiles(), 4, loc);
   OpBuilder builder = OpBuilder::atBlockBegin(block);
@@ -88,6 +102,9 @@ static void buildTiles(SweepOp sweep, ArrayRef<Value> conditions) {
     }
     may = ib.either(may, p.may);
     must = ib.both(must, p.must);
+  }
+  for (Value condition : joined) {
+    must = ib.both(must, evaluator.predicate(condition).must);
   }
   if (matchPattern(may, m_One()) && matchPattern(must, m_Zero())) {
     sweep.getTiles().getBlocks().clear();
@@ -162,7 +179,8 @@ void mlir::attn::analyzeMasks(SweepOp sweep) {
     return;
   }
   findDriver(sweep, conditions.getArrayRef());
-  buildTiles(sweep, conditions.getArrayRef());
+  buildTiles(sweep, conditions.getArrayRef(),
+             collectJoined(sweep).getArrayRef());
   buildBounds(sweep, conditions.getArrayRef());
 }
 

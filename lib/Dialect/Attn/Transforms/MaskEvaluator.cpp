@@ -72,9 +72,10 @@ MaskEvaluator::Traits MaskEvaluator::getTraits(Value value) {
       result.varies |= of.varies;
       result.ofKey |= of.ofKey;
     }
-    // Sweeps, carries and gauges are values of one row.
+    // Sweeps, carries and gauges are values of one row; so is what joins rows,
+    // of one key.
     result.varies |= def->getNumRegions() != 0 || !isMemoryEffectFree(def) ||
-                     isa<ReducerOpInterface>(def);
+                     isa<ReducerOpInterface, AcrossOp>(def);
   }
   traits[value] = result;
   return result;

@@ -264,6 +264,9 @@ Formula FormulaWriter::writeOp(Operation *op) {
         return call(op->getName().stripDialect(),
                     ValueRange{dot.getLhs(), dot.getRhs()});
       })
+      .Case<AcrossOp>([&](AcrossOp across) {
+        return Formula{stringifyCarryKind(across.getKind()).str() + " of rows"};
+      })
       .Case<SweepOp>([&](auto) { return Formula{"result of a sweep"}; })
       .Default([&](Operation *) {
         FloatAttr constant;

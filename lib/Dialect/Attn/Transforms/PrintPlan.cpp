@@ -71,6 +71,8 @@ struct SweepWork {
         addDot(lastExtent(inner.getLhs()), times);
       } else if (auto dot = dyn_cast<DotWithOp>(op)) {
         addDot(lastExtent(dot.getLhs()), times);
+      } else if (isa<AcrossOp>(op)) {
+        collectives.push_back(&op);
       } else if (isCollective(&op)) {
         collectives.push_back(&op);
         total += times * static_cast<double>(getTapCount(&op));
@@ -194,6 +196,15 @@ void PlanPrinter::printList(SweepOp sweep) {
 }
 
 void PlanPrinter::printCollective(Operation *op) {
+  if (auto across = dyn_cast<AcrossOp>(op)) {
+    os << "      " << stringifyCarryKind(across.getKind()) << " of all "
+       << across.getRows() << " rows at a key";
+    if (across.getCond()) {
+      os << " if " << formulaOf(across.getCond());
+    }
+    os << "\n";
+    return;
+  }
   if (auto mix = dyn_cast<MixOp>(op)) {
     os << "      mix " << mix.getInputHeads() << " heads into "
        << mix.getOutputHeads() << ": a block holds all heads of its rows\n";

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -98,7 +99,7 @@ SweepOp mlir::attn::pruneSweep(SweepOp sweep) {
   }
   // Accumulators have no effect of their own.
   eraseUnused(sweep.getBody().front(), [](Operation *op) {
-    return isPure(op) || isa<ReducerOpInterface, SweepOp>(op);
+    return isPure(op) || isa<ReducerOpInterface, AcrossOp, SweepOp>(op);
   });
   return sweep;
 }

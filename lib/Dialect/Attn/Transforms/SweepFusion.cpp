@@ -13,6 +13,7 @@
 #include "SweepFusion.h"
 
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -130,7 +131,7 @@ bool SweepFusion::isFinished(Value value) {
 Value SweepFusion::cloneNumbered(Operation &op, IRMapping &mapping,
                                  unsigned result) {
   Operation *copy = body.clone(op, mapping);
-  if (isPure(copy) || isa<SweepOp>(copy)) {
+  if (isPure(copy) || isa<SweepOp, AcrossOp>(copy)) {
     for (Operation &other : *copy->getBlock()) {
       if (&other == copy) {
         break;

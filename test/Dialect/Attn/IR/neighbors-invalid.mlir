@@ -150,3 +150,90 @@ func.func @mix_region(%w: tensor<8x8xf32>, %h: index) {
   } : tensor<8x8xf32> -> f32
   return
 }
+
+// -----
+
+// attn.across C1
+func.func @joined_kind(%t: tensor<1x1x7x?xf32>, %o: tensor<1x1x7xf32>, %n: index) -> tensor<1x1x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%T = %t : tensor<1x1x7x?xf32>) outs(%o : tensor<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : tensor<1x1x7x?xf32> -> f32
+      // expected-error @+1 {{'attn.across' op C1: the kind is max, min or sum, got mean}}
+      %m = attn.across mean %x over 7 : f32
+      %c = attn.carry sum %m : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x1x7xf32>
+}
+
+// -----
+
+// attn.across C2: the rows of the stream
+func.func @joined_rows(%t: tensor<1x1x7x?xf32>, %o: tensor<1x1x7xf32>, %n: index) -> tensor<1x1x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%T = %t : tensor<1x1x7x?xf32>) outs(%o : tensor<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : tensor<1x1x7x?xf32> -> f32
+      // expected-error @+1 {{'attn.across' op C2: it is in a sweep of a stream of 8 rows, got 7}}
+      %m = attn.across max %x over 8 : f32
+      %c = attn.carry sum %m : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x1x7xf32>
+}
+
+// -----
+
+// attn.across C2: inside of an entry
+func.func @joined_inside(%t: tensor<1x1x7x?xf32>, %o: tensor<1x1x7xf32>, %n: index) -> tensor<1x1x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%T = %t : tensor<1x1x7x?xf32>) outs(%o : tensor<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %c7i = arith.constant 7 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : tensor<1x1x7x?xf32> -> f32
+      %m = attn.sweep %k = %z to %c7i {
+        // expected-error @+1 {{'attn.across' op C2: it is in a sweep of a stream of 7 rows}}
+        %y = attn.across max %x over 7 : f32
+        %d = attn.carry sum %y : (f32) -> f32
+        attn.yield %d : f32
+      } : f32
+      %c = attn.carry sum %m : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x1x7xf32>
+}
+
+// -----
+
+// attn.across C3
+func.func @joined_gauge(%t: tensor<1x1x7x?xf32>, %o: tensor<1x1x7xf32>, %n: index) -> tensor<1x1x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %e = %n ins(%T = %t : tensor<1x1x7x?xf32>) outs(%o : tensor<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : tensor<1x1x7x?xf32> -> f32
+      %g = attn.running max %x : (f32) -> f32
+      %y = arith.subf %x, %g : f32
+      // expected-error @+1 {{'attn.across' op C3: what it joins depends on no carry, no running value and no result of a sweep}}
+      %m = attn.across max %y over 7 : f32
+      %c = attn.carry sum %m : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x1x7xf32>
+}

@@ -41,3 +41,26 @@ func.func @collectives(%t: tensor<1x4x?x?xf32>, %w: tensor<4x2x3xf32>, %mix: ten
   } : tensor<4x2x3xf32> -> f32
   return
 }
+
+// CHECK-LABEL: func.func @joined_rows
+func.func @joined_rows(%t: tensor<1x4x7x?xf32>, %o: tensor<1x4x7xf32>, %n: index) -> tensor<1x4x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %c7 = arith.constant 7 : index
+  %r = attn.stream rows (%b, %h, %i) in [%c1, %c4, %c7] over %e = %n ins(%T = %t : tensor<1x4x7x?xf32>) outs(%o : tensor<1x4x7xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %x = attn.at %T[%b, %h, %i, %j] : tensor<1x4x7x?xf32> -> f32
+      %p = arith.cmpi sle, %j, %i : index
+      // CHECK: %[[M:.*]] = attn.across max %[[X:.*]] if %[[P:.*]] over 7 : f32
+      %m = attn.across max %x if %p over 7 : f32
+      // CHECK: attn.across sum %[[X]] over 7 : f32
+      %l = attn.across sum %x over 7 : f32
+      %d = arith.subf %m, %l : f32
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return %r : tensor<1x4x7xf32>
+}

@@ -180,3 +180,33 @@ func.func @chunks(%x: tensor<2x2x?xf32>, %e0: tensor<2x2x?xf32>, %M: index) -> t
   }
   return %m : tensor<2x2x?xf32>
 }
+
+// -----
+
+// Entries that are only joined with others need no visit, but a tile in which
+// some lack is not full. What is joined itself says nothing about a tile.
+
+// CHECK-LABEL: func @joined
+// CHECK:         tiles (%[[I0:.*]], %[[I1:.*]], %[[J0:.*]], %[[J1:.*]]) {
+// CHECK-NEXT:      %[[MAY:.*]] = arith.cmpi sle, %[[J0]], %[[I1]]
+// CHECK-NEXT:      %[[BOTH:.*]] = arith.cmpi sle, %[[J1]], %[[I0]]
+// CHECK-NEXT:      %[[JOINED:.*]] = arith.cmpi sle, %[[I1]], %[[J0]]
+// CHECK-NEXT:      %[[MUST:.*]] = arith.andi %[[BOTH]], %[[JOINED]]
+// CHECK-NEXT:      attn.yield %[[MAY]], %[[MUST]]
+func.func @joined(%x: tensor<2x2x7x?xf32>, %e0: tensor<2x2x7xf32>, %N: index) -> tensor<2x2x7xf32> {
+  %c2 = arith.constant 2 : index
+  %c7 = arith.constant 7 : index
+  %m = attn.stream rows (%b, %h, %i) in [%c2, %c2, %c7] over %n = %N ins(%X = %x : tensor<2x2x7x?xf32>) outs(%e0 : tensor<2x2x7xf32>) {
+    %z = arith.constant 0 : index
+    %c = attn.sweep %j = %z to %n {
+      %s = attn.at %X[%b, %h, %i, %j] : tensor<2x2x7x?xf32> -> f32
+      %late = arith.cmpi sle, %i, %j : index
+      %l = attn.across sum %s if %late over 7 : f32
+      %p = arith.cmpi sle, %j, %i : index
+      %a = attn.carry sum %l if %p : (f32, i1) -> f32
+      attn.yield %a : f32
+    } : f32
+    attn.store_row %c : f32
+  }
+  return %m : tensor<2x2x7xf32>
+}

@@ -146,3 +146,33 @@ func.func @cut(%q: tensor<1x2x?x4xf32> {attn.dims = ["1", "2", "M", "4"]}, %k: t
   }
   return %r : tensor<1x2x?xf32>
 }
+
+// -----
+
+// Values joined over the rows: nothing is swept, or stored, for them.
+// CHECK:      plan of @joined: 1 stream
+// CHECK:        sweep 1: j from 0 to N: 1 dot, 0 outers
+// CHECK-NEXT:     sum f32 if max of rows une -Inf
+// CHECK-NEXT:     max of all 7 rows at a key if j <= i
+// CHECK-NEXT:     work 1.00
+func.func @joined(%q: tensor<1x1x7x8xf32>, %k: tensor<1x1x?x8xf32> {attn.dims = ["1", "1", "N", "8"]}, %e0: tensor<1x1x7xf32>) -> tensor<1x1x7xf32> {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c7 = arith.constant 7 : index
+  %N = tensor.dim %k, %c2 : tensor<1x1x?x8xf32>
+  %o = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c7] over %n = %N ins(%Q = %q : tensor<1x1x7x8xf32>, %K = %k : tensor<1x1x?x8xf32>) outs(%e0 : tensor<1x1x7xf32>) {
+    %z = arith.constant 0 : index
+    %none = arith.constant 0xFF800000 : f32
+    %l = attn.sweep %j = %z to %n {
+      %s = attn.dot %Q[%b, %h, %i], %K[%b, %h, %j] : tensor<1x1x7x8xf32>, tensor<1x1x?x8xf32> -> f32
+      %p = arith.cmpi sle, %j, %i : index
+      %m = attn.across max %s if %p over 7 : f32
+      %d = arith.subf %s, %m : f32
+      %some = arith.cmpf une, %m, %none : f32
+      %c = attn.carry sum %d if %some : (f32, i1) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %l : f32
+  }
+  return %o : tensor<1x1x7xf32>
+}

@@ -7,7 +7,8 @@
 //
 // The ops whose entries are made of several entries of their operand: a
 // convolution over queries and keys, a mixture of heads; and, on the level of
-// the plan, the two collectives that they become.
+// the plan, the two collectives that they become, and the one that a reduction
+// over a short axis becomes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -196,6 +197,42 @@ def Attn_MixOp : Attn_Op<"mix", [Pure, SingleBlock]> {
       return ::llvm::cast<ShapedType>(getWeights().getType()).getDimSize(0);
     }
   }];
+}
+
+def Attn_AcrossOp : Attn_Op<"across", [NoMemoryEffect,
+    HasParent<"SweepOp">, AllTypesMatch<["value", "result"]>]> {
+  let summary = "a maximum, minimum or sum over the rows of a stream, at one key";
+  let description = [{
+    The value at (b, h, i', j) joined over all rows i' of the stream for which
+    `cond` holds there (all, if absent): the same for every row i. The maximum
+    of nothing is -inf, the minimum +inf, the sum 0; a NaN of some row is in the
+    result, at this key only.
+
+    A collective of a short stationary axis: a target keeps the `rows` rows of a
+    head in one tile and joins them there. Softmax over the queries is
+
+    ```text
+    %m = attn.across max %s if %p over 7 : f32
+    %g = attn.guard %m : f32
+    %d = arith.subf %s, %g : f32
+    %e = math.exp2 %d : f32
+    %l = attn.across sum %e if %p over 7 : f32
+    %w = arith.divf %e, %l : f32
+    ```
+
+    Constraints:
+    * C1: the kind is max, min or sum.
+    * C2: it is in a sweep of a stream that has this number of rows.
+    * C3: what it joins depends on no carry, no running value and no result of a sweep.
+  }];
+  let arguments = (ins Attn_CarryKindAttr:$kind, AnyFloat:$value,
+                       Optional<I1>:$cond,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$rows);
+  let results = (outs AnyFloat:$result);
+  let assemblyFormat = [{
+    `` $kind $value (`if` $cond^)? `over` $rows attr-dict `:` type($value)
+  }];
+  let hasVerifier = 1;
 }
 
 #endif // ATTN_DIALECT_ATTN_IR_NEIGHBOROPS_TD

@@ -93,6 +93,23 @@ def FormStreamsPass : Pass<"attn-form-streams", "func::FuncOp"> {
                            "vector::VectorDialect"];
 }
 
+def ResidentAxesPass : Pass<"attn-resident-axes", "func::FuncOp"> {
+  let summary = "reductions over a short static axis become pointwise work";
+  let description = [{
+    A stream that reduces over an axis of a few static entries stores tensors
+    along the other one. A stream whose rows are that short axis, and that reads
+    them at its keys, holds all rows in one block: it computes them itself, by
+    `attn.across`, and the first stream goes away. A remark names what was made
+    resident, and why a stream of such an axis stays: then its tensors are
+    stored, for all who read them.
+  }];
+  let options = [
+    Option<"maxRows", "max-rows", "int64_t", "16",
+           "Longest axis that is made resident; 0 for none">
+  ];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect"];
+}
+
 def FuseSweepsPass : Pass<"attn-fuse-sweeps", "func::FuncOp"> {
   let summary = "derive online forms: fuse the sweeps of a stream";
   let description = [{
