@@ -41,7 +41,14 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
   int64_t together = state.analysis.getPackedHeads();
   Value heads = e.div(arguments[1], together);
   Value rows = e.mul(arguments[2], together);
-  Value count = state.tiling.countBlocks(e, rows);
+  Value itemRows, count = state.tiling.countBlocks(e, rows);
+  if (Value rowBlock = state.analysis.getRowBlock()) {
+    auto input = dyn_cast<BlockArgument>(rowBlock);
+    Value size = input ? arguments[input.getArgNumber()]
+                       : e.index(*getConstantIntValue(rowBlock));
+    itemRows = state.tiling.getItemRows(e, size);
+    count = arith::CeilDivUIOp::create(e, rows, itemRows);
+  }
   Value group = arith::DivUIOp::create(e, item, count);
   Value block = arith::RemUIOp::create(e, item, count);
   bool uneven = llvm::any_of(state.analysis.getSweeps(), [](SweepPlan &plan) {
@@ -71,14 +78,40 @@ void Kernel::emitItem(Value item, ValueRange arguments) {
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
-  auto [firstRow, blockRows] = state.tiling.getBlock(e, block, rows);
-  RowBlock here{&scope, firstRow, blockRows, e.index(0)};
+  ValueRange outputs = arguments.drop_front(4 + stream.getInputs().size());
+  stream.walk([&](BinsOp bins) {
+    for (unsigned k : bins.getOutputs()) {
+      state.tallies[bins].push_back(outputs[k]);
+    }
+  });
   computeUniform(scope, stream.getBody().front(), /*ofHead=*/false);
+  if (!itemRows) {
+    auto [first, number] = state.tiling.getBlock(e, block, rows);
+    emitBlock(scope, first, number, outputs);
+    return;
+  }
+  // The blocks of the kernel that these rows meet, cut at their ends.
+  Value begin = e.mul(block, itemRows);
+  Value end = e.min(e.add(begin, itemRows), rows);
+  Value from = state.tiling.getBlockOf(e, begin);
+  Value to = e.add(state.tiling.getBlockOf(e, e.sub(end, 1)), 1);
+  e.loop(from, to, 1, [&](Value next) {
+    auto [first, number] = state.tiling.getBlock(e, next, rows);
+    Value last = e.min(e.add(first, number), end);
+    first = e.max(first, begin);
+    Scope place(&scope);
+    emitBlock(place, first, e.sub(last, first), outputs);
+  });
+}
+
+void Kernel::emitBlock(Scope &scope, Value firstRow, Value rows,
+                       ValueRange outputs) {
+  RowBlock here{&scope, firstRow, rows, e.index(0)};
   for (SweepPlan &plan : state.analysis.getSweeps()) {
     emitSweep(here, plan);
     scratch.giveBack();
   }
-  emitStore(here, arguments.drop_front(4 + stream.getInputs().size()));
+  emitStore(here, outputs);
 }
 
 void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {
@@ -152,6 +185,9 @@ void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
                                row.get(stream.getRowArg())};
       for (auto [value, output] :
            llvm::zip(stream.getStoreRow().getValues(), outputs)) {
+        if (isa<TallyType>(value.getType())) {
+          continue; // stored as it grew
+        }
         auto type = dyn_cast<VectorType>(value.getType());
         if (!type) {
           e.store(row.get(value), output, place);

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   for each item: (b, h, block of rows)
+//   for each item: (b, h, block of rows, or those that share bins)
 //     for each sweep:
 //       start the carries; pack the stationary rows
 //       for each tile of keys inside the bounds:
@@ -71,6 +71,7 @@ private:
   };
 
   void emitItem(Value item, ValueRange arguments);
+  void emitBlock(Scope &scope, Value firstRow, Value rows, ValueRange outputs);
   void emitSweep(RowBlock &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);

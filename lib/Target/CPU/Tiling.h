@@ -38,6 +38,11 @@ struct Tiling {
   Value countBlocks(Emit &e, Value rows) const;
   /// The first row and the number of rows of a block.
   std::pair<Value, Value> getBlock(Emit &e, Value block, Value rows) const;
+  /// The block that a row belongs to.
+  Value getBlockOf(Emit &e, Value row) const;
+  /// Rows of an item where `rowBlock` rows at a time must not be separated: as
+  /// many such blocks as fill one of the kernel.
+  Value getItemRows(Emit &e, Value rowBlock) const;
 
 private:
   void cutAtLists(int64_t period);
