@@ -89,8 +89,8 @@ func.func @heads(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "16"]},
 func.func @axes(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "16"]},
     %k: !qkv {attn.name = "k", attn.dims = ["B", "4", "N", "16"]})
     -> (tensor<?x?xf32>, tensor<?x2x?xf32>, tensor<4xf32>, tensor<2xf32>, tensor<?x2x?xi64>, tensor<?x2x?xi64>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<4x?x5xf32>) {
-  %s = attn.score %q, %k scale(0.25) query_offset(%c0 : index) : !qkv, !qkv -> !scores
   %c0 = arith.constant 0 : index
+  %s = attn.score %q, %k scale(0.25) query_offset(%c0 : index) : !qkv, !qkv -> !scores
   %c = attn.mask %s causal : !scores
   %p = attn.softmax %c : !scores
   %h2o = attn.reduce sum [queries, heads] %p : (!scores) -> tensor<?x?xf32>
@@ -98,7 +98,7 @@ func.func @axes(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "16"]},
   %batch = attn.reduce lse [both, batch] %c : (!scores) -> tensor<4xf32>
   %mean = attn.reduce mean [both, batch, heads] %c groups(2) : (!scores) -> tensor<2xf32>
   %at:2 = attn.reduce argmin [keys, heads] %c groups(2) : (!scores) -> (tensor<?x2x?xi64>, tensor<?x2x?xi64>)
-  %pair:2 = attn.reduce custom [both, heads] %c groups(2) identity [0.0, 0xFFF0000000000000] lift (%x: f32) {
+  %pair:2 = attn.reduce custom [both, heads] %c groups(2) identity [0.0, -1.0e30] lift (%x: f32) {
     attn.yield %x, %x : f32, f32
   } combine {
   ^bb0(%a: f32, %b: f32, %d: f32, %e: f32):

@@ -146,7 +146,9 @@ SmallVector<Value> AxesReduction::overRows(ReduceKind kind,
     types.push_back(RankedTensorType::get(shape, of));
   }
   auto first = ReduceOp::create(b, loc, types, kind, axis, op.getInput());
-  first.getBinCountMutable().assign(op.getBinCount());
+  if (op.getBinCount()) {
+    first.getBinCountMutable().assign(op.getBinCount());
+  }
   if (rowBlock) {
     first.getRowBlockMutable().assign(rowBlock);
   }

@@ -396,7 +396,7 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
     for (Value result : op->getResults()) {
       Type element = cast<RankedTensorType>(result.getType()).getElementType();
       Value value = sweep.getResult(next++);
-      rowValues[result] = isa<FloatType>(element)
+      rowValues[result] = isa<FloatType>(value.getType())
                               ? convertFloat(row, loc, value, element)
                               : value;
     }
