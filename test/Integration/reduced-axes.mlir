@@ -25,6 +25,11 @@
 // RUN: attn-run %s --entry=blocks --check --size B=2,M=67,N=130
 // RUN: attn-run %s --entry=blocks --check --size B=1,M=300,N=70
 
+// Sums in bins do not depend on the threads.
+// RUN: attn-run %s --entry=tallies --size B=1,M=2100,N=33 --threads=1 --output %t.one.npz
+// RUN: attn-run %s --entry=tallies --size B=1,M=2100,N=33 --threads=3 --output %t.three.npz
+// RUN: cmp %t.one.npz %t.three.npz
+
 !scores = !attn.scores<?x4x?x?xf32>
 !qkv = tensor<?x4x?x16xf32>
 !bh = tensor<?x4xf32>

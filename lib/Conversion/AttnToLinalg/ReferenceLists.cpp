@@ -226,7 +226,8 @@ Value Reference::emptyBins(ReduceOp op, OpFoldResult rows) {
   SmallVector<OpFoldResult> extents = getScoresShape(b, op.getInput());
   OpFoldResult number = b.getIndexAttr(op.getBins().value_or(0));
   if (Value count = op.getBinCount()) {
-    number = arith::MaxSIOp::create(b, loc, count, constantIndex(0)).getResult();
+    number =
+        arith::MaxSIOp::create(b, loc, count, constantIndex(0)).getResult();
   }
   SmallVector<OpFoldResult> shape{extents[0], extents[1], rows, number};
   TypedAttr neutral = b.getZeroAttr(element);
@@ -279,7 +280,8 @@ Value Reference::reduceBins(ReduceOp op) {
 
 /// Loops (b, h, p, n, i): row i belongs to block p.
 Value Reference::joinRows(ReduceOp op, Value bins) {
-  Value size = arith::MaxSIOp::create(b, loc, op.getRowBlock(), constantIndex(1));
+  Value size =
+      arith::MaxSIOp::create(b, loc, op.getRowBlock(), constantIndex(1));
   Value rows = tensor::DimOp::create(b, loc, bins, 2);
   Value blocks = arith::CeilDivUIOp::create(b, loc, rows, size);
   auto dims = [&](ArrayRef<unsigned> targets) {
@@ -287,8 +289,7 @@ Value Reference::joinRows(ReduceOp op, Value bins) {
   };
   return generic(bins, dims({0, 1, 4, 3}), emptyBins(op, blocks),
                  dims({0, 1, 2, 3}), loopsReducing(5, 4), [&](ValueRange args) {
-                   Value block =
-                       arith::DivUIOp::create(b, loc, index(4), size);
+                   Value block = arith::DivUIOp::create(b, loc, index(4), size);
                    Value mine = arith::CmpIOp::create(
                        b, loc, arith::CmpIPredicate::eq, block, index(2));
                    Value next = combineBins(op.getKind(), args[1], args[0]);

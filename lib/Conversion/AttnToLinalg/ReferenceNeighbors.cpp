@@ -118,8 +118,8 @@ Entries Reference::reduceHeads(ReduceHeadsOp op) {
       [&](ValueRange) {
         Value size = constantIndex(op.getGroupSize());
         Value first = arith::MulIOp::create(b, loc, index(1), size);
-        Value value = arith::ConstantOp::create(
-            b, loc, b.getFloatAttr(element, neutral));
+        Value value =
+            arith::ConstantOp::create(b, loc, b.getFloatAttr(element, neutral));
         Value some = arith::ConstantIntOp::create(b, loc, 0, 1);
         for (int64_t k = 0; k < op.getGroupSize(); ++k) {
           Value h = arith::AddIOp::create(b, loc, first, constantIndex(k));

@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 //
 // A stream writes every element of its outputs exactly once, or tallies bins in
-// an output that is filled here, and only reads its inputs, so that its bufferization needs no analysis: inputs are read-only
-// buffers, outputs are fresh allocations. Doing it here keeps the rest of the
-// function for one-shot-bufferize, which sees memrefs that come from and go to
-// tensors.
+// an output that is filled here, and only reads its inputs, so that its
+// bufferization needs no analysis: inputs are read-only buffers, outputs are
+// fresh allocations. Doing it here keeps the rest of the function for
+// one-shot-bufferize, which sees memrefs that come from and go to tensors.
 //
 //   %o = attn.stream rows (...) in [...] over %n = %N
 //          ins(%Q = %q : tensor<..>) outs(%init : tensor<..>) { ... }

@@ -186,11 +186,11 @@ void attn::loops::updateBins(OpBuilder &builder, BinsOp op, ValueRange buffers,
   place.push_back(bin);
   for (Value buffer : buffers) {
     Value extent =
-        op.isTally() ? memref::DimOp::create(builder, w.loc, buffer, 3)
-                           .getResult()
-                     : w.index(extentOf(op));
-    Value inside = w.both(
-        w.both(w.less(bin, extent), w.less(w.index(-1), bin)), cond);
+        op.isTally()
+            ? memref::DimOp::create(builder, w.loc, buffer, 3).getResult()
+            : w.index(extentOf(op));
+    Value inside =
+        w.both(w.both(w.less(bin, extent), w.less(w.index(-1), bin)), cond);
     w.ifThen(inside, [&] {
       Value old = w.load(buffer, place), next;
       switch (op.getKind()) {

@@ -100,8 +100,8 @@ void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
     buffers.result = scratch.get({out * rows, columns}, type);
   }
   if (!mix.getAny().use_empty()) {
-    buffers.any = allocateTile(
-        mix.getAny(), mix.isGrouped() ? out * rows : rows, columns);
+    buffers.any = allocateTile(mix.getAny(),
+                               mix.isGrouped() ? out * rows : rows, columns);
   }
 }
 
@@ -137,9 +137,8 @@ void Kernel::bindResults(Sweep &sweep, TilePlan &plan, Scope &scope,
     }
     tiles[mix.getResult()] = viewTile(
         e, buffers.result, scope.get(mix.getHead()), buffers.resultRows);
-    tiles[mix.getAny()] = viewPresence(e, mix, buffers.any, [&] {
-      return scope.get(mix.getHead());
-    });
+    tiles[mix.getAny()] = viewPresence(
+        e, mix, buffers.any, [&] { return scope.get(mix.getHead()); });
   }
 }
 
@@ -224,9 +223,8 @@ void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
     here.next = tile.next;
     here.nextKeys = tile.nextKeys;
     Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
-    buffers.any = viewPresence(e, mix, any, [&] {
-      return e.div(head, mix.getHeadsOfResult());
-    });
+    buffers.any = viewPresence(
+        e, mix, any, [&] { return e.div(head, mix.getHeadsOfResult()); });
     emitInside(sweep, plan, place, here, tile, out);
   });
   buffers.any = any;

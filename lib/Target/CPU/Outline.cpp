@@ -168,9 +168,9 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   if (Value rowBlock = analysis.getRowBlock()) {
     auto input = dyn_cast<BlockArgument>(rowBlock);
     Value size =
-        input ? stream.getInputs()[input.getArgNumber() -
-                                   StreamOp::kNumIndexArgs]
-              : e.index(*getConstantIntValue(rowBlock));
+        input
+            ? stream.getInputs()[input.getArgNumber() - StreamOp::kNumIndexArgs]
+            : e.index(*getConstantIntValue(rowBlock));
     blocks = arith::CeilDivUIOp::create(e, stream.getRows(),
                                         tiling.getItemRows(e, size));
   }

@@ -214,9 +214,8 @@ void Reducers::finishBins(BinsOp op, Scope &row, Tile &tile) {
   Value bins = waiting[op.getValue() ? 1 : 0];
   for (auto &[out, place] : getBinRows(op, row)) {
     Value extent =
-        op.isTally()
-            ? memref::DimOp::create(e, out, place.size()).getResult()
-            : e.index(cast<VectorType>(op.getType()).getNumElements());
+        op.isTally() ? memref::DimOp::create(e, out, place.size()).getResult()
+                     : e.index(cast<VectorType>(op.getType()).getNumElements());
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value bin = e.load(bins, c);
       Value inside = e.both(e.less(e.index(-1), bin), e.less(bin, extent));

@@ -185,9 +185,10 @@ LogicalResult MixOp::verify() {
   if (isGrouped()) {
     ArrayRef<int64_t> groups = *getGroups();
     if (groups.size() != 2 || groups[0] < 1 || groups[1] < 1) {
-      return emitOpError() << "C1: groups are the number of groups and of heads "
-                              "in each, got ["
-                           << groups << "]";
+      return emitOpError()
+             << "C1: groups are the number of groups and of heads "
+                "in each, got ["
+             << groups << "]";
     }
   } else {
     auto weights = cast<ShapedType>(getWeights().getType());

@@ -69,8 +69,8 @@ static SmallVector<int64_t> keptShape(ReduceOp op) {
   if (op.getRowBlock()) {
     shape.push_back(ShapedType::kDynamic);
   } else if (op.getAxis() != Axis::Both) {
-    shape.push_back(type.getDim(
-        op.getAxis() == Axis::Keys ? ScoresType::Queries : ScoresType::Keys));
+    shape.push_back(type.getDim(op.getAxis() == Axis::Keys ? ScoresType::Queries
+                                                           : ScoresType::Keys));
   }
   return shape;
 }
@@ -101,14 +101,12 @@ static LogicalResult verifyBins(ReduceOp op, SmallVectorImpl<int64_t> &shape) {
   std::optional<int64_t> bins = op.getBins();
   bool given = bins || op.getBinCount();
   if (given != op.isBinned() || (bins && (*bins <= 0 || op.getBinCount()))) {
-    return op.emitOpError()
-           << "C5: bins are given with a region, and positive";
+    return op.emitOpError() << "C5: bins are given with a region, and positive";
   }
   APInt rows;
   if (op.getRowBlock() &&
       (!given || !op.isOverOneAxis() ||
-       (matchPattern(op.getRowBlock(), m_ConstantInt(&rows)) &&
-        rows.slt(1)))) {
+       (matchPattern(op.getRowBlock(), m_ConstantInt(&rows)) && rows.slt(1)))) {
     return op.emitOpError() << "C7: rows come with bins over keys or over "
                                "queries alone, at least 1 at a time";
   }

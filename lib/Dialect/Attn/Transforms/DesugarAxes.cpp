@@ -45,7 +45,8 @@ class AxesReduction {
 public:
   explicit AxesReduction(ReduceOp op)
       : b(op), loc(op.getLoc()), op(op),
-        element(op.getInput().getType().getElementType()) {
+        element(op.getInput().getType().getElementType()),
+        binned(op.isBinned()) {
     // Loops b, h, row, and that of bins; with groups, h is g and h in g.
     bool grouped = op.getGroups().has_value();
     reduced = {op.getBatch()};
@@ -55,7 +56,7 @@ public:
     reduced.push_back(op.getHeads());
     rowLoop = reduced.size();
     reduced.push_back(op.getAxis() == Axis::Both);
-    if (op.isBinned()) {
+    if (binned) {
       reduced.push_back(false);
     }
   }
@@ -109,6 +110,7 @@ private:
   Location loc;
   ReduceOp op;
   Type element;
+  bool binned;
   SmallVector<bool> reduced; // per loop
   unsigned rowLoop;
   SmallVector<OpFoldResult> extents; // of the loops
@@ -124,12 +126,11 @@ SmallVector<Value> AxesReduction::overRows(ReduceKind kind,
                                            ArrayRef<Type> elements) {
   Axis axis = op.getAxis() == Axis::Queries ? Axis::Queries : Axis::Keys;
   ScoresType type = op.getInput().getType();
-  SmallVector<int64_t> shape{type.getDim(0), type.getDim(1),
-                             type.getDim(axis == Axis::Keys
-                                             ? ScoresType::Queries
-                                             : ScoresType::Keys)};
+  SmallVector<int64_t> shape{
+      type.getDim(0), type.getDim(1),
+      type.getDim(axis == Axis::Keys ? ScoresType::Queries : ScoresType::Keys)};
   Value rowBlock;
-  if (op.isBinned()) {
+  if (binned) {
     if (op.getAxis() == Axis::Both) {
       OpFoldResult rows = getScoresShape(b, op.getInput())[ScoresType::Queries];
       Value extent = getValueOrCreateConstantIndexOp(b, loc, rows);
@@ -167,7 +168,7 @@ SmallVector<Value> AxesReduction::overRows(ReduceKind kind,
     split[1] = *groups;
     split.insert(split.begin() + 2, shape[1] / *groups);
     SmallVector<ReassociationIndices> dims{{0}, {1, 2}, {3}};
-    if (op.isBinned()) {
+    if (binned) {
       dims.push_back({4});
     }
     for (Value &result : results) {
@@ -235,7 +236,8 @@ SmallVector<Value> AxesReduction::reduce(ValueRange rows, ValueRange results,
 Value AxesReduction::each(ValueRange inputs, Body body) {
   Value init = empty(element);
   unsigned rank = cast<RankedTensorType>(init.getType()).getRank();
-  SmallVector<AffineMap> maps(inputs.size() + 1, b.getMultiDimIdentityMap(rank));
+  SmallVector<AffineMap> maps(inputs.size() + 1,
+                              b.getMultiDimIdentityMap(rank));
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
   return linalg::GenericOp::create(
@@ -276,10 +278,9 @@ Value AxesReduction::combine(ReduceKind kind, Value rows) {
 }
 
 Value AxesReduction::buildMean() {
-  Value sum =
-      combine(ReduceKind::Sum, overRows(ReduceKind::Sum, element));
-  Value count = combine(ReduceKind::Count,
-                        overRows(ReduceKind::Count, b.getI64Type()));
+  Value sum = combine(ReduceKind::Sum, overRows(ReduceKind::Sum, element));
+  Value count =
+      combine(ReduceKind::Count, overRows(ReduceKind::Count, b.getI64Type()));
   return each({sum, count}, [&](ValueRange v) -> SmallVector<Value> {
     Value mean = scalars().div(v[0], toFloat(v[1]));
     return {scalars().select(isZero(v[1]), constant(0.0), mean)};
@@ -290,14 +291,13 @@ Value AxesReduction::buildMean() {
 std::pair<Value, Value> AxesReduction::buildLogSum(Value rows) {
   Value max = combine(ReduceKind::Max, rows);
   double log2e = 1.0 / kLn2;
-  Value sum = reduce(rows, max, number(0.0),
-                     [&](ValueRange v) -> SmallVector<Value> {
-                       ScalarBuilder x = scalars();
-                       Value shift =
-                           x.select(x.isNegInf(v[1]), constant(0.0), v[1]);
-                       Value e = x.exp2(x.mul(x.sub(v[0], shift), log2e));
-                       return {x.add(v[2], e)};
-                     })[0];
+  Value sum =
+      reduce(rows, max, number(0.0), [&](ValueRange v) -> SmallVector<Value> {
+        ScalarBuilder x = scalars();
+        Value shift = x.select(x.isNegInf(v[1]), constant(0.0), v[1]);
+        Value e = x.exp2(x.mul(x.sub(v[0], shift), log2e));
+        return {x.add(v[2], e)};
+      })[0];
   Value log = each({max, sum}, [&](ValueRange v) -> SmallVector<Value> {
     ScalarBuilder x = scalars();
     return {x.add(x.mul(v[0], log2e), x.log2(v[1]))};
@@ -316,10 +316,8 @@ Value AxesReduction::buildEntropy() {
         ScalarBuilder x = scalars();
         // The logarithm of the weight of the row, to base 2.
         Value weight = x.sub(x.mul(v[0], 1.0 / kLn2), v[2]);
-        Value term =
-            x.mul(x.exp2(weight), x.sub(v[1], x.mul(weight, kLn2)));
-        return {x.add(
-            v[3], x.select(x.isNegInf(v[0]), constant(0.0), term))};
+        Value term = x.mul(x.exp2(weight), x.sub(v[1], x.mul(weight, kLn2)));
+        return {x.add(v[3], x.select(x.isNegInf(v[0]), constant(0.0), term))};
       })[0];
   return each({max, sum}, [&](ValueRange v) -> SmallVector<Value> {
     ScalarBuilder x = scalars();
@@ -328,8 +326,7 @@ Value AxesReduction::buildEntropy() {
 }
 
 SmallVector<Value> AxesReduction::buildMoments() {
-  SmallVector<Value> rows =
-      overRows(ReduceKind::Moments, {element, element});
+  SmallVector<Value> rows = overRows(ReduceKind::Moments, {element, element});
   rows.push_back(overRows(ReduceKind::Count, b.getI64Type()));
   Value count = combine(ReduceKind::Count, rows[2]);
   Value sum = reduce({rows[0], rows[2]}, {}, number(0.0),
@@ -344,15 +341,14 @@ SmallVector<Value> AxesReduction::buildMoments() {
     });
   };
   Value mean = divide(sum);
-  Value squares = reduce(rows, mean, number(0.0),
-                         [&](ValueRange v) -> SmallVector<Value> {
-                           ScalarBuilder x = scalars();
-                           Value d = x.sub(v[0], v[3]);
-                           Value one = x.add(v[1], x.mul(d, d));
-                           Value all = x.mul(one, toFloat(v[2]));
-                           return {x.add(v[4], x.select(isZero(v[2]),
-                                                        constant(0.0), all))};
-                         })[0];
+  Value squares =
+      reduce(rows, mean, number(0.0), [&](ValueRange v) -> SmallVector<Value> {
+        ScalarBuilder x = scalars();
+        Value d = x.sub(v[0], v[3]);
+        Value one = x.add(v[1], x.mul(d, d));
+        Value all = x.mul(one, toFloat(v[2]));
+        return {x.add(v[4], x.select(isZero(v[2]), constant(0.0), all))};
+      })[0];
   return {mean, divide(squares)};
 }
 
@@ -361,8 +357,7 @@ SmallVector<Value> AxesReduction::buildMoments() {
 SmallVector<Value> AxesReduction::buildExtrema() {
   bool isMax = op.getKind() == ReduceKind::ArgMax;
   Value where = overRows(op.getKind(), b.getI64Type());
-  Value best =
-      overRows(isMax ? ReduceKind::Max : ReduceKind::Min, element);
+  Value best = overRows(isMax ? ReduceKind::Max : ReduceKind::Min, element);
   SmallVector<TypedAttr> inits(op.getNumResults(), b.getI64IntegerAttr(-1));
   inits.push_back(number(0.0));
   using P = arith::CmpFPredicate;
@@ -383,9 +378,9 @@ SmallVector<Value> AxesReduction::buildExtrema() {
           return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, k,
                                        zero);
         };
-        Value better = either(
-            compare(isMax ? P::OGT : P::OLT, x, top),
-            both(compare(P::UNO, x, x), compare(P::ORD, top, top)));
+        Value better =
+            either(compare(isMax ? P::OGT : P::OLT, x, top),
+                   both(compare(P::UNO, x, x), compare(P::ORD, top, top)));
         Value yes = arith::ConstantIntOp::create(b, loc, 1, 1);
         Value some = arith::XOrIOp::create(b, loc, isNone(index), yes);
         Value take = both(some, either(isNone(v[2]), better));
@@ -427,8 +422,8 @@ SmallVector<Value> AxesReduction::buildExtrema() {
 
 SmallVector<Value> AxesReduction::buildCustom() {
   unsigned count = op.getNumResults();
-  SmallVector<Value> rows = overRows(
-      ReduceKind::Custom, SmallVector<Type>(count, element));
+  SmallVector<Value> rows =
+      overRows(ReduceKind::Custom, SmallVector<Type>(count, element));
   // A row without entries leaves the result alone: combining with the identity
   // need not be exact.
   rows.push_back(overRows(ReduceKind::Any, b.getI1Type()));
@@ -448,8 +443,8 @@ SmallVector<Value> AxesReduction::buildCustom() {
     SmallVector<Value> results;
     for (auto [joined, old] :
          llvm::zip(block.getTerminator()->getOperands(), pair)) {
-      results.push_back(scalars().select(
-          v[count], mapping.lookupOrDefault(joined), old));
+      results.push_back(
+          scalars().select(v[count], mapping.lookupOrDefault(joined), old));
     }
     return results;
   });
@@ -461,7 +456,7 @@ Value AxesReduction::buildBins() {
 }
 
 SmallVector<Value> AxesReduction::build() {
-  if (op.isBinned()) {
+  if (binned) {
     return {buildBins()};
   }
   switch (ReduceKind kind = op.getKind()) {

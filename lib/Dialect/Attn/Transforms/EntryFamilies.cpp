@@ -203,8 +203,8 @@ Entry EntryEvaluator::evaluateReduceHeads(ReduceHeadsOp op,
       MixOp::create(body, loc(),
                     TypeRange{type.getElementType(), body.getI1Type()}, Value(),
                     site.h, FeatureReduceKindAttr::get(body.getContext(), kind),
-                    body.getDenseI64ArrayAttr({type.getDim(ScoresType::Heads),
-                                               op.getGroupSize()})),
+                    body.getDenseI64ArrayAttr(
+                        {type.getDim(ScoresType::Heads), op.getGroupSize()})),
       op.getInput(), site);
 }
 

@@ -235,10 +235,11 @@ Value StreamBuilder::buildBins(ReduceOp op, const Entry &entry,
   Value bin = evaluator.inlineRegion(op.getBin(), arguments).front();
   bool counts = op.getKind() == ReduceKind::Count;
   auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
-  Type row = op.isTallied()
-                 ? Type(TallyType::get(body.getContext(), type.getElementType()))
-                 : Type(VectorType::get(type.getShape().take_back(),
-                                        type.getElementType()));
+  Type row =
+      op.isTallied()
+          ? Type(TallyType::get(body.getContext(), type.getElementType()))
+          : Type(VectorType::get(type.getShape().take_back(),
+                                 type.getElementType()));
   Value rowBlock;
   if (op.getRowBlock()) {
     rowBlock = evaluator.capture(rowBlockOf(op));
@@ -254,10 +255,9 @@ void StreamBuilder::appendTallySizes(ReduceOp op,
   auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
   if (type.isDynamicDim(2)) {
     Value rows = stream.getRows();
-    sizes.push_back(op.getRowBlock()
-                        ? outer.createOrFold<arith::CeilDivUIOp>(
-                              op.getLoc(), rows, rowBlockOf(op))
-                        : rows);
+    sizes.push_back(op.getRowBlock() ? outer.createOrFold<arith::CeilDivUIOp>(
+                                           op.getLoc(), rows, rowBlockOf(op))
+                                     : rows);
   }
   if (type.isDynamicDim(3)) {
     sizes.push_back(atLeast(outer, op.getLoc(), 0, op.getBinCount()));
@@ -279,10 +279,10 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   if (auto reduce = dyn_cast<ReduceOp>(sink.op)) {
     bool reducesKeys = reduce.getAxis() == Axis::Keys;
     if (reduce.isBinned()) {
-      carries.push_back(buildBins(
-          reduce, entry,
-          entryArguments(sink, reducesKeys, evaluator, entry, site), evaluator,
-          body));
+      carries.push_back(
+          buildBins(reduce, entry,
+                    entryArguments(sink, reducesKeys, evaluator, entry, site),
+                    evaluator, body));
       return;
     }
     if (reduce.getKind() == ReduceKind::Custom) {
@@ -518,10 +518,10 @@ struct FormStreamsPass : attn::impl::FormStreamsPassBase<FormStreamsPass> {
       if (isa<SoftmaxOp>(op) || (mask && mask.getKindAttr()) ||
           (heads && (heads.getKind() == ReduceKind::Mean ||
                      heads.getKind() == ReduceKind::Count)) ||
-          (reduce && (!reduce.isOverOneAxis() ||
-                      reduce.getKind() == ReduceKind::Lse ||
-                      reduce.getKind() == ReduceKind::Entropy ||
-                      reduce.getKind() == ReduceKind::Moments))) {
+          (reduce &&
+           (!reduce.isOverOneAxis() || reduce.getKind() == ReduceKind::Lse ||
+            reduce.getKind() == ReduceKind::Entropy ||
+            reduce.getKind() == ReduceKind::Moments))) {
         return op.emitError() << "'" << op.getName()
                               << "' is not a primitive of streams; run "
                                  "attn-desugar first";
