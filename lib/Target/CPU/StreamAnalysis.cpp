@@ -515,6 +515,13 @@ void StreamAnalysis::analyse() {
   classes[stream.getRowArg()].row = true;
   mixes = stream.walk([](MixOp) { return WalkResult::interrupt(); })
               .wasInterrupted();
+  for (auto sweep : stream.getBody().getOps<SweepOp>()) {
+    // Tiles of a driven sweep speak of listed keys; with all heads in a block,
+    // which have lists of their own, other keys are visited too.
+    if (mixes && getDriver(sweep)) {
+      sweep.getTiles().getBlocks().clear();
+    }
+  }
   ValueClass &head = classes[stream.getHeadArg()];
   head.head = mixes;
   head.row = packedHeads > 1;
