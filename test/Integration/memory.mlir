@@ -5,6 +5,7 @@
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=statistics | FileCheck %s
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=neighbors | FileCheck %s
 // RUN: attn-run %s --peak-memory --size L=32768 --entry=lists | FileCheck %s
+// RUN: attn-run %s --peak-memory --size L=32768 --entry=diagonals | FileCheck %s
 // CHECK: peak memory beyond operands and results: {{[0-9]\.[0-9]+}} MiB resident, {{[0-9]\.[0-9]+}} MiB
 
 // The reference does store it, and this is how that looks at a quarter of the
@@ -76,4 +77,23 @@ func.func @lists(
   %c = attn.reduce sum queries %t : (!scores) -> tensor<1x1x?xf32>
   %tv, %ti, %tn = attn.topk %r : (!scores) -> (tensor<1x1x?x8xf32>, tensor<1x1x?x8xi64>, tensor<1x1x?xi64>)
   return %o, %c, %ti : tensor<1x1x?x16xf32>, tensor<1x1x?xf32>, tensor<1x1x?x8xi64>
+}
+
+// Weights summed along the diagonals of the window.
+
+func.func @diagonals(
+    %q: tensor<1x1x?x16xf32> {attn.name = "q", attn.dims = ["1", "1", "L", "16"]},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "L", "16"]}
+  ) -> (tensor<1x1x?xf32> {attn.name = "sums"}) {
+  %c2 = arith.constant 2 : index
+  %n = tensor.dim %k, %c2 : tensor<1x1x?x16xf32>
+  %s = attn.score %q, %k scale(0.25)
+     : tensor<1x1x?x16xf32>, tensor<1x1x?x16xf32> -> !scores
+  %c = attn.mask %s window<left = 2047, right = 0> : !scores
+  %p = attn.softmax %c : !scores
+  %sums = attn.reduce sum both %p bins(%n) by (%x: f32) at (%b, %h, %i, %j) {
+    %d = arith.subi %i, %j : index
+    attn.yield %d : index
+  } : (!scores) -> tensor<1x1x?xf32>
+  return %sums : tensor<1x1x?xf32>
 }

@@ -17,6 +17,7 @@
 // RUN: attn-run %s --entry=bins --check --size B=2,M=33,N=130
 // RUN: attn-run %s --entry=columns --check --loops=fused --size B=2,M=33,N=130
 // RUN: attn-run %s --entry=columns --check --size B=2,M=33,N=130
+// RUN: attn-run %s --entry=beside_a_mixture --check --size B=2,M=65,N=64
 
 !scores = !attn.scores<?x2x?x?xf32>
 !qkv = tensor<?x2x?x16xf32>
@@ -145,4 +146,19 @@ func.func @columns(%q: !qkv {attn.name = "q", attn.dims = ["B", "2", "M", "16"]}
   } : (!scores) -> (tensor<?x2x?x3xf32>)
   %v, %i, %n = attn.topk %u : (!scores) -> (tensor<?x2x?x6xf32>, tensor<?x2x?x6xi64>, tensor<?x2x?xi64>)
   return %a, %c, %i : tensor<?x2x?x3xf32>, tensor<?x2x?x3xf32>, tensor<?x2x?x6xi64>
+}
+
+// Lists per head where a block has all heads, as they are mixed.
+
+func.func @beside_a_mixture(%q: !qkv {attn.name = "q", attn.dims = ["B", "2", "M", "16"]},
+    %k: !qkv {attn.name = "k", attn.dims = ["B", "2", "N", "16"]},
+    %list: tensor<1x2x8x4xi32> {attn.name = "list", attn.dims = ["1", "2", "8", "4"], attn.init = "range(-1, 8)"},
+    %w: tensor<2x2xf32> {attn.name = "w", attn.dims = ["2", "2"]})
+    -> (tensor<?x2x?xi64>, tensor<?x2x?x16xf32>) {
+  %s = attn.score %q, %k scale(0.25) : !qkv, !qkv -> !scores
+  %r = attn.restrict %s, %list block(20, 64) : !scores, tensor<1x2x8x4xi32>
+  %m = attn.mix_heads %r, %w : !scores, tensor<2x2xf32> -> !scores
+  %n = attn.reduce count keys %r : (!scores) -> tensor<?x2x?xi64>
+  %o = attn.aggregate %m, %k : !scores, !qkv -> !qkv
+  return %n, %o : tensor<?x2x?xi64>, !qkv
 }

@@ -437,6 +437,7 @@ LogicalResult Reference::convert(Operation *op) {
       .Case([&](TransposeOp x) { return keep(x, &Reference::transpose); })
       .Case([&](ConvolveOp x) { return keep(x, &Reference::convolve); })
       .Case([&](MixHeadsOp x) { return keep(x, &Reference::mixHeads); })
+      .Case([&](ReduceHeadsOp x) { return keep(x, &Reference::reduceHeads); })
       .Case([&](ConcatOp x) { return keep(x, &Reference::concat); })
       .Case([&](LaneOp x) { return keep(x, &Reference::lane); })
       .Case([&](MatmulOp x) { return keep(x, &Reference::matmul); })

@@ -56,6 +56,7 @@ private:
   Entries transpose(TransposeOp op);
   Entries convolve(ConvolveOp op);
   Entries mixHeads(MixHeadsOp op);
+  Entries reduceHeads(ReduceHeadsOp op);
   Entries concat(ConcatOp op);
   Entries lane(LaneOp op);
   Entries matmul(MatmulOp op);
@@ -64,6 +65,9 @@ private:
   SmallVector<Value> reduceArg(ReduceOp op);
   SmallVector<Value> reduceCustom(ReduceOp op);
   Value reduceBins(ReduceOp op);
+  Value emptyBins(ReduceOp op, OpFoldResult rows);
+  Value joinRows(ReduceOp op, Value bins);
+  Value combineBins(ReduceKind kind, Value x, Value y);
   SmallVector<Value> topk(TopkOp op);
   Value aggregate(AggregateOp op);
   Value aggregateSegment(AggregateOp op, unsigned segment, Entries weights,

@@ -205,12 +205,47 @@ SmallVector<Value> Reference::topk(TopkOp op) {
   return results;
 }
 
+/// One more entry of a bin; a count takes any number for one.
+Value Reference::combineBins(ReduceKind kind, Value x, Value y) {
+  switch (kind) {
+  case ReduceKind::Max:
+    return arith::MaximumFOp::create(b, loc, x, y);
+  case ReduceKind::Min:
+    return arith::MinimumFOp::create(b, loc, x, y);
+  case ReduceKind::Count:
+    return arith::AddIOp::create(b, loc, x, y);
+  default:
+    return arith::AddFOp::create(b, loc, x, y);
+  }
+}
+
+/// Bins [B, H, rows, n] without entries.
+Value Reference::emptyBins(ReduceOp op, OpFoldResult rows) {
+  auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
+  Type element = type.getElementType();
+  SmallVector<OpFoldResult> extents = getScoresShape(b, op.getInput());
+  OpFoldResult number = b.getIndexAttr(op.getBins().value_or(0));
+  if (Value count = op.getBinCount()) {
+    number =
+        arith::MaxSIOp::create(b, loc, count, constantIndex(0)).getResult();
+  }
+  SmallVector<OpFoldResult> shape{extents[0], extents[1], rows, number};
+  TypedAttr neutral = b.getZeroAttr(element);
+  if (op.getKind() == ReduceKind::Max || op.getKind() == ReduceKind::Min) {
+    neutral = b.getFloatAttr(
+        element, op.getKind() == ReduceKind::Max ? -kInfinity : kInfinity);
+  }
+  Value init = tensor::EmptyOp::create(b, loc, shape, element);
+  Value value = arith::ConstantOp::create(b, loc, neutral);
+  return linalg::FillOp::create(b, loc, value, init).getResult(0);
+}
+
 /// Loops (b, h, i, j, n): every bin looks at every entry.
 Value Reference::reduceBins(ReduceOp op) {
   Value scores = op.getInput();
   Entries in = entries.at(scores);
   auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
-  Type element = type.getElementType(), i64 = b.getI64Type();
+  Type i64 = b.getI64Type();
   Value bin = pointwise(in.values, matrix(scores, i64), [&](ValueRange args) {
     Value x = inlineEntry(op.getBin(), args[0], scores)[0];
     return SmallVector<Value>{
@@ -218,49 +253,46 @@ Value Reference::reduceBins(ReduceOp op) {
   })[0];
   bool keys = op.getAxis() == Axis::Keys;
   unsigned kept = keys ? 2 : 3;
-  SmallVector<Value> sizes;
-  SmallVector<OpFoldResult> extents = getScoresShape(b, scores);
-  for (auto [d, from] : llvm::enumerate(ArrayRef<unsigned>{0, 1, kept})) {
-    if (type.isDynamicDim(d)) {
-      sizes.push_back(getValueOrCreateConstantIndexOp(b, loc, extents[from]));
-    }
-  }
-  TypedAttr neutral = b.getZeroAttr(element);
-  if (op.getKind() == ReduceKind::Max || op.getKind() == ReduceKind::Min) {
-    neutral = b.getFloatAttr(
-        element, op.getKind() == ReduceKind::Max ? -kInfinity : kInfinity);
-  }
-  Value init = tensor::EmptyOp::create(b, loc, type.getShape(), element, sizes);
-  init = linalg::FillOp::create(
-             b, loc, Value(arith::ConstantOp::create(b, loc, neutral)), init)
-             .getResult(0);
   auto dims = [&](ArrayRef<unsigned> targets) {
     return AffineMap::getMultiDimMapWithTargets(5, targets, b.getContext());
   };
   AffineMap entry = dims({0, 1, 2, 3});
-  return generic(
-      {in.values, in.present, bin}, {entry, entry, entry}, init,
-      dims({0, 1, kept, 4}), loopsReducing(5, keys ? 3 : 2),
-      [&](ValueRange args) {
-        Value x = args[0], old = args[3], next;
-        switch (op.getKind()) {
-        case ReduceKind::Max:
-          next = arith::MaximumFOp::create(b, loc, old, x);
-          break;
-        case ReduceKind::Min:
-          next = arith::MinimumFOp::create(b, loc, old, x);
-          break;
-        case ReduceKind::Count:
-          next = arith::AddIOp::create(
-              b, loc, old, arith::ConstantIntOp::create(b, loc, 1, 64));
-          break;
-        default:
-          next = arith::AddFOp::create(b, loc, old, x);
+  Value bins = generic(
+      {in.values, in.present, bin}, {entry, entry, entry},
+      emptyBins(op, getScoresShape(b, scores)[kept]), dims({0, 1, kept, 4}),
+      loopsReducing(5, keys ? 3 : 2), [&](ValueRange args) {
+        Value x = args[0];
+        if (op.getKind() == ReduceKind::Count) {
+          x = arith::ConstantIntOp::create(b, loc, 1, 64);
         }
+        Value next = combineBins(op.getKind(), args[3], x);
         Value n = arith::IndexCastOp::create(b, loc, i64, index(4));
         Value mine =
             arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, args[2], n);
         mine = arith::AndIOp::create(b, loc, mine, args[1]);
-        return SmallVector<Value>{select(mine, next, old)};
+        return SmallVector<Value>{select(mine, next, args[3])};
       })[0];
+  bins = op.getRowBlock() ? joinRows(op, bins) : bins;
+  return bins.getType() == type
+             ? bins
+             : tensor::CastOp::create(b, loc, type, bins).getResult();
+}
+
+/// Loops (b, h, p, n, i): row i belongs to block p.
+Value Reference::joinRows(ReduceOp op, Value bins) {
+  Value size =
+      arith::MaxSIOp::create(b, loc, op.getRowBlock(), constantIndex(1));
+  Value rows = tensor::DimOp::create(b, loc, bins, 2);
+  Value blocks = arith::CeilDivUIOp::create(b, loc, rows, size);
+  auto dims = [&](ArrayRef<unsigned> targets) {
+    return AffineMap::getMultiDimMapWithTargets(5, targets, b.getContext());
+  };
+  return generic(bins, dims({0, 1, 4, 3}), emptyBins(op, blocks),
+                 dims({0, 1, 2, 3}), loopsReducing(5, 4), [&](ValueRange args) {
+                   Value block = arith::DivUIOp::create(b, loc, index(4), size);
+                   Value mine = arith::CmpIOp::create(
+                       b, loc, arith::CmpIPredicate::eq, block, index(2));
+                   Value next = combineBins(op.getKind(), args[1], args[0]);
+                   return SmallVector<Value>{select(mine, next, args[1])};
+                 })[0];
 }

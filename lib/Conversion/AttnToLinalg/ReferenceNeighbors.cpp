@@ -12,6 +12,8 @@
 
 #include "Reference.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace mlir::attn;
 
@@ -98,6 +100,36 @@ Entries Reference::mixHeads(MixHeadsOp op) {
         return SmallVector<Value>{
             addTap(args[3], args[2], args[0], args[1]),
             arith::OrIOp::create(b, loc, args[4], args[1])};
+      });
+  return {outs[0], outs[1]};
+}
+
+Entries Reference::reduceHeads(ReduceHeadsOp op) {
+  Entries in = entries.at(op.getInput());
+  Value result = op.getResult();
+  Type element = op.getInput().getType().getElementType();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  ReduceKind kind = op.getKind();
+  double neutral = kind == ReduceKind::Max   ? -infinity
+                   : kind == ReduceKind::Min ? infinity
+                                             : 0.0;
+  SmallVector<Value> outs = pointwise(
+      {}, {matrix(result, element), matrix(result, b.getI1Type())},
+      [&](ValueRange) {
+        Value size = constantIndex(op.getGroupSize());
+        Value first = arith::MulIOp::create(b, loc, index(1), size);
+        Value value =
+            arith::ConstantOp::create(b, loc, b.getFloatAttr(element, neutral));
+        Value some = arith::ConstantIntOp::create(b, loc, 0, 1);
+        for (int64_t k = 0; k < op.getGroupSize(); ++k) {
+          Value h = arith::AddIOp::create(b, loc, first, constantIndex(k));
+          SmallVector<Value> at{index(0), h, index(2), index(3)};
+          Value x = tensor::ExtractOp::create(b, loc, in.values, at);
+          Value present = tensor::ExtractOp::create(b, loc, in.present, at);
+          value = select(present, combineBins(kind, value, x), value);
+          some = arith::OrIOp::create(b, loc, some, present);
+        }
+        return SmallVector<Value>{value, some};
       });
   return {outs[0], outs[1]};
 }

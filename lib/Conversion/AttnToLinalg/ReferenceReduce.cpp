@@ -47,7 +47,7 @@ SmallVector<Value> Reference::overAxis(Value scores, Axis axis,
 
 SmallVector<Value> Reference::reduce(ReduceOp op) {
   Value scores = op.getInput();
-  if (op.getBins()) {
+  if (op.isBinned()) {
     return {reduceBins(op)};
   }
   Type element = op.getInput().getType().getElementType();

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A stream writes every element of its outputs exactly once and only reads its
-// inputs, so that its bufferization needs no analysis: inputs are read-only
-// buffers, outputs are fresh allocations. Doing it here keeps the rest of the
-// function for one-shot-bufferize, which sees memrefs that come from and go to
-// tensors.
+// A stream writes every element of its outputs exactly once, or tallies bins in
+// an output that is filled here, and only reads its inputs, so that its
+// bufferization needs no analysis: inputs are read-only buffers, outputs are
+// fresh allocations. Doing it here keeps the rest of the function for
+// one-shot-bufferize, which sees memrefs that come from and go to tensors.
 //
 //   %o = attn.stream rows (...) in [...] over %n = %N
 //          ins(%Q = %q : tensor<..>) outs(%init : tensor<..>) { ... }
@@ -27,9 +27,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "BufferizeStreams.h"
+#include "Selection.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Support/Buffers.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_BUFFERIZESTREAMSPASS
@@ -54,6 +56,20 @@ static Value allocateOutput(OpBuilder &builder, Location loc, Value tensor) {
     }
   }
   return allocateBuffer(builder, loc, type, sizes);
+}
+
+/// Fills the outputs in which bins are tallied with what no entries give.
+static void startTallies(OpBuilder &builder, StreamOp stream) {
+  stream.walk([&](BinsOp bins) {
+    if (!bins.isTally()) {
+      return;
+    }
+    Location loc = bins.getLoc();
+    Value neutral = loops::getNeutral(builder, bins);
+    for (unsigned k : bins.getOutputs()) {
+      linalg::FillOp::create(builder, loc, neutral, stream.getOutputs()[k]);
+    }
+  });
 }
 
 /// Rewrites the users of an input that became a memref. Ops of the plan take
@@ -108,6 +124,9 @@ static LogicalResult bufferizeStream(StreamOp stream) {
                                      sizes, stream.getInputs(), outputs);
   bufferized.getBody().takeBody(stream.getBody());
   bufferized->setDiscardableAttrs(stream->getDiscardableAttrDictionary());
+  builder.setInsertionPoint(bufferized);
+  startTallies(builder, bufferized);
+  builder.setInsertionPoint(stream);
   SmallVector<Value> results;
   for (auto [buffer, type] : llvm::zip(fresh, stream.getResultTypes())) {
     results.push_back(toTensor(builder, loc, type, buffer));

@@ -354,7 +354,46 @@ static Value expandStencil(OpBuilder &builder, StencilOp op) {
                     floatConstant(builder, loc, type, 0.0), overKeys)[0];
 }
 
+/// The reduction over the heads of a group.
+static SmallVector<Value> expandGroup(OpBuilder &builder, MixOp op) {
+  Location loc = op.getLoc();
+  Type type = op.getResult().getType();
+  FeatureReduceKind kind = *op.getKind();
+  double infinity = std::numeric_limits<double>::infinity();
+  double neutral = kind == FeatureReduceKind::Sum   ? 0.0
+                   : kind == FeatureReduceKind::Max ? -infinity
+                                                    : infinity;
+  Value none = arith::ConstantIntOp::create(builder, loc, 0, 1);
+  Value size =
+      arith::ConstantIndexOp::create(builder, loc, op.getHeadsOfResult());
+  Value first = arith::MulIOp::create(builder, loc, op.getHead(), size);
+  return forEachTap(
+      builder, loc, op.getHeadsOfResult(),
+      {floatConstant(builder, loc, type, neutral), none},
+      [&](OpBuilder &b, Value k, ValueRange carried) -> SmallVector<Value> {
+        Value h = arith::AddIOp::create(b, loc, first, k);
+        SmallVector<Value> entry = cloneRegion(b, op.getBody(), h);
+        Value x = entry[0], next;
+        switch (kind) {
+        case FeatureReduceKind::Sum:
+          next = arith::AddFOp::create(b, loc, carried[0], x);
+          break;
+        case FeatureReduceKind::Max:
+          next = arith::MaximumFOp::create(b, loc, carried[0], x);
+          break;
+        case FeatureReduceKind::Min:
+          next = arith::MinimumFOp::create(b, loc, carried[0], x);
+          break;
+        }
+        return {arith::SelectOp::create(b, loc, entry[1], next, carried[0]),
+                arith::OrIOp::create(b, loc, carried[1], entry[1])};
+      });
+}
+
 static SmallVector<Value> expandMix(OpBuilder &builder, MixOp op) {
+  if (op.isGrouped()) {
+    return expandGroup(builder, op);
+  }
   Location loc = op.getLoc();
   Value none = arith::ConstantIntOp::create(builder, loc, 0, 1);
   Value zero = floatConstant(builder, loc, op.getResult().getType(), 0.0);

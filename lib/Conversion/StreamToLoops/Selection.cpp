@@ -34,10 +34,10 @@ struct Writer {
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, loc, value);
   }
-  Value load(Value buffer, Value at) {
+  Value load(Value buffer, ValueRange at) {
     return memref::LoadOp::create(b, loc, buffer, at);
   }
-  void store(Value value, Value buffer, Value at) {
+  void store(Value value, Value buffer, ValueRange at) {
     memref::StoreOp::create(b, loc, value, buffer, at);
   }
   Value add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
@@ -88,15 +88,16 @@ static Value isBetter(Writer &w, TopOp op, Value x, Value y) {
   return w.either(more, onlyNan);
 }
 
-static Value neutralOf(Writer &w, BinsOp op) {
-  Type type = getElementTypeOrSelf(op.getType());
+Value attn::loops::getNeutral(OpBuilder &builder, BinsOp op) {
+  Type type = op.getElementType();
   switch (op.getKind()) {
   case CarryKind::Max:
-    return floatConstant(w.b, w.loc, type, -kInfinity);
+    return floatConstant(builder, op.getLoc(), type, -kInfinity);
   case CarryKind::Min:
-    return floatConstant(w.b, w.loc, type, kInfinity);
+    return floatConstant(builder, op.getLoc(), type, kInfinity);
   default:
-    return arith::ConstantOp::create(w.b, w.loc, w.b.getZeroAttr(type));
+    return arith::ConstantOp::create(builder, op.getLoc(),
+                                     builder.getZeroAttr(type));
   }
 }
 
@@ -109,9 +110,14 @@ SmallVector<Value> attn::loops::startSelection(OpBuilder &builder,
       buffers.push_back(createRowBuffer(stream, row));
     }
   }
-  if (auto bins = dyn_cast<BinsOp>(op)) {
+  auto bins = dyn_cast<BinsOp>(op);
+  if (bins && bins.isTally()) {
+    for (unsigned k : bins.getOutputs()) {
+      buffers.push_back(stream.getOutputs()[k]);
+    }
+  } else if (bins) {
     Writer w{builder, op->getLoc()};
-    Value neutral = neutralOf(w, bins);
+    Value neutral = getNeutral(builder, bins);
     w.loop(w.index(0), w.index(extentOf(bins)),
            [&](Value k) { w.store(neutral, buffers[0], k); });
   }
@@ -164,29 +170,45 @@ SmallVector<Value> attn::loops::updateTop(OpBuilder &builder, TopOp op,
           op.getForced() ? grow(forcedCount, forcedEnters) : forcedCount};
 }
 
-void attn::loops::updateBins(OpBuilder &builder, BinsOp op, Value buffer,
+void attn::loops::updateBins(OpBuilder &builder, BinsOp op, ValueRange buffers,
                              Value cond) {
   Writer w{builder, op.getLoc()};
   Value bin = op.getBin();
-  Value below = w.less(bin, w.index(extentOf(op)));
-  Value inside = w.both(w.both(below, w.less(w.index(-1), bin)), cond);
-  w.ifThen(inside, [&] {
-    Value old = w.load(buffer, bin), next;
-    switch (op.getKind()) {
-    case CarryKind::Max:
-      next = arith::MaximumFOp::create(builder, w.loc, old, op.getValue());
-      break;
-    case CarryKind::Min:
-      next = arith::MinimumFOp::create(builder, w.loc, old, op.getValue());
-      break;
-    case CarryKind::Count:
-      next = w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
-      break;
-    default:
-      next = arith::AddFOp::create(builder, w.loc, old, op.getValue());
+  SmallVector<Value> place;
+  if (op.isTally()) {
+    auto stream = op->getParentOfType<StreamOp>();
+    Value row = stream.getRowArg();
+    if (Value block = op.getRowBlock()) {
+      row = arith::DivUIOp::create(builder, w.loc, row, block);
     }
-    w.store(next, buffer, bin);
-  });
+    place = {stream.getBatchArg(), stream.getHeadArg(), row};
+  }
+  place.push_back(bin);
+  for (Value buffer : buffers) {
+    Value extent =
+        op.isTally()
+            ? memref::DimOp::create(builder, w.loc, buffer, 3).getResult()
+            : w.index(extentOf(op));
+    Value inside =
+        w.both(w.both(w.less(bin, extent), w.less(w.index(-1), bin)), cond);
+    w.ifThen(inside, [&] {
+      Value old = w.load(buffer, place), next;
+      switch (op.getKind()) {
+      case CarryKind::Max:
+        next = arith::MaximumFOp::create(builder, w.loc, old, op.getValue());
+        break;
+      case CarryKind::Min:
+        next = arith::MinimumFOp::create(builder, w.loc, old, op.getValue());
+        break;
+      case CarryKind::Count:
+        next = w.add(old, arith::ConstantIntOp::create(builder, w.loc, 1, 64));
+        break;
+      default:
+        next = arith::AddFOp::create(builder, w.loc, old, op.getValue());
+      }
+      w.store(next, buffer, place);
+    });
+  }
 }
 
 /// Neighbours in the wrong order are exchanged until none is left.
@@ -217,6 +239,9 @@ SmallVector<Value> attn::loops::finishSelection(OpBuilder &builder,
                                   buffer, w.index(0));
   };
   auto top = dyn_cast<TopOp>(op);
+  if (isa<TallyType>(op->getResult(0).getType())) {
+    return {w.index(0)};
+  }
   if (!top) {
     return {loadAll(buffers[0], op->getResult(0).getType())};
   }

@@ -17,16 +17,21 @@
 
 namespace mlir::attn::loops {
 
-/// The buffers of `op`, attn.top or attn.bins, ready for the first key.
+/// What a bin without entries holds.
+Value getNeutral(OpBuilder &builder, BinsOp op);
+
+/// The buffers of `op`, attn.top or attn.bins, ready for the first key; those
+/// of a tally are outputs of the stream.
 SmallVector<Value> startSelection(OpBuilder &builder, Operation *op);
 
 /// Takes in one key. Loop values are the number of entries and how many of
 /// them were forced.
 SmallVector<Value> updateTop(OpBuilder &builder, TopOp op, ValueRange buffers,
                              ValueRange before, Value cond, Value key);
-void updateBins(OpBuilder &builder, BinsOp op, Value buffer, Value cond);
+void updateBins(OpBuilder &builder, BinsOp op, ValueRange buffers, Value cond);
 
-/// The results of `op` after the last key.
+/// The results of `op` after the last key; something for a tally, which has
+/// none.
 SmallVector<Value> finishSelection(OpBuilder &builder, Operation *op,
                                    ValueRange buffers, ValueRange finals);
 

@@ -66,6 +66,11 @@ static void lowerStream(StreamOp stream, bool useBounds) {
     }
   }
   expandJoinedRows(stream);
+  // Tallies are stored as they grow.
+  SmallVector<bool> tallies;
+  for (Value value : stream.getStoreRow().getValues()) {
+    tallies.push_back(isa<TallyType>(value.getType()));
+  }
   expandRowAccesses(stream);
   for (SweepOp sweep : sweeps) {
     lowerSweep(sweep, useBounds);
@@ -90,8 +95,11 @@ static void lowerStream(StreamOp stream, bool useBounds) {
   Block &body = stream.getBody().front();
   SmallVector<Value> bodyIndices{stream.getBatchArg(), stream.getHeadArg(),
                                  stream.getRowArg()};
-  for (auto [value, output] :
-       llvm::zip(store.getValues(), stream.getOutputs())) {
+  for (auto [value, output, tally] :
+       llvm::zip(store.getValues(), stream.getOutputs(), tallies)) {
+    if (tally) {
+      continue;
+    }
     storeElementOrRow(builder, store.getLoc(), value, skipCasts(output),
                       bodyIndices);
   }

@@ -180,7 +180,7 @@ void SweepBody::update(OpBuilder &builder, State &state) {
     return;
   } else if (auto bins = dyn_cast<BinsOp>(state.op)) {
     Value cond = getCondition(builder, bins.getLoc(), bins.getCond());
-    updateBins(builder, bins, state.buffers.front(), cond);
+    updateBins(builder, bins, state.buffers, cond);
     return;
   } else {
     updateCarry(builder, cast<CarryOp>(state.op), state);
@@ -558,7 +558,7 @@ void attn::loops::lowerSweep(SweepOp sweep, bool useBounds) {
   for (State &state : states) {
     results.emplace_back(finals.begin(), finals.begin() + state.init.size());
     finals = finals.drop_front(state.init.size());
-    if (!state.buffers.empty()) {
+    if (isa<TopOp, BinsOp>(state.op)) {
       results.back() =
           finishSelection(builder, state.op, state.buffers, results.back());
     }

@@ -12,7 +12,8 @@
 //             the tile of the result            | |        | |
 //                                               | +--------+ |
 //   mixture   one tile per head                 +------------+
-//             entries of all heads at once are multiplied by the weights
+//             entries of all heads at once are multiplied by the weights, or
+//             reduced in groups
 //
 // Which contraction, filled value or collective a region needs is computed like
 // that of a sweep, on its own tile.
@@ -88,15 +89,19 @@ void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
   } else {
     buffers.operand = scratch.get({in * rows, columns}, type);
   }
-  buffers.weights = scratch.get({out, in}, type);
-  if (out <= in && in <= state.target.mixedHeads) {
+  if (!mix.isGrouped()) {
+    buffers.weights = scratch.get({out, in}, type);
+  }
+  // Groups are reduced in order, and give one of the tiles that they read.
+  if (mix.isGrouped() || (out <= in && in <= state.target.mixedHeads)) {
     buffers.result = buffers.operand;
     buffers.resultRows = buffers.operandRows;
   } else {
     buffers.result = scratch.get({out * rows, columns}, type);
   }
   if (!mix.getAny().use_empty()) {
-    buffers.any = allocateTile(mix.getAny(), rows, columns);
+    buffers.any = allocateTile(mix.getAny(),
+                               mix.isGrouped() ? out * rows : rows, columns);
   }
 }
 
@@ -108,6 +113,16 @@ static Value viewTile(Emit &e, Value tiles, Value k, int64_t rows) {
                                   e.getIndexAttr(columns)};
   SmallVector<OpFoldResult> strides(2, e.getIndexAttr(1));
   return memref::SubViewOp::create(e, tiles, offsets, sizes, strides);
+}
+
+/// Presence of results: one tile for all, or one per group.
+static Value viewPresence(Emit &e, MixOp mix, Value tiles,
+                          llvm::function_ref<Value()> group) {
+  if (!tiles || !mix.isGrouped()) {
+    return tiles;
+  }
+  int64_t rows = cast<MemRefType>(tiles.getType()).getDimSize(0);
+  return viewTile(e, tiles, group(), rows / mix.getOutputHeads());
 }
 
 /// Makes the results that the entries of `plan` read known as tiles.
@@ -122,7 +137,8 @@ void Kernel::bindResults(Sweep &sweep, TilePlan &plan, Scope &scope,
     }
     tiles[mix.getResult()] = viewTile(
         e, buffers.result, scope.get(mix.getHead()), buffers.resultRows);
-    tiles[mix.getAny()] = buffers.any;
+    tiles[mix.getAny()] = viewPresence(
+        e, mix, buffers.any, [&] { return scope.get(mix.getHead()); });
   }
 }
 
@@ -182,12 +198,20 @@ void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
                        const Tile &around, Tile &tile) {
   CollectiveBuffers &buffers = sweep.collectives[&plan];
   MixOp mix = plan.getMix();
-  if (buffers.any) {
+  Value any = buffers.any;
+  auto clear = [&](Value tiles) {
     Value none = e.constant(VectorType::get({state.lanes}, e.getI8Type()), 0);
     e.loop(e.index(0), tile.rows, 1, [&](Value r) {
       e.loop(tile.firstColumn, tile.columns, state.lanes,
-             [&](Value c) { e.storeVector(none, buffers.any, {r, c}); });
+             [&](Value c) { e.storeVector(none, tiles, {r, c}); });
     });
+  };
+  if (any && mix.isGrouped()) {
+    e.loop(e.index(0), e.index(mix.getOutputHeads()), 1, [&](Value g) {
+      clear(viewPresence(e, mix, any, [&] { return g; }));
+    });
+  } else if (any) {
+    clear(any);
   }
   Value argument = mix.getBody().getArgument(0);
   e.loop(e.index(0), e.index(mix.getInputHeads()), 1, [&](Value head) {
@@ -199,8 +223,11 @@ void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
     here.next = tile.next;
     here.nextKeys = tile.nextKeys;
     Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
+    buffers.any = viewPresence(
+        e, mix, any, [&] { return e.div(head, mix.getHeadsOfResult()); });
     emitInside(sweep, plan, place, here, tile, out);
   });
+  buffers.any = any;
   tile.next = nullptr;
 }
 
@@ -242,7 +269,17 @@ void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
   std::swap(arrays, state.rowArrays);
 }
 
-/// Entries of the region, 0 where absent or outside of the matrix.
+/// What an absent entry counts as: nothing, for the reduction that follows.
+static Value getAbsent(Emit &e, CollectivePlan &plan, Type type) {
+  MixOp mix = plan.getMix();
+  if (!mix || !mix.isGrouped() || *mix.getKind() == FeatureReduceKind::Sum) {
+    return e.constant(type, 0);
+  }
+  return e.infinity(type, *mix.getKind() == FeatureReduceKind::Max);
+}
+
+/// Entries of the region, 0 (or what counts as nothing) where absent or outside
+/// of the matrix.
 void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
                          Scope &scope, Tile &tile, Value out) {
   Value condition = plan.getPresence();
@@ -250,7 +287,7 @@ void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
     condition = {};
   }
   auto type = VectorType::get({state.lanes}, plan.getValue().getType());
-  Value zero = e.constant(type, 0);
+  Value zero = getAbsent(e, plan, type);
   forEachRow(scope, tile, [&](Scope &row, Value r) {
     auto emitRow = [&] {
       e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value column) {
@@ -422,11 +459,45 @@ void Kernel::emitSegmentStencil(CollectivePlan &plan,
 // Mixtures
 //===----------------------------------------------------------------------===//
 
+/// Sums, maxima or minima of the heads of a group, in its first tiles.
+static void emitGroups(Emit &e, MixOp mix, Value tiles, int64_t rows,
+                       const Tile &tile, int64_t lanes) {
+  auto join = [&](Value x, Value y) -> Value {
+    switch (*mix.getKind()) {
+    case FeatureReduceKind::Sum:
+      return arith::AddFOp::create(e, x, y);
+    case FeatureReduceKind::Max:
+      return arith::MaximumFOp::create(e, x, y);
+    case FeatureReduceKind::Min:
+      return arith::MinimumFOp::create(e, x, y);
+    }
+    llvm_unreachable("all kinds handled");
+  };
+  int64_t size = mix.getHeadsOfResult();
+  e.loop(e.index(0), e.index(mix.getOutputHeads()), 1, [&](Value g) {
+    e.loop(e.index(0), tile.rows, 1, [&](Value r) {
+      e.loop(tile.firstColumn, tile.columns, lanes, [&](Value column) {
+        Value first = e.add(e.mul(g, size * rows), r), joined;
+        for (int64_t k = 0; k < size; ++k) {
+          Value x =
+              e.loadVector(tiles, {e.add(first, k * rows), column}, lanes);
+          joined = joined ? join(joined, x) : x;
+        }
+        e.storeVector(joined, tiles, {e.add(e.mul(g, rows), r), column});
+      });
+    });
+  });
+}
+
 /// All results of an entry at once: its heads are loaded before the first of
 /// them is stored, which may be in their place.
 void Kernel::emitMix(CollectivePlan &plan, CollectiveBuffers &buffers,
                      Scope &scope, Tile &tile) {
   MixOp mix = plan.getMix();
+  if (mix.isGrouped()) {
+    emitGroups(e, mix, buffers.operand, buffers.operandRows, tile, state.lanes);
+    return;
+  }
   auto shape = cast<MemRefType>(buffers.weights.getType());
   int64_t out = shape.getDimSize(0), in = shape.getDimSize(1);
   Value weights = scope.get(mix.getWeights());

@@ -38,22 +38,29 @@ LogicalResult Kernel::emit(Value begin, Value end, ValueRange arguments) {
   Value most = e.min(e.index(together), e.sub(end, item));
   Value done = e.ifValue(
       open, next.getType(),
-      [&] { return e.add(item, emitBlock(item, most, arguments)); },
+      [&] { return e.add(item, emitItems(item, most, arguments)); },
       [&] { return next; });
   scf::YieldOp::create(e, done);
   return failure(state.failed);
 }
 
-Value Kernel::emitBlock(Value item, Value most, ValueRange arguments) {
+Value Kernel::emitItems(Value item, Value most, ValueRange arguments) {
   StreamOp stream = state.stream;
   // Heads that share a block count as one, with the rows of all of them.
   int64_t together = state.analysis.getPackedHeads();
   Value heads = e.div(arguments[1], together);
   Value rows = e.mul(arguments[2], together);
-  Value count = state.tiling.countItems(e, rows);
+  Value itemRows, count = state.tiling.countItems(e, rows);
+  if (Value rowBlock = state.analysis.getRowBlock()) {
+    auto input = dyn_cast<BlockArgument>(rowBlock);
+    Value size = input ? arguments[input.getArgNumber()]
+                       : e.index(*getConstantIntValue(rowBlock));
+    itemRows = state.tiling.getItemRows(e, size);
+    count = arith::CeilDivUIOp::create(e, rows, itemRows);
+  }
   Value group = arith::DivUIOp::create(e, item, count);
   Value block = arith::RemUIOp::create(e, item, count);
-  Value taken = e.min(most, e.sub(count, block));
+  Value taken = itemRows ? e.index(1) : e.min(most, e.sub(count, block));
   bool uneven = llvm::any_of(state.analysis.getSweeps(), [](SweepPlan &plan) {
     return !plan.op.getBounds().empty();
   });
@@ -81,15 +88,49 @@ Value Kernel::emitBlock(Value item, Value most, ValueRange arguments) {
        llvm::enumerate(arguments.slice(3, 1 + stream.getInputs().size()))) {
     scope.bind(stream.getBody().getArgument(3 + k), value);
   }
-  auto [firstRow, blockRows] = state.tiling.getBlock(e, block, taken, rows);
-  RowBlock here{&scope, firstRow, blockRows, e.index(0)};
+  ValueRange outputs = arguments.drop_front(4 + stream.getInputs().size());
+  stream.walk([&](BinsOp bins) {
+    for (unsigned k : bins.getOutputs()) {
+      state.tallies[bins].push_back(outputs[k]);
+    }
+  });
   computeUniform(scope, stream.getBody().front(), /*ofHead=*/false);
+  if (!itemRows) {
+    auto [first, number] = state.tiling.getBlock(e, block, taken, rows);
+    emitBlock(scope, first, number, outputs);
+    return taken;
+  }
+  Value begin = e.mul(block, itemRows);
+  Value end = e.min(e.add(begin, itemRows), rows);
+  if (!state.tiling.period) {
+    int64_t most = state.tiling.blockRows;
+    e.loop(begin, end, most, [&](Value first) {
+      Scope place(&scope);
+      emitBlock(place, first, e.min(e.index(most), e.sub(end, first)), outputs);
+    });
+    return taken;
+  }
+  // The blocks of the kernel that these rows meet, cut at their ends.
+  Value from = state.tiling.getBlockOf(e, begin);
+  Value to = e.add(state.tiling.getBlockOf(e, e.sub(end, 1)), 1);
+  e.loop(from, to, 1, [&](Value next) {
+    auto [first, number] = state.tiling.getBlock(e, next, e.index(1), rows);
+    Value last = e.min(e.add(first, number), end);
+    first = e.max(first, begin);
+    Scope place(&scope);
+    emitBlock(place, first, e.sub(last, first), outputs);
+  });
+  return taken;
+}
+
+void Kernel::emitBlock(Scope &scope, Value firstRow, Value rows,
+                       ValueRange outputs) {
+  RowBlock here{&scope, firstRow, rows, e.index(0)};
   for (SweepPlan &plan : state.analysis.getSweeps()) {
     emitSweep(here, plan);
     scratch.giveBack();
   }
-  emitStore(here, arguments.drop_front(4 + stream.getInputs().size()));
-  return taken;
+  emitStore(here, outputs);
 }
 
 void Kernel::computeUniform(Scope &scope, Block &block, bool ofHead) {
@@ -163,6 +204,9 @@ void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
                                row.get(stream.getRowArg())};
       for (auto [value, output] :
            llvm::zip(stream.getStoreRow().getValues(), outputs)) {
+        if (isa<TallyType>(value.getType())) {
+          continue; // stored as it grew
+        }
         auto type = dyn_cast<VectorType>(value.getType());
         if (!type) {
           e.store(row.get(value), output, place);

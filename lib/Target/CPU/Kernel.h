@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-//   for each item: (b, h, block of rows)
+//   for each item: (b, h, block of rows, or those that share bins)
 //     for each sweep:
 //       start the carries; pack the stationary rows
 //       for each tile of keys inside the bounds:
@@ -72,7 +72,8 @@ private:
   };
 
   /// Does up to `most` items from `item` on, of the same heads; how many.
-  Value emitBlock(Value item, Value most, ValueRange arguments);
+  Value emitItems(Value item, Value most, ValueRange arguments);
+  void emitBlock(Scope &scope, Value firstRow, Value rows, ValueRange outputs);
   void emitSweep(RowBlock &block, SweepPlan &plan);
   void allocateState(Sweep &sweep);
   void allocateTiles(Sweep &sweep);

@@ -11,6 +11,9 @@
 //   ->
 //   call @attn_parallel_for(@f_stream0, %args, B * H * ceil(M / rows))
 //
+// Where blocks of rows share the bins of a tally, an item is a multiple of such
+// a block: what one thread adds up, in order.
+//
 // Kernels read their operands with vectors, so the last stride is 1 inside;
 // operands where it is not are copied before the call.
 //
@@ -20,6 +23,7 @@
 
 #include "Kernel.h"
 #include "ParallelKernel.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -160,8 +164,17 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   if (!analysis.keepsHeads()) {
     groups = e.mul(groups, e.div(stream.getHeads(), together));
   }
-  Value items =
-      e.mul(groups, tiling.countItems(e, e.mul(stream.getRows(), together)));
+  Value blocks = tiling.countItems(e, e.mul(stream.getRows(), together));
+  if (Value rowBlock = analysis.getRowBlock()) {
+    auto input = dyn_cast<BlockArgument>(rowBlock);
+    Value size =
+        input
+            ? stream.getInputs()[input.getArgNumber() - StreamOp::kNumIndexArgs]
+            : e.index(*getConstantIntValue(rowBlock));
+    blocks = arith::CeilDivUIOp::create(e, stream.getRows(),
+                                        tiling.getItemRows(e, size));
+  }
+  Value items = e.mul(groups, blocks);
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

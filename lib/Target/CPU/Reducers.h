@@ -84,6 +84,8 @@ private:
   void insert(TopOp op, Value row, Value x, Value key, Value forced,
               Value capacity);
   void endTop(TopOp op, Value row);
+  SmallVector<std::pair<Value, SmallVector<Value>>> getBinRows(BinsOp op,
+                                                               Scope &row);
   void finishBins(BinsOp op, Scope &row, Tile &tile);
   void move(RunningOp gauge, Scope &row, Value before, Value after);
   void movePolynomials(RunningOp gauge, Value row, Value distance);

@@ -40,6 +40,8 @@ struct KernelState {
   /// Row values kept in arrays, one element per row of a block and head it
   /// works on; outer carries in rows of such.
   DenseMap<Value, Value> rowArrays, rowVectors;
+  /// The outputs in which the bins of a tally are.
+  DenseMap<Operation *, SmallVector<Value>> tallies;
   /// The first of the heads that share a block, where they do.
   Value firstHead;
   /// A buffer for a row of the stream, for as long as the kernel runs.

@@ -41,6 +41,9 @@ void Reducers::startSelection(Operation *op, Value r) {
     return;
   }
   auto bins = cast<BinsOp>(op);
+  if (bins.isTally()) {
+    return;
+  }
   Value rows = kernel.rowVectors.lookup(bins.getResult());
   auto type = cast<MemRefType>(rows.getType());
   Value neutral = neutralOf(
@@ -184,42 +187,66 @@ void Reducers::finishTop(TopOp op, Scope &row, Tile &tile) {
   });
 }
 
+/// The rows of bins that a row adds to: its own, or those of outputs.
+SmallVector<std::pair<Value, SmallVector<Value>>>
+Reducers::getBinRows(BinsOp op, Scope &row) {
+  if (!op.isTally()) {
+    return {{kernel.rowVectors.lookup(op.getResult()), {row.getBlockRow()}}};
+  }
+  Emit &e = kernel.e;
+  StreamOp stream = kernel.stream;
+  Value at = row.get(stream.getRowArg());
+  if (op.getRowBlock()) {
+    at = arith::DivUIOp::create(e, at, row.get(op.getRowBlock()));
+  }
+  SmallVector<Value> place{row.get(stream.getBatchArg()),
+                           row.get(stream.getHeadArg()), at};
+  SmallVector<std::pair<Value, SmallVector<Value>>> rows;
+  for (Value output : kernel.tallies.lookup(op)) {
+    rows.push_back({output, place});
+  }
+  return rows;
+}
+
 void Reducers::finishBins(BinsOp op, Scope &row, Tile &tile) {
   Emit &e = kernel.e;
-  Value r = row.getBlockRow();
   ArrayRef<Value> waiting = state.waiting[op];
-  Value out = kernel.rowVectors.lookup(op.getResult());
-  int64_t extent = cast<VectorType>(op.getType()).getNumElements();
   Value bins = waiting[op.getValue() ? 1 : 0];
-  e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-    Value bin = e.load(bins, c);
-    Value inside =
-        e.both(e.less(e.index(-1), bin), e.less(bin, e.index(extent)));
-    if (!tile.full) {
-      Value present = arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
-                                            e.load(waiting.back(), c),
-                                            e.constant(e.getI8Type(), 0));
-      inside = e.both(inside, present);
-    }
-    e.ifThen(inside, [&] {
-      Value old = e.load(out, {r, bin}), next;
-      Value x = op.getValue() ? e.load(waiting[0], c) : e.constant64(1);
-      switch (op.getKind()) {
-      case CarryKind::Max:
-        next = arith::MaximumFOp::create(e, old, x);
-        break;
-      case CarryKind::Min:
-        next = arith::MinimumFOp::create(e, old, x);
-        break;
-      case CarryKind::Count:
-        next = e.add(old, x);
-        break;
-      default:
-        next = arith::AddFOp::create(e, old, x);
+  for (auto &[out, place] : getBinRows(op, row)) {
+    Value extent =
+        op.isTally() ? memref::DimOp::create(e, out, place.size()).getResult()
+                     : e.index(cast<VectorType>(op.getType()).getNumElements());
+    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+      Value bin = e.load(bins, c);
+      Value inside = e.both(e.less(e.index(-1), bin), e.less(bin, extent));
+      if (!tile.full) {
+        Value present = arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
+                                              e.load(waiting.back(), c),
+                                              e.constant(e.getI8Type(), 0));
+        inside = e.both(inside, present);
       }
-      e.store(next, out, {r, bin});
+      SmallVector<Value> at(place);
+      at.push_back(bin);
+      e.ifThen(inside, [&] {
+        Value old = e.load(out, at), next;
+        Value x = op.getValue() ? e.load(waiting[0], c) : e.constant64(1);
+        switch (op.getKind()) {
+        case CarryKind::Max:
+          next = arith::MaximumFOp::create(e, old, x);
+          break;
+        case CarryKind::Min:
+          next = arith::MinimumFOp::create(e, old, x);
+          break;
+        case CarryKind::Count:
+          next = e.add(old, x);
+          break;
+        default:
+          next = arith::AddFOp::create(e, old, x);
+        }
+        e.store(next, out, at);
+      });
     });
-  });
+  }
 }
 
 /// Sorts by key where asked, and writes what is beyond the count.

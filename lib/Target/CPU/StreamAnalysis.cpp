@@ -192,12 +192,15 @@ void StreamAnalysis::classify(Operation &op) {
 /// once for all of them. Some blocks are left for the threads.
 void StreamAnalysis::choosePackedHeads() {
   constexpr int64_t mostRows = 8, fewestBlocks = 4;
-  // Collectives, products and lists have tiles of their own.
+  // Collectives, products and lists have tiles of their own, tallies an order
+  // of rows.
   bool plain = !stream
                     .walk([&](Operation *op) {
                       auto inner = dyn_cast<SweepOp>(op);
+                      auto bins = dyn_cast<BinsOp>(op);
                       return isCollective(op) || (inner && isInner(inner)) ||
-                                     isa<ListedOp>(op)
+                                     isa<ListedOp>(op) ||
+                                     (bins && bins.isTally())
                                  ? WalkResult::interrupt()
                                  : WalkResult::advance();
                     })
@@ -524,6 +527,31 @@ LogicalResult StreamAnalysis::checkSweep(SweepPlan &plan) {
   return success();
 }
 
+/// One size of the blocks of rows that share bins: what a thread works on.
+LogicalResult StreamAnalysis::findRowBlock() {
+  SmallVector<BinsOp> tallies;
+  stream.walk([&](BinsOp bins) {
+    if (bins.getRowBlock()) {
+      tallies.push_back(bins);
+    }
+  });
+  for (BinsOp bins : tallies) {
+    Value block = bins.getRowBlock();
+    std::optional<int64_t> constant = getConstantIntValue(block);
+    if (!constant && !isa<BlockArgument>(block)) {
+      return bins.emitError("the rows that share bins must be as many as a "
+                            "constant or an input of the stream says");
+    }
+    rowBlock = rowBlock ? rowBlock : block;
+    if (block != rowBlock &&
+        (!constant || constant != getConstantIntValue(rowBlock))) {
+      return bins.emitError("the bins of a stream must be shared by the same "
+                            "blocks of rows");
+    }
+  }
+  return success();
+}
+
 void StreamAnalysis::analyse() {
   classes.clear();
   cheap.clear();
@@ -532,6 +560,13 @@ void StreamAnalysis::analyse() {
   classes[stream.getRowArg()].row = true;
   mixes = stream.walk([](MixOp) { return WalkResult::interrupt(); })
               .wasInterrupted();
+  for (auto sweep : stream.getBody().getOps<SweepOp>()) {
+    // Tiles of a driven sweep speak of listed keys; with all heads in a block,
+    // which have lists of their own, other keys are visited too.
+    if (mixes && getDriver(sweep)) {
+      sweep.getTiles().getBlocks().clear();
+    }
+  }
   ValueClass &head = classes[stream.getHeadArg()];
   head.head = mixes;
   head.row = packedHeads > 1;
@@ -553,6 +588,9 @@ LogicalResult StreamAnalysis::run() {
       return stream.emitError("a stream has memref operands here, got ")
              << operand.getType() << "; run attn-bufferize-streams first";
     }
+  }
+  if (failed(findRowBlock())) {
+    return failure();
   }
   choosePackedHeads();
   analyse();

@@ -206,6 +206,8 @@ public:
   int64_t getFewRows() const { return fewRows; }
   /// Heads whose rows share a block because they read the same keys.
   int64_t getPackedHeads() const { return packedHeads; }
+  /// Rows per block that shares the bins of a tally; null if none does.
+  Value getRowBlock() const { return rowBlock; }
   /// Quotients of the head that are the same for all heads of a block.
   ArrayRef<arith::DivUIOp> getGroups() const { return groups; }
 
@@ -230,6 +232,7 @@ private:
   void collectLeaves(FactorPlan &factor, Value value, DenseSet<Value> &seen);
   LogicalResult checkSweep(SweepPlan &plan);
   LogicalResult checkJoined(AcrossOp op);
+  LogicalResult findRowBlock();
   void visit(SweepPlan &plan, Value value, unsigned stage,
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
   unsigned levelOf(ValueRange values) const;
@@ -248,6 +251,7 @@ private:
   std::vector<SweepPlan> sweeps;
   int64_t elementBits = 32, fewRows = 0, packedHeads = 1;
   int64_t rowPeriod = 0;
+  Value rowBlock;
   SmallVector<arith::DivUIOp> groups;
 };
 

@@ -68,7 +68,7 @@ void Kernel::allocateState(Sweep &sweep) {
         if (auto row = dyn_cast<VectorType>(result.getType())) {
           state.rowVectors[result] =
               kept.get({rows, pad(row.getNumElements())}, row.getElementType());
-        } else {
+        } else if (!isa<TallyType>(result.getType())) {
           state.rowArrays[result] = kept.get({rows}, result.getType());
         }
       }

@@ -142,3 +142,17 @@ std::pair<Value, Value> Tiling::getBlock(Emit &e, Value item, Value count,
   Value end = e.min(e.mul(e.add(list, 1), period), rows);
   return {first, e.min(e.index(step), e.sub(end, first))};
 }
+
+Value Tiling::getBlockOf(Emit &e, Value row) const {
+  Value list = e.div(row, period);
+  if (parts == 1) {
+    return list;
+  }
+  Value inside = e.sub(row, e.mul(list, period));
+  return e.add(e.mul(list, parts), e.div(inside, step));
+}
+
+Value Tiling::getItemRows(Emit &e, Value rowBlock) const {
+  Value count = arith::CeilDivUIOp::create(e, e.index(step), rowBlock);
+  return arith::MulIOp::create(e, rowBlock, count);
+}

@@ -45,6 +45,11 @@ struct Tiling {
   /// The first row and the number of rows of `count` items.
   std::pair<Value, Value> getBlock(Emit &e, Value item, Value count,
                                    Value rows) const;
+  /// The item that a row belongs to, where rows share their lists.
+  Value getBlockOf(Emit &e, Value row) const;
+  /// Rows of an item where `rowBlock` rows at a time must not be separated: as
+  /// many such blocks as fill one of the kernel.
+  Value getItemRows(Emit &e, Value rowBlock) const;
 
 private:
   void cutIntoItems(int64_t rowPeriod, int64_t itemRows);

@@ -84,6 +84,8 @@ BY_OP = {
     ("attn.qr", "%a"): "tensor<2x64x16xf32>",
     ("attn.quantize", "%x"): "tensor<1x2x?x64xf32>",
     ("attn.restrict", "%blocks"): "tensor<1x1x?x12xi32>",
+    ("attn.reduce", "%last"): "index",
+    ("attn.reduce", "%n"): "index",
     ("attn.restrict", "%n"): "tensor<1x1x?xi32>",
     ("attn.rope", "%p"): "tensor<1x?xi32>",
     ("attn.rope", "%q"): "tensor<1x8x?x64xf32>",

@@ -201,6 +201,16 @@ def mix_heads(p):
     return p.emit(f"attn.mix_heads {p.pick()}, {w} : !scores, {tw} -> !scores")
 
 
+def reduce_heads(p):
+    """Over groups of heads, and each result once for every head of its group."""
+    groups = p.random.choice([1, 2])
+    kind = p.random.choice(["sum", "max", "min", "mean"])
+    joined = f"!attn.scores<?x{groups}x?x?xf32>"
+    r = p.emit(f"attn.reduce_heads {kind} {p.pick()} : !scores -> {joined}")
+    w = p.emit(f"arith.constant dense<1.0> : tensor<{HEADS}x{groups}xf32>")
+    return p.emit(f"attn.mix_heads {r}, {w} : {joined}, tensor<{HEADS}x{groups}xf32> -> !scores")
+
+
 def restrict(p):
     """Lists of four blocks of keys for eight blocks of queries: enough for the
     longest run below."""
@@ -212,7 +222,7 @@ def restrict(p):
 
 
 SMOOTH = [causal, window, softmax, softmax, compete, compete, bounded, sigmoid, combine, combine, slope, column, centred, fill]
-OPERATIONS = SMOOTH + SMOOTH + [convolve, convolve, mix_heads, mix_heads, restrict, restrict]
+OPERATIONS = SMOOTH + SMOOTH + [convolve, convolve, mix_heads, mix_heads, reduce_heads, restrict, restrict]
 
 # Results.
 
@@ -259,7 +269,30 @@ def reduce(p):
     return p.emit(f"attn.reduce {kind} {axis} {p.pick()} : (!scores) -> {type_}"), type_
 
 
-RESULTS = [aggregate, aggregate, aggregate, pool, reduce, reduce, join]
+def reduce_axes(p):
+    kind = p.random.choice(["sum", "max", "mean", "lse", "count"])
+    axes = p.random.choice(["both", "[queries, heads]", "[keys, heads]", "[both, heads]"])
+    kept = "?x" + (f"{HEADS}x" if axes == "both" else "") + ("" if "both" in axes else "?x")
+    type_ = f"tensor<{kept}{'i64' if kind == 'count' else 'f32'}>"
+    return p.emit(f"attn.reduce {kind} {axes} {p.pick()} : (!scores) -> {type_}"), type_
+
+
+def tally(p):
+    """In bins whose number is known at run time, some of them out of range."""
+    kind = p.random.choice(["sum", "max", "count"])
+    axes, kept = p.random.choice([("both", f"?x{HEADS}x"), ("[both, batch]", f"{HEADS}x"), ("keys", f"?x{HEADS}x?x")])
+    t, tt = p.argument(["B", HEADS, "M", 1])
+    dim = p.emit("arith.constant 2 : index")
+    number = p.emit(f"tensor.dim {t}, {dim} : {tt}")
+    type_ = f"tensor<{kept}?x{'i64' if kind == 'count' else 'f32'}>"
+    reduced = p.emit(f"""attn.reduce {kind} {axes} {p.pick()} bins({number}) by (%v: f32) at (%b, %h, %i, %j) {{
+    %t = arith.subi %i, %j : index
+    attn.yield %t : index
+  }} : (!scores) -> {type_}""")
+    return reduced, type_
+
+
+RESULTS = [aggregate, aggregate, aggregate, pool, reduce, reduce, reduce_axes, tally, join]
 
 
 def draw(seed, short=False):

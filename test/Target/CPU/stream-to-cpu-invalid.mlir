@@ -243,3 +243,37 @@ func.func @joined_lists(%x: memref<1x1x7x?xf32>, %l: memref<1x1x4x4xi32>, %out: 
   }
   return
 }
+
+// -----
+
+func.func @rows_of_bins(%out: memref<1x1x?x8xi64>, %other: memref<1x1x?x8xi64>, %n: index, %m: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%N = %n : index, %M = %m : index) outs(%out : memref<1x1x?x8xi64>, %other : memref<1x1x?x8xi64>) {
+    %z = arith.constant 0 : index
+    %s, %t = attn.sweep %j = %z to %e {
+      %x = attn.bins count in %j rows %N : (index, index) -> !attn.tally<i64>
+      // expected-error @below {{the bins of a stream must be shared by the same blocks of rows}}
+      %y = attn.bins count in %j rows %M : (index, index) -> !attn.tally<i64>
+      attn.yield %x, %y : !attn.tally<i64>, !attn.tally<i64>
+    } : !attn.tally<i64>, !attn.tally<i64>
+    attn.store_row %s, %t : !attn.tally<i64>, !attn.tally<i64>
+  }
+  return
+}
+
+// -----
+
+func.func @rows_of_row(%out: memref<1x1x?x8xi64>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins() outs(%out : memref<1x1x?x8xi64>) {
+    %z = arith.constant 0 : index
+    %r = arith.addi %i, %e : index
+    %s = attn.sweep %j = %z to %e {
+      // expected-error @below {{the rows that share bins must be as many as a constant or an input of the stream says}}
+      %x = attn.bins count in %j rows %r : (index, index) -> !attn.tally<i64>
+      attn.yield %x : !attn.tally<i64>
+    } : !attn.tally<i64>
+    attn.store_row %s : !attn.tally<i64>
+  }
+  return
+}

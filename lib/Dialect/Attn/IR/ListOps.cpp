@@ -364,12 +364,39 @@ LogicalResult BinsOp::verify() {
     return emitOpError() << "C1: bins take sum, max or min of a value, or a "
                             "count of none";
   }
-  auto result = cast<VectorType>(getResult().getType());
   Type want =
       count ? Type(IntegerType::get(getContext(), 64)) : getValue().getType();
-  if (result.getRank() != 1 || result.getElementType() != want) {
-    return emitOpError() << "C2: the result is a vector of " << want << ", got "
-                         << result;
+  auto row = dyn_cast<VectorType>(getType());
+  if ((row && row.getRank() != 1) || getElementType() != want) {
+    return emitOpError() << "C2: the result is a vector or a tally of " << want
+                         << ", got " << getType();
+  }
+  if (getRowBlock() && !isTally()) {
+    return emitOpError() << "C3: rows share the bins of a tally only, got "
+                         << getType();
   }
   return success();
+}
+
+Type BinsOp::getElementType() {
+  auto tally = dyn_cast<TallyType>(getType());
+  return tally ? tally.getElementType()
+               : cast<VectorType>(getType()).getElementType();
+}
+
+SmallVector<unsigned> BinsOp::getOutputs() {
+  SmallVector<unsigned> outputs;
+  auto sweep = cast<SweepOp>((*this)->getParentOp());
+  for (auto [value, result] :
+       llvm::zip(sweep.getYield().getValues(), sweep.getResults())) {
+    if (value != getResult()) {
+      continue;
+    }
+    for (OpOperand &use : result.getUses()) {
+      if (isa<StoreRowOp>(use.getOwner())) {
+        outputs.push_back(use.getOperandNumber());
+      }
+    }
+  }
+  return outputs;
 }

@@ -63,43 +63,83 @@ SmallVector<OpFoldResult> ConvolveOp::reifyScoresShape(OpBuilder &builder) {
 // attn.mix_heads
 //===----------------------------------------------------------------------===//
 
-LogicalResult MixHeadsOp::verify() {
-  auto weights = cast<RankedTensorType>(getWeights().getType());
-  ScoresType input = getInput().getType(), result = getResult().getType();
+/// C2 and C3 of an op whose result has another number of heads.
+template <typename OpTy>
+static LogicalResult verifyJoinedHeads(OpTy op, int64_t outputs) {
+  ScoresType input = op.getInput().getType(), result = op.getResult().getType();
   int64_t heads = input.getDim(ScoresType::Heads);
-  if (weights.getRank() != 2 || !weights.hasStaticShape() ||
-      weights.getDimSize(0) < 1 || weights.getDimSize(1) != heads) {
-    return emitOpError() << "C1: weights are [G, " << heads
-                         << "] with static extents, got " << weights;
-  }
   SmallVector<int64_t> want(input.getShape());
-  want[ScoresType::Heads] = weights.getDimSize(0);
+  want[ScoresType::Heads] = outputs;
   if (result.getShape() != ArrayRef(want) ||
       result.getElementType() != input.getElementType()) {
-    return emitOpError() << "C2: the result is "
-                         << ScoresType::get(want, input.getElementType())
-                         << ", got " << result;
+    return op.emitOpError() << "C2: the result is "
+                            << ScoresType::get(want, input.getElementType())
+                            << ", got " << result;
   }
   for (bool isQuery : {true, false}) {
-    AxisInfo axis = getAxis(getInput(), isQuery);
+    AxisInfo axis = getAxis(op.getInput(), isQuery);
     for (Value of : {axis.positions, axis.length}) {
       if (!of) {
         continue;
       }
       int64_t extent = cast<RankedTensorType>(of.getType()).getDimSize(1);
-      if (extent != 1 && weights.getDimSize(0) != heads) {
-        return emitOpError()
+      if (extent != 1 && outputs != heads) {
+        return op.emitOpError()
                << "C3: the " << (isQuery ? "query" : "key")
-               << " axis has positions or lengths per head, which "
-               << weights.getDimSize(0) << " mixtures of " << heads
-               << " heads do not have; give them an extent of 1";
+               << " axis has positions or lengths per head, which " << outputs
+               << (isa<MixHeadsOp>(op) ? " mixtures of " : " groups of ")
+               << heads << " heads do not have; give them an extent of 1";
       }
     }
   }
   return success();
 }
 
+LogicalResult MixHeadsOp::verify() {
+  auto weights = cast<RankedTensorType>(getWeights().getType());
+  int64_t heads = getInput().getType().getDim(ScoresType::Heads);
+  if (weights.getRank() != 2 || !weights.hasStaticShape() ||
+      weights.getDimSize(0) < 1 || weights.getDimSize(1) != heads) {
+    return emitOpError() << "C1: weights are [G, " << heads
+                         << "] with static extents, got " << weights;
+  }
+  return verifyJoinedHeads(*this, weights.getDimSize(0));
+}
+
 SmallVector<OpFoldResult> MixHeadsOp::reifyScoresShape(OpBuilder &builder) {
+  SmallVector<OpFoldResult> shape = getScoresShape(builder, getInput());
+  shape[ScoresType::Heads] =
+      builder.getIndexAttr(getResult().getType().getDim(ScoresType::Heads));
+  return shape;
+}
+
+//===----------------------------------------------------------------------===//
+// attn.reduce_heads
+//===----------------------------------------------------------------------===//
+
+LogicalResult ReduceHeadsOp::verify() {
+  switch (getKind()) {
+  case ReduceKind::Sum:
+  case ReduceKind::Max:
+  case ReduceKind::Min:
+  case ReduceKind::Mean:
+  case ReduceKind::Count:
+    break;
+  default:
+    return emitOpError()
+           << "C1: heads are reduced by sum, max, min, mean or count, got "
+           << stringifyReduceKind(getKind());
+  }
+  int64_t heads = getInput().getType().getDim(ScoresType::Heads);
+  int64_t groups = getResult().getType().getDim(ScoresType::Heads);
+  if (ShapedType::isDynamic(heads) || groups < 1 || heads % groups) {
+    return emitOpError() << "C2: the result has a number of heads that divides "
+                         << heads << ", got " << groups;
+  }
+  return verifyJoinedHeads(*this, groups);
+}
+
+SmallVector<OpFoldResult> ReduceHeadsOp::reifyScoresShape(OpBuilder &builder) {
   SmallVector<OpFoldResult> shape = getScoresShape(builder, getInput());
   shape[ScoresType::Heads] =
       builder.getIndexAttr(getResult().getType().getDim(ScoresType::Heads));
@@ -140,10 +180,25 @@ LogicalResult StencilOp::verify() {
 }
 
 LogicalResult MixOp::verify() {
-  auto weights = cast<ShapedType>(getWeights().getType());
-  if (weights.getRank() != 2 || !weights.hasStaticShape()) {
-    return emitOpError() << "C1: weights are a matrix of static extents, got "
-                         << weights;
+  if (static_cast<bool>(getWeights()) == isGrouped() ||
+      static_cast<bool>(getKind()) != isGrouped()) {
+    return emitOpError() << "C1: heads are mixed with weights, or reduced in "
+                            "groups";
+  }
+  if (isGrouped()) {
+    ArrayRef<int64_t> groups = *getGroups();
+    if (groups.size() != 2 || groups[0] < 1 || groups[1] < 1) {
+      return emitOpError()
+             << "C1: groups are the number of groups and of heads "
+                "in each, got ["
+             << groups << "]";
+    }
+  } else {
+    auto weights = cast<ShapedType>(getWeights().getType());
+    if (weights.getRank() != 2 || !weights.hasStaticShape()) {
+      return emitOpError() << "C1: weights are a matrix of static extents, got "
+                           << weights;
+    }
   }
   return verifyCollective(*this, getBody(), 1, getResult().getType(), "C2");
 }
@@ -191,6 +246,23 @@ LogicalResult AcrossOp::verify() {
   return success();
 }
 
+static int64_t getWeightsExtent(MixOp op, unsigned dim) {
+  return cast<ShapedType>(op.getWeights().getType()).getDimSize(dim);
+}
+
+int64_t MixOp::getInputHeads() {
+  return isGrouped() ? (*getGroups())[0] * (*getGroups())[1]
+                     : getWeightsExtent(*this, 1);
+}
+
+int64_t MixOp::getOutputHeads() {
+  return isGrouped() ? (*getGroups())[0] : getWeightsExtent(*this, 0);
+}
+
+int64_t MixOp::getHeadsOfResult() {
+  return isGrouped() ? (*getGroups())[1] : getInputHeads();
+}
+
 double mlir::attn::getSharedEvaluations(Operation *collective) {
   if (auto mix = dyn_cast<MixOp>(collective)) {
     return static_cast<double>(mix.getInputHeads()) /
@@ -201,7 +273,7 @@ double mlir::attn::getSharedEvaluations(Operation *collective) {
 
 int64_t mlir::attn::getTapCount(Operation *collective) {
   if (auto mix = dyn_cast<MixOp>(collective)) {
-    return mix.getInputHeads();
+    return mix.getHeadsOfResult();
   }
   auto stencil = cast<StencilOp>(collective);
   return stencil.getQueryExtent() * stencil.getKeyExtent();

@@ -21,7 +21,8 @@ using namespace mlir::attn;
 /// C4: what an op of a program may do with the keys.
 static LogicalResult verifyKeepsKeys(PartialOp partial, Operation *op) {
   auto reduce = dyn_cast<ReduceOp>(op);
-  bool queries = reduce && reduce.getAxis() == Axis::Queries;
+  bool queries = reduce && (!reduce.isOverOneAxis() ||
+                            reduce.getAxis() == Axis::Queries);
   bool other =
       isa<TransposeOp, MatmulOp, ConcatOp, MaterializeOp, PartialOp>(op);
   if (isa<ScoresOpInterface>(op)) {
@@ -31,7 +32,8 @@ static LogicalResult verifyKeepsKeys(PartialOp partial, Operation *op) {
   if (queries || other) {
     return partial.emitOpError()
            << "C4: the region keeps the keys of its scores, but has '"
-           << op->getName() << (queries ? "' over queries" : "'");
+           << op->getName() << "'"
+           << (queries ? " over " + reduce.getAxesText() : "");
   }
   return success();
 }

@@ -184,6 +184,10 @@ LogicalResult StreamOp::verify() {
              row.getElementType() == type.getElementType() &&
              row.getDimSize(0) == type.getDimSize(3);
     }
+    if (auto tally = dyn_cast<TallyType>(value.getType())) {
+      fits = type.getRank() == 4 &&
+             tally.getElementType() == type.getElementType();
+    }
     if (!fits) {
       return emitOpError() << "C2: store_row writes " << value.getType()
                            << " to an output of type " << type;

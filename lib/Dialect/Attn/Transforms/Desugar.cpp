@@ -22,6 +22,7 @@
 
 #include "Desugar.h"
 
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -117,8 +118,7 @@ Value RowBuilder::mask(Value input, EntryBody body) {
 Value RowBuilder::reduce(ReduceKind kind, Value input) {
   Type result = kind == ReduceKind::Count ? builder.getI64Type() : element();
   return ReduceOp::create(builder, loc, TypeRange{rowType(result)}, kind, axis,
-                          input, /*identity=*/ArrayAttr(),
-                          /*bins=*/IntegerAttr())
+                          input)
       .getResult(0);
 }
 
@@ -217,7 +217,7 @@ struct DesugarPass : attn::impl::DesugarPassBase<DesugarPass> {
     }
     SmallVector<Operation *> composed;
     getOperation().walk([&](Operation *op) {
-      if (isa<SoftmaxOp, MaskOp, ReduceOp>(op)) {
+      if (isa<SoftmaxOp, MaskOp, ReduceOp, ReduceHeadsOp>(op)) {
         composed.push_back(op);
       }
     });
@@ -228,6 +228,8 @@ struct DesugarPass : attn::impl::DesugarPassBase<DesugarPass> {
         }
       } else if (auto softmax = dyn_cast<SoftmaxOp>(op)) {
         desugarSoftmax(softmax);
+      } else if (auto heads = dyn_cast<ReduceHeadsOp>(op)) {
+        desugarReduceHeads(heads);
       } else {
         desugarReduce(cast<ReduceOp>(op));
       }

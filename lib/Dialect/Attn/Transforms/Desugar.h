@@ -17,6 +17,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 
 namespace mlir::attn {
+class ReduceHeadsOp;
 
 /// Writes the region of one entry: its elements, then b, h, i, j, pi, pj.
 using EntryBody =
@@ -80,6 +81,9 @@ Value extractBroadcast(OpBuilder &builder, Location loc, Value tensor,
 void desugarMask(MaskOp op);
 void desugarSoftmax(SoftmaxOp op);
 void desugarReduce(ReduceOp op);
+/// Of a reduction over several axes.
+void desugarAxes(ReduceOp op);
+void desugarReduceHeads(ReduceHeadsOp op);
 
 } // namespace mlir::attn
 

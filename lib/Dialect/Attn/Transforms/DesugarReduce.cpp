@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Reductions that are composed of others, over keys or over queries:
+// Reductions that are composed of others, over keys or over queries (more axes
+// are in DesugarAxes.cpp):
 //   lse     = ln2 * (m + log2(sum exp2(f - m)))           f = s log2(e), m =
 //   max f entropy = ln2 * (log2(l) - sum exp2(f - m) (f - m) / l) moments =
 //   mean, sum (s - mean)^2 / count
@@ -95,6 +96,10 @@ void mlir::attn::desugarReduce(ReduceOp op) {
   OpBuilder builder(op);
   Location loc = op.getLoc();
   auto kind = op.getKind();
+  if (!op.isOverOneAxis()) {
+    desugarAxes(op);
+    return;
+  }
   if (kind != ReduceKind::Lse && kind != ReduceKind::Entropy &&
       kind != ReduceKind::Moments) {
     return;

@@ -408,6 +408,8 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
     entry = evaluateConvolve(op, site);
   } else if (auto op = dyn_cast<MixHeadsOp>(def)) {
     entry = evaluateMixHeads(op, site);
+  } else if (auto op = dyn_cast<ReduceHeadsOp>(def)) {
+    entry = evaluateReduceHeads(op, site);
   } else if (auto op = dyn_cast<RestrictOp>(def)) {
     entry = evaluateRestrict(op, site);
   } else if (auto op = dyn_cast<FillOp>(def)) {

@@ -88,6 +88,8 @@ private:
   Entry evaluateMask(MaskOp op, const EntrySite &site);
   Entry evaluateConvolve(ConvolveOp op, const EntrySite &site);
   Entry evaluateMixHeads(MixHeadsOp op, const EntrySite &site);
+  Entry evaluateReduceHeads(ReduceHeadsOp op, const EntrySite &site);
+  Entry fillMix(MixOp mix, Value input, const EntrySite &site);
   /// Fills the region of a collective with the entry of `scores` at `site`.
   Entry fillRegion(Region &region, Value scores, const EntrySite &site);
   Value extentInside(OpFoldResult extent);

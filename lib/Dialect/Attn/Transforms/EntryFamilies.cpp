@@ -187,15 +187,32 @@ static bool hoistFrom(Region &region, Value value) {
 }
 
 Entry EntryEvaluator::evaluateMixHeads(MixHeadsOp op, const EntrySite &site) {
-  auto input = op.getInput().getType();
-  auto mix = MixOp::create(body, loc(),
-                           TypeRange{input.getElementType(), body.getI1Type()},
-                           capture(op.getWeights()), site.h);
+  Type type = op.getResult().getType().getElementType();
+  return fillMix(MixOp::create(body, loc(), TypeRange{type, body.getI1Type()},
+                               capture(op.getWeights()), site.h, {}, {}),
+                 op.getInput(), site);
+}
+
+Entry EntryEvaluator::evaluateReduceHeads(ReduceHeadsOp op,
+                                          const EntrySite &site) {
+  ScoresType type = op.getResult().getType();
+  auto kind = op.getKind() == ReduceKind::Max   ? FeatureReduceKind::Max
+              : op.getKind() == ReduceKind::Min ? FeatureReduceKind::Min
+                                                : FeatureReduceKind::Sum;
+  return fillMix(
+      MixOp::create(body, loc(),
+                    TypeRange{type.getElementType(), body.getI1Type()}, Value(),
+                    site.h, FeatureReduceKindAttr::get(body.getContext(), kind),
+                    body.getDenseI64ArrayAttr(
+                        {type.getDim(ScoresType::Heads), op.getGroupSize()})),
+      op.getInput(), site);
+}
+
+Entry EntryEvaluator::fillMix(MixOp mix, Value input, const EntrySite &site) {
   Block &block = mix.getBody().emplaceBlock();
   Value h = block.addArgument(body.getIndexType(), loc());
-  extents[h] = input.getDim(ScoresType::Heads);
-  Entry entry =
-      fillRegion(mix.getBody(), op.getInput(), {site.b, h, site.i, site.j});
+  extents[h] = cast<ScoresType>(input.getType()).getDim(ScoresType::Heads);
+  Entry entry = fillRegion(mix.getBody(), input, {site.b, h, site.i, site.j});
   // Masks that all heads share are plain conditions, which mask analysis
   // understands.
   SmallVector<Value> conjuncts;

@@ -54,6 +54,10 @@ private:
                       SmallVectorImpl<Value> &carries);
   void buildSink(const Sink &sink, EntryEvaluator &evaluator, OpBuilder &body,
                  SmallVectorImpl<Value> &carries);
+  Value buildBins(ReduceOp op, const Entry &entry, ValueRange arguments,
+                  EntryEvaluator &evaluator, OpBuilder &body);
+  Value rowBlockOf(ReduceOp op);
+  void appendTallySizes(ReduceOp op, SmallVectorImpl<Value> &sizes);
   Value buildAggregate(AggregateOp op, Entry entry, EntryEvaluator &evaluator,
                        OpBuilder &body);
   Value rowValueOf(Value tensor);
@@ -67,6 +71,7 @@ private:
   StreamOp stream;
   DenseMap<Value, Value> rowValues; // tensors of the group at this row
   DenseMap<Value, int64_t> extents;
+  DenseMap<Value, Value> rowBlocks; // of tallies, at least 1
 };
 
 OpFoldResult StreamBuilder::extentOf(const Sink &sink, bool stationary) {
@@ -209,6 +214,56 @@ void StreamBuilder::buildSelection(TopkOp op, const Entry &entry,
   llvm::append_range(carries, top.getResults());
 }
 
+/// A value that only the run knows, made one that cannot do harm.
+static Value atLeast(OpBuilder &builder, Location loc, int64_t least,
+                     Value value) {
+  Value bound = arith::ConstantIndexOp::create(builder, loc, least);
+  return builder.createOrFold<arith::MaxSIOp>(loc, value, bound);
+}
+
+Value StreamBuilder::rowBlockOf(ReduceOp op) {
+  Value &block = rowBlocks[op.getRowBlock()];
+  if (!block) {
+    block = atLeast(outer, op.getLoc(), 1, op.getRowBlock());
+  }
+  return block;
+}
+
+Value StreamBuilder::buildBins(ReduceOp op, const Entry &entry,
+                               ValueRange arguments, EntryEvaluator &evaluator,
+                               OpBuilder &body) {
+  Value bin = evaluator.inlineRegion(op.getBin(), arguments).front();
+  bool counts = op.getKind() == ReduceKind::Count;
+  auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
+  Type row =
+      op.isTallied()
+          ? Type(TallyType::get(body.getContext(), type.getElementType()))
+          : Type(VectorType::get(type.getShape().take_back(),
+                                 type.getElementType()));
+  Value rowBlock;
+  if (op.getRowBlock()) {
+    rowBlock = evaluator.capture(rowBlockOf(op));
+  }
+  return BinsOp::create(body, op.getLoc(), row, carryKindOf(op.getKind()),
+                        counts ? Value() : entry.value, bin, entry.present,
+                        rowBlock);
+}
+
+/// The extents of a tally beyond batch and heads.
+void StreamBuilder::appendTallySizes(ReduceOp op,
+                                     SmallVectorImpl<Value> &sizes) {
+  auto type = cast<RankedTensorType>(op.getResultTypes()[0]);
+  if (type.isDynamicDim(2)) {
+    Value rows = stream.getRows();
+    sizes.push_back(op.getRowBlock() ? outer.createOrFold<arith::CeilDivUIOp>(
+                                           op.getLoc(), rows, rowBlockOf(op))
+                                     : rows);
+  }
+  if (type.isDynamicDim(3)) {
+    sizes.push_back(atLeast(outer, op.getLoc(), 0, op.getBinCount()));
+  }
+}
+
 void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
                               OpBuilder &body,
                               SmallVectorImpl<Value> &carries) {
@@ -223,17 +278,11 @@ void StreamBuilder::buildSink(const Sink &sink, EntryEvaluator &evaluator,
   Location loc = sink.op->getLoc();
   if (auto reduce = dyn_cast<ReduceOp>(sink.op)) {
     bool reducesKeys = reduce.getAxis() == Axis::Keys;
-    if (reduce.getBins()) {
-      SmallVector<Value> arguments =
-          entryArguments(sink, reducesKeys, evaluator, entry, site);
-      Value bin = evaluator.inlineRegion(reduce.getBin(), arguments).front();
-      bool counts = reduce.getKind() == ReduceKind::Count;
-      auto type = cast<RankedTensorType>(reduce.getResultTypes()[0]);
-      carries.push_back(BinsOp::create(
-          body, loc,
-          VectorType::get(type.getShape().take_back(), type.getElementType()),
-          carryKindOf(reduce.getKind()), counts ? Value() : entry.value, bin,
-          entry.present));
+    if (reduce.isBinned()) {
+      carries.push_back(
+          buildBins(reduce, entry,
+                    entryArguments(sink, reducesKeys, evaluator, entry, site),
+                    evaluator, body));
       return;
     }
     if (reduce.getKind() == ReduceKind::Custom) {
@@ -346,7 +395,7 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
     for (Value result : op->getResults()) {
       Type element = cast<RankedTensorType>(result.getType()).getElementType();
       Value value = sweep.getResult(next++);
-      rowValues[result] = isa<FloatType>(element)
+      rowValues[result] = isa<FloatType>(value.getType())
                               ? convertFloat(row, loc, value, element)
                               : value;
     }
@@ -411,10 +460,15 @@ void StreamBuilder::replaceResults() {
       stored.push_back(rowValues[result]);
       auto type = cast<RankedTensorType>(result.getType());
       SmallVector<Value> sizes;
-      for (unsigned d = 0; d < 3; ++d) {
+      auto reduce = dyn_cast<ReduceOp>(op);
+      bool tallied = reduce && reduce.isTallied();
+      for (unsigned d = 0; d < (tallied ? 2 : 3); ++d) {
         if (type.isDynamicDim(d)) {
           sizes.push_back(stream->getOperand(d));
         }
+      }
+      if (tallied) {
+        appendTallySizes(reduce, sizes);
       }
       outputs.push_back(
           tensor::EmptyOp::create(outer, op->getLoc(), type, sizes));
@@ -459,10 +513,14 @@ struct FormStreamsPass : attn::impl::FormStreamsPassBase<FormStreamsPass> {
                               << "' is not a primitive of streams; run "
                                  "attn-resolve-states first";
       }
+      auto heads = dyn_cast<ReduceHeadsOp>(op);
       if (isa<SoftmaxOp>(op) || (mask && mask.getKindAttr()) ||
-          (reduce && (reduce.getKind() == ReduceKind::Lse ||
-                      reduce.getKind() == ReduceKind::Entropy ||
-                      reduce.getKind() == ReduceKind::Moments))) {
+          (heads && (heads.getKind() == ReduceKind::Mean ||
+                     heads.getKind() == ReduceKind::Count)) ||
+          (reduce &&
+           (!reduce.isOverOneAxis() || reduce.getKind() == ReduceKind::Lse ||
+            reduce.getKind() == ReduceKind::Entropy ||
+            reduce.getKind() == ReduceKind::Moments))) {
         return op.emitError() << "'" << op.getName()
                               << "' is not a primitive of streams; run "
                                  "attn-desugar first";

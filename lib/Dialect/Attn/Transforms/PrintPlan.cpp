@@ -107,6 +107,7 @@ private:
   void printCondition(Value condition);
   void printCollective(Operation *op);
   void printTiles(SweepOp sweep);
+  void printNumberOfBins(BinsOp bins);
   void printList(SweepOp sweep);
   int64_t printProducts(const SweepWork &work);
   void printMemory(ArrayRef<StreamOp> streams);
@@ -171,11 +172,31 @@ void PlanPrinter::printAccumulators(SweepOp sweep) {
       printCondition(top.getCond());
       os << "\n";
     } else if (auto bins = dyn_cast<BinsOp>(op)) {
-      os << "      " << stringifyCarryKind(bins.getKind()) << " in "
-         << cast<VectorType>(bins.getType()).getNumElements() << " bins";
+      os << "      " << stringifyCarryKind(bins.getKind()) << " in ";
+      printNumberOfBins(bins);
       printCondition(bins.getCond());
       os << "\n";
     }
+  }
+}
+
+/// The bins of a tally are those of its output.
+void PlanPrinter::printNumberOfBins(BinsOp bins) {
+  if (!bins.isTally()) {
+    os << cast<VectorType>(bins.getType()).getNumElements() << " bins";
+    return;
+  }
+  auto stream = bins->getParentOfType<StreamOp>();
+  SmallVector<unsigned> outputs = bins.getOutputs();
+  int64_t number = ShapedType::kDynamic;
+  if (!outputs.empty()) {
+    Value output = stream.getOutputs()[outputs.front()];
+    number = cast<ShapedType>(output.getType()).getDimSize(3);
+  }
+  os << (ShapedType::isDynamic(number) ? "" : llvm::itostr(number) + " ")
+     << "bins in memory";
+  if (bins.getRowBlock()) {
+    os << ", shared by blocks of rows";
   }
 }
 
@@ -206,8 +227,10 @@ void PlanPrinter::printCollective(Operation *op) {
     return;
   }
   if (auto mix = dyn_cast<MixOp>(op)) {
-    os << "      mix " << mix.getInputHeads() << " heads into "
-       << mix.getOutputHeads() << ": a block holds all heads of its rows\n";
+    os << "      "
+       << (mix.isGrouped() ? stringifyFeatureReduceKind(*mix.getKind()) : "mix")
+       << " " << mix.getInputHeads() << " heads into " << mix.getOutputHeads()
+       << ": a block holds all heads of its rows\n";
     return;
   }
   auto stencil = cast<StencilOp>(op);

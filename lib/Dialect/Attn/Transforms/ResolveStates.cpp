@@ -404,7 +404,7 @@ void StateFinisher::runSoftmax() {
       TypeAttr());
   auto lse =
       ReduceOp::create(b, loc, finish.getResult(1).getType(), ReduceKind::Lse,
-                       Axis::Keys, joined, ArrayAttr(), IntegerAttr());
+                       Axis::Keys, joined);
   finish.getResult(0).replaceAllUsesWith(output);
   finish.getResult(1).replaceAllUsesWith(lse.getResult(0));
 }

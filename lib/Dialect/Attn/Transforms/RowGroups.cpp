@@ -78,7 +78,7 @@ struct CaptureWalk {
     // The factors of a product are swept inside of an entry, neighbours and
     // other heads are read at other rows: they read everything from memory.
     SmallVector<std::pair<Value, bool>> sources;
-    if (!isa<MatmulOp, ConvolveOp, MixHeadsOp>(op)) {
+    if (!isa<MatmulOp, ConvolveOp, MixHeadsOp, ReduceHeadsOp>(op)) {
       sources = op.getAxisSources(queriesStay);
     }
     for (Value operand : op->getOperands()) {
@@ -244,8 +244,22 @@ struct Grouping {
     return true;
   }
 
+  /// Whether the tallies of two groups have the same blocks of rows, which a
+  /// kernel works on one after the other.
+  static bool shareRowBlocks(ArrayRef<Operation *> a, ArrayRef<Operation *> b) {
+    SetVector<Value> blocks;
+    for (Operation *op : llvm::concat<Operation *const>(a, b)) {
+      auto reduce = dyn_cast<ReduceOp>(op);
+      if (reduce && reduce.getRowBlock()) {
+        blocks.insert(reduce.getRowBlock());
+      }
+    }
+    return blocks.size() < 2;
+  }
+
   bool mayMerge(RowGroup *a, RowGroup *b) {
-    if (a->orientation != b->orientation) {
+    if (a->orientation != b->orientation ||
+        !shareRowBlocks(a->members, b->members)) {
       return false;
     }
     auto independent = [&](RowGroup *from, RowGroup *to) {
@@ -283,7 +297,7 @@ struct Grouping {
       }
       bool oriented = !sink || sink->queriesStay ==
                                    (group->orientation == Orientation::Rows);
-      if (oriented) {
+      if (oriented && shareRowBlocks(group->members, op)) {
         candidates.insert(group);
       }
     }

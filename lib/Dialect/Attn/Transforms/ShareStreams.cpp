@@ -264,7 +264,27 @@ static void joinSweepsOf(StreamOp stream) {
 // Merging streams
 //===----------------------------------------------------------------------===//
 
+/// The blocks of rows that share the bins of a tally, seen from outside.
+static SetVector<Value> getRowBlocks(StreamOp stream) {
+  SetVector<Value> blocks;
+  stream.walk([&](BinsOp bins) {
+    if (auto argument = dyn_cast_or_null<BlockArgument>(bins.getRowBlock())) {
+      blocks.insert(stream.getInputs()[argument.getArgNumber() -
+                                       StreamOp::kNumIndexArgs]);
+    } else if (bins.getRowBlock()) {
+      blocks.insert(bins.getRowBlock());
+    }
+  });
+  return blocks;
+}
+
 static bool haveOneSpace(StreamOp a, StreamOp b) {
+  // A kernel has one size of such blocks.
+  SetVector<Value> blocks = getRowBlocks(a);
+  SetVector<Value> others = getRowBlocks(b);
+  if (!blocks.empty() && !others.empty() && blocks != others) {
+    return false;
+  }
   bool onTensors = isMovable(a) && isMovable(b);
   if (!onTensors || a.getOrientation() != b.getOrientation() ||
       !sameExtent(a.getBatch(), b.getBatch()) ||

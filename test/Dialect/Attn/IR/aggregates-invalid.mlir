@@ -156,7 +156,7 @@ func.func @reduce_kind(%s: !attn.scores<1x8x5x7xf32>) {
 // -----
 
 func.func @reduce_axis(%s: !attn.scores<1x8x5x7xf32>) {
-  // expected-error @+1 {{a reduction runs over keys or queries, got 'heads'}}
+  // expected-error @+1 {{a reduction runs over keys, queries or both; over heads alone it is attn.reduce_heads}}
   %r = attn.reduce sum heads %s : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8x5xf32>
   return
 }
@@ -247,5 +247,64 @@ func.func @materialize_shape(%s: !attn.scores<1x8x5x7xf32>) {
 func.func @materialize_element(%s: !attn.scores<1x8x5x7xf32>) {
   // expected-error @+1 {{'attn.materialize' op result #0 must be ranked tensor of 16-bit float or bfloat16 type or 32-bit float or 64-bit float values}}
   %t = attn.materialize %s : !attn.scores<1x8x5x7xf32> -> tensor<1x8x5x7xi32>
+  return
+}
+
+// -----
+
+func.func @axis(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{a reduction runs over keys, queries, both, heads or batch, got 'rows'}}
+  %r = attn.reduce sum [rows] %s : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8x5xf32>
+  return
+}
+
+// -----
+
+func.func @axis_twice(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'keys' is named twice}}
+  %r = attn.reduce sum [both, keys] %s : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+func.func @heads_twice(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'heads' is named twice}}
+  %r = attn.reduce sum [heads, keys, heads] %s : (!attn.scores<1x8x5x7xf32>) -> tensor<1x5xf32>
+  return
+}
+
+// -----
+
+// attn.reduce C1: one index per axis
+func.func @indices(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce' op C1: argmax gives elements ('i64', 'i64'), got ('i64')}}
+  %r = attn.reduce argmax both %s : (!attn.scores<1x8x5x7xf32>) -> tensor<1x8xi64>
+  return
+}
+
+// -----
+
+// attn.reduce C2: several axes
+func.func @shape(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce' op C2: over [queries, heads] the results have the shape of 'tensor<1x2x7xf32>', got 'tensor<1x7xf32>'}}
+  %r = attn.reduce sum [queries, heads] %s groups(2) : (!attn.scores<1x8x5x7xf32>) -> tensor<1x7xf32>
+  return
+}
+
+// -----
+
+// attn.reduce C6
+func.func @groups(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce' op C6: the number of groups divides the 8 heads, got 3}}
+  %r = attn.reduce sum [keys, heads] %s groups(3) : (!attn.scores<1x8x5x7xf32>) -> tensor<1x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @groups_of_heads(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce' op C6: groups come with heads among the axes, got [keys, batch]}}
+  %r = attn.reduce sum [keys, batch] %s groups(2) : (!attn.scores<1x8x5x7xf32>) -> tensor<2x5xf32>
   return
 }

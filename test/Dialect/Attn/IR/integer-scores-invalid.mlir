@@ -125,7 +125,7 @@ func.func @topk(%s: !attn.scores<1x2x5x5xi32>) {
 
 // attn.reduce C6
 func.func @maximum(%s: !attn.scores<1x2x5x5xi32>) {
-  // expected-error @+1 {{'attn.reduce' op C6: max takes scores of f32 or f64; map integer scores to f32 first (arith.sitofp in attn.map)}}
+  // expected-error @+1 {{'attn.reduce' op C8: max takes scores of f32 or f64; map integer scores to f32 first (arith.sitofp in attn.map)}}
   %m = attn.reduce max keys %s : (!attn.scores<1x2x5x5xi32>) -> tensor<1x2x5xi32>
   return
 }

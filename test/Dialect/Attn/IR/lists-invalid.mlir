@@ -239,7 +239,7 @@ func.func @f(%x: f32, %o: tensor<1x2x5x3xf64>, %n: index) {
   %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %m = %n ins(%X = %x : f32) outs(%o : tensor<1x2x5x3xf64>) {
     %c0 = arith.constant 0 : index
     %s = attn.sweep %j = %c0 to %m {
-      // expected-error @+1 {{'attn.bins' op C2: the result is a vector of 'f32', got 'vector<3xf64>'}}
+      // expected-error @+1 {{'attn.bins' op C2: the result is a vector or a tally of 'f32', got 'vector<3xf64>'}}
       %v = attn.bins sum %X in %j : (f32, index) -> vector<3xf64>
       attn.yield %v : vector<3xf64>
     } : vector<3xf64>
@@ -266,5 +266,59 @@ func.func @f(%s: !attn.scores<1x4x8x8xf32>) {
   %t = attn.reduce sum keys %s bins(0) by (%x: f32) at (%b, %h) {
     attn.yield %h : index
   } : (!attn.scores<1x4x8x8xf32>) -> (tensor<1x4x8x0xf32>)
+  return
+}
+
+// -----
+
+// attn.bins C3
+func.func @f(%x: f32, %o: tensor<1x2x5x3xf32>, %n: index) {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %m = %n ins(%X = %x : f32, %N = %n : index) outs(%o : tensor<1x2x5x3xf32>) {
+    %c0 = arith.constant 0 : index
+    %s = attn.sweep %j = %c0 to %m {
+      // expected-error @+1 {{'attn.bins' op C3: rows share the bins of a tally only, got 'vector<3xf32>'}}
+      %v = attn.bins sum %X in %j rows %N : (f32, index, index) -> vector<3xf32>
+      attn.yield %v : vector<3xf32>
+    } : vector<3xf32>
+    attn.store_row %s : vector<3xf32>
+  }
+  return
+}
+
+// -----
+
+// attn.stream C2: a tally
+func.func @f(%x: f32, %o: tensor<1x2x5xf32>, %n: index) {
+  // expected-error @+1 {{'attn.stream' op C2: store_row writes '!attn.tally<f32>' to an output of type 'tensor<1x2x5xf32>'}}
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %m = %n ins(%X = %x : f32) outs(%o : tensor<1x2x5xf32>) {
+    %c0 = arith.constant 0 : index
+    %s = attn.sweep %j = %c0 to %m {
+      %v = attn.bins sum %X in %j : (f32, index) -> !attn.tally<f32>
+      attn.yield %v : !attn.tally<f32>
+    } : !attn.tally<f32>
+    attn.store_row %s : !attn.tally<f32>
+  }
+  return
+}
+
+// -----
+
+// attn.reduce C7
+func.func @f(%s: !attn.scores<1x4x8x8xf32>, %n: index) {
+  // expected-error @+1 {{'attn.reduce' op C7: rows come with bins over keys or over queries alone, at least 1 at a time}}
+  %t = attn.reduce sum both %s bins(7) by (%x: f32) at (%b, %h) {
+    attn.yield %h : index
+  } rows(%n) : (!attn.scores<1x4x8x8xf32>) -> (tensor<1x4x7xf32>)
+  return
+}
+
+// -----
+
+func.func @f(%s: !attn.scores<1x4x8x8xf32>) {
+  %n = arith.constant 0 : index
+  // expected-error @+1 {{'attn.reduce' op C7: rows come with bins over keys or over queries alone, at least 1 at a time}}
+  %t = attn.reduce sum keys %s bins(7) by (%x: f32) at (%b, %h) {
+    attn.yield %h : index
+  } rows(%n) : (!attn.scores<1x4x8x8xf32>) -> (tensor<1x4x?x7xf32>)
   return
 }

@@ -65,3 +65,36 @@ func.func @sweep(%x: tensor<1x2x5x?xf32>, %l: tensor<1x2x?xi32>, %o: tensor<1x2x
   }
   return
 }
+
+// CHECK-LABEL: func.func @axes
+func.func @axes(%s: !attn.scores<?x8x?x?xf32>, %n: index) {
+  // CHECK: attn.reduce max both %{{.*}} : (!attn.scores<?x8x?x?xf32>) -> (tensor<?x8xf32>)
+  %0 = attn.reduce max [queries, keys] %s : (!attn.scores<?x8x?x?xf32>) -> tensor<?x8xf32>
+  // CHECK: attn.reduce sum [queries, heads, batch] %{{.*}} groups(2) :
+  %1 = attn.reduce sum [batch, heads, queries] %s groups(2) : (!attn.scores<?x8x?x?xf32>) -> tensor<2x?xf32>
+  // CHECK: attn.reduce count [both, batch] %{{.*}} bins(%[[N:.*]]) by (%{{.*}}: f32) at (%{{.*}}, %{{.*}}, %[[I:.*]]) {
+  %2 = attn.reduce count [both, batch] %s bins(%n) by (%x: f32) at (%b, %h, %i) {
+    attn.yield %i : index
+  } : (!attn.scores<?x8x?x?xf32>) -> tensor<8x?xi64>
+  // CHECK: attn.reduce sum keys
+  // CHECK: } rows(%[[N]]) : (!attn.scores<?x8x?x?xf32>) -> (tensor<?x8x?x4xf32>)
+  %3 = attn.reduce sum keys %s bins(4) by (%x: f32) at (%b, %h, %i) {
+    attn.yield %i : index
+  } rows(%n) : (!attn.scores<?x8x?x?xf32>) -> tensor<?x8x?x4xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @tally
+func.func @tally(%x: f32, %o: tensor<1x2x?x?xf32>, %n: index) {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %m = %n ins(%X = %x : f32, %R = %n : index) outs(%o : tensor<1x2x?x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %s = attn.sweep %j = %c0 to %m {
+      // CHECK: attn.bins sum %{{.*}} in %{{.*}} rows %{{.*}} : (f32, index, index) -> !attn.tally<f32>
+      %v = attn.bins sum %X in %j rows %R : (f32, index, index) -> !attn.tally<f32>
+      attn.yield %v : !attn.tally<f32>
+    } : !attn.tally<f32>
+    // CHECK: attn.store_row %{{.*}} : !attn.tally<f32>
+    attn.store_row %s : !attn.tally<f32>
+  }
+  return
+}

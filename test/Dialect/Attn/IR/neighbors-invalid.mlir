@@ -237,3 +237,66 @@ func.func @joined_gauge(%t: tensor<1x1x7x?xf32>, %o: tensor<1x1x7xf32>, %n: inde
   }
   return %r : tensor<1x1x7xf32>
 }
+
+// -----
+
+// attn.mix C1: weights or groups
+func.func @mix_both(%w: tensor<8x8xf32>, %h: index) {
+  // expected-error @+1 {{'attn.mix' op C1: heads are mixed with weights, or reduced in groups}}
+  %r, %any = attn.mix weights %w[%h] groups max [2, 4] {
+  ^bb0(%h2: index):
+    %x = arith.constant 1.0 : f32
+    %p = arith.constant true
+    attn.yield %x, %p : f32, i1
+  } : tensor<8x8xf32> -> f32
+  return
+}
+
+// -----
+
+func.func @mix_groups(%h: index) {
+  // expected-error @+1 {{'attn.mix' op C1: groups are the number of groups and of heads in each, got [2, 0]}}
+  %r, %any = attn.mix [%h] groups max [2, 0] {
+  ^bb0(%h2: index):
+    %x = arith.constant 1.0 : f32
+    %p = arith.constant true
+    attn.yield %x, %p : f32, i1
+  } -> f32
+  return
+}
+
+// -----
+
+// attn.reduce_heads C1
+func.func @heads_kind(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce_heads' op C1: heads are reduced by sum, max, min, mean or count, got lse}}
+  %r = attn.reduce_heads lse %s : !attn.scores<1x8x5x7xf32> -> !attn.scores<1x2x5x7xf32>
+  return
+}
+
+// -----
+
+// attn.reduce_heads C2
+func.func @heads_groups(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce_heads' op C2: the result has a number of heads that divides 8, got 3}}
+  %r = attn.reduce_heads sum %s : !attn.scores<1x8x5x7xf32> -> !attn.scores<1x3x5x7xf32>
+  return
+}
+
+// -----
+
+func.func @heads_shape(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{'attn.reduce_heads' op C2: the result is '!attn.scores<1x2x5x7xf32>', got '!attn.scores<1x2x7x5xf32>'}}
+  %r = attn.reduce_heads sum %s : !attn.scores<1x8x5x7xf32> -> !attn.scores<1x2x7x5xf32>
+  return
+}
+
+// -----
+
+// attn.reduce_heads C3
+func.func @heads_lengths(%s: !attn.scores<1x8x5x7xf32>, %n: tensor<1x8xi32>) {
+  %t = attn.with_axes %s key_length(%n : tensor<1x8xi32>) : !attn.scores<1x8x5x7xf32>
+  // expected-error @+1 {{'attn.reduce_heads' op C3: the key axis has positions or lengths per head, which 2 groups of 8 heads do not have; give them an extent of 1}}
+  %r = attn.reduce_heads sum %t : !attn.scores<1x8x5x7xf32> -> !attn.scores<1x2x5x7xf32>
+  return
+}

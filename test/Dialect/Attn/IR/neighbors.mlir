@@ -16,6 +16,18 @@ func.func @scores(%s: !scores, %w: tensor<8x6x11xf32>, %one: tensor<1x3x3xbf16>,
   %1 = attn.convolve %t, %one origin [0, 2] same_segment : !scores, tensor<1x3x3xbf16>
   // CHECK: attn.mix_heads %[[S]], %[[MIX]] : !attn.scores<?x8x?x?xf32>, tensor<4x8xf32> -> !attn.scores<?x4x?x?xf32>
   %2 = attn.mix_heads %s, %mix : !scores, tensor<4x8xf32> -> !attn.scores<?x4x?x?xf32>
+  // CHECK: attn.reduce_heads max %[[S]] : !attn.scores<?x8x?x?xf32> -> !attn.scores<?x2x?x?xf32>
+  %3 = attn.reduce_heads max %s : !scores -> !attn.scores<?x2x?x?xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @groups
+func.func @groups(%x: f32, %p: i1, %h: index) {
+  // CHECK: attn.mix[%{{.*}}] groups max [2, 4] {
+  %m, %any = attn.mix [%h] groups max [2, 4] {
+  ^bb0(%h2: index):
+    attn.yield %x, %p : f32, i1
+  } -> f32
   return
 }
 

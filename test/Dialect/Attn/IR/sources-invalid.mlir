@@ -330,3 +330,16 @@ func.func @from_state(%o: tensor<1x8x5x16xf32>, %l: tensor<1x8x5xf32>) {
   %s = attn.state_from %o, %l : tensor<1x8x5x16xf32>, tensor<1x8x5xf32> -> !attn.state<tensor<1x8x5xf32>>
   return
 }
+
+// -----
+
+// attn.partial C4
+func.func @partial_heads(%s: !attn.scores<1x8x5x7xf32>) {
+  // expected-error @+1 {{C4: the region keeps the keys of its scores, but has 'attn.reduce' over [keys, heads]}}
+  %a = attn.partial(%s) {
+  ^bb0(%x: !attn.scores<1x8x5x7xf32>):
+    %l = attn.reduce lse [keys, heads] %x : (!attn.scores<1x8x5x7xf32>) -> tensor<1x5xf32>
+    attn.yield %l : tensor<1x5xf32>
+  } : (!attn.scores<1x8x5x7xf32>) -> !attn.state<tensor<1x5xf32>>
+  return
+}

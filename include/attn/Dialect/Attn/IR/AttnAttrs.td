@@ -23,7 +23,8 @@ class Attn_Enum<string name, string summary, list<I32EnumAttrCase> cases>
 
 def Attn_Axis : Attn_Enum<"Axis", "the axis a reduction runs over", [
   I32EnumAttrCase<"Keys", 0, "keys">,
-  I32EnumAttrCase<"Queries", 1, "queries">
+  I32EnumAttrCase<"Queries", 1, "queries">,
+  I32EnumAttrCase<"Both", 2, "both">
 ]>;
 def Attn_AxisAttr : EnumAttr<Attn_Dialect, Attn_Axis, "axis">;
 

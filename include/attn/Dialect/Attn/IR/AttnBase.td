@@ -97,4 +97,19 @@ def Attn_StateType : Attn_Type<"State", "state"> {
   let assemblyFormat = "`<` $results `>`";
 }
 
+def Attn_TallyType : Attn_Type<"Tally", "tally"> {
+  let summary = "accumulators that live in an output of their stream";
+  let description = [{
+    The result of an `attn.bins` with more bins than a row of registers holds,
+    or with as many as a run-time value says: only `attn.store_row` takes it,
+    and names by that the output [B, H, P, n] in which the bins are counted.
+
+    ```mlir
+    !attn.tally<f32>
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $elementType `>`";
+}
+
 #endif // ATTN_DIALECT_ATTN_IR_ATTNBASE_TD

@@ -344,11 +344,15 @@ def Attn_TransposeOp : Attn_ScoresOp<"transpose", [], ["getAxisSources"]> {
 // Scores to tensors
 //===----------------------------------------------------------------------===//
 
-def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
-  let summary = "reduces scores over keys or over queries";
+def Attn_ReduceOp : Attn_Op<"reduce", [Pure, AttrSizedOperandSegments]> {
+  let summary = "reduces scores over keys, queries or both, and over heads and batch";
   let description = [{
-    Over keys the results are [B, H, M], over queries [B, H, N]. Only present
-    entries take part.
+    Over `keys` the results are [B, H, M], over `queries` [B, H, N], over `both`
+    [B, H]. A list of axes with `heads` or `batch` reduces over these too, whose
+    extents are then missing in the results: [B, N] for `[queries, heads]`. With
+    `groups(G)`, heads are reduced in G groups of H / G adjacent ones, and the
+    results have the extent G in their place. Only present entries take part.
+    `attn.reduce_heads` reduces over heads alone.
 
     | kind | results | value | of nothing |
     | --- | --- | --- | --- |
@@ -358,44 +362,90 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure]> {
     | moments | T, T | mean and population variance, re-centred | 0, 0 |
     | count | i64 | number of present entries | 0 |
     | any | i1 | whether an entry is present | false |
-    | argmax, argmin | i64 | index of the extremum, lower index wins | -1 |
+    | argmax, argmin | i64... | indices of the extremum, lower indices win | -1 |
     | lse | T | ln sum exp s | -inf |
     | entropy | T | of softmax(s), in nats: lse - sum softmax(s) s | 0 |
     | custom | T... | a monoid given by `identity`, a lift and a combine region | identity |
 
-    `bins(n) by` gives sum, max, min or count n results per row, [B, H, M, n]:
-    the region names, for every entry, the bin that it belongs to, as index.
-    Entries whose bin is not in [0, n) take no part. Bins by key block, by
-    distance or by an entry of a table are one region each.
+    argmax and argmin give one index per reduced axis, in the order b, h, i, j;
+    among equal values the first entry in this order wins.
+
+    `bins(n) by` gives sum, max, min or count n results instead of one, in a
+    last dimension: the region names, for every entry, the bin that it belongs
+    to, as index. Entries whose bin is not in [0, n) take no part. Bins by key
+    block, by distance or by an entry of a table are one region each. The number
+    of bins is a constant, or an operand of type index; one per diagonal is
+    `bins(%n) by { i - j + N - 1 }` with M + N - 1 bins. Summed over batch (and
+    `both`), bins are the gradient of a table that a map reads.
+
+    `rows(r)`, an index operand, joins the bins of r adjacent rows (of queries
+    over keys, of keys over queries): the results have ceil(M / r) rows instead
+    of M. Weights per block of queries and block of keys are counted like this.
 
     For `custom`, the first region lifts an entry (arguments as in `attn.map`)
-    to n values and the second combines two n-tuples associatively.
+    to n values and the second combines two n-tuples associatively; the entries
+    are combined in the order of b, h, i, j.
 
     lse and entropy of a row whose maximum is -inf are those of an empty row.
     Integer scores have no -inf and may not sum: only count and any take them.
 
     Constraints:
     * C1: the number and element types of the results are those of the kind.
-    * C2: results have shape [B, H, M] over keys and [B, H, N] over queries, with n in addition for bins.
+    * C2: results have the extents of B, H, M and N that are not reduced, with n in addition for bins.
     * C3: identity and two regions are given for custom, and only for it.
     * C4: the lift yields, and the combine takes twice and yields, the result element types.
     * C5: bins are positive, given for sum, max, min and count only, with a region that takes the element and six indices and yields an index.
-    * C6: scores are floats, except for count and any.
+    * C6: groups come with heads, and H is a multiple of G.
+    * C7: rows come with bins over keys or over queries alone; r is at least 1.
+    * C8: scores are floats, except for count and any.
 
     ```mlir
     %l = attn.reduce lse keys %s : (!attn.scores<1x8x?x?xf32>) -> tensor<1x8x?xf32>
     %c = attn.reduce sum queries %p : (!attn.scores<1x8x?x?xf32>) -> tensor<1x8x?xf32>
+    %g = attn.reduce sum [queries, heads] %p groups(2)
+       : (!attn.scores<1x8x?x?xf32>) -> tensor<1x2x?xf32>
+    %m = attn.reduce max both %s : (!attn.scores<1x8x?x?xf32>) -> tensor<1x8xf32>
+    %d = attn.reduce sum [both, batch] %p bins(%n) by (%x: f32) at (%b, %h, %i, %j) {
+      %t = arith.subi %i, %j : index
+      %u = arith.addi %t, %last : index
+      attn.yield %u : index
+    } : (!attn.scores<1x8x?x?xf32>) -> tensor<8x?xf32>
     ```
+
+    Reductions over one axis are carries of a sweep. All others are written out
+    by `attn-desugar` as one of these and a second reduction, of the results of
+    rows; bins over both axes are accumulated for at most 16 blocks of rows
+    apart, so that the order of the sums does not depend on the threads.
   }];
   let arguments = (ins Attn_ReduceKindAttr:$kind, Attn_AxisAttr:$axis,
                        Attn_ScoresType:$input,
+                       Optional<Index>:$bin_count, Optional<Index>:$row_block,
                        OptionalAttr<F64ArrayAttr>:$identity,
-                       OptionalAttr<I64Attr>:$bins);
+                       OptionalAttr<I64Attr>:$bins,
+                       UnitAttr:$heads, UnitAttr:$batch,
+                       OptionalAttr<I64Attr>:$groups);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region MaxSizedRegion<1>:$lift, MaxSizedRegion<1>:$combine,
                         MaxSizedRegion<1>:$bin);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let builders = [
+    /// Over keys, queries or both, without bins.
+    OpBuilder<(ins "::mlir::TypeRange":$results,
+      "::mlir::attn::ReduceKind":$kind, "::mlir::attn::Axis":$axis,
+      "::mlir::Value":$input)>
+  ];
+  let extraClassDeclaration = [{
+    bool isBinned() { return !getBin().empty(); }
+    /// Whether it is a carry of a sweep: over one axis, of one head.
+    bool isOverOneAxis() {
+      return getAxis() != Axis::Both && !getHeads() && !getBatch();
+    }
+    /// Whether the bins of a row do not stay in registers.
+    bool isTallied() { return getBinCount() || getRowBlock(); }
+    /// The axes as written: `keys` or `[keys, heads]`.
+    std::string getAxesText();
+  }];
 }
 
 def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {

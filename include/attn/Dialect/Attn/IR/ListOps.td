@@ -330,18 +330,30 @@ def Attn_BinsOp : Attn_Op<"bins", [AttrSizedOperandSegments, NoMemoryEffect,
     `value` into element `bin` of the result: sum, max, min (a NaN wins) or
     count.
 
+    A tally is accumulated where `attn.store_row` stores it, in an output
+    [B, H, P, n]: row i in [b, h, i], or, with `rows` of r, in [b, h, i div r].
+    The output starts as the result of no entries.
+
     Constraints:
     * C1: the kind is sum, max, min or count, and only count takes no value.
-    * C2: the result is a vector of the value's type, or of i64 for count.
+    * C2: the result is a vector or tally of the value's type, or of i64 for count.
+    * C3: rows are given for a tally only, and are the same for all rows of the stream.
   }];
   let arguments = (ins Attn_CarryKindAttr:$kind, Optional<AnyFloat>:$value,
-                       Index:$bin, Optional<I1>:$cond);
-  let results = (outs AnyVectorOfNonZeroRank:$result);
+                       Index:$bin, Optional<I1>:$cond,
+                       Optional<Index>:$row_block);
+  let results = (outs AnyTypeOf<[AnyVectorOfNonZeroRank, Attn_TallyType]>:$result);
   let assemblyFormat = [{
-    `` $kind ($value^)? `in` $bin (`if` $cond^)? attr-dict
+    `` $kind ($value^)? `in` $bin (`if` $cond^)? (`rows` $row_block^)? attr-dict
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool isTally() { return ::llvm::isa<TallyType>(getType()); }
+    ::mlir::Type getElementType();
+    /// The numbers of the outputs of the stream that hold a tally.
+    ::llvm::SmallVector<unsigned> getOutputs();
+  }];
 }
 
 #endif // ATTN_DIALECT_ATTN_IR_LISTOPS_TD

@@ -103,6 +103,54 @@ def Attn_MixHeadsOp : Attn_ScoresOp<"mix_heads"> {
   }];
 }
 
+def Attn_ReduceHeadsOp : Attn_ScoresOp<"reduce_heads"> {
+  let summary = "reduces scores over the heads of a group";
+  let description = [{
+    `r[b, g, i, j] = reduce_{h in group g} s[b, h, i, j]` over the present
+    entries, where group g has the heads [g R, (g + 1) R) for R = H / G, and G
+    is the number of heads of the result. Present where the entry of some head
+    of the group is.
+
+    | kind | value |
+    | --- | --- |
+    | sum | sum s |
+    | max, min | maximum, minimum; a NaN wins |
+    | mean | sum s / count |
+    | count | number of present entries, in the element type |
+
+    The heads of a group that select keys together (NSA, arXiv 2502.11089) sum
+    their weights; a sum with coefficients is `attn.mix_heads`. To reduce over
+    keys or queries as well, `attn.reduce` takes a list of axes.
+
+    A NaN or infinity spreads to the same entry of its group. A row or column
+    without any present entry has none in the result.
+
+    Constraints:
+    * C1: the kind is sum, max, min, mean or count.
+    * C2: the result is [B, G, M, N] in the element type of the operand, where G divides H.
+    * C3: positions and lengths of the axes do not differ between heads, or G is H.
+
+    ```mlir
+    %r = attn.reduce_heads max %s
+       : !attn.scores<1x8x?x?xf32> -> !attn.scores<1x2x?x?xf32>
+    ```
+
+    Lowers to `attn.mix` inside a stream.
+  }];
+  let arguments = (ins Attn_ReduceKindAttr:$kind, Attn_FloatScores:$input);
+  let results = (outs Attn_FloatScores:$result);
+  let assemblyFormat = [{
+    `` $kind $input attr-dict
+    `:` qualified(type($input)) `->` qualified(type($result))
+  }];
+  let extraClassDeclaration = [{
+    int64_t getGroupSize() {
+      return getInput().getType().getDim(ScoresType::Heads) /
+             getResult().getType().getDim(ScoresType::Heads);
+    }
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Collectives of a sweep
 //===----------------------------------------------------------------------===//
@@ -161,15 +209,19 @@ def Attn_StencilOp : Attn_Op<"stencil", [AttrSizedOperandSegments, Pure,
 }
 
 def Attn_MixOp : Attn_Op<"mix", [Pure, SingleBlock]> {
-  let summary = "a weighted sum over the heads of one entry";
+  let summary = "a weighted sum, or a reduction, over the heads of one entry";
   let description = [{
     `sum_h weights[head, h] * x(h)` and whether some x(h) is present, where the
     region gives x and its presence at head h; absent ones count as 0. A
     collective like `attn.stencil`: a target evaluates the region once per head
     for a tile, for all rows of `weights`.
 
+    With `groups` [G, R] instead of weights, the sum, maximum or minimum (a NaN
+    wins) over the present heads h in [head R, (head + 1) R), and whether there
+    are any.
+
     Constraints:
-    * C1: weights are a matrix of static extents.
+    * C1: weights are a matrix of static extents; they or two positive groups are given, and a kind with groups.
     * C2: the region takes an index and yields a value of the result's type and an i1.
 
     ```mlir
@@ -179,23 +231,31 @@ def Attn_MixOp : Attn_Op<"mix", [Pure, SingleBlock]> {
       %c = arith.cmpi sle, %j, %i : index
       attn.yield %x, %c : f32, i1
     } : tensor<8x8xf32> -> f32
+    %m, %some = attn.mix [%h] groups max [2, 4] {
+    ^bb0(%h2: index):
+      %x = attn.dot %Q[%b, %h2, %i], %K[%b, %g, %j] : tensor<2x8x?x64xf32>, tensor<2x2x?x64xf32> -> f32
+      %c = arith.cmpi sle, %j, %i : index
+      attn.yield %x, %c : f32, i1
+    } -> f32
     ```
   }];
-  let arguments = (ins Attn_Buffer:$weights, Index:$head);
+  let arguments = (ins Optional<Attn_Buffer>:$weights, Index:$head,
+    OptionalAttr<Attn_FeatureReduceKindAttr>:$kind,
+    OptionalAttr<DenseI64ArrayAttr>:$groups);
   let results = (outs AnyFloat:$result, I1:$any);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    `weights` $weights `[` $head `]` $body attr-dict
-    `:` type($weights) `->` type($result)
+    (`weights` $weights^)? `[` $head `]` (`groups` $kind^ $groups)?
+    $body attr-dict (`:` type($weights)^)? `->` type($result)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    int64_t getInputHeads() {
-      return ::llvm::cast<ShapedType>(getWeights().getType()).getDimSize(1);
-    }
-    int64_t getOutputHeads() {
-      return ::llvm::cast<ShapedType>(getWeights().getType()).getDimSize(0);
-    }
+    int64_t getInputHeads();
+    int64_t getOutputHeads();
+    /// Heads whose entries make one result.
+    int64_t getHeadsOfResult();
+    /// The presence of one result is that of its own heads.
+    bool isGrouped() { return static_cast<bool>(getGroups()); }
   }];
 }
 

@@ -27,7 +27,7 @@ def Attn_StreamOp : Attn_Op<"stream", [AttrSizedOperandSegments,
 
     Constraints:
     * C1: block arguments are three indices, the extent and the inputs.
-    * C2: store_row has one operand per output, of its element type, or a vector of its last extent.
+    * C2: store_row has one operand per output, of its element type, a vector of its last extent, or a tally.
     * C3: results are the types of the tensor outputs.
   }];
   let arguments = (ins Attn_OrientationAttr:$orientation,
