@@ -353,7 +353,7 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
     Tile part = narrow(scope, tile, group);
     auto [from, to] = findDense(scope, sweep.plan, part, group);
     ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
-                            {from, to, unroll, true},
+                            {from, to, unroll / 2, true},
                             {to, part.columns, 1, false}};
     Value last = e.min(tile.rows, e.add(group, together));
     e.loop(group, last, 1, [&](Value r) {

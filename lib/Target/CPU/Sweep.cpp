@@ -553,7 +553,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
               from,
               end,
               firstRow};
-    if (!op.getBounds().empty() && !op.getTiles().empty() && !sweep.table &&
+    // Bounds that are those of all rows have cut the tile already.
+    bool byRow = llvm::any_of(op.getBounds().getArguments(),
+                              [](Value row) { return !row.use_empty(); });
+    if (byRow && !op.getTiles().empty() && !sweep.table &&
         plan.allCollectives.empty() && plan.ownRows.empty()) {
       tile.bounds = &op.getBounds();
     }

@@ -12,7 +12,7 @@
 // VNNI:      arith.muli {{.*}} : i32
 // VNNI:      arith.xori {{.*}} : vector<16xi32>
 // VNNI:      %[[UNITS:.*]] = arith.constant 17 : index
-// VNNI:      memref.load {{.*}} : memref<192x33xi32>
+// VNNI:      memref.load {{.*}} : memref<384x33xi32>
 // VNNI:      %{{.*}}:24 = scf.for
 // VNNI-COUNT-24: attn.quad_dot {{.*}} : vector<16xi32>
 

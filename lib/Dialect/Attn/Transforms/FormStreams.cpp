@@ -395,9 +395,9 @@ void StreamBuilder::buildSweep(ArrayRef<Operation *> sinks,
     for (Value result : op->getResults()) {
       Type element = cast<RankedTensorType>(result.getType()).getElementType();
       Value value = sweep.getResult(next++);
-      rowValues[result] = isa<FloatType>(value.getType())
-                              ? convertFloat(row, loc, value, element)
-                              : value;
+      bool rounds = isa<FloatType>(element) && !isa<TallyType>(value.getType());
+      rowValues[result] =
+          rounds ? convertFloat(row, loc, value, element) : value;
     }
   }
 }
