@@ -17,6 +17,7 @@
 #include "Metadata.h"
 
 #include "attn/Compiler/Compiler.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -47,12 +48,8 @@ public:
       return read(cast.getIn());
     }
     if (auto dim = dyn_cast<tensor::DimOp>(op)) {
-      auto argument = dyn_cast<BlockArgument>(dim.getSource());
       std::optional<int64_t> axis = dim.getConstantIndex();
-      return argument && axis && isEntryArgument(argument)
-                 ? symbols.getExtent(
-                       signature.arguments[argument.getArgNumber()], *axis)
-                 : ExtentExpression();
+      return axis ? readDim(dim.getSource(), *axis) : ExtentExpression();
     }
     if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) {
       return read(apply.getAffineMap().getResult(0), apply);
@@ -69,6 +66,35 @@ public:
             .Default(std::nullopt);
     return code ? join(read(op->getOperand(0)), read(op->getOperand(1)), *code)
                 : ExtentExpression();
+  }
+
+  /// The extent of a tensor.
+  ExtentExpression readDim(Value tensor, unsigned axis) const {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    if (!type.isDynamicDim(axis)) {
+      return getConstant(type.getDimSize(axis));
+    }
+    if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+      return isEntryArgument(argument)
+                 ? symbols.getExtent(
+                       signature.arguments[argument.getArgNumber()], axis)
+                 : ExtentExpression();
+    }
+    auto result = cast<OpResult>(tensor);
+    Operation *op = result.getOwner();
+    if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
+      return read(empty.getDynamicSize(axis));
+    }
+    if (auto stream = dyn_cast<StreamOp>(op)) {
+      return readDim(stream.getOutputs()[result.getResultNumber()], axis);
+    }
+    if (auto style = dyn_cast<DestinationStyleOpInterface>(op)) {
+      return readDim(style.getTiedOpOperand(result)->get(), axis);
+    }
+    if (isa<tensor::CastOp, AppendOp>(op)) {
+      return readDim(op->getOperand(0), axis);
+    }
+    return {};
   }
 
 private:
