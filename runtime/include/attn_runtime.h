@@ -10,10 +10,11 @@
 |*                                                                            *|
 |* Tensors cross it as DLPack structures, without a copy. Every function that *|
 |* can fail returns an attn_status; attn_get_message says in a sentence what  *|
-|* was wrong, naming the argument. No function aborts, and none but           *|
-|* attn_module_release and the other functions that give something back may   *|
-|* be handed an object that another thread is giving back. Otherwise          *|
-|* everything may be called from any thread, and from a child after fork().   *|
+|* was wrong, naming the argument. No function aborts.                        *|
+|*                                                                            *|
+|* Everything may be called from any thread, and from a child after fork();   *|
+|* only what one thread gives back must not be in use by another. Pointers to *|
+|* objects, names and places for results must not be null unless it says so.  *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -219,8 +220,8 @@ attn_function_get_result(const attn_function *function, size_t index,
 
 /**
  * The extents of a result for given arguments, of which the shapes are checked
- * and the data is not read. -1 stands for an extent that only the call can
- * tell. Errors: those of attn_function_call.
+ * and the data is not read, but for scalars. -1 stands for an extent that only
+ * the call can tell. Errors: those of attn_function_call.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_get_result_shape(
     const attn_function *function, const DLTensor *const *arguments,
@@ -260,7 +261,8 @@ typedef struct attn_call_options {
  * values of indices. int8 accepts uint8, and bool accepts uint8.
  *
  * Errors: ATTN_INVALID_ARGUMENT with a sentence that names the argument, before
- * anything has been written; ATTN_OUT_OF_MEMORY.
+ * anything has been written (but extents of results that only the call can tell
+ * are compared after it); ATTN_OUT_OF_MEMORY.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call(
     const attn_function *function, attn_stream *stream,
@@ -270,7 +272,7 @@ ATTN_RUNTIME_EXPORT attn_status attn_function_call(
 
 /**
  * The same with results that the call allocates, each with a deleter; null for
- * those that are writable arguments.
+ * those that are writable arguments. Nothing is copied.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call_new(
     const attn_function *function, attn_stream *stream,

@@ -32,8 +32,10 @@ namespace {
 /// 0 stands for the default.
 std::atomic<int> requestedThreads{0};
 std::atomic<const attn_thread_pool *> threadPool{nullptr};
+#if defined(_OPENMP)
 /// Whether this process is a child of one that had threads of OpenMP.
 std::atomic<bool> isForked{false};
+#endif
 /// Whether this thread runs items of a loop.
 thread_local bool isInLoop = false;
 
@@ -153,13 +155,16 @@ void runOnOpenMP(Loop &loop, int64_t count, int numThreads) {
 #endif
 
 void runLoop(Loop &loop, int64_t count) {
-  const attn_thread_pool *pool = threadPool.load(std::memory_order_acquire);
-  int numThreads = pool ? 2 : attn_get_num_threads();
-  if (count == 1 || numThreads <= 1 || isInParallel()) {
+  if (count == 1 || isInParallel()) {
     return runSerially(loop, count);
   }
-  if (pool) {
+  if (const attn_thread_pool *pool =
+          threadPool.load(std::memory_order_acquire)) {
     return pool->run(pool, runItems, &loop, count);
+  }
+  int numThreads = attn_get_num_threads();
+  if (numThreads <= 1) {
+    return runSerially(loop, count);
   }
   numThreads = count < numThreads ? static_cast<int>(count) : numThreads;
 #if defined(_OPENMP)

@@ -157,11 +157,14 @@ attn_status attn::checkRule(const attn_function &function, const Rule &rule,
     // The next row.
     int axis = outer - 1;
     for (; axis >= 0; --axis) {
-      row += tensor.getStrides()[axis] * width;
-      if (++index[axis] < tensor.getShape()[axis]) {
+      int64_t step = tensor.getStrides()[axis],
+              last = tensor.getShape()[axis] - 1;
+      if (index[axis] < last) {
+        ++index[axis];
+        row += step * width;
         break;
       }
-      row -= tensor.getStrides()[axis] * tensor.getShape()[axis] * width;
+      row -= step * last * width;
       index[axis] = 0;
     }
     if (axis < 0) {

@@ -17,7 +17,7 @@
 using namespace attn;
 
 struct attn_stream {
-  pthread_mutex_t mutex;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 };
 
 struct attn_event {
@@ -74,16 +74,8 @@ attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
   if (attn_status status = checkDevice(device)) {
     return status;
   }
-  auto *created = create<attn_stream>();
-  if (!created) {
-    return failOutOfMemory(sizeof(attn_stream));
-  }
-  if (pthread_mutex_init(&created->mutex, nullptr) != 0) {
-    destroy(created);
-    return fail(ATTN_SYSTEM_ERROR, "the system has no lock for a stream");
-  }
-  *stream = created;
-  return ATTN_OK;
+  *stream = create<attn_stream>();
+  return *stream ? ATTN_OK : failOutOfMemory(sizeof(attn_stream));
 }
 
 void attn_stream_release(attn_stream *stream) {

@@ -60,6 +60,9 @@ bool attn::getSpan(const Descriptor &tensor, int64_t &low, int64_t &high) {
   high = width;
   for (int axis = 0; axis < tensor.getRank(); ++axis) {
     int64_t last = tensor.getShape()[axis] - 1, reach = 0;
+    if (last == 0) {
+      continue; // its stride means nothing
+    }
     if (__builtin_mul_overflow(tensor.getStrides()[axis], width, &reach) ||
         __builtin_mul_overflow(reach, last, &reach)) {
       return false;

@@ -7,7 +7,8 @@ A ```mlir block is a complete program and goes through attn-opt. One opened with
 stand, in order, where `build/bin` holds the tools and `examples` the examples;
 a command that fails fails the document, and a ```text block that follows a
 ```sh block lists output that must occur, line by line, where `...` stands for
-anything. Blocks in other languages are prose.
+anything. A ```c from=PATH block is a part of that file. Blocks in other
+languages are prose.
 """
 
 import os
@@ -43,7 +44,7 @@ def missing_lines(expected, output):
             at = found.end()
 
 
-def check(path, tools, work):
+def check(path, root, tools, work):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     output = None
@@ -58,6 +59,10 @@ def check(path, tools, work):
             if argument.startswith("file="):
                 with open(os.path.join(work, argument[5:]), "w", encoding="utf-8") as program:
                     program.write(contents)
+        elif argument.startswith("from="):
+            with open(os.path.join(root, argument[5:]), encoding="utf-8") as file:
+                if contents not in file.read():
+                    yield f"{where}: this is not in {argument[5:]}"
         elif language == "sh":
             run = subprocess.run(["bash", "-euo", "pipefail", "-c", contents], cwd=work, text=True, stdin=subprocess.DEVNULL, capture_output=True)
             output = run.stdout + run.stderr
@@ -82,7 +87,7 @@ def main():
             documents += sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith(".md"))
         else:
             documents.append(path)
-    problems = [problem for path in documents for problem in check(path, tools, work)]
+    problems = [problem for path in documents for problem in check(path, root, tools, work)]
     print("\n".join(problems))
     print(f"{len(documents)} documents, {len(problems)} problems")
     sys.exit(bool(problems))

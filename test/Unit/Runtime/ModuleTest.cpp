@@ -13,7 +13,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fstream>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 using namespace attn::test;
@@ -112,8 +112,29 @@ TEST_F(ModuleFile, SaysWhatIsWrongWithFiles) {
                attn_module_load_file(nullptr, &loaded));
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "the place for the module is null",
                attn_module_load_file("x", nullptr));
-  path = "/proc/self/mem";
-  EXPECT_NE(loadFile(), ATTN_OK);
+}
+
+/// Without file descriptors, and a file that cannot be read.
+TEST_F(ModuleFile, SaysWhatTheSystemRefused) {
+  Bytes image = makeImage(writeMetadata(getKernels()));
+  write(image);
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  rlimit none = {0, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  attn_status fromFile = loadFile();
+  std::string message = attn_get_message();
+  attn_status fromMemory = loadBytes(image);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(fromFile, ATTN_SYSTEM_ERROR);
+  EXPECT_EQ(message, quote(" cannot be opened: Too many open files"));
+  EXPECT_EQ(fromMemory, ATTN_SYSTEM_ERROR);
+  EXPECT_STREQ(attn_get_message(), "'p.so' cannot be copied into memory: Too "
+                                   "many open files");
+  attn_module *loaded = nullptr;
+  EXPECT_FAILS(ATTN_SYSTEM_ERROR,
+               "'/proc/self/mem' cannot be read: Input/output error",
+               attn_module_load_file("/proc/self/mem", &loaded));
 }
 
 TEST(ModuleMemory, SaysWhatIsWrong) {
@@ -149,12 +170,14 @@ TEST(ModuleMemory, SaysWhatIsWrong) {
 
 TEST(ModuleMemory, EveryDamageIsFound) {
   Bytes image = makeImage(writeMetadata(getKernels()));
-  for (size_t i = 0; i < image.size(); ++i) {
+  // Headers and seal byte by byte, the rest in steps.
+  size_t tail = image.size() - 100;
+  for (size_t i = 0; i < image.size(); i += i < 500 || i >= tail ? 1 : 23) {
     image[i] ^= 0x10;
     EXPECT_NE(loadBytes(image), ATTN_OK) << "byte " << i;
     image[i] ^= 0x10;
   }
-  for (size_t size = 0; size < image.size(); size += 13) {
+  for (size_t size = 0; size < image.size(); size += 97) {
     EXPECT_NE(loadBytes(Bytes(image.begin(), image.begin() + size)), ATTN_OK);
   }
   EXPECT_EQ(loadBytes(image), ATTN_OK) << attn_get_message();
