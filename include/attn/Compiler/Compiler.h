@@ -32,6 +32,7 @@ enum class ExecutionMode { CPU, Loops, FusedLoops, Reference };
 
 StringRef getName(ExecutionMode mode);
 
+/// All but the cache itself is part of the keys of the cache.
 struct CompileOptions {
   ExecutionMode mode = ExecutionMode::CPU;
   int64_t splits = 0;
