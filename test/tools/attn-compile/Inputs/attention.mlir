@@ -32,3 +32,10 @@ func.func @pairs(%x: tensor<?xf32> {attn.name = "x", attn.dims = ["N"]})
   } : tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// A name that is a number in one argument and open in the other.
+func.func @fixed(%x: tensor<?xf32> {attn.name = "x", attn.dims = ["N"]},
+                 %y: tensor<4xf32> {attn.name = "y", attn.dims = ["N"]})
+    -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}

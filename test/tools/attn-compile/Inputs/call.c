@@ -107,6 +107,11 @@ int main(int argc, char **argv) {
   check(attn_call_attention(attention, NULL, &tq, &tk, &tshort, &tpast, &to,
                             NULL),
         "mismatch");
+  const attn_function *fixed = NULL;
+  int64_t y_shape[] = {4};
+  DLTensor ty = wrap(k, y_shape, 1);
+  check(attn_module_find_function(module, "fixed", &fixed), "find");
+  check(attn_call_new_fixed(fixed, NULL, &tx, &ty, &y, NULL), "relation");
   attn_module_release(module);
   return 0;
 }
