@@ -1,7 +1,7 @@
 """Configuration of all lit suites of the project.
 
 A test finds the project's tools and LLVM's (FileCheck, not, split-file) on its
-PATH. Substitutions beyond lit's own: %python (with NumPy), %root (the source
+PATH. Substitutions beyond lit's own: %python (with NumPy), %cc (a C compiler), %root (the source
 tree), %tools_dir (the project's tools) and %llvm_include (headers and .td files
 of LLVM and MLIR).
 """
@@ -25,6 +25,7 @@ for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "OMP_NUM_THREADS", "HOME"):
         config.environment[name] = os.environ[name]
 
 config.substitutions.append(("%python", config.python))
+config.substitutions.append(("%cc", config.c_compiler))
 config.substitutions.append(("%llvm_include", config.llvm_include_dir))
 config.substitutions.append(("%root", config.attn_source_dir))
 config.substitutions.append(("%tools_dir", tools_dir))

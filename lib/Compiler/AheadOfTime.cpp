@@ -78,6 +78,19 @@ static llvm::Expected<std::vector<Signature>> readSignatures(ModuleOp module) {
   return signatures;
 }
 
+/// What a result's extents are computed from, in place of its attributes.
+static void nameResultDims(std::vector<Signature> &signatures,
+                           ArrayRef<ResultExtents> extents) {
+  for (auto [signature, results] : llvm::zip_equal(signatures, extents)) {
+    ExtentSymbols symbols(signature);
+    for (auto [result, axes] : llvm::zip_equal(signature.results, results)) {
+      for (auto [dim, extent] : llvm::zip_equal(result.dims, axes)) {
+        dim = symbols.format(extent);
+      }
+    }
+  }
+}
+
 static void addMetadata(llvm::Module &module, StringRef metadata) {
   llvm::LLVMContext &context = module.getContext();
   auto add = [&](llvm::Constant *value, StringRef name) {
@@ -161,6 +174,9 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
   if (!lowered) {
     return lowered.takeError();
   }
+  std::vector<ResultExtents> extents =
+      findResultExtents(module, impl.signatures);
+  nameResultDims(impl.signatures, extents);
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
         auto translation = translate(**lowered, options.target);
         if (!translation) {
@@ -170,8 +186,9 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
         llvm::Module &code = *impl.translation.module;
         llvm::TargetMachine &machine = *impl.translation.machine;
         impl.features = getCheckedFeatures(machine);
-        auto metadata = encodeMetadata(
-            impl.signatures, machine.getTargetTriple().str(), impl.features);
+        auto metadata =
+            encodeMetadata(impl.signatures, extents,
+                           machine.getTargetTriple().str(), impl.features);
         if (!metadata) {
           return metadata.takeError();
         }

@@ -190,6 +190,17 @@ std::vector<Entry> listEntries(int directory) {
   return entries;
 }
 
+/// Waits while another process trims, but not for one that has been stopped.
+void lockShared(int file) {
+  constexpr int attempts = 200;
+  for (int i = 0; i < attempts; ++i) {
+    if (::flock(file, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+      return;
+    }
+    ::usleep(1000);
+  }
+}
+
 /// A name that no other thread or process uses, also not one of another
 /// machine or container with the same process number.
 std::string makeUnfinishedName() {
@@ -305,7 +316,8 @@ std::unique_ptr<llvm::MemoryBuffer> Cache::find(const CacheKey &key) const {
   if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
       static_cast<uint64_t>(status.st_size) < kHeaderBytes ||
       static_cast<uint64_t>(status.st_size) > options.maxBytes ||
-      !readAll(file.get(), header, kHeaderBytes)) {
+      !readAll(file.get(), header, kHeaderBytes) ||
+      read64le(header + kLengthAt) != status.st_size - kHeaderBytes) {
     return nullptr;
   }
   // Read, and not mapped: what has been checked must stay as it is.
@@ -323,7 +335,7 @@ std::unique_ptr<llvm::MemoryBuffer> Cache::find(const CacheKey &key) const {
 }
 
 llvm::Error Cache::store(const CacheKey &key, StringRef payload) const {
-  if (payload.size() > options.maxBytes - kHeaderBytes) {
+  if (payload.size() + kHeaderBytes > options.maxBytes) {
     return llvm::createStringError(
         "it is larger than the limit of the cache (" +
         llvm::Twine(options.maxBytes) + " bytes)");
@@ -335,7 +347,7 @@ llvm::Error Cache::store(const CacheKey &key, StringRef payload) const {
     return makeError(named);
   }
   // A new file must have its own lock before anyone looks for files without.
-  (void)::flock(lock.get(), LOCK_SH);
+  lockShared(lock.get());
   File file = openIn(descriptor, unfinished, O_WRONLY | O_CREAT | O_EXCL);
   if (!file) {
     return makeError(named);

@@ -13,9 +13,15 @@
 #include "attn/Compiler/Compiler.h"
 
 #include "CodeGen.h"
+#include "attn/Compiler/AheadOfTime.h"
 #include "attn/Compiler/Pipelines.h"
+#include "attn/Compiler/Registration.h"
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn_module.h"
+#include "attn_runtime.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
 #include <chrono>
 
@@ -120,93 +126,210 @@ attn::planProgram(ModuleOp module, const CompileOptions &options) {
   return copy;
 }
 
-/// Everything that the code for this machine depends on.
-static CacheKey makeKey(ModuleOp module, const CompileOptions &options) {
+/// Everything that code for this machine depends on; `form` tells apart what
+/// is made of one program.
+static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
+                        StringRef form) {
   std::string text, how;
   llvm::raw_string_ostream textStream(text), howStream(how);
   OpPrintingFlags flags;
   flags.printGenericOpForm().assumeVerified();
   module->print(textStream, flags);
-  howStream << getName(options.mode) << " " << options.splits << " "
-            << options.maxRecomputeFactor;
+  howStream << form << " " << getName(options.mode) << " " << options.splits
+            << " " << options.maxRecomputeFactor;
   std::string features = getHostFeatures();
   return makeCacheKey({getCompilerBuildId(), text, how,
                        llvm::sys::getProcessTriple(),
                        llvm::sys::getHostCPUName(), features});
 }
 
-static llvm::Error compileObject(ModuleOp module, const CompileOptions &options,
-                                 LoadedProgram &program, ObjectCode &code) {
-  double start = getMilliseconds();
-  auto lowered = lowerProgram(module, options);
-  if (!lowered) {
-    return lowered.takeError();
+/// An object from the cache, or a new one that is stored there. A full disk, or
+/// a directory that cannot be written, is no reason to fail.
+static llvm::Expected<ObjectCode>
+findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+           bool &isFound,
+           llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
+  isFound = false;
+  if (!options.cache) {
+    return make();
   }
-  double afterLowering = getMilliseconds();
-  program.loweringTime = afterLowering - start;
-  auto generated = generateObject(**lowered);
-  if (!generated) {
-    return generated.takeError();
+  CacheKey key = makeKey(module, options, form);
+  if (auto found = options.cache->find(key)) {
+    isFound = true;
+    return ObjectCode{std::move(found), {}};
   }
-  program.codegenTime = getMilliseconds() - afterLowering;
-  code = std::move(*generated);
-  return llvm::Error::success();
-}
-
-/// A full disk or a directory that cannot be written is no reason to fail.
-static void store(const Cache &cache, const CacheKey &key,
-                  const ObjectCode &code, MLIRContext *context) {
-  llvm::Error error = cache.store(key, code.object->getBuffer());
-  std::string reason = llvm::toString(std::move(error));
-  if (!reason.empty() && cache.shouldWarn()) {
-    emitWarning(UnknownLoc::get(context))
+  auto code = make();
+  if (!code) {
+    return code;
+  }
+  std::string reason =
+      llvm::toString(options.cache->store(key, code->object->getBuffer()));
+  if (!reason.empty() && options.cache->shouldWarn()) {
+    emitWarning(UnknownLoc::get(module.getContext()))
         << "the compiled program was not cached: " << reason;
   }
+  return code;
 }
 
-/// Looks up every public function.
-static llvm::Error linkEntries(ModuleOp module, const JitModule &jit) {
+/// The addresses of the entries of all public functions. Links now, so that a
+/// missing symbol is an error of the compilation.
+static llvm::Expected<std::vector<attn_entry_fn>>
+linkEntries(ModuleOp module, const JitModule &jit) {
+  std::vector<attn_entry_fn> entries;
   for (auto func : module.getOps<func::FuncOp>()) {
-    if (func.isPublic() && !func.isExternal()) {
-      if (auto address = jit.lookup(("attn_packed_" + func.getName()).str());
-          !address) {
-        return address.takeError();
-      }
+    if (!func.isPublic() || func.isExternal()) {
+      continue;
     }
+    auto address = jit.lookup(("attn_packed_" + func.getName()).str());
+    if (!address) {
+      return address.takeError();
+    }
+    entries.push_back(reinterpret_cast<attn_entry_fn>(*address));
   }
-  return llvm::Error::success();
+  return entries;
 }
 
 llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
-  ObjectCode code;
   double start = getMilliseconds();
-  CacheKey key;
-  if (options.cache) {
-    key = makeKey(module, options);
-    code.object = options.cache->find(key);
-    program.fromCache = code.object != nullptr;
-    program.codegenTime = getMilliseconds() - start;
+  auto code = findOrMake(module, options, "plain", program.fromCache,
+                         [&]() -> llvm::Expected<ObjectCode> {
+                           double beforeLowering = getMilliseconds();
+                           auto lowered = lowerProgram(module, options);
+                           if (!lowered) {
+                             return lowered.takeError();
+                           }
+                           program.loweringTime =
+                               getMilliseconds() - beforeLowering;
+                           return generateObject(**lowered);
+                         });
+  if (!code) {
+    return code.takeError();
   }
-  if (!program.fromCache) {
-    if (llvm::Error error = compileObject(module, options, program, code)) {
-      return error;
-    }
-    if (options.cache) {
-      store(*options.cache, key, code, module.getContext());
-    }
-  }
-  start = getMilliseconds();
-  auto jit = JitModule::load(std::move(code));
+  auto jit = JitModule::load(std::move(*code));
   if (!jit) {
     return jit.takeError();
   }
   program.jit = std::move(*jit);
-  // Links now, so that a missing symbol is an error of the compilation.
-  if (llvm::Error error = linkEntries(module, *program.jit)) {
-    return error;
+  if (auto entries = linkEntries(module, *program.jit); !entries) {
+    return entries.takeError();
   }
-  program.codegenTime += getMilliseconds() - start;
+  program.codegenTime = getMilliseconds() - start - program.loweringTime;
+  return program;
+}
+
+struct Program::Impl {
+  std::unique_ptr<JitModule> jit;
+  attn_module *module = nullptr;
+  bool isFromCache = false;
+
+  ~Impl() { attn_module_release(module); }
+};
+
+Program::Program() : impl(std::make_unique<Impl>()) {}
+Program::~Program() = default;
+
+const attn_module *Program::getModule() const { return impl->module; }
+bool Program::isFromCache() const { return impl->isFromCache; }
+
+llvm::Expected<const attn_function *>
+Program::getFunction(StringRef name) const {
+  const attn_function *function = nullptr;
+  if (attn_module_find_function(impl->module, name.str().c_str(), &function) !=
+      ATTN_OK) {
+    return llvm::createStringError(attn_get_message());
+  }
+  return function;
+}
+
+/// Compiles to an object with the record of how functions are called.
+static llvm::Expected<ObjectCode> makeObject(ModuleOp module,
+                                             const CompileOptions &options) {
+  auto program = AheadOfTimeProgram::compile(module, options);
+  if (!program) {
+    return program.takeError();
+  }
+  auto object = (*program)->emit(ArtifactKind::Object, "");
+  if (!object) {
+    return object.takeError();
+  }
+  return ObjectCode{llvm::MemoryBuffer::getMemBufferCopy(*object), {}};
+}
+
+llvm::Expected<std::unique_ptr<Program>>
+Compiler::compile(ModuleOp module) const {
+  if (!options.target.isHost()) {
+    return llvm::createStringError("programs run on this machine: a triple or "
+                                   "a CPU cannot be chosen for them");
+  }
+  std::unique_ptr<Program> program(new Program());
+  Program::Impl &impl = *program->impl;
+  auto code = findOrMake(module, options, "checked", impl.isFromCache,
+                         [&] { return makeObject(module, options); });
+  if (!code) {
+    return code.takeError();
+  }
+  auto jit = JitModule::load(std::move(*code));
+  if (!jit) {
+    return jit.takeError();
+  }
+  impl.jit = std::move(*jit);
+  auto entries = linkEntries(module, *impl.jit);
+  if (!entries) {
+    return entries.takeError();
+  }
+  auto metadata = impl.jit->lookup(ATTN_MODULE_METADATA_SYMBOL);
+  auto size = impl.jit->lookup(ATTN_MODULE_SIZE_SYMBOL);
+  if (!metadata || !size) {
+    return llvm::joinErrors(metadata.takeError(), size.takeError());
+  }
+  if (attn_module_create(*metadata, *static_cast<const uint64_t *>(*size),
+                         entries->data(), entries->size(),
+                         &impl.module) != ATTN_OK) {
+    return llvm::createStringError(attn_get_message());
+  }
+  return program;
+}
+
+Compiler::Compiler(CompileOptions options)
+    : options(std::move(options)),
+      registry(std::make_unique<DialectRegistry>()) {
+  registerDialects(*registry);
+}
+Compiler::~Compiler() = default;
+
+llvm::Expected<std::unique_ptr<Program>>
+Compiler::compile(StringRef text, StringRef name) const {
+  // One context per program: they may be compiled at the same time.
+  MLIRContext context(*registry, MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false);
+  std::string diagnostics;
+  llvm::raw_string_ostream stream(diagnostics);
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler printer(sources, &context, stream);
+  ScopedDiagnosticHandler filter(&context, [](Diagnostic &diagnostic) {
+    return success(diagnostic.getSeverity() == DiagnosticSeverity::Remark);
+  });
+  auto fail = [&](llvm::Error error) {
+    StringRef said = StringRef(diagnostics).trim();
+    return llvm::createStringError((said.empty() ? "" : said + "\n") +
+                                   llvm::toString(std::move(error)));
+  };
+  sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name),
+                             llvm::SMLoc());
+  OwningOpRef<ModuleOp> module;
+  if (llvm::Error error = runSafely("parsing", [&] {
+        module = parseSourceFile<ModuleOp>(sources, &context);
+      })) {
+    return fail(std::move(error));
+  }
+  if (!module) {
+    return fail(llvm::createStringError("'" + name + "' does not parse"));
+  }
+  auto program = compile(*module);
+  if (!program) {
+    return fail(program.takeError());
+  }
   return program;
 }

@@ -35,7 +35,7 @@ std::string getIdentifier(StringRef text) {
 std::string getCommentText(StringRef text) {
   std::string result;
   for (char c : text) {
-    result += llvm::isPrint(c) && c != '*' ? c : '_';
+    result += llvm::isPrint(c) && c != '/' ? c : '_';
   }
   return result;
 }
@@ -88,8 +88,7 @@ private:
     return ArrayRef(names).drop_front(signature.arguments.size());
   }
 
-  void writeParameter(const Parameter &parameter, StringRef name,
-                      bool isResult) {
+  void writeParameter(const Parameter &parameter, StringRef name) {
     os << " *   " << (name.empty() ? getCommentText(parameter.name) : name)
        << ": " << attn::getName(parameter.type);
     if (parameter.isScalar) {
@@ -99,9 +98,8 @@ private:
       llvm::interleaveComma(
           llvm::zip(parameter.shape, parameter.dims), os, [&](auto axis) {
             auto [extent, dim] = axis;
-            os << (!ShapedType::isDynamic(extent) ? llvm::Twine(extent).str()
-                   : isResult && !parameter.alias ? "?"
-                                                  : getCommentText(dim));
+            os << (ShapedType::isDynamic(extent) ? getCommentText(dim)
+                                                 : std::to_string(extent));
           });
       os << "]";
     }
@@ -136,7 +134,7 @@ private:
       ArrayRef<std::string> listNames =
           isResult ? getResultNames() : getArgumentNames();
       for (auto [parameter, name] : llvm::zip(*list, listNames)) {
-        writeParameter(parameter, name, isResult);
+        writeParameter(parameter, name);
       }
     }
     os << " *\n * `function` is what attn_module_find_function found. `stream` "
@@ -217,7 +215,11 @@ std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name) {
     os << "void attn_packed_" << getIdentifier(signature.function)
        << "(void **slots)";
     if (getIdentifier(signature.function) != signature.function) {
-      os << " __asm__(\"attn_packed_" << signature.function << "\")";
+      os << " __asm__(\"attn_packed_";
+      for (char c : signature.function) {
+        os << (c == '"' || c == '\\' ? "\\" : "") << c;
+      }
+      os << "\")";
     }
     os << ";\n";
   }

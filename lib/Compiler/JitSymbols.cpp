@@ -34,6 +34,8 @@ llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   };
   add("malloc", &jitMalloc);
   add("free", &jitFree);
+  add("attn_malloc", &attn_malloc);
+  add("attn_free", &attn_free);
   add("attn_parallel_for", &attn_parallel_for);
 #if ATTN_HAVE_SMALL_FLOATS
   add("__truncsfbf2", &__truncsfbf2);

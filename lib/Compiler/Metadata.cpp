@@ -13,9 +13,7 @@
 
 #include "Metadata.h"
 
-#include "attn_module.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Support/Endian.h"
@@ -24,21 +22,6 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
-
-/// A step of an expression in postfix order.
-struct Term {
-  attn_op op;
-  int64_t operand = 0;
-};
-using Expression = SmallVector<Term, 3>;
-
-Expression getConstant(int64_t value) { return {{ATTN_OP_CONSTANT, value}}; }
-
-Expression combine(Expression lhs, const Expression &rhs, attn_op op) {
-  lhs.append(rhs);
-  lhs.push_back({op});
-  return lhs;
-}
 
 /// Appends numbers and texts as the record has them.
 class Writer {
@@ -57,9 +40,9 @@ public:
       writeString(text);
     }
   }
-  void writeExpression(const Expression &expression) {
+  void writeExpression(const ExtentExpression &expression) {
     writeU32(expression.size());
-    for (const Term &term : expression) {
+    for (const ExtentTerm &term : expression) {
       writeU8(term.op);
       if (term.op == ATTN_OP_CONSTANT || term.op == ATTN_OP_SYMBOL ||
           term.op == ATTN_OP_ARGUMENT) {
@@ -106,28 +89,30 @@ std::pair<uint8_t, uint8_t> getDLPackType(ElementType type) {
 /// Writes one function.
 class FunctionWriter {
 public:
-  FunctionWriter(const Signature &signature, Writer &writer)
-      : signature(signature), writer(writer) {
-    for (const Parameter &argument : signature.arguments) {
-      for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
-        if (ShapedType::isDynamic(extent)) {
-          symbols.insert({dim, static_cast<int64_t>(symbols.size())});
-        }
-      }
-    }
-  }
+  FunctionWriter(const Signature &signature, const ResultExtents &extents,
+                 Writer &writer)
+      : signature(signature), extents(extents), symbols(signature),
+        writer(writer) {}
 
   void write() {
     writer.writeString(signature.function);
     writer.writeString("attn_packed_" + signature.function);
-    writer.writeU32(symbols.size());
-    for (auto &[name, number] : symbols) {
+    writer.writeU32(symbols.numbers.size());
+    for (auto &[name, number] : symbols.numbers) {
       writer.writeString(name);
     }
-    for (const auto *parameters : {&signature.arguments, &signature.results}) {
-      writer.writeU32(parameters->size());
-      for (const Parameter &parameter : *parameters) {
-        writeParameter(parameter, parameters == &signature.results);
+    writer.writeU32(signature.arguments.size());
+    for (const Parameter &argument : signature.arguments) {
+      writeParameter(argument);
+      for (unsigned axis = 0; axis < argument.shape.size(); ++axis) {
+        writer.writeExpression(symbols.getExtent(argument, axis));
+      }
+    }
+    writer.writeU32(signature.results.size());
+    for (auto [result, axes] : llvm::zip_equal(signature.results, extents)) {
+      writeParameter(result);
+      for (const ExtentExpression &extent : axes) {
+        writer.writeExpression(extent);
       }
     }
     writeRelations();
@@ -136,15 +121,8 @@ public:
   }
 
 private:
-  /// The extent of an axis of an argument.
-  Expression getExtent(const Parameter &argument, unsigned axis) const {
-    if (!ShapedType::isDynamic(argument.shape[axis])) {
-      return getConstant(argument.shape[axis]);
-    }
-    return {{ATTN_OP_SYMBOL, symbols.lookup(argument.dims[axis])}};
-  }
-
-  void writeParameter(const Parameter &parameter, bool isResult) {
+  /// All but the extents.
+  void writeParameter(const Parameter &parameter) {
     writer.writeString(parameter.name);
     auto [code, bits] = getDLPackType(parameter.type);
     writer.writeU8(code);
@@ -156,23 +134,13 @@ private:
     writer.writeU32(1); // the host
     writer.writeU32(0); // aligned as an element is
     writer.writeU32(parameter.shape.size());
-    for (unsigned axis = 0; axis < parameter.shape.size(); ++axis) {
-      bool isOpen = isResult && ShapedType::isDynamic(parameter.shape[axis]);
-      if (isOpen && parameter.alias) {
-        writer.writeExpression(
-            getExtent(signature.arguments[*parameter.alias], axis));
-      } else {
-        writer.writeExpression(isOpen ? Expression()
-                                      : getExtent(parameter, axis));
-      }
-    }
   }
 
   void writeRelations() {
     uint32_t count = 0;
     Writer relations;
     auto add = [&](attn_relation_kind kind, unsigned argument,
-                   const Expression &lhs, const Expression &rhs,
+                   const ExtentExpression &lhs, const ExtentExpression &rhs,
                    const llvm::Twine &text) {
       ++count;
       relations.writeU8(kind);
@@ -185,8 +153,8 @@ private:
       // A name that stands for a number here and is open elsewhere.
       for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
         auto symbol = symbols.find(dim);
-        if (!ShapedType::isDynamic(extent) && symbol != symbols.end()) {
-          add(ATTN_RELATION_EQUAL, number, {{ATTN_OP_SYMBOL, symbol->second}},
+        if (!ShapedType::isDynamic(extent) && symbol) {
+          add(ATTN_RELATION_EQUAL, number, {{ATTN_OP_SYMBOL, *symbol}},
               getConstant(extent),
               "needs " + dim + " = " + llvm::Twine(extent));
         }
@@ -194,9 +162,9 @@ private:
       if (argument.list) {
         auto [query, block] = *argument.list;
         add(ATTN_RELATION_LESS_EQUAL, number,
-            combine(getExtent(signature.arguments[query], 2),
+            combine(symbols.getExtent(signature.arguments[query], 2),
                     getConstant(block), ATTN_OP_CEILDIV),
-            getExtent(argument, 2),
+            symbols.getExtent(argument, 2),
             "needs a row for every " + llvm::Twine(block) + " queries of '" +
                 signature.arguments[query].name + "'");
       }
@@ -218,7 +186,7 @@ private:
       rules.writeU8(0);
       rules.writeExpression(getConstant(-1));
       rules.writeExpression(
-          combine(getExtent(signature.arguments[*argument.pool], 0),
+          combine(symbols.getExtent(signature.arguments[*argument.pool], 0),
                   getConstant(1), ATTN_OP_SUB));
     }
     writer.writeU32(count);
@@ -226,11 +194,61 @@ private:
   }
 
   const Signature &signature;
+  const ResultExtents &extents;
+  ExtentSymbols symbols;
   Writer &writer;
-  llvm::MapVector<StringRef, int64_t> symbols;
 };
 
 } // namespace
+
+ExtentSymbols::ExtentSymbols(const Signature &signature)
+    : signature(signature) {
+  for (const Parameter &argument : signature.arguments) {
+    for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
+      if (ShapedType::isDynamic(extent)) {
+        numbers.insert({dim, static_cast<int64_t>(numbers.size())});
+      }
+    }
+  }
+}
+
+ExtentExpression ExtentSymbols::getExtent(const Parameter &argument,
+                                          unsigned axis) const {
+  if (!ShapedType::isDynamic(argument.shape[axis])) {
+    return getConstant(argument.shape[axis]);
+  }
+  return {{ATTN_OP_SYMBOL, numbers.lookup(argument.dims[axis])}};
+}
+
+std::optional<int64_t> ExtentSymbols::find(StringRef name) const {
+  auto found = numbers.find(name);
+  return found == numbers.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string ExtentSymbols::format(const ExtentExpression &extent) const {
+  static const llvm::DenseMap<int, StringRef> operators = {
+      {ATTN_OP_ADD, " + "},           {ATTN_OP_SUB, " - "},
+      {ATTN_OP_MUL, " * "},           {ATTN_OP_FLOORDIV, " floordiv "},
+      {ATTN_OP_CEILDIV, " ceildiv "}, {ATTN_OP_MOD, " mod "},
+      {ATTN_OP_MIN, " min "},         {ATTN_OP_MAX, " max "}};
+  SmallVector<std::string> stack;
+  for (const ExtentTerm &term : extent) {
+    if (term.op == ATTN_OP_CONSTANT) {
+      stack.push_back(std::to_string(term.operand));
+    } else if (term.op == ATTN_OP_SYMBOL) {
+      stack.push_back((numbers.begin() + term.operand)->first.str());
+    } else if (term.op == ATTN_OP_ARGUMENT) {
+      stack.push_back(signature.arguments[term.operand].name);
+    } else {
+      std::string right = stack.pop_back_val();
+      bool isLast = &term == &extent.back();
+      stack.back() = (isLast ? "" : "(") + stack.back() +
+                     operators.lookup(term.op).str() + right +
+                     (isLast ? "" : ")");
+    }
+  }
+  return stack.empty() ? "?" : stack.back();
+}
 
 std::string attn::getCompilerName() {
   return "attn-mlir " ATTN_VERSION " (LLVM " LLVM_VERSION_STRING ")";
@@ -257,7 +275,8 @@ attn::getCheckedFeatures(const llvm::TargetMachine &machine) {
 }
 
 llvm::Expected<std::string>
-attn::encodeMetadata(ArrayRef<Signature> signatures, StringRef triple,
+attn::encodeMetadata(ArrayRef<Signature> signatures,
+                     ArrayRef<ResultExtents> extents, StringRef triple,
                      ArrayRef<std::string> features) {
   Writer body; // what the checksum covers
   body.writeU32(ATTN_MODULE_ABI_VERSION);
@@ -268,7 +287,7 @@ attn::encodeMetadata(ArrayRef<Signature> signatures, StringRef triple,
   body.writeString(triple);
   body.writeStrings(features);
   body.writeU32(signatures.size());
-  for (const Signature &signature : signatures) {
+  for (auto [signature, resultExtents] : llvm::zip_equal(signatures, extents)) {
     for (const auto *list : {&signature.arguments, &signature.results}) {
       for (const Parameter &parameter : *list) {
         if (parameter.shape.size() > ATTN_MAX_RANK) {
@@ -285,7 +304,7 @@ attn::encodeMetadata(ArrayRef<Signature> signatures, StringRef triple,
             llvm::Twine(ATTN_MAX_PARAMETERS));
       }
     }
-    FunctionWriter(signature, body).write();
+    FunctionWriter(signature, resultExtents, body).write();
   }
   Writer record;
   record.writeBytes(ATTN_MODULE_MAGIC);

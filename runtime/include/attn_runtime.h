@@ -261,7 +261,8 @@ typedef struct attn_call_options {
  * values of indices. int8 accepts uint8, and bool accepts uint8.
  *
  * Errors: ATTN_INVALID_ARGUMENT with a sentence that names the argument, before
- * anything has been written; ATTN_OUT_OF_MEMORY.
+ * anything has been written (but extents of results that only the call can tell
+ * are compared after it); ATTN_OUT_OF_MEMORY.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call(
     const attn_function *function, attn_stream *stream,
@@ -271,7 +272,7 @@ ATTN_RUNTIME_EXPORT attn_status attn_function_call(
 
 /**
  * The same with results that the call allocates, each with a deleter; null for
- * those that are writable arguments.
+ * those that are writable arguments. Nothing is copied.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call_new(
     const attn_function *function, attn_stream *stream,

@@ -13,7 +13,8 @@
 
 #include "attn_runtime.h"
 
-#if defined(__x86_64__) || defined(__aarch64__)
+#if (defined(__x86_64__) || defined(__aarch64__)) &&                           \
+    (defined(__clang__) || __GNUC__ >= 13)
 
 #include <bit>
 #include <cmath>

@@ -20,12 +20,11 @@ static void printParameter(const Parameter &parameter, bool isResult,
      << getName(parameter.type);
   if (!parameter.isScalar) {
     os << " [";
-    llvm::interleaveComma(llvm::zip(parameter.shape, parameter.dims), os,
-                          [&](auto axis) {
-                            auto [extent, dim] = axis;
-                            bool isOpen = ShapedType::isDynamic(extent);
-                            os << (isOpen && isResult ? "?" : dim);
-                          });
+    llvm::interleaveComma(
+        llvm::zip(parameter.shape, parameter.dims), os, [&](auto axis) {
+          auto [extent, dim] = axis;
+          os << (ShapedType::isDynamic(extent) ? dim : std::to_string(extent));
+        });
     os << "]";
   }
   if (parameter.isWritable) {

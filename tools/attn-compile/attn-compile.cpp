@@ -34,6 +34,10 @@ public:
     // Standard output, devices and pipes are written directly, and at the end.
     llvm::sys::fs::file_status status;
     bool exists = !llvm::sys::fs::status(path, status);
+    if (exists && llvm::sys::fs::is_directory(status)) {
+      return result.makeError(llvm::errorCodeToError(
+          std::make_error_code(std::errc::is_a_directory)));
+    }
     if (path == "-" || (exists && !llvm::sys::fs::is_regular_file(status))) {
       result.bytes = bytes;
       return result;

@@ -18,6 +18,13 @@
 #include "attn/Compiler/Jit.h"
 #include "mlir/IR/OwningOpRef.h"
 
+struct attn_module;
+struct attn_function;
+
+namespace mlir {
+class DialectRegistry;
+} // namespace mlir
+
 namespace mlir::attn {
 
 /// The ways to compile a program.
@@ -25,6 +32,7 @@ enum class ExecutionMode { CPU, Loops, FusedLoops, Reference };
 
 StringRef getName(ExecutionMode mode);
 
+/// All but the cache itself is part of the keys of the cache.
 struct CompileOptions {
   ExecutionMode mode = ExecutionMode::CPU;
   int64_t splits = 0;
@@ -58,6 +66,44 @@ struct LoadedProgram {
 /// loads and links it. The target of the options must be the host.
 llvm::Expected<LoadedProgram> compileProgram(ModuleOp module,
                                              const CompileOptions &options);
+
+/// Functions that are ready to be called, by attn_function_call of the runtime,
+/// which checks all arguments.
+class Program {
+public:
+  ~Program();
+
+  /// As long as the program lives.
+  const attn_module *getModule() const;
+  llvm::Expected<const attn_function *> getFunction(StringRef name) const;
+  bool isFromCache() const;
+
+private:
+  friend class Compiler;
+  Program();
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+/// Text or IR in, functions out. Any number of threads may share one.
+class Compiler {
+public:
+  explicit Compiler(CompileOptions options = CompileOptions());
+  ~Compiler();
+
+  /// Compiles the public functions of a program; `name` stands for it in
+  /// messages. An error has the diagnostics, with the lines they are about.
+  llvm::Expected<std::unique_ptr<Program>>
+  compile(StringRef text, StringRef name = "program") const;
+
+  /// The same for a module whose context has the dialects of
+  /// `registerDialects`, to which diagnostics go. It is left as it is.
+  llvm::Expected<std::unique_ptr<Program>> compile(ModuleOp module) const;
+
+private:
+  CompileOptions options;
+  std::unique_ptr<DialectRegistry> registry;
+};
 
 } // namespace mlir::attn
 

@@ -1,0 +1,236 @@
+# RUN: %python %s %root %tools_dir %t
+"""Programs compiled ahead of time and called through the runtime give the very
+bits that attn-run gives: every kind of operand and result, many threads at once,
+offsets beyond 2^31 elements; and wrong arguments of real programs are refused."""
+
+import mmap
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "Inputs"))
+from attn_runtime import Program, Runtime, RuntimeFailure, np
+
+ROOT, TOOLS, WORK = map(pathlib.Path, sys.argv[1:])
+LIBRARY = TOOLS.parent / "lib" / "libattn_runtime.so"
+if b"__asan_init" in LIBRARY.read_bytes():
+    print("skipped: Python does not load libraries with sanitizers")
+    sys.exit(0)
+RUNTIME = Runtime(str(LIBRARY))
+EXAMPLES = {
+    "causal-gqa": {"B": 2, "L": 65},
+    "alibi": {"B": 1, "L": 70},
+    "append-quantised": {"B": 1, "pages": 9, "maxpages": 4},
+    "block-sparse-from-list": {"B": 2, "L": 300, "Q": 5},
+    "entropy-and-column-statistics": {"B": 1, "L": 40, "M": 33, "N": 40},
+    "paged-decode-int8": {"B": 2, "pages": 9, "maxpages": 4},
+    "ragged-cross-attention": {"B": 3, "M": 33, "N": 70},
+    "talking-heads": {"B": 1, "L": 50},
+}
+DTYPES = {(0, 8): "i1", (0, 32): "i4", (0, 64): "i8", (2, 16): "f2", (2, 32): "f4", (2, 64): "f8", (4, 16): "u2"}
+random = np.random.default_rng(3)
+failures = []
+
+
+def expect(what, condition):
+    if not condition:
+        failures.append(what)
+
+
+def compile_program(name, text):
+    source, target = WORK / f"{name}.mlir", WORK / f"{name}.so"
+    source.write_text(text)
+    subprocess.run([TOOLS / "attn-compile", source, "-o", target], check=True)
+    return source, Program(RUNTIME, str(target))
+
+
+def run_jit(source, inputs):
+    """What attn-run makes of the same operands."""
+    np.savez(WORK / "in.npz", **inputs)
+    command = [TOOLS / "attn-run", source, "--inputs", WORK / "in.npz", "--output", WORK / "out.npz"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with np.load(WORK / "out.npz") as out:
+        return {name: out[name] for name in out.files}
+
+
+def make_integers(init, shape, sizes, dtype):
+    """Those attn.init patterns that integers of the examples have."""
+    kind, *words = re.findall(r"[\w-]+", init)
+    numbers = [sizes[word] if word in sizes else int(word) for word in words]
+    if kind == "range":
+        return random.integers(numbers[0], numbers[1], shape).astype(dtype)
+    if kind == "lengths":
+        return random.integers(0, numbers[0] + 1, shape).astype(dtype)
+    if kind == "table":
+        return random.integers(0, numbers[0], shape).astype(dtype)
+    if kind == "constant":
+        return np.full(shape, numbers[0], dtype)
+    return np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+
+
+def make_operands(program, text, sizes):
+    inits = dict(re.findall(r'attn\.name = "(\w+)"[^}]*?attn\.init = "([^"]*)"', text))
+    operands = {}
+    for parameter in program.arguments:
+        name = parameter.name.decode()
+        dims = [parameter.dims[axis].decode() for axis in range(parameter.rank)]
+        shape = [sizes[dim] if dim in sizes else int(dim) for dim in dims]
+        dtype = DTYPES[parameter.code, parameter.bits]
+        if parameter.code == 2:
+            array = random.standard_normal(shape).astype(dtype)
+            operands[name] = abs(array) / 10 if "positive" in inits.get(name, "") else array
+        elif name in inits:
+            operands[name] = make_integers(inits[name], shape, sizes, dtype)
+        elif parameter.bits == 16:  # bf16 by its bits
+            array = random.standard_normal(shape).astype("f4")
+            operands[name] = (array.view("u4") >> 16).astype("u2")
+        else:
+            operands[name] = random.integers(-100, 100, shape).astype(dtype)
+    return operands
+
+
+def compare(name, text, sizes):
+    source, program = compile_program(name, text)
+    operands = make_operands(program, text, sizes)
+    want = run_jit(source, operands)
+    shapes = program.get_result_shapes(list(operands.values()))
+    got = program.call([array.copy() for array in operands.values()])
+    expect(f"{name}: results {list(got)}, expected {list(want)}", list(got) == list(want))
+    for (result, array), shape in zip(got.items(), shapes):
+        same = array.shape == want[result].shape and array.tobytes() == want[result].tobytes()
+        expect(f"{name}: {result} differs from that of attn-run", same)
+        matches = all(said in (-1, extent) for said, extent in zip(shape, array.shape))
+        expect(f"{name}: {result} has shape {array.shape}, said was {shape}", matches)
+    return program, list(operands.values())
+
+
+def expect_refused(what, sentence, program, operands):
+    try:
+        program.call(operands)
+        failures.append(f"{what}: accepted")
+    except RuntimeFailure as failure:
+        expect(f"{what}: {failure}", str(failure) == sentence)
+
+
+def test_examples():
+    for name, sizes in EXAMPLES.items():
+        program, _ = compare(name, (ROOT / "examples" / f"{name}.mlir").read_text(), sizes)
+        program.close()
+
+
+BFLOAT = """
+func.func @attention(
+    %q: tensor<?x2x?x32xbf16> {attn.name = "q", attn.dims = ["B", "2", "M", "32"]},
+    %k: tensor<?x2x?x32xbf16> {attn.name = "k", attn.dims = ["B", "2", "N", "32"]},
+    %scale: f32 {attn.name = "scale"}
+  ) -> (tensor<?x2x?x32xf32> {attn.name = "o"}, f32 {attn.name = "twice"}) {
+  %s = attn.score %q, %k scale(0.2)
+     : tensor<?x2x?x32xbf16>, tensor<?x2x?x32xbf16> -> !attn.scores<?x2x?x?xf32>
+  %p = attn.softmax %s : !attn.scores<?x2x?x?xf32>
+  %o = attn.aggregate %p, %k : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x32xbf16>
+     -> tensor<?x2x?x32xf32>
+  %t = arith.addf %scale, %scale : f32
+  return %o, %t : tensor<?x2x?x32xf32>, f32
+}
+"""
+
+
+def test_bfloats_and_scalars():
+    compare("bfloat", BFLOAT, {"B": 1, "M": 9, "N": 40})[0].close()
+
+
+def test_refusals():
+    text = (ROOT / "examples" / "paged-decode-int8.mlir").read_text()
+    _, program = compile_program("pages", text)
+    operands = list(make_operands(program, text, {"B": 2, "pages": 9, "maxpages": 4}).values())
+    table = operands[5]
+    table[1, 2] = 9
+    expect_refused(
+        "page beyond the pool",
+        "page table 'table' of 'decode' has 9 at [1, 2], allowed are -1 to 8; -1 stands for no page",
+        program,
+        operands,
+    )
+    table[1, 2] = -1
+    program.call(operands)
+    program.close()
+    text = (ROOT / "examples" / "append-quantised.mlir").read_text()
+    _, program = compile_program("append", text)
+    operands = list(make_operands(program, text, {"B": 1, "pages": 9, "maxpages": 4}).values())
+    operands[4] = operands[3]
+    expect_refused(
+        "one pool twice",
+        "argument 's' of 'step' is written, but shares memory with argument 'z'",
+        program,
+        operands,
+    )
+    program.close()
+
+
+def test_threads():
+    """64 at once, each with operands of its own."""
+    text = (ROOT / "examples" / "causal-gqa.mlir").read_text()
+    _, program = compile_program("threads", text)
+    problems = [list(make_operands(program, text, {"B": 1, "L": 5 + k}).values()) for k in range(64)]
+    want = [program.call(operands)["o"] for operands in problems]
+
+    def work(k):
+        for _ in range(5):
+            expect(f"thread {k} has another result", np.array_equal(program.call(problems[k])["o"], want[k]))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    program.close()
+
+
+def make_sparse(shape, dtype):
+    """Zeros that take memory only where they are written."""
+    no_reserve = 0x4000
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+    return np.frombuffer(mmap.mmap(-1, count, flags=flags), dtype).reshape(shape)
+
+
+def test_large_offsets():
+    """The last pages of pools of more than 2^31 elements, and rows of tensors
+    that are as far apart, against the same numbers in small ones."""
+    text = (ROOT / "examples" / "paged-decode-int8.mlir").read_text()
+    _, program = compile_program("large", text)
+    pages, far = 9, 300000  # of 16384 codes each
+    small = list(make_operands(program, text, {"B": 2, "pages": pages, "maxpages": 4}).values())
+    large = list(small)
+    for index in (1, 2, 3, 4):
+        large[index] = make_sparse((far, *small[index].shape[1:]), small[index].dtype)
+        large[index][far - pages :] = small[index]
+    large[5] = small[5] + (far - pages)
+    expect("pages at large offsets", np.array_equal(program.call(large)["o"], program.call(small)["o"]))
+    program.close()
+
+    text = (ROOT / "examples" / "causal-gqa.mlir").read_text()
+    _, program = compile_program("far-apart", text)
+    small = list(make_operands(program, text, {"B": 2, "L": 33}).values())
+    large = []
+    for array in small:
+        batch = make_sparse((2, 2**31 // 64, 64), array.dtype)
+        view = np.lib.stride_tricks.as_strided(batch, array.shape, (batch.strides[0], *array.strides[1:]))
+        view[...] = array
+        large.append(view)
+    expect("batches far apart", np.array_equal(program.call(large)["o"], program.call(small)["o"]))
+    program.close()
+
+
+shutil.rmtree(WORK, ignore_errors=True)
+WORK.mkdir(parents=True)
+test_examples()
+test_bfloats_and_scalars()
+test_refusals()
+test_threads()
+test_large_offsets()
+print("\n".join(failures) or "all as expected")
+sys.exit(bool(failures))
