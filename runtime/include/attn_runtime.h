@@ -289,11 +289,11 @@ ATTN_RUNTIME_EXPORT attn_status attn_function_call_new(
 typedef void (*attn_tile_fn)(void *args, int64_t begin, int64_t end);
 
 /**
- * Calls `fn(args, i, i + 1)` once for every i in [0, count), on the threads of
- * the runtime and in any order, and returns when all calls have returned.
- * Items are handed out one at a time, because those of a masked program differ
- * in work. A call from inside a parallel loop, or with at most one item, or
- * with one thread, runs on the calling thread, in order.
+ * Calls `fn(args, begin, end)` for ranges that cover [0, count) once, on the
+ * threads of the runtime and in any order, and returns when all calls have
+ * returned. Ranges are short, because the items of a masked program differ in
+ * work. A call from inside a parallel loop, or with at most one item, or with
+ * one thread, runs on the calling thread.
  *
  * Threads are those of OpenMP. Those do not exist in a child after fork():
  * there every loop starts threads of its own.

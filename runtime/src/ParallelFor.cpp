@@ -19,6 +19,7 @@
 #include "Memory.h"
 #include "attn_runtime.h"
 
+#include <algorithm>
 #include <pthread.h>
 #include <sched.h>
 #if defined(_OPENMP)
@@ -28,16 +29,31 @@
 using namespace attn;
 
 namespace {
-
 /// 0 stands for the default.
 std::atomic<int> requestedThreads{0};
 std::atomic<const attn_thread_pool *> threadPool{nullptr};
-#if defined(_OPENMP)
-/// Whether this process is a child of one that had threads of OpenMP.
-std::atomic<bool> isForked{false};
-#endif
 /// Whether this thread runs items of a loop.
 thread_local bool isInLoop = false;
+
+/// Consecutive items share work, such as packed keys, if a thread gets several
+/// at once; but every thread should come back often enough to end with the
+/// others.
+constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
+
+#if defined(_OPENMP)
+/// Whether this process is a child of one that may have used OpenMP.
+std::atomic<bool> isForked{false};
+
+/// To be asked before anything of OpenMP is called, so that a fork during its
+/// first steps on another thread is noticed as well.
+bool mayUseOpenMP() {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, [] {
+    pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
+  });
+  return !isForked.load(std::memory_order_relaxed);
+}
+#endif
 
 int getNumProcessors() {
   cpu_set_t set;
@@ -46,7 +62,7 @@ int getNumProcessors() {
 
 int getDefaultThreads() {
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed)) {
+  if (mayUseOpenMP()) {
     return omp_get_max_threads();
   }
 #endif
@@ -61,8 +77,10 @@ struct Loop {
   /// Of the call; null outside of calls.
   std::atomic<size_t> *missingBytes;
   std::atomic<bool> failed{false};
-  /// Of threads that the loop starts.
   int64_t count = 0;
+  /// Items that a thread gets at once.
+  int64_t chunk = 1;
+  /// Of threads that the loop starts.
   std::atomic<int64_t> next{0};
 };
 
@@ -98,15 +116,13 @@ void runItems(void *args, int64_t begin, int64_t end) {
 
 /// On this thread and in the frame that it is in.
 void runSerially(const Loop &loop, int64_t count) {
-  for (int64_t item = 0; item < count; ++item) {
-    loop.fn(loop.args, item, item + 1);
-  }
+  loop.fn(loop.args, 0, count);
 }
 
 /// Whether the caller has threads at work on this already.
 bool isInParallel() {
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed) && omp_in_parallel()) {
+  if (mayUseOpenMP() && omp_in_parallel()) {
     return true;
   }
 #endif
@@ -117,20 +133,19 @@ bool isInParallel() {
 void *runWorker(void *args) {
   auto *loop = static_cast<Loop *>(args);
   while (true) {
-    int64_t item = loop->next.fetch_add(1, std::memory_order_relaxed);
+    int64_t item = loop->next.fetch_add(loop->chunk, std::memory_order_relaxed);
     if (item >= loop->count) {
       return nullptr;
     }
-    runItems(loop, item, item + 1);
+    runItems(loop, item, std::min(loop->count, item + loop->chunk));
   }
 }
 
 /// Threads that cannot be had are done without: this thread takes what is left.
-void runOnNewThreads(Loop &loop, int64_t count, int numThreads) {
+void runOnNewThreads(Loop &loop, int numThreads) {
   constexpr int kMaxThreads = 256;
   pthread_t threads[kMaxThreads];
   int started = 0;
-  loop.count = count;
   while (started < numThreads - 1 && started < kMaxThreads &&
          pthread_create(&threads[started], nullptr, runWorker, &loop) == 0) {
     ++started;
@@ -142,14 +157,12 @@ void runOnNewThreads(Loop &loop, int64_t count, int numThreads) {
 }
 
 #if defined(_OPENMP)
-void runOnOpenMP(Loop &loop, int64_t count, int numThreads) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, [] {
-    pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
-  });
+void runOnOpenMP(Loop &loop, int numThreads) {
+  int64_t chunks = (loop.count + loop.chunk - 1) / loop.chunk;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(numThreads)
-  for (int64_t item = 0; item < count; ++item) {
-    runItems(&loop, item, item + 1);
+  for (int64_t k = 0; k < chunks; ++k) {
+    int64_t item = k * loop.chunk;
+    runItems(&loop, item, std::min(loop.count, item + loop.chunk));
   }
 }
 #endif
@@ -167,12 +180,15 @@ void runLoop(Loop &loop, int64_t count) {
     return runSerially(loop, count);
   }
   numThreads = count < numThreads ? static_cast<int>(count) : numThreads;
+  loop.count = count;
+  loop.chunk = std::clamp<int64_t>(
+      count / (int64_t{numThreads} * kSharesPerThread), 1, kMostTogether);
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed)) {
-    return runOnOpenMP(loop, count, numThreads);
+  if (mayUseOpenMP()) {
+    return runOnOpenMP(loop, numThreads);
   }
 #endif
-  runOnNewThreads(loop, count, numThreads);
+  runOnNewThreads(loop, numThreads);
 }
 
 } // namespace

@@ -25,10 +25,14 @@ struct Visits {
 
 void visit(void *args, int64_t begin, int64_t end) {
   auto *visits = static_cast<Visits *>(args);
-  if (end != begin + 1) {
+  auto count = static_cast<int64_t>(visits->counts.size());
+  if (begin < 0 || begin >= end || end > count) {
     ++visits->wrongRanges;
+    return;
   }
-  ++visits->counts[begin];
+  for (int64_t item = begin; item < end; ++item) {
+    ++visits->counts[item];
+  }
   std::lock_guard<std::mutex> lock(visits->mutex);
   visits->threads.insert(std::this_thread::get_id());
 }
