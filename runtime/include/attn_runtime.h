@@ -245,7 +245,8 @@ enum {
 typedef struct attn_call_options {
   uint32_t flags;
   /** Memory to work in, aligned to 64 bytes, of at least the bytes that
-   *  attn_function_get_workspace says. Null: the runtime allocates it. */
+   *  attn_function_get_workspace says, and apart from all tensors. Null: the
+   *  runtime allocates it. */
   void *workspace;
   size_t workspace_bytes;
 } attn_call_options;

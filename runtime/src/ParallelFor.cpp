@@ -32,10 +32,6 @@ namespace {
 /// 0 stands for the default.
 std::atomic<int> requestedThreads{0};
 std::atomic<const attn_thread_pool *> threadPool{nullptr};
-#if defined(_OPENMP)
-/// Whether this process is a child of one that had threads of OpenMP.
-std::atomic<bool> isForked{false};
-#endif
 /// Whether this thread runs items of a loop.
 thread_local bool isInLoop = false;
 
@@ -44,6 +40,21 @@ thread_local bool isInLoop = false;
 /// others.
 constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
 
+#if defined(_OPENMP)
+/// Whether this process is a child of one that may have used OpenMP.
+std::atomic<bool> isForked{false};
+
+/// To be asked before anything of OpenMP is called, so that a fork during its
+/// first steps on another thread is noticed as well.
+bool mayUseOpenMP() {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, [] {
+    pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
+  });
+  return !isForked.load(std::memory_order_relaxed);
+}
+#endif
+
 int getNumProcessors() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -51,7 +62,7 @@ int getNumProcessors() {
 
 int getDefaultThreads() {
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed)) {
+  if (mayUseOpenMP()) {
     return omp_get_max_threads();
   }
 #endif
@@ -111,7 +122,7 @@ void runSerially(const Loop &loop, int64_t count) {
 /// Whether the caller has threads at work on this already.
 bool isInParallel() {
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed) && omp_in_parallel()) {
+  if (mayUseOpenMP() && omp_in_parallel()) {
     return true;
   }
 #endif
@@ -147,10 +158,6 @@ void runOnNewThreads(Loop &loop, int numThreads) {
 
 #if defined(_OPENMP)
 void runOnOpenMP(Loop &loop, int numThreads) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, [] {
-    pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
-  });
   int64_t chunks = (loop.count + loop.chunk - 1) / loop.chunk;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(numThreads)
   for (int64_t k = 0; k < chunks; ++k) {
@@ -177,7 +184,7 @@ void runLoop(Loop &loop, int64_t count) {
   loop.chunk = std::clamp<int64_t>(
       count / (int64_t{numThreads} * kSharesPerThread), 1, kMostTogether);
 #if defined(_OPENMP)
-  if (!isForked.load(std::memory_order_relaxed)) {
+  if (mayUseOpenMP()) {
     return runOnOpenMP(loop, numThreads);
   }
 #endif

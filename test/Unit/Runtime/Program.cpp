@@ -22,6 +22,8 @@ extern "C" const char *__asan_default_options() {
 extern "C" const char *__tsan_default_options() {
   return "allocator_may_return_null=1:die_after_fork=0";
 }
+// OpenMP keeps what it has for threads that called it.
+extern "C" const char *__lsan_default_suppressions() { return "leak:libomp"; }
 
 Expr attn::test::binary(attn_op op, Expr left, const Expr &right) {
   left.insert(left.end(), right.begin(), right.end());
