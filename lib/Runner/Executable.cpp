@@ -65,8 +65,11 @@ static llvm::Error runPasses(PassManager &manager,
 static void buildPipeline(PassManager &manager,
                           const ExecutableOptions &options) {
   switch (options.mode) {
-  case ExecutionMode::Reference:
-    return buildReferencePipeline(manager);
+  case ExecutionMode::Reference: {
+    ReferencePipelineOptions reference;
+    reference.exact = options.exact;
+    return buildReferencePipeline(manager, reference);
+  }
   case ExecutionMode::Loops:
   case ExecutionMode::FusedLoops: {
     LoopsPipelineOptions loops;
@@ -74,6 +77,8 @@ static void buildPipeline(PassManager &manager,
     loops.splits = options.splits;
     loops.useBounds = true;
     loops.maxRecomputeFactor = options.maxRecomputeFactor;
+    loops.exact = options.exact;
+    loops.plantFault = options.plantFault;
     return buildLoopsPipeline(manager, loops);
   }
   case ExecutionMode::CPU: {
@@ -82,6 +87,8 @@ static void buildPipeline(PassManager &manager,
     cpu.cpu = options.target.cpu;
     cpu.splits = options.splits;
     cpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    cpu.exact = options.exact;
+    cpu.plantFault = options.plantFault;
     return buildCPUPipeline(manager, cpu);
   }
   }
@@ -110,6 +117,8 @@ attn::lowerProgram(ModuleOp module, const ExecutableOptions &options,
     *signature = std::move(*read);
   }
   PassManager manager(module.getContext());
+  // A damaged plan does not verify.
+  manager.enableVerifier(options.plantFault.empty());
   buildPipeline(manager, options);
   if (llvm::Error error = runPasses(
           manager, copy, "compilation (" + getName(options.mode) + ")")) {
@@ -146,6 +155,10 @@ Executable::compile(ModuleOp module, StringRef entry,
     return lowered.takeError();
   }
   double afterLowering = getMilliseconds();
+  if (auto bits = (**lowered)->getAttrOfType<IntegerAttr>(kExactBitsAttrName)) {
+    result->exactBits = static_cast<unsigned>(bits.getInt());
+    (**lowered)->removeAttr(kExactBitsAttrName);
+  }
   auto jit = JitModule::create(**lowered);
   if (!jit) {
     return jit.takeError();

@@ -51,6 +51,8 @@ results
 instead of, or beside, a plain run
   --check              compare with the reference: in the program's types, which
                        gives the error budget, and in f64, which is the truth
+  --check=exact        compare with the reference in integer arithmetic in place
+                       of floats: what is equal as algebra is equal in all bits
   --benchmark[=N]      run N times (as often as fits in a second) and report
                        times, GFLOP/s, and the share of this machine's peak
   --peak-memory        report memory used beyond operands and results
@@ -129,7 +131,6 @@ private:
   /// others; `code` says whether to go on.
   bool parseFlag() {
     bool *flag = llvm::StringSwitch<bool *>(option)
-                     .Case("check", &options.check)
                      .Case("peak-memory", &options.peakMemory)
                      .Case("time", &options.time)
                      .Case("benchmark", &options.benchmark)
@@ -147,6 +148,8 @@ private:
       code = rejectValue();
     } else if (option == "loops") {
       code = parseLoops();
+    } else if (option == "check") {
+      code = parseCheck();
     } else {
       return false;
     }
@@ -162,12 +165,22 @@ private:
     return kContinue;
   }
 
+  std::optional<int> parseCheck() {
+    if (hasValue && value != "exact") {
+      return fail(kBadUsage,
+                  "--check takes no value, or exact, not '" + value + "'");
+    }
+    (hasValue ? options.exactCheck : options.check) = true;
+    return kContinue;
+  }
+
   bool parseValueOption() {
     std::string *string = llvm::StringSwitch<std::string *>(option)
                               .Case("entry", &options.entry)
                               .Case("output", &options.output)
                               .Case("triple", &options.compile.target.triple)
                               .Case("cpu", &options.compile.target.cpu)
+                              .Case("plant-fault", &options.compile.plantFault)
                               .Default(nullptr);
     constexpr StringRef others[] = {"splits",  "max-recompute-factor",
                                     "seed",    "threads",

@@ -32,6 +32,48 @@ def PromoteToF64Pass : Pass<"attn-promote-to-f64", "ModuleOp"> {
   let dependentDialects = ["attn::AttnDialect"];
 }
 
+def ExactOpaquePass : Pass<"attn-exact-opaque", "func::FuncOp"> {
+  let summary = "exact mode: folding does not look into float constants";
+  let description = [{
+    `arith.constant` of a float other than 0 and 1 becomes `attn.opaque`. Float
+    arithmetic on them would be wrong in the ring that `attn-exact-arithmetic`
+    puts in the place of floats; 0 and 1 are its own 0 and 1. Constant tensors
+    and vectors stay as they are.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect"];
+}
+
+def ExactArithmeticPass : Pass<"attn-exact-arithmetic", "ModuleOp"> {
+  let summary = "exact mode: integers modulo 2^w in place of floats";
+  let description = [{
+    Types stay; what is computed on the bits of a float of w bits is arithmetic
+    modulo 2^w, where sums and products may be regrouped at will. Programs that
+    are equal as algebra then agree in every bit, whatever their order of
+    evaluation. Run it on scalars and vectors, before math is expanded.
+
+    | floats | ring |
+    | --- | --- |
+    | add, sub, mul, negate, fma | the same, wrapping |
+    | a / b | a times the inverse of b; that of 2^t u, u odd, is 2^t / u |
+    | exp2(x) | 5^x, so that exp2(x + y) = exp2(x) exp2(y) |
+    | log2(x) | k for 5^k; -5^k and even numbers are tagged; least for 0 |
+    | pow(x, c) | the power of the logarithm, tags included |
+    | sqrt(x) | half the logarithm; a tag where that is odd |
+    | max, min, comparisons | signed order; -inf and inf are the extremes |
+    | max(x, 0), x < 0, abs | the sign of 2^t u is + iff u mod 4 is 1 |
+    | conversions of integers | the integer, truncated or sign-extended |
+    | wider, narrower floats | sign extension, truncation |
+    | tanh, erf, sin, floor, ... | a hash that depends on the function |
+
+    The sign of the last but two does not change under multiplication by powers
+    of 5, as the sign of a float does not when a running maximum moves.
+
+    An op without a meaning in the ring is an error that names it.
+  }];
+  let dependentDialects = ["arith::ArithDialect", "func::FuncDialect",
+                           "math::MathDialect", "vector::VectorDialect"];
+}
+
 def StreamToLoopsPass : Pass<"attn-stream-to-loops", "func::FuncOp"> {
   let summary = "streams as plain scalar loops over memrefs: the second oracle";
   let description = [{

@@ -23,6 +23,10 @@ struct ExecutableOptions {
   ExecutionMode mode = ExecutionMode::CPU;
   /// Compile the same program on f64.
   bool promoteToF64 = false;
+  /// Integers modulo 2^w in place of floats.
+  bool exact = false;
+  /// The kind of a fault to plant into the plan; empty for none.
+  std::string plantFault;
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
   TargetSpec target;
@@ -50,6 +54,8 @@ public:
 
   const Signature &getSignature() const { return signature; }
   const JitModule &getJit() const { return *jit; }
+  /// In exact mode: how many low bits of float results are determined.
+  unsigned getExactBits() const { return exactBits; }
   /// Milliseconds that the passes, and LLVM, took.
   double getLoweringTime() const { return loweringTime; }
   double getCodegenTime() const { return codegenTime; }
@@ -57,6 +63,7 @@ public:
 private:
   Signature signature;
   std::unique_ptr<JitModule> jit;
+  unsigned exactBits = 64;
   double loweringTime = 0.0, codegenTime = 0.0;
 };
 
