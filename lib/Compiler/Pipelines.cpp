@@ -75,6 +75,9 @@ void addPlan(OpPassManager &pm, const PlanOptions<Derived> &options) {
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
   pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addCleanup(pm);
+  if (options.exact) {
+    pm.addNestedPass<func::FuncOp>(createExactAppliesPass());
+  }
   if (!options.plantFault.empty()) {
     PlantFaultPassOptions fault;
     fault.kind = options.plantFault;

@@ -43,6 +43,22 @@ def ExactOpaquePass : Pass<"attn-exact-opaque", "func::FuncOp"> {
   let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect"];
 }
 
+def ExactAppliesPass : Pass<"attn-exact-applies", "func::FuncOp"> {
+  let summary = "exact mode: refuse plans that need more than a ring";
+  let description = [{
+    A plan is equal to the program as algebra; some of that algebra holds for
+    real numbers and not modulo 2^w:
+
+    * a running mean divides by counts, and even ones have no inverse;
+    * a maximum or comparison of values that move with a running maximum: no
+      order of the ring moves with them (the sign does);
+    * a root, or a power that is no integer, of such values;
+    * a rate of a carry that was computed from several constants.
+
+    Each is an error that says so. Run it on fused streams.
+  }];
+}
+
 def ExactArithmeticPass : Pass<"attn-exact-arithmetic", "ModuleOp"> {
   let summary = "exact mode: integers modulo 2^w in place of floats";
   let description = [{
@@ -60,13 +76,13 @@ def ExactArithmeticPass : Pass<"attn-exact-arithmetic", "ModuleOp"> {
     | pow(x, c) | the power of the logarithm, tags included |
     | sqrt(x) | half the logarithm; a tag where that is odd |
     | max, min, comparisons | signed order; -inf and inf are the extremes |
-    | max(x, 0), x < 0, abs | the sign of 2^t u is + iff u mod 4 is 1 |
+    | x < 0 and the like, abs | the sign of 2^t u is + iff u mod 4 is 1 |
     | conversions of integers | the integer, truncated or sign-extended |
     | wider, narrower floats | sign extension, truncation |
     | tanh, erf, sin, floor, ... | a hash that depends on the function |
 
-    The sign of the last but two does not change under multiplication by powers
-    of 5, as the sign of a float does not when a running maximum moves.
+    That sign does not change under multiplication by powers of 5, as the sign
+    of a float does not when a running maximum moves.
 
     An op without a meaning in the ring is an error that names it.
   }];

@@ -168,16 +168,9 @@ Value Rewriter::computeConstant() {
 // arith
 //===----------------------------------------------------------------------===//
 
-/// A maximum with the constant 0 follows the sign that rescaling keeps.
 Value Rewriter::extreme(bool greater) {
   Value a = operand(0), b = operand(1);
   Ring r = ringOf(a);
-  bool zeroFirst = isZero(op->getOperand(0));
-  if (zeroFirst || isZero(op->getOperand(1))) {
-    Value x = zeroFirst ? b : a, zero = zeroFirst ? a : b;
-    Value positive = r.positive(x);
-    return greater ? r.select(positive, x, zero) : r.select(positive, zero, x);
-  }
   Value first = r.compare(
       greater ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle, a, b);
   return r.select(first, a, b);
@@ -479,8 +472,8 @@ struct ExactArithmeticPass
       if (auto global = dyn_cast<memref::GlobalOp>(op)) {
         rewriteGlobal(global);
       } else if (!Rewriter(functions, op).run() && computesFloats(op)) {
-        op->emitError() << "'" << op->getName()
-                        << "' has no meaning in exact mode";
+        op->emitError() << "exact mode does not apply: '" << op->getName()
+                        << "' has no meaning in a ring";
         return signalPassFailure();
       }
     }

@@ -1,0 +1,152 @@
+//===- ExactApplies.cpp - plans that need more than a ring ----------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Online forms follow from laws of exponentials and sums, which the ring of
+// exact mode has, and from a few that only real numbers have. Where a plan uses
+// one of those, a difference would say nothing: the plan is refused.
+//
+//   %x = arith.maximumf %e, %c    error: exact mode does not apply: ..., where
+//                                 %e and %c move with an attn.running max
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/IR/ExactOps.h"
+#include "attn/Dialect/Attn/IR/GaugeTyping.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+#include <cmath>
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_EXACTAPPLIESPASS
+#include "attn/Conversion/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+static std::optional<double> getNumber(Operation *op) {
+  if (auto opaque = dyn_cast<OpaqueOp>(op)) {
+    return opaque.getValue().getValueAsDouble();
+  }
+  auto constant = dyn_cast<arith::ConstantOp>(op);
+  auto value =
+      constant ? dyn_cast<FloatAttr>(constant.getValue()) : FloatAttr();
+  return value ? std::optional(value.getValueAsDouble()) : std::nullopt;
+}
+
+static std::optional<double> getNumber(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op ? getNumber(op) : std::nullopt;
+}
+
+static bool isInteger(std::optional<double> x) {
+  return x && std::trunc(*x) == *x;
+}
+
+static InFlightDiagnostic refuse(Operation *op) {
+  return op->emitError() << "exact mode does not apply: ";
+}
+
+/// The constant part of a rate: of c or c * %value.
+static std::optional<double> getRateConstant(Value rate) {
+  if (auto product = rate.getDefiningOp<arith::MulFOp>()) {
+    std::optional<double> first = getNumber(product.getLhs());
+    return first ? first : getNumber(product.getRhs());
+  }
+  return getNumber(rate);
+}
+
+/// Whether the program has the number c or -c, so that nothing was computed.
+static bool hasNumber(StreamOp stream, double c) {
+  return stream
+      .walk([&](Operation *op) {
+        std::optional<double> number = getNumber(op);
+        bool same = number && std::abs(*number) == std::abs(c);
+        bool used = same && llvm::any_of(op->getUsers(), [](Operation *user) {
+                      return !isa<CarryOp>(user);
+                    });
+        return used ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+static LogicalResult checkRates(CarryOp carry) {
+  for (Value rate : carry.getRates()) {
+    std::optional<double> c = getRateConstant(rate);
+    if (c && !isInteger(c) &&
+        !hasNumber(carry->getParentOfType<StreamOp>(), *c)) {
+      return refuse(carry) << "a carry moves at the rate " << *c
+                           << ", which was computed from several constants";
+    }
+  }
+  return success();
+}
+
+static bool isZero(Value value) {
+  return matchPattern(value, m_AnyZeroFloat());
+}
+
+static LogicalResult checkMoved(Operation *op) {
+  if (auto cmp = dyn_cast<arith::CmpFOp>(op);
+      cmp && (isZero(cmp.getLhs()) || isZero(cmp.getRhs()))) {
+    return success();
+  }
+  if (isa<arith::CmpFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
+          arith::MinNumFOp>(op)) {
+    return refuse(op) << "'" << op->getName()
+                      << "' compares values that move with a running maximum, "
+                         "and no order of the ring moves with them";
+  }
+  auto power = dyn_cast<math::PowFOp>(op);
+  if (isa<math::SqrtOp, math::RsqrtOp>(op) ||
+      (power && !isInteger(getNumber(power.getRhs())))) {
+    return refuse(op) << "'" << op->getName()
+                      << "' takes a root of a value that moves with a running "
+                         "maximum, and the ring has no roots";
+  }
+  return success();
+}
+
+namespace {
+struct ExactAppliesPass : attn::impl::ExactAppliesPassBase<ExactAppliesPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    WalkResult result = getOperation().walk([](SweepOp sweep) {
+      GaugeTyping typing(sweep, nullptr);
+      for (Operation &op : sweep.getBody().front()) {
+        if (failed(check(&op, typing))) {
+          return WalkResult::interrupt();
+        }
+      }
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted()) {
+      signalPassFailure();
+    }
+  }
+
+private:
+  static LogicalResult check(Operation *op, GaugeTyping &typing) {
+    if (auto running = dyn_cast<RunningOp>(op)) {
+      return running.getKind() == GaugeKind::Mean
+                 ? refuse(op) << "a running mean divides by counts, and even "
+                                 "ones have no inverse in the ring"
+                 : LogicalResult(success());
+    }
+    if (auto carry = dyn_cast<CarryOp>(op)) {
+      return checkRates(carry);
+    }
+    bool moved = llvm::any_of(op->getOperands(), [&](Value operand) {
+      return isa<FloatType>(operand.getType()) &&
+             !typing.typeOf(operand).isInvariant();
+    });
+    return moved ? checkMoved(op) : success();
+  }
+};
+} // namespace
