@@ -1,0 +1,82 @@
+// RUN: attn-opt %s -attn-exact-applies -split-input-file -verify-diagnostics
+
+func.func @mean(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %m = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      // expected-error @below {{exact mode does not apply: a running mean divides by counts, and even ones have no inverse in the ring}}
+      %g = attn.running mean %v : (f32) -> f32
+      attn.yield %g : f32
+    } : f32
+    attn.store_row %m : f32
+  }
+  return %r : tensor<1x1x?xf32>
+}
+
+// -----
+
+func.func @maximum(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %k = arith.constant -1.0 : f32
+    %l = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      %g = attn.running max %v : (f32) -> f32
+      %d = arith.subf %v, %g : f32
+      %p = math.exp2 %d : f32
+      %q = arith.addf %p, %p : f32
+      // expected-error @below {{exact mode does not apply: 'arith.maximumf' compares values that move with a running maximum, and no order of the ring moves with them}}
+      %y = arith.maximumf %p, %q : f32
+      %a = attn.carry sum %y act(%g by %k) : (f32, f32, f32) -> f32
+      attn.yield %a : f32
+    } : f32
+    attn.store_row %l : f32
+  }
+  return %r : tensor<1x1x?xf32>
+}
+
+// -----
+
+func.func @root(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %k = arith.constant -0.5 : f32
+    %l = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      %g = attn.running max %v : (f32) -> f32
+      %d = arith.subf %v, %g : f32
+      %p = math.exp2 %d : f32
+      // expected-error @below {{exact mode does not apply: 'math.sqrt' takes a root of a value that moves with a running maximum, and the ring has no roots}}
+      %y = math.sqrt %p : f32
+      %a = attn.carry sum %y act(%g by %k) : (f32, f32, f32) -> f32
+      attn.yield %a : f32
+    } : f32
+    attn.store_row %l : f32
+  }
+  return %r : tensor<1x1x?xf32>
+}
+
+// -----
+
+func.func @rate(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %t = arith.constant 1.5 : f32
+    %u = arith.constant 1.7 : f32
+    %k = arith.constant -2.55 : f32
+    %l = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      %g = attn.running max %v : (f32) -> f32
+      %d = arith.subf %v, %g : f32
+      %f = arith.mulf %d, %t : f32
+      %q = arith.mulf %f, %u : f32
+      %p = math.exp2 %q : f32
+      // expected-error @below {{exact mode does not apply: a carry moves at the rate -2.550000e+00, which was computed from several constants}}
+      %a = attn.carry sum %p act(%g by %k) : (f32, f32, f32) -> f32
+      attn.yield %a : f32
+    } : f32
+    attn.store_row %l : f32
+  }
+  return %r : tensor<1x1x?xf32>
+}
