@@ -9,6 +9,7 @@
 // RUN: attn-run %s --entry=f64 --check=exact --strided q --size L=17 | FileCheck %s --check-prefix=F64
 // RUN: not attn-run %s --entry=f64 --check=precise 2>&1 | FileCheck %s --check-prefix=USAGE
 // RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=bound --size L=17 2>&1 | FileCheck %s --check-prefix=PLACE
+// RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=tail --loops --size L=17 2>&1 | FileCheck %s --check-prefix=NOPLAN
 
 // Weights are rounded to bf16 before they meet the values, relative to
 // whatever maximum there is at that time: results agree modulo 2^16.
@@ -24,6 +25,7 @@
 // TWICE: exact check ({{.*}}): ok
 
 // USAGE: --check takes no value, or exact, not 'precise'
+// NOPLAN: --plant-fault damages a plan, and --reference and --loops run without one
 // PLACE: the plan has no place for a fault of kind 'bound'
 
 func.func @bf16(

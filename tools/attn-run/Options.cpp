@@ -61,6 +61,8 @@ instead of, or beside, a plain run
   --attn-plan          print the plan and stop; also --dump=plan
   --dump=llvm|asm|obj  print code and stop
   --triple=T --cpu=C   for --dump: the target (default: this machine)
+  --plant-fault=KIND   damage the plan first, to see a check fail: rescale,
+                       bound, tail or head
 
 patterns
 )";

@@ -62,6 +62,12 @@ int Session::run() {
     return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
                            "this machine");
   }
+  bool plans = options.compile.mode == ExecutionMode::CPU ||
+               options.compile.mode == ExecutionMode::FusedLoops;
+  if (!options.compile.plantFault.empty() && !plans) {
+    return fail(kBadUsage, "--plant-fault damages a plan, and --reference and "
+                           "--loops run without one");
+  }
   if (int code = prepare()) {
     return code;
   }

@@ -53,7 +53,9 @@ def ExactAppliesPass : Pass<"attn-exact-applies", "func::FuncOp"> {
     * a maximum or comparison of values that move with a running maximum: no
       order of the ring moves with them (the sign does);
     * a root, or a power that is no integer, of such values;
-    * a rate of a carry that was computed from several constants.
+    * a rate of a carry that was computed from several constants;
+    * sums of operands that are rounded (`operand_type`), read by another sweep:
+      only their low bits are determined.
 
     Each is an error that says so. Run it on fused streams.
   }];

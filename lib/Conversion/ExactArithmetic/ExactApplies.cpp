@@ -17,6 +17,7 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/IR/ExactOps.h"
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include <cmath>
@@ -87,6 +88,36 @@ static LogicalResult checkRates(CarryOp carry) {
   return success();
 }
 
+/// Whether the sums of `stream` have operands that are rounded on the way.
+static CarryOp findRoundedCarry(StreamOp stream) {
+  CarryOp found;
+  stream.walk([&](CarryOp carry) {
+    if (carry.getOperandType()) {
+      found = carry;
+    }
+  });
+  return found;
+}
+
+/// The upper bits of such sums are not determined; maxima of another stream
+/// would depend on them. (Streams without a sweep merge ranges of keys.)
+static LogicalResult checkRounded(StreamOp stream) {
+  CarryOp rounded = findRoundedCarry(stream);
+  if (!rounded) {
+    return success();
+  }
+  SetVector<Operation *> readers;
+  getForwardSlice(stream.getOperation(), &readers);
+  for (Operation *reader : readers) {
+    auto other = dyn_cast<StreamOp>(reader);
+    if (other && !other.getBody().getOps<SweepOp>().empty()) {
+      return refuse(rounded) << "a sum of operands that are rounded has low "
+                                "bits only, and another sweep reads it";
+    }
+  }
+  return success();
+}
+
 static bool isZero(Value value) {
   return matchPattern(value, m_AnyZeroFloat());
 }
@@ -127,7 +158,12 @@ struct ExactAppliesPass : attn::impl::ExactAppliesPassBase<ExactAppliesPass> {
       return WalkResult::advance();
     });
     if (result.wasInterrupted()) {
-      signalPassFailure();
+      return signalPassFailure();
+    }
+    for (StreamOp stream : getOperation().getOps<StreamOp>()) {
+      if (failed(checkRounded(stream))) {
+        return signalPassFailure();
+      }
     }
   }
 

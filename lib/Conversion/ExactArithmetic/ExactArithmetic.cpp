@@ -424,8 +424,11 @@ static bool computesFloats(Operation *op) {
   if (!floats || isa<arith::SelectOp, arith::BitcastOp>(op)) {
     return false;
   }
-  return isa<arith::ArithDialect, math::MathDialect,
-             x86vector::X86VectorDialect>(op->getDialect()) ||
+  if (isa_and_present<LLVM::LLVMDialect>(op->getDialect())) {
+    return isPure(op);
+  }
+  return isa_and_present<arith::ArithDialect, math::MathDialect,
+                         x86vector::X86VectorDialect>(op->getDialect()) ||
          isa<memref::AtomicRMWOp, vector::ContractionOp, vector::OuterProductOp,
              vector::MultiDimReductionOp, vector::ScanOp, vector::ReductionOp,
              vector::FMAOp>(op);
