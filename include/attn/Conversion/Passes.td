@@ -49,7 +49,8 @@ def ExactAppliesPass : Pass<"attn-exact-applies", "func::FuncOp"> {
     A plan is equal to the program as algebra; some of that algebra holds for
     real numbers and not modulo 2^w:
 
-    * a running mean divides by counts, and even ones have no inverse;
+    * a running mean, and a mean merged from ranges of keys, divide by counts of
+      which even ones have no inverse;
     * a maximum or comparison of values that move with a running maximum: no
       order of the ring moves with them (the sign does);
     * a root, or a power that is no integer, of such values;

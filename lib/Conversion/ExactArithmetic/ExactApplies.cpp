@@ -20,6 +20,7 @@
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
 namespace mlir::attn {
@@ -118,6 +119,42 @@ static LogicalResult checkRounded(StreamOp stream) {
   return success();
 }
 
+/// Whether `value` is what a sweep carries as a mean, here or in the stream
+/// that stored it.
+static bool isMean(Value value) {
+  if (auto sweep = value.getDefiningOp<SweepOp>()) {
+    unsigned k = cast<OpResult>(value).getResultNumber();
+    auto carry = sweep.getYield()->getOperand(k).getDefiningOp<CarryOp>();
+    return carry && carry.getKind() == CarryKind::Mean;
+  }
+  auto at = value.getDefiningOp<AtOp>();
+  auto source = at ? dyn_cast<BlockArgument>(at.getSource()) : BlockArgument();
+  auto reader = source ? dyn_cast<StreamOp>(source.getOwner()->getParentOp())
+                       : StreamOp();
+  if (!reader || source.getArgNumber() < StreamOp::kNumIndexArgs) {
+    return false;
+  }
+  auto stored = dyn_cast<OpResult>(
+      reader.getInputs()[source.getArgNumber() - StreamOp::kNumIndexArgs]);
+  auto writer = stored ? dyn_cast<StreamOp>(stored.getOwner()) : StreamOp();
+  return writer && isMean(writer.getBody().front().getTerminator()->getOperand(
+                       stored.getResultNumber()));
+}
+
+/// A merge gives the mean of every range the weight of its count.
+static LogicalResult checkMerge(arith::MulFOp product) {
+  bool weighs = llvm::any_of(product->getOperands(), [](Value operand) {
+    return isa_and_present<arith::SIToFPOp, arith::UIToFPOp>(
+        operand.getDefiningOp());
+  });
+  if (weighs && (isMean(product.getLhs()) || isMean(product.getRhs()))) {
+    return refuse(product) << "means of several ranges are merged by their "
+                              "counts, and even ones have no inverse in the "
+                              "ring";
+  }
+  return success();
+}
+
 static bool isZero(Value value) {
   return matchPattern(value, m_AnyZeroFloat());
 }
@@ -148,26 +185,31 @@ struct ExactAppliesPass : attn::impl::ExactAppliesPassBase<ExactAppliesPass> {
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult result = getOperation().walk([](SweepOp sweep) {
-      GaugeTyping typing(sweep, nullptr);
-      for (Operation &op : sweep.getBody().front()) {
-        if (failed(check(&op, typing))) {
-          return WalkResult::interrupt();
-        }
-      }
-      return WalkResult::advance();
+    WalkResult result = getOperation().walk([](Operation *op) {
+      LogicalResult checked =
+          llvm::TypeSwitch<Operation *, LogicalResult>(op)
+              .Case([](StreamOp stream) { return checkRounded(stream); })
+              .Case([](SweepOp sweep) { return checkSweep(sweep); })
+              .Case([](arith::MulFOp product) { return checkMerge(product); })
+              .Default([](Operation *) { return success(); });
+      return failed(checked) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (result.wasInterrupted()) {
-      return signalPassFailure();
-    }
-    for (StreamOp stream : getOperation().getOps<StreamOp>()) {
-      if (failed(checkRounded(stream))) {
-        return signalPassFailure();
-      }
+      signalPassFailure();
     }
   }
 
 private:
+  static LogicalResult checkSweep(SweepOp sweep) {
+    GaugeTyping typing(sweep, nullptr);
+    for (Operation &op : sweep.getBody().front()) {
+      if (failed(check(&op, typing))) {
+        return failure();
+      }
+    }
+    return success();
+  }
+
   static LogicalResult check(Operation *op, GaugeTyping &typing) {
     if (auto running = dyn_cast<RunningOp>(op)) {
       return running.getKind() == GaugeKind::Mean

@@ -106,3 +106,27 @@ func.func @rounded(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>, %u
   }
   return %q : tensor<1x1x?xf32>
 }
+
+// -----
+
+func.func @merge(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %m, %k = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      %a = attn.carry mean %v : (f32) -> f32
+      %d = attn.carry count : () -> i64
+      attn.yield %a, %d : f32, i64
+    } : f32, i64
+    attn.store_row %m : f32
+  }
+  %q = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %r : tensor<1x1x?xf32>) outs(%o : tensor<1x1x?xf32>) {
+    %c7 = arith.constant 7 : i64
+    %w = arith.sitofp %c7 : i64 to f32
+    %m = attn.at %s[%b, %h, %i] : tensor<1x1x?xf32> -> f32
+    // expected-error @below {{exact mode does not apply: means of several ranges are merged by their counts, and even ones have no inverse in the ring}}
+    %t = arith.mulf %m, %w : f32
+    attn.store_row %t : f32
+  }
+  return %q : tensor<1x1x?xf32>
+}

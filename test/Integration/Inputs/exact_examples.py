@@ -2,9 +2,10 @@
 
 usage: exact_examples.py EXAMPLES_FOLDER [attn-run options]
 
-Sizes are those of an example's first RUN line with --check. An example that
-exact mode does not apply to is listed here with the reason; the test fails when
-that changes, either way.
+Exact mode also has to check the plan that runs otherwise: the printed plans are
+compared. Sizes are those of an example's first RUN line with --check. An
+example that exact mode does not apply to is listed here with the reason; the
+test fails when that changes, either way.
 """
 
 import pathlib
@@ -17,6 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 NOT_APPLICABLE = {
     "mean-variance-normalised": "a running mean divides by counts, and even ones have no inverse in the ring",
 }
+
+
+def plan(path, option):
+    """The plan in words, which comes before the program."""
+    run = subprocess.run(["attn-opt", str(path), f"--attn-plan{option}"], text=True, capture_output=True, timeout=600)
+    return run.stdout.split("\nmodule")[0]
 
 
 def check(path, flags):
@@ -35,6 +42,8 @@ def check(path, flags):
         expected = run.returncode == 0 and "exact check" in run.stdout
     if not expected:
         return f"{path.name}: exit code {run.returncode}\n{run.stdout}{run.stderr}"
+    if not reason and plan(path, "") != plan(path, "=exact=true"):
+        return f"{path.name}: exact mode has another plan"
     print(f"{path.stem}: {'not applicable: ' + reason if reason else 'equal'}")
     return None
 
