@@ -62,7 +62,7 @@ public:
   /// Those of 0 are 2^(w - 1) and 1.
   Factors factor(Value x);
 
-  // The functions; `emit` in their names would say that they are long.
+  // What takes many operations: see RingFunctions.h.
   Value inverse(Value x);
   Value exponential(Value x);
   Value logarithm(Value x);
