@@ -68,8 +68,11 @@ static llvm::Error runPasses(PassManager &manager,
 
 static void buildPipeline(PassManager &manager, const CompileOptions &options) {
   switch (options.mode) {
-  case ExecutionMode::Reference:
-    return buildReferencePipeline(manager);
+  case ExecutionMode::Reference: {
+    ReferencePipelineOptions reference;
+    reference.exact = options.exact;
+    return buildReferencePipeline(manager, reference);
+  }
   case ExecutionMode::Loops:
   case ExecutionMode::FusedLoops: {
     LoopsPipelineOptions loops;
@@ -77,6 +80,8 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options) {
     loops.splits = options.splits;
     loops.useBounds = true;
     loops.maxRecomputeFactor = options.maxRecomputeFactor;
+    loops.exact = options.exact;
+    loops.plantFault = options.plantFault;
     return buildLoopsPipeline(manager, loops);
   }
   case ExecutionMode::CPU: {
@@ -85,6 +90,8 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options) {
     cpu.cpu = options.target.cpu;
     cpu.splits = options.splits;
     cpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    cpu.exact = options.exact;
+    cpu.plantFault = options.plantFault;
     return buildCPUPipeline(manager, cpu);
   }
   }
@@ -94,6 +101,8 @@ llvm::Expected<OwningOpRef<ModuleOp>>
 attn::lowerProgram(ModuleOp module, const CompileOptions &options) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager manager(module.getContext());
+  // A damaged plan does not verify.
+  manager.enableVerifier(options.plantFault.empty());
   buildPipeline(manager, options);
   if (llvm::Error error = runPasses(
           manager, copy, "compilation (" + getName(options.mode) + ")")) {
@@ -150,7 +159,7 @@ findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
            bool &isFound,
            llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
   isFound = false;
-  if (!options.cache) {
+  if (!options.cache || options.exact || !options.plantFault.empty()) {
     return make();
   }
   CacheKey key = makeKey(module, options, form);
@@ -193,17 +202,22 @@ llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
   double start = getMilliseconds();
-  auto code = findOrMake(module, options, "plain", program.fromCache,
-                         [&]() -> llvm::Expected<ObjectCode> {
-                           double beforeLowering = getMilliseconds();
-                           auto lowered = lowerProgram(module, options);
-                           if (!lowered) {
-                             return lowered.takeError();
-                           }
-                           program.loweringTime =
-                               getMilliseconds() - beforeLowering;
-                           return generateObject(**lowered);
-                         });
+  auto code =
+      findOrMake(module, options, "plain", program.fromCache,
+                 [&]() -> llvm::Expected<ObjectCode> {
+                   double beforeLowering = getMilliseconds();
+                   auto lowered = lowerProgram(module, options);
+                   if (!lowered) {
+                     return lowered.takeError();
+                   }
+                   program.loweringTime = getMilliseconds() - beforeLowering;
+                   if (auto bits = (**lowered)->getAttrOfType<IntegerAttr>(
+                           kExactBitsAttrName)) {
+                     program.exactBits = static_cast<unsigned>(bits.getInt());
+                     (**lowered)->removeAttr(kExactBitsAttrName);
+                   }
+                   return generateObject(**lowered);
+                 });
   if (!code) {
     return code.takeError();
   }

@@ -41,17 +41,22 @@ void addCleanup(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createCSEPass());
 }
 
-/// Scores to primitive ops on scores.
-void addDesugar(OpPassManager &pm) {
+/// Scores to primitive ops on scores. In exact mode, whatever folds until here
+/// folds for the reference and for the program under test alike.
+void addDesugar(OpPassManager &pm, bool exact) {
   pm.addPass(createResolveStatesPass());
   pm.addPass(createResolveScoresPass());
   pm.addNestedPass<func::FuncOp>(createDesugarPass());
   pm.addNestedPass<func::FuncOp>(createExpandStoragePass());
   addCleanup(pm);
+  if (exact) {
+    pm.addNestedPass<func::FuncOp>(createExactOpaquePass());
+  }
 }
 
-void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
-  addDesugar(pm);
+template <typename Derived>
+void addPlan(OpPassManager &pm, const PlanOptions<Derived> &options) {
+  addDesugar(pm, options.exact);
   pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
   // Extents of what a program computes are those of what it is given.
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
@@ -60,17 +65,25 @@ void addPlan(OpPassManager &pm, int64_t splits, int64_t maxRecomputeFactor) {
   // the same first.
   addCleanup(pm);
   FuseSweepsPassOptions fuse;
-  fuse.maxRecomputeFactor = maxRecomputeFactor;
+  fuse.maxRecomputeFactor = options.maxRecomputeFactor;
   pm.addNestedPass<func::FuncOp>(createFuseSweepsPass(fuse));
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
   pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
-  split.splits = splits;
+  split.splits = options.splits;
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
   pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addCleanup(pm);
+  if (options.exact) {
+    pm.addNestedPass<func::FuncOp>(createExactAppliesPass());
+  }
+  if (!options.plantFault.empty()) {
+    PlantFaultPassOptions fault;
+    fault.kind = options.plantFault;
+    pm.addNestedPass<func::FuncOp>(createPlantFaultPass(fault));
+  }
 }
 
 /// A matrix that attn.materialize asks for is computed op by op; streams stay.
@@ -100,6 +113,12 @@ void addDeallocation(OpPassManager &pm) {
   pm.addPass(createConvertBufferizationToMemRefPass());
 }
 
+/// Ring arithmetic in place of floats.
+void addExactArithmetic(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
+  pm.addPass(createExactArithmeticPass());
+}
+
 void addLowerToLLVM(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
@@ -127,11 +146,12 @@ void addLowerToLLVM(OpPassManager &pm) {
 
 void attn::buildPlanPipeline(OpPassManager &pm,
                              const PlanPipelineOptions &options) {
-  addPlan(pm, options.splits, options.maxRecomputeFactor);
+  addPlan(pm, options);
 }
 
-void attn::buildReferencePipeline(OpPassManager &pm) {
-  addDesugar(pm);
+void attn::buildReferencePipeline(OpPassManager &pm,
+                                  const ReferencePipelineOptions &options) {
+  addDesugar(pm, options.exact);
   pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
@@ -139,15 +159,18 @@ void attn::buildReferencePipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
   addCleanup(pm);
   addDeallocation(pm);
+  if (options.exact) {
+    addExactArithmetic(pm);
+  }
   addLowerToLLVM(pm);
 }
 
 void attn::buildLoopsPipeline(OpPassManager &pm,
                               const LoopsPipelineOptions &options) {
   if (options.fuse) {
-    addPlan(pm, options.splits, options.maxRecomputeFactor);
+    addPlan(pm, options);
   } else {
-    addDesugar(pm);
+    addDesugar(pm, options.exact);
     pm.addNestedPass<func::FuncOp>(createFormStreamsPass());
     pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
     pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
@@ -161,12 +184,15 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass(loops));
   addCleanup(pm);
   addDeallocation(pm);
+  if (options.exact) {
+    addExactArithmetic(pm);
+  }
   addLowerToLLVM(pm);
 }
 
 void attn::buildCPUPipeline(OpPassManager &pm,
                             const CPUPipelineOptions &options) {
-  addPlan(pm, options.splits, options.maxRecomputeFactor);
+  addPlan(pm, options);
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createFuseLinalgPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
@@ -185,10 +211,14 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   pm.addPass(createCPUOutlineParallelPass());
   addCleanup(pm);
   addDeallocation(pm);
-  CPUExpandMathPassOptions math;
-  math.triple = options.triple;
-  math.cpu = options.cpu;
-  pm.addPass(createCPUExpandMathPass(math));
+  if (options.exact) {
+    addExactArithmetic(pm);
+  } else {
+    CPUExpandMathPassOptions math;
+    math.triple = options.triple;
+    math.cpu = options.cpu;
+    pm.addPass(createCPUExpandMathPass(math));
+  }
   addLowerToLLVM(pm);
 }
 
@@ -202,7 +232,7 @@ void attn::registerPipelines() {
         buildPlanPipeline(pm, options);
         pm.addPass(createPrintPlanPass());
       });
-  PassPipelineRegistration<>(
+  PassPipelineRegistration<ReferencePipelineOptions>(
       "attn-reference-pipeline",
       "every op by itself on materialised tensors, down to LLVM",
       buildReferencePipeline);

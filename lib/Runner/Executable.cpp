@@ -48,6 +48,7 @@ Executable::compile(ModuleOp module, StringRef entry,
   result->loweringTime = program->loweringTime;
   result->codegenTime = program->codegenTime;
   result->fromCache = program->fromCache;
+  result->exactBits = program->exactBits;
   result->jit = std::move(program->jit);
   return result;
 }

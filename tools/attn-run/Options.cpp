@@ -46,6 +46,8 @@ results
 instead of, or beside, a plain run
   --check              compare with the reference: in the program's types, which
                        gives the error budget, and in f64, which is the truth
+  --check=exact        compare with the reference in integer arithmetic in place
+                       of floats: what is equal as algebra is equal in all bits
   --benchmark[=N]      run N times (as often as fits in a second) and report
                        times, GFLOP/s, and the share of this machine's peak
   --peak-memory        report memory used beyond operands and results
@@ -57,6 +59,8 @@ instead of, or beside, a plain run
   --attn-plan          print the plan and stop; also --dump=plan
   --dump=llvm|asm|obj  print code and stop
   --triple=T --cpu=C   for --dump: the target (default: this machine)
+  --plant-fault=KIND   damage the plan first, to see a check fail: rescale,
+                       bound, tail or head
 
 patterns
 )";
@@ -86,7 +90,6 @@ private:
   /// others; `code` says whether to go on.
   bool parseFlag() {
     bool *flag = llvm::StringSwitch<bool *>(option)
-                     .Case("check", &options.check)
                      .Case("peak-memory", &options.peakMemory)
                      .Case("time", &options.time)
                      .Case("cache", &options.cache)
@@ -100,16 +103,28 @@ private:
     } else if (option == "attn-plan") {
       options.dump = DumpKind::Plan;
       code = rejectValue();
+    } else if (option == "check") {
+      code = parseCheck();
     } else {
       return false;
     }
     return true;
   }
 
+  std::optional<int> parseCheck() {
+    if (hasValue && value != "exact") {
+      return fail(kBadUsage,
+                  "--check takes no value, or exact, not '" + value + "'");
+    }
+    (hasValue ? options.exactCheck : options.check) = true;
+    return kContinue;
+  }
+
   bool parseValueOption() {
     std::string *string = llvm::StringSwitch<std::string *>(option)
                               .Case("entry", &options.entry)
                               .Case("output", &options.output)
+                              .Case("plant-fault", &options.compile.plantFault)
                               .Default(nullptr);
     constexpr StringRef others[] = {"seed",   "threads", "size",    "input",
                                     "inputs", "pattern", "strided", "dump"};

@@ -24,6 +24,7 @@ struct RunOptions {
   ExecutableOptions compile;
   DumpKind dump = DumpKind::None;
   bool check = false;
+  bool exactCheck = false;
   bool benchmark = false;
   bool peakMemory = false;
   bool time = false;

@@ -12,6 +12,7 @@
 #include "attn/Dialect/Attn/Transforms/PrintPlan.h"
 #include "attn/Runner/Benchmark.h"
 #include "attn/Runner/Check.h"
+#include "attn/Runner/ExactCheck.h"
 #include "attn/Runner/Progress.h"
 #include "attn_runtime.h"
 #include "llvm/Support/Format.h"
@@ -47,15 +48,28 @@ int Session::run() {
     return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
                            "this machine");
   }
+  bool plans = options.compile.mode == ExecutionMode::CPU ||
+               options.compile.mode == ExecutionMode::FusedLoops;
+  if (!options.compile.plantFault.empty() && !plans) {
+    return fail(kBadUsage, "--plant-fault damages a plan, and --reference and "
+                           "--loops run without one");
+  }
   if (options.cache) {
     openCache();
   }
   if (int code = prepare()) {
     return code;
   }
+  bool measures = options.benchmark || options.peakMemory;
   if (options.check) {
     int code = runCheck();
-    if (code || !(options.benchmark || options.peakMemory)) {
+    if (code || !(options.exactCheck || measures)) {
+      return code;
+    }
+  }
+  if (options.exactCheck) {
+    int code = runExactCheck();
+    if (code || !measures) {
       return code;
     }
   }
@@ -192,20 +206,11 @@ int Session::runCheck() {
     return fail(kBadUsage, widened.takeError());
   }
   jit_memory::setPoison(true);
-  // A program may write its arguments: each of the two has its own.
-  std::vector<Array> own(inputs);
-  for (const Parameter &result : signature.results) {
-    if (result.alias) {
-      const Array &written = inputs[*result.alias];
-      std::optional<Array> copy = written.convertTo(written.getType());
-      if (!copy) {
-        return fail(kBadUsage,
-                    "not enough memory for a second '" + result.name + "'");
-      }
-      own[*result.alias] = std::move(*copy);
-    }
+  auto own = copyWritten(inputs);
+  if (!own) {
+    return kBadUsage;
   }
-  auto actual = execute(*subject, own);
+  auto actual = execute(*subject, *own);
   auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
   auto truth = wanted ? execute(*reference, *widened) : std::nullopt;
   if (!truth) {
@@ -226,12 +231,78 @@ int Session::runCheck() {
   if (int code = writeOutput(signature, *actual)) {
     return code;
   }
-  actual->clear();
+  return finishCheck(*actual, passed, "check");
+}
+
+int Session::runExactCheck() {
+  ExecutableOptions subjectOptions = options.compile, referenceOptions;
+  referenceOptions.mode = ExecutionMode::Reference;
+  subjectOptions.exact = referenceOptions.exact = true;
+  std::unique_ptr<Executable> subject = compile(subjectOptions);
+  std::unique_ptr<Executable> reference =
+      subject ? compile(referenceOptions) : nullptr;
+  if (!reference) {
+    return kBadProgram;
+  }
+  auto embedded = embedInputs(signature, inputs, options.inputs.seed);
+  if (!embedded) {
+    return fail(kBadUsage, embedded.takeError());
+  }
+  auto own = copyWritten(*embedded);
+  if (!own) {
+    return kBadUsage;
+  }
+  jit_memory::setPoison(true);
+  auto actual = execute(*subject, *own);
+  auto wanted = actual ? execute(*reference, *embedded) : std::nullopt;
+  if (!wanted) {
+    return kBadProgram;
+  }
+  unsigned determined =
+      std::min(subject->getExactBits(), reference->getExactBits());
+  bool passed = true;
+  for (auto [index, parameter] : llvm::enumerate(signature.results)) {
+    auto comparison =
+        compareBits(parameter, determined, (*wanted)[index], (*actual)[index]);
+    if (!comparison) {
+      return fail(kCheckFailed, comparison.takeError());
+    }
+    llvm::outs() << formatComparison(*comparison, (*wanted)[index],
+                                     (*actual)[index])
+                 << "\n";
+    passed = passed && comparison->passes();
+  }
+  if (int code = writeOutput(signature, *actual)) {
+    return code;
+  }
+  return finishCheck(*actual, passed, "exact check");
+}
+
+std::optional<std::vector<Array>>
+Session::copyWritten(ArrayRef<Array> arguments) {
+  std::vector<Array> own(arguments);
+  for (const Parameter &result : signature.results) {
+    if (result.alias) {
+      const Array &written = arguments[*result.alias];
+      std::optional<Array> copy = written.convertTo(written.getType());
+      if (!copy) {
+        fail(kBadUsage, "not enough memory for a second '" + result.name + "'");
+        return std::nullopt;
+      }
+      own[*result.alias] = std::move(*copy);
+    }
+  }
+  return own;
+}
+
+int Session::finishCheck(std::vector<Array> &results, bool passed,
+                         StringRef kind) {
+  results.clear();
   if (int64_t overruns = jit_memory::getOverruns()) {
     return fail(kCheckFailed, llvm::Twine(overruns) +
                                   " buffers were written beyond their end");
   }
-  llvm::outs() << "check (" << getName(options.compile.mode)
+  llvm::outs() << kind << " (" << getName(options.compile.mode)
                << "): " << (passed ? "ok" : "FAILED") << "\n";
   return passed ? kSuccess : kCheckFailed;
 }

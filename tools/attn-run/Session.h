@@ -34,6 +34,7 @@ private:
   int prepare();
   int runPlain();
   int runCheck();
+  int runExactCheck();
   int runBenchmark();
   int runPeakMemory();
   /// What the program computes on the operands, where that can be told.
@@ -45,6 +46,10 @@ private:
   std::unique_ptr<Executable> compile(ExecutableOptions how);
   std::optional<std::vector<Array>> execute(const Executable &executable,
                                             ArrayRef<Array> arguments);
+  /// The arguments for one of two programs, either of which may write them.
+  std::optional<std::vector<Array>> copyWritten(ArrayRef<Array> arguments);
+  /// The last steps of a check: buffers, and the verdict.
+  int finishCheck(std::vector<Array> &results, bool passed, StringRef kind);
   int writeOutput(const Signature &signature, ArrayRef<Array> results);
   double getElapsed() const;
 

@@ -38,6 +38,10 @@ struct CompileOptions {
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
   TargetSpec target;
+  /// Integers modulo 2^w in place of floats. Not cached.
+  bool exact = false;
+  /// The kind of a fault to plant into the plan; empty for none. Not cached.
+  std::string plantFault;
   /// Where code for this machine is looked up first, and stored; may be null.
   std::shared_ptr<const Cache> cache;
 };
@@ -60,6 +64,8 @@ struct LoadedProgram {
   /// Milliseconds that the passes took, and LLVM or the cache.
   double loweringTime = 0.0, codegenTime = 0.0;
   bool fromCache = false;
+  /// In exact mode, the lower bits in which results must agree.
+  unsigned exactBits = 64;
 };
 
 /// Compiles `module` for this machine, or finds its code in the cache, and

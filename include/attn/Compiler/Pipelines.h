@@ -22,7 +22,18 @@ class OpPassManager;
 
 namespace mlir::attn {
 
-struct PlanPipelineOptions : PassPipelineOptions<PlanPipelineOptions> {
+struct ReferencePipelineOptions
+    : PassPipelineOptions<ReferencePipelineOptions> {
+  Option<bool> exact{
+      *this, "exact",
+      llvm::cl::desc("Integers modulo 2^w in place of floats (exact mode)"),
+      llvm::cl::init(false)};
+};
+
+/// What every pipeline with a plan asks.
+template <typename Derived> struct PlanOptions : PassPipelineOptions<Derived> {
+  template <typename T> using Option = detail::PassOptions::Option<T>;
+
   Option<int64_t> splits{
       *this, "splits",
       llvm::cl::desc("Number of key ranges of split streams; 0 for none"),
@@ -32,49 +43,44 @@ struct PlanPipelineOptions : PassPipelineOptions<PlanPipelineOptions> {
       llvm::cl::desc("Refuse streams that visit their scores more often; 0 for "
                      "no limit"),
       llvm::cl::init(4)};
+  Option<bool> exact{
+      *this, "exact",
+      llvm::cl::desc("Integers modulo 2^w in place of floats (exact mode)"),
+      llvm::cl::init(false)};
+  Option<std::string> plantFault{
+      *this, "plant-fault",
+      llvm::cl::desc("Damage the plan, to test what tests it: see "
+                     "attn-plant-fault"),
+      llvm::cl::init("")};
 };
 
-struct LoopsPipelineOptions : PassPipelineOptions<LoopsPipelineOptions> {
+struct PlanPipelineOptions : PlanOptions<PlanPipelineOptions> {};
+
+struct LoopsPipelineOptions : PlanOptions<LoopsPipelineOptions> {
   Option<bool> fuse{*this, "fuse",
-                    llvm::cl::desc("Fuse sweeps and share streams first"),
+                    llvm::cl::desc("Fuse sweeps and share streams first; the "
+                                   "options of the plan are for this"),
                     llvm::cl::init(false)};
-  Option<int64_t> splits{
-      *this, "splits",
-      llvm::cl::desc("With fuse: number of key ranges of split streams"),
-      llvm::cl::init(0)};
   Option<bool> useBounds{
       *this, "use-bounds",
       llvm::cl::desc("With fuse: skip what mask analysis found empty"),
       llvm::cl::init(false)};
-  Option<int64_t> maxRecomputeFactor{
-      *this, "max-recompute-factor",
-      llvm::cl::desc("With fuse: refuse streams that visit their scores more "
-                     "often; 0 for no limit"),
-      llvm::cl::init(4)};
 };
 
-struct CPUPipelineOptions : PassPipelineOptions<CPUPipelineOptions> {
+struct CPUPipelineOptions : PlanOptions<CPUPipelineOptions> {
   Option<std::string> triple{
       *this, "triple", llvm::cl::desc("Target triple; the host's if empty")};
   Option<std::string> cpu{
       *this, "cpu",
       llvm::cl::desc("Target CPU; the host's if it and triple are empty")};
-  Option<int64_t> splits{
-      *this, "splits",
-      llvm::cl::desc("Number of key ranges of split streams; 0 for none"),
-      llvm::cl::init(0)};
-  Option<int64_t> maxRecomputeFactor{
-      *this, "max-recompute-factor",
-      llvm::cl::desc("Refuse streams that visit their scores more often; 0 for "
-                     "no limit"),
-      llvm::cl::init(4)};
 };
 
 /// `attn-plan`: score programs to the streams that run.
 void buildPlanPipeline(OpPassManager &pm, const PlanPipelineOptions &options);
 
 /// `attn-reference-pipeline`: every op by itself on materialised tensors.
-void buildReferencePipeline(OpPassManager &pm);
+void buildReferencePipeline(OpPassManager &pm,
+                            const ReferencePipelineOptions &options = {});
 
 /// `attn-loops-pipeline`: streams as scalar loops, naive unless `fuse` is set.
 void buildLoopsPipeline(OpPassManager &pm, const LoopsPipelineOptions &options);

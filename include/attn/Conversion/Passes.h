@@ -18,6 +18,10 @@
 
 namespace mlir::attn {
 
+/// Where attn-exact-arithmetic records, on the module, how many low bits of
+/// float results are determined.
+constexpr StringLiteral kExactBitsAttrName = "attn.exact_bits";
+
 #define GEN_PASS_DECL
 #include "attn/Conversion/Passes.h.inc"
 

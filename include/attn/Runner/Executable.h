@@ -28,6 +28,8 @@ public:
 
   const Signature &getSignature() const { return signature; }
   const JitModule &getJit() const { return *jit; }
+  /// In exact mode: how many low bits of float results are determined.
+  unsigned getExactBits() const { return exactBits; }
   /// Milliseconds that the passes, and LLVM, took.
   double getLoweringTime() const { return loweringTime; }
   double getCodegenTime() const { return codegenTime; }
@@ -36,6 +38,7 @@ public:
 private:
   Signature signature;
   std::unique_ptr<JitModule> jit;
+  unsigned exactBits = 64;
   double loweringTime = 0.0, codegenTime = 0.0;
   bool fromCache = false;
 };

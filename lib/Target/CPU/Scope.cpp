@@ -122,7 +122,9 @@ Value Scope::compute(Value value) {
                                      ArrayRef<int64_t>{0});
   }
   bool rows = llvm::any_of(op->getOperandTypes(), llvm::IsaPred<VectorType>);
-  if (rows || !isMemoryEffectFree(op) || isa<AttnDialect>(op->getDialect())) {
+  bool ours = isa<AttnDialect>(op->getDialect()) &&
+              !op->hasTrait<OpTrait::ConstantLike>();
+  if (rows || ours || !isMemoryEffectFree(op)) {
     return kernel.unsupported(value, value.getType());
   }
   IRMapping mapping;

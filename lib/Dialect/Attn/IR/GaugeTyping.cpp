@@ -7,6 +7,8 @@
 
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
 
+#include "attn/Dialect/Attn/IR/ExactOps.h"
+
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/MapVector.h"
@@ -77,6 +79,9 @@ static std::optional<double> constantOf(Value value) {
   FloatAttr attr;
   if (matchPattern(value, m_Constant(&attr))) {
     return attr.getValueAsDouble();
+  }
+  if (auto opaque = value.getDefiningOp<OpaqueOp>()) {
+    return opaque.getValue().getValueAsDouble();
   }
   return std::nullopt;
 }

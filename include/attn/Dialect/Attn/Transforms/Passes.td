@@ -179,4 +179,26 @@ def PrintPlanPass : Pass<"attn-print-plan"> {
   let summary = "print streams, sweeps and relative work";
 }
 
+def PlantFaultPass : Pass<"attn-plant-fault", "func::FuncOp"> {
+  let summary = "damage a plan in one place, to test what tests it";
+  let description = [{
+    Makes one of the mistakes that kernels of attention make, in the first place
+    that has room for it:
+
+    | kind | mistake |
+    | --- | --- |
+    | `rescale` | a carry does not move with its running maximum |
+    | `bound` | the range of keys that a mask leaves ends one key early |
+    | `tail` | keys beyond the last multiple of 16 are not visited |
+    | `head` | the last head is not computed |
+
+    The result may not verify. For tests only; no pipeline runs it unasked.
+  }];
+  let options = [
+    Option<"kind", "kind", "std::string", "\"\"",
+           "The mistake: rescale, bound, tail or head">
+  ];
+  let dependentDialects = ["arith::ArithDialect"];
+}
+
 #endif // ATTN_DIALECT_ATTN_TRANSFORMS_PASSES_TD
