@@ -1,0 +1,102 @@
+//===- Families.h - the kinds of ops that programs are drawn from *- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_SMITH_FAMILIES_H
+#define ATTN_LIB_SMITH_FAMILIES_H
+
+#include "Program.h"
+
+namespace mlir::attn::smith {
+
+/// Where a family may be drawn: score matrices from tensors, from score
+/// matrices, tensors from score matrices, tensors from tensors, and ways to
+/// store an operand.
+enum class Stage { Source, Step, Result, Tail, Storage };
+
+/// Adds an op, or several, to the program; false where nothing fits, and the
+/// program is as it was.
+using Draw = bool (*)(Program &);
+
+struct Family {
+  const char *name;
+  Stage stage;
+  double weight;
+  Draw draw;
+  const char *summary;
+};
+
+// Sources.cpp
+bool drawScore(Program &p);
+bool drawScoreWith(Program &p);
+bool drawBias(Program &p);
+bool drawGenerator(Program &p);
+
+// Entries.cpp
+bool drawMap(Program &p);
+bool drawNamedMask(Program &p);
+bool drawPredicate(Program &p);
+bool drawFill(Program &p);
+bool drawAxes(Program &p);
+bool drawSoftmax(Program &p);
+bool drawNormalizer(Program &p);
+
+// Neighbors.cpp
+bool drawConvolve(Program &p);
+bool drawMixHeads(Program &p);
+bool drawTranspose(Program &p);
+bool drawMatmul(Program &p);
+bool drawRestrict(Program &p);
+bool drawList(Program &p);
+
+// Results.cpp
+bool drawReduce(Program &p);
+bool drawBins(Program &p);
+bool drawCustom(Program &p);
+bool drawAggregate(Program &p);
+bool drawMaterialize(Program &p);
+bool drawTopk(Program &p);
+
+// Segments.cpp
+bool drawConcat(Program &p);
+bool drawLane(Program &p);
+bool drawState(Program &p);
+
+// Control.cpp
+bool drawLoop(Program &p);
+bool drawBranch(Program &p);
+
+// Tails.cpp
+bool drawLinalg(Program &p);
+bool drawSelection(Program &p);
+bool drawGather(Program &p);
+bool drawPrefix(Program &p);
+bool drawSolve(Program &p);
+
+// Operands.cpp
+/// What an op asks for: a tensor [batch, heads, length, features].
+struct Request {
+  StringRef prefix;
+  DimRef batch, heads, length, features;
+  Type element;
+
+  SmallVector<DimRef> getShape() const {
+    return {batch, heads, length, features};
+  }
+};
+/// Such a tensor, stored in one way or another.
+Tensor drawOperand(Program &p, const Request &request);
+
+/// The weight of a family, as the options have it.
+double getWeight(const Program &p, const Family &family);
+/// Every family.
+ArrayRef<Family> getFamilies();
+/// Draws a family of the stage until one fits; false if that takes too long.
+bool drawOne(Program &p, Stage stage);
+
+} // namespace mlir::attn::smith
+
+#endif // ATTN_LIB_SMITH_FAMILIES_H
