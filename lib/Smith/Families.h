@@ -17,9 +17,22 @@ namespace mlir::attn::smith {
 /// store an operand.
 enum class Stage { Source, Step, Result, Tail, Storage };
 
+/// What an op asks for: a tensor [batch, heads, length, features].
+struct Request {
+  StringRef prefix;
+  DimRef batch, heads, length, features;
+  Type element;
+
+  SmallVector<DimRef> getShape() const {
+    return {batch, heads, length, features};
+  }
+};
+
 /// Adds an op, or several, to the program; false where nothing fits, and the
 /// program is as it was.
 using Draw = bool (*)(Program &);
+/// Makes an operand; nothing where it does not fit.
+using Store = Tensor (*)(Program &, const Request &);
 
 struct Family {
   const char *name;
@@ -27,6 +40,7 @@ struct Family {
   double weight;
   Draw draw;
   const char *summary;
+  Store store = nullptr;
 };
 
 // Sources.cpp
@@ -77,17 +91,24 @@ bool drawPrefix(Program &p);
 bool drawSolve(Program &p);
 
 // Operands.cpp
-/// What an op asks for: a tensor [batch, heads, length, features].
-struct Request {
-  StringRef prefix;
-  DimRef batch, heads, length, features;
-  Type element;
+Tensor storePlain(Program &p, const Request &request);
+Tensor storeKnown(Program &p, const Request &request);
+Tensor storeRope(Program &p, const Request &request);
+Tensor storeHadamard(Program &p, const Request &request);
+Tensor storeView(Program &p, const Request &request);
+Tensor storeGather(Program &p, const Request &request);
+Tensor storeSlice(Program &p, const Request &request);
+Tensor storeTransposed(Program &p, const Request &request);
+Tensor storeProjection(Program &p, const Request &request);
 
-  SmallVector<DimRef> getShape() const {
-    return {batch, heads, length, features};
-  }
-};
-/// Such a tensor, stored in one way or another.
+// Caches.cpp
+Tensor storeDequantized(Program &p, const Request &request);
+Tensor storeQuantized(Program &p, const Request &request);
+Tensor storePaged(Program &p, const Request &request);
+Tensor storeAppended(Program &p, const Request &request);
+
+// Smith.cpp
+/// A tensor as requested, stored in one way or another.
 Tensor drawOperand(Program &p, const Request &request);
 
 /// The weight of a family, as the options have it.

@@ -7,8 +7,8 @@
 
 #include "Program.h"
 
+#include "attn/Smith/Reduce.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/IR/Iterators.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -300,24 +300,6 @@ void Program::yield(ValueRange values) {
   e.restoreInsertionPoint(entered.pop_back_val());
 }
 
-void Program::removeDead() {
-  function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
-    if (op != function && isOpTriviallyDead(op)) {
-      op->erase();
-    }
-  });
-  llvm::BitVector unused(function.getNumArguments());
-  for (BlockArgument argument : function.getArguments()) {
-    if (argument.use_empty()) {
-      unused.set(argument.getArgNumber());
-      llvm::erase_if(arguments, [&](auto &known) {
-        return known.first == argument;
-      });
-    }
-  }
-  (void)function.eraseArguments(unused);
-}
-
 void Program::finish() {
   func::ReturnOp::create(e, results);
   SmallVector<Type> types(ValueRange(results).getTypes());
@@ -326,11 +308,14 @@ void Program::finish() {
     function.setResultAttr(static_cast<unsigned>(k), "attn.name",
                            e.getStringAttr("r" + std::to_string(k)));
   }
-  removeDead();
+  removeDeadCode(*module);
   NamedAttrList sizes;
   for (const Dim &dim : dims) {
-    bool isUsed = llvm::any_of(arguments, [&](auto &argument) {
-      return llvm::is_contained(argument.second, &dim);
+    bool isUsed = llvm::any_of(function.getArguments(), [&](Value argument) {
+      auto *known = llvm::find_if(
+          arguments, [&](auto &entry) { return entry.first == argument; });
+      return known != arguments.end() &&
+             llvm::is_contained(known->second, &dim);
     });
     if (isUsed && dim.name != std::to_string(dim.size)) {
       sizes.set(dim.name, e.getI64IntegerAttr(dim.size));

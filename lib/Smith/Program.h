@@ -183,7 +183,6 @@ public:
   void finish();
 
 private:
-  void removeDead();
   Term unary(const Term &x, Type type);
   Term binary(const Term &x, const Term &y, Type type);
   Term leaf(const Site &site, Type type);

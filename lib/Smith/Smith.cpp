@@ -44,10 +44,34 @@ static constexpr Family kFamilies[] = {
     {"list", Stage::Step, 0.5, drawList, "lists of keys, made"},
     {"aggregate", Stage::Result, 6, drawAggregate, "sums of values"},
     {"reduce", Stage::Result, 4, drawReduce, "reductions of every kind"},
+    {"lane", Stage::Source, 0.2, drawLane, "keys of single queries"},
+    {"concat", Stage::Step, 0.7, drawConcat, "several sources of keys"},
+    {"state", Stage::Result, 0.7, drawState,
+     "partial, merge and finish over disjoint keys"},
     {"bins", Stage::Result, 0.7, drawBins, "binned reductions"},
     {"custom", Stage::Result, 0.7, drawCustom, "reductions by region"},
     {"materialize", Stage::Result, 0.5, drawMaterialize, "stored matrices"},
     {"topk", Stage::Result, 1, drawTopk, "best entries of every row"},
+    {"plain", Stage::Storage, 12, nullptr, "arguments", storePlain},
+    {"known", Stage::Storage, 2, nullptr, "results of before", storeKnown},
+    {"rope", Stage::Storage, 1, nullptr, "rotary embeddings", storeRope},
+    {"hadamard", Stage::Storage, 0.6, nullptr, "Hadamard transforms",
+     storeHadamard},
+    {"view", Stage::Storage, 1, nullptr, "tensors computed on load",
+     storeView},
+    {"gather", Stage::Storage, 0.6, nullptr, "gathered rows", storeGather},
+    {"slice", Stage::Storage, 0.6, nullptr, "slices of tensors", storeSlice},
+    {"transposed", Stage::Storage, 0.6, nullptr,
+     "tokens before heads, split or not", storeTransposed},
+    {"projection", Stage::Storage, 0.6, nullptr, "linalg before attention",
+     storeProjection},
+    {"dequantize", Stage::Storage, 1, nullptr, "codes and scales",
+     storeDequantized},
+    {"quantize", Stage::Storage, 0.4, nullptr,
+     "numbers that are quantised first", storeQuantized},
+    {"paged", Stage::Storage, 0.8, nullptr, "pages of a pool", storePaged},
+    {"append", Stage::Storage, 0.5, nullptr, "caches that are written",
+     storeAppended},
 };
 
 ArrayRef<Family> smith::getFamilies() { return kFamilies; }
@@ -57,25 +81,54 @@ double smith::getWeight(const Program &p, const Family &family) {
   return found == p.options.weights.end() ? family.weight : found->second;
 }
 
-bool smith::drawOne(Program &p, Stage stage) {
+/// A family of the stage by weight; null where all weights are 0.
+static const Family *pickFamily(Program &p, Stage stage) {
   double total = 0.0;
+  const Family *last = nullptr;
   for (const Family &family : getFamilies()) {
-    total += family.stage == stage ? getWeight(p, family) : 0.0;
+    if (family.stage == stage && getWeight(p, family) > 0.0) {
+      total += getWeight(p, family);
+      last = &family;
+    }
   }
-  constexpr int64_t kTries = 20;
-  for (int64_t k = 0; total > 0.0 && k < kTries; ++k) {
-    double place = static_cast<double>(p.below(1 << 20)) / (1 << 20) * total;
-    for (const Family &family : getFamilies()) {
-      place -= family.stage == stage ? getWeight(p, family) : 0.0;
+  double place = static_cast<double>(p.below(1 << 20)) / (1 << 20) * total;
+  for (const Family &family : getFamilies()) {
+    if (family.stage == stage) {
+      place -= getWeight(p, family);
       if (place < 0.0) {
-        if (family.draw(p)) {
-          return true;
-        }
-        break;
+        return &family;
       }
     }
   }
+  return last;
+}
+
+static constexpr int kTries = 20;
+
+bool smith::drawOne(Program &p, Stage stage) {
+  for (int k = 0; k < kTries; ++k) {
+    const Family *family = pickFamily(p, stage);
+    if (!family) {
+      return false;
+    }
+    if (family->draw(p)) {
+      return true;
+    }
+  }
   return false;
+}
+
+Tensor smith::drawOperand(Program &p, const Request &request) {
+  for (int k = 0; k < kTries; ++k) {
+    const Family *family = pickFamily(p, Stage::Storage);
+    if (!family) {
+      break;
+    }
+    if (Tensor tensor = family->store(p, request)) {
+      return tensor;
+    }
+  }
+  return storePlain(p, request);
 }
 
 std::string attn::getFamilyHelp() {

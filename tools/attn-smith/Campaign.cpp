@@ -14,6 +14,7 @@
 
 #include "Campaign.h"
 
+#include "attn/Smith/Isolation.h"
 #include "attn_runtime.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
@@ -215,13 +216,7 @@ void Campaign::end(Worker &worker, Verdict verdict, const std::string &reason) {
   close(worker.fd);
   worker.fd = -1;
   if (worker.seed) {
-    std::string why = reason;
-    if (why.empty() && WIFSIGNALED(status)) {
-      why = std::string("the process ended by ") + strsignal(WTERMSIG(status));
-    } else if (why.empty()) {
-      why = "the process ended with code " +
-            std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    }
+    std::string why = reason.empty() ? describeExit(status) : reason;
     record(*worker.seed, {verdict, why});
     worker.seed.reset();
   }
