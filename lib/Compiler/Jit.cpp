@@ -117,7 +117,8 @@ createEmptyJit(std::string &reports) {
   return jit;
 }
 
-llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
+llvm::Expected<std::unique_ptr<JitModule>>
+JitModule::create(ModuleOp module, bool isOptimized) {
   std::unique_ptr<JitModule> result(new JitModule());
   llvm::SmallVector<char, 0> object;
   llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
@@ -127,7 +128,11 @@ llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
     }
     result->sizes = countInstructions(*translation->module);
     addPackedEntries(*translation->module);
-    optimize(*translation->module, *translation->machine);
+    if (isOptimized) {
+      optimize(*translation->module, *translation->machine);
+    } else {
+      translation->machine->setOptLevel(llvm::CodeGenOptLevel::None);
+    }
     llvm::raw_svector_ostream stream(object);
     if (!emitMachineCode(*translation->module, *translation->machine,
                          llvm::CodeGenFileType::ObjectFile, stream)) {

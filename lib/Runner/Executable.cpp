@@ -146,7 +146,7 @@ Executable::compile(ModuleOp module, StringRef entry,
     return lowered.takeError();
   }
   double afterLowering = getMilliseconds();
-  auto jit = JitModule::create(**lowered);
+  auto jit = JitModule::create(**lowered, !options.isQuick);
   if (!jit) {
     return jit.takeError();
   }

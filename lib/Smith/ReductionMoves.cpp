@@ -40,7 +40,10 @@ static void forEachOp(ModuleOp module,
                       llvm::function_ref<void(Operation *)> visit) {
   if (func::FuncOp func = getFunction(module)) {
     func.getBody().walk([&](Operation *op) {
-      if (!op->hasTrait<OpTrait::IsTerminator>()) {
+      // A monoid without its laws is another failure.
+      auto reduce = dyn_cast<ReduceOp>(op->getParentOp());
+      bool isLaw = reduce && op->getParentRegion() == &reduce.getCombine();
+      if (!isLaw && !op->hasTrait<OpTrait::IsTerminator>()) {
         visit(op);
       }
     });

@@ -39,8 +39,10 @@ struct FunctionSize {
 /// A module that has been compiled for, and loaded into, this process.
 class JitModule {
 public:
-  /// Translates, optimizes and loads a module in the LLVM dialect.
-  static llvm::Expected<std::unique_ptr<JitModule>> create(ModuleOp module);
+  /// Translates, optimizes and loads a module in the LLVM dialect. Without
+  /// optimization, the code is there sooner and runs longer.
+  static llvm::Expected<std::unique_ptr<JitModule>>
+  create(ModuleOp module, bool isOptimized = true);
   ~JitModule();
 
   /// The address of a symbol, such as `_mlir_ciface_<name>`.

@@ -25,6 +25,8 @@ struct ExecutableOptions {
   bool promoteToF64 = false;
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
+  /// Code that is there sooner and runs longer: for what runs once.
+  bool isQuick = false;
   TargetSpec target;
 };
 
