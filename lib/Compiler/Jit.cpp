@@ -117,8 +117,8 @@ createEmptyJit(std::string &reports) {
   return jit;
 }
 
-llvm::Expected<std::unique_ptr<JitModule>>
-JitModule::create(ModuleOp module, bool isOptimized) {
+llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module,
+                                                             bool isOptimized) {
   std::unique_ptr<JitModule> result(new JitModule());
   llvm::SmallVector<char, 0> object;
   llvm::Error error = runStep("code generation", [&]() -> llvm::Error {

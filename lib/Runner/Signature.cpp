@@ -170,7 +170,8 @@ static void readLists(func::FuncOp func, Signature &signature) {
 
 static llvm::Error readSizes(func::FuncOp func, Signature &signature) {
   auto sizes = func->getAttrOfType<DictionaryAttr>("attn.sizes");
-  for (NamedAttribute entry : sizes ? sizes.getValue() : ArrayRef<NamedAttribute>()) {
+  for (NamedAttribute entry :
+       sizes ? sizes.getValue() : ArrayRef<NamedAttribute>()) {
     auto size = dyn_cast<IntegerAttr>(entry.getValue());
     if (!size || size.getInt() < 0) {
       return llvm::createStringError("attn.sizes of '" + signature.function +

@@ -48,14 +48,13 @@ static QuantAttr drawScheme(Program &p, const Request &request) {
   if (axis == QuantAxis::Channel && p.chance(0.3)) {
     group = p.choose<int64_t>({1, 8, 32});
   }
-  auto zero = isa<FloatType>(type)
-                  ? QuantZero::None
-                  : p.choose({QuantZero::None, QuantZero::Point,
-                              QuantZero::Offset});
+  auto zero =
+      isa<FloatType>(type)
+          ? QuantZero::None
+          : p.choose({QuantZero::None, QuantZero::Point, QuantZero::Offset});
   auto rounding =
       p.choose({QuantRounding::NearestEven, QuantRounding::HalfAway});
-  return QuantAttr::get(p.e.getContext(), type, axis, group, zero, rounding,
-                        1);
+  return QuantAttr::get(p.e.getContext(), type, axis, group, zero, rounding, 1);
 }
 
 static DimRef codeFeatures(Program &p, const Request &request,
@@ -98,8 +97,8 @@ Tensor smith::storeDequantized(Program &p, const Request &request) {
   QuantAttr scheme = drawScheme(p, request);
   SmallVector<DimRef> codes{request.batch, request.heads, request.length,
                             codeFeatures(p, request, scheme)};
-  Tensor stored = p.argument(std::string("codes"), codes,
-                             getCodeType(p, scheme));
+  Tensor stored =
+      p.argument(std::string("codes"), codes, getCodeType(p, scheme));
   SmallVector<DimRef> scales = scaleShape(p, request, scheme);
   double largest = scheme.isFloat() ? 4.0 : scheme.getLargest() + 1.0;
   Type type = p.chance(0.8) ? p.accumulation : Type(p.e.getF16Type());
@@ -172,6 +171,9 @@ Tensor smith::storePaged(Program &p, const Request &request) {
 }
 
 Tensor smith::storeAppended(Program &p, const Request &request) {
+  if (p.isNested) {
+    return {};
+  }
   Tensor cache = storePlain(p, request);
   p.setWritable(cache.value);
   int64_t count = p.choose<int64_t>({1, 1, 3});
@@ -184,7 +186,7 @@ Tensor smith::storeAppended(Program &p, const Request &request) {
     at = p.scalar("at", p.below(std::max<int64_t>(request.length->size, 1)));
   } else {
     at = p.integers("at", {p.orOne(request.batch)},
-                    "range(0, " + request.length->name + ")")
+                    "range(0, " + std::to_string(request.length->size) + ")")
              .value;
   }
   Value appended = AppendOp::create(p.e, cache.value.getType(), cache.value,

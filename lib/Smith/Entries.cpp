@@ -49,16 +49,16 @@ static void drawAxis(Program &p, Matrix &matrix, bool isQuery,
       info.offset = p.scalar(prefix + "offset", p.below(20));
       break;
     default:
-      info.offset = p.integers(prefix + "offset", {p.orOne(matrix.batch)},
-                               "range(0, 20)")
-                        .value;
+      info.offset =
+          p.integers(prefix + "offset", {p.orOne(matrix.batch)}, "range(0, 20)")
+              .value;
     }
   }
   if (p.chance(probability)) {
-    info.length = p.integers(prefix + "length",
-                             {p.orOne(matrix.batch), headsOrOne()},
-                             "lengths(" + length->name + ")")
-                      .value;
+    info.length =
+        p.integers(prefix + "length", {p.orOne(matrix.batch), headsOrOne()},
+                   "lengths(" + std::to_string(length->size) + ")")
+            .value;
   }
 }
 
@@ -69,9 +69,9 @@ AxisOperands smith::drawAxisOperands(Program &p, Matrix &matrix,
   drawAxis(p, matrix, false, probability, operands.key);
   if (p.chance(probability) && !matrix.queries->isSum &&
       !matrix.keys->isSum) { // segments serve both axes or none
-    Tensor query = p.integers(
-        "query_segments", {p.orOne(matrix.batch), matrix.queries},
-        "segments(3)");
+    Tensor query =
+        p.integers("query_segments", {p.orOne(matrix.batch), matrix.queries},
+                   "segments(3)");
     bool isShared = matrix.queries == matrix.keys && p.chance(0.7);
     Tensor key = isShared ? query
                           : p.integers("key_segments",
@@ -89,8 +89,8 @@ bool smith::drawAxes(Program &p) {
   AxisOperands axes = drawAxisOperands(p, m, 0.5);
   m.value = WithAxesOp::create(
       p.e, m.value, axes.query.positions, axes.query.offset, axes.query.length,
-      axes.query.segments, axes.key.positions, axes.key.offset,
-      axes.key.length, axes.key.segments);
+      axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
+      axes.key.segments);
   p.add(std::move(m));
   return true;
 }
@@ -125,8 +125,7 @@ bool smith::drawPredicate(Program &p) {
 
 /// A neighbourhood on a grid that holds all positions.
 static Attribute drawNeighborhood(Program &p, const Matrix &m) {
-  int64_t tokens =
-      std::max<int64_t>({m.queries->size, m.keys->size, 1}) + 64;
+  int64_t tokens = std::max<int64_t>({m.queries->size, m.keys->size, 1}) + 64;
   int64_t axes = 1 + p.below(3);
   SmallVector<int64_t> shape, window, dilation, causal;
   for (int64_t a = 0; a < axes; ++a) {
@@ -199,8 +198,7 @@ bool smith::drawNamedMask(Program &p) {
 bool smith::drawFill(Program &p) {
   const Matrix m = p.pickMatrix();
   double value = p.choose({0.0, 0.0, -1.0, 0.5});
-  Value filled =
-      FillOp::create(p.e, m.value, p.e.getF64FloatAttr(value));
+  Value filled = FillOp::create(p.e, m.value, p.e.getF64FloatAttr(value));
   p.add(m, filled, std::max(m.bound, 1.0), m.exact);
   return true;
 }
@@ -213,12 +211,12 @@ bool smith::drawSoftmax(Program &p) {
   const Matrix m = p.pickMatrix();
   Value temperature, sink;
   if (p.chance(0.15)) {
-    temperature = p.argument("temperature",
-                             {p.orOne(m.batch), p.orOne(m.heads),
-                              p.orOne(m.queries->isSum ? p.constant(1)
-                                                       : m.queries)},
-                             p.accumulation, "uniform(0.5, 2)")
-                      .value;
+    temperature =
+        p.argument("temperature",
+                   {p.orOne(m.batch), p.orOne(m.heads),
+                    p.orOne(m.queries->isSum ? p.constant(1) : m.queries)},
+                   p.accumulation, "uniform(0.5, 2)")
+            .value;
   }
   if (p.chance(0.2)) {
     sink = p.numbers("sink", {p.orOne(m.heads)}, p.accumulation).value;
@@ -226,9 +224,9 @@ bool smith::drawSoftmax(Program &p) {
   double scale = p.choose({1.0, 1.0, 1.0, 0.5, 0.125, -1.0});
   double base = p.choose({0.0, 0.0, 0.0, 2.0, 10.0, 0.5});
   UnitAttr plusOne = p.chance(0.15) ? p.e.getUnitAttr() : UnitAttr();
-  Value weights = SoftmaxOp::create(
-      p.e, m.value, temperature, sink, p.e.getF64FloatAttr(scale),
-      p.e.getF64FloatAttr(base), plusOne);
+  Value weights = SoftmaxOp::create(p.e, m.value, temperature, sink,
+                                    p.e.getF64FloatAttr(scale),
+                                    p.e.getF64FloatAttr(base), plusOne);
   p.add(m, weights, 1.0, false);
   return true;
 }
@@ -318,12 +316,11 @@ bool smith::drawNormalizer(Program &p) {
       return tensor::ExtractOp::create(p.e, moments.getResult(k),
                                        ValueRange{site.b, site.h, place});
     };
-    Value centred =
-        arith::SubFOp::create(p.e, site.elements[0].value, read(0));
+    Value centred = arith::SubFOp::create(p.e, site.elements[0].value, read(0));
     Value above = arith::AddFOp::create(
         p.e, read(1), p.e.constant(p.accumulation, p.choose({0.125, 1.0})));
-    p.yield(Value(
-        arith::MulFOp::create(p.e, centred, math::RsqrtOp::create(p.e, above))));
+    p.yield(Value(arith::MulFOp::create(p.e, centred,
+                                        math::RsqrtOp::create(p.e, above))));
     p.add(m, op.getResult(), 4.0, false);
     return true;
   }

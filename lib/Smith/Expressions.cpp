@@ -157,10 +157,10 @@ static Value readVector(Emit &e, const Tensor &tensor, const Site &site,
   auto at = [&](DimRef dim, Value index) {
     return dim->isStatic && dim->size == 1 ? e.index(0) : index;
   };
-  return tensor::ExtractOp::create(
-      e, tensor.value,
-      ValueRange{at(tensor.shape[0], site.b), at(tensor.shape[1], site.h),
-                 along});
+  return tensor::ExtractOp::create(e, tensor.value,
+                                   ValueRange{at(tensor.shape[0], site.b),
+                                              at(tensor.shape[1], site.h),
+                                              along});
 }
 
 /// clamp(j - i + reach, 0, 2 reach).
@@ -242,8 +242,8 @@ Term Program::leaf(const Site &site, Type type) {
     index = site.h;
   }
   Value number = toFloat(e, index, type);
-  Value scaled =
-      arith::MulFOp::create(e, number, e.constant(type, choose({0.01, 0.0625})));
+  Value scaled = arith::MulFOp::create(
+      e, number, e.constant(type, choose({0.01, 0.0625})));
   return make(scaled, bound);
 }
 
@@ -256,8 +256,7 @@ Term Program::expression(const Site &site, Type type, int64_t depth) {
                : expression(site, type, depth - 1);
   Term y = chance(0.4) ? unary(x, type)
                        : binary(x, expression(site, type, below(depth)), type);
-  return y.bound <= kLargest ? y
-                             : make(math::TanhOp::create(e, y.value), 1.0);
+  return y.bound <= kLargest ? y : make(math::TanhOp::create(e, y.value), 1.0);
 }
 
 //===----------------------------------------------------------------------===//
@@ -280,10 +279,9 @@ Value Program::capturedBit(const Site &site) {
   Value b = first == site.batch ? site.b : e.index(0);
   if (chance(0.5)) { // a bound on the other index
     DimRef other = isRow ? site.keys : site.queries;
-    Tensor tensor =
-        integers("until", {first, along},
-                 "range(0, " + std::to_string(std::max<int64_t>(other->size, 1)) +
-                     ")");
+    Tensor tensor = integers(
+        "until", {first, along},
+        "range(0, " + std::to_string(std::max<int64_t>(other->size, 1)) + ")");
     Value until =
         tensor::ExtractOp::create(e, tensor.value, ValueRange{b, index});
     Value limit = arith::IndexCastOp::create(e, e.getIndexType(), until);
@@ -368,8 +366,8 @@ Value Program::bin(const Site &site, int64_t bins) {
   case 2:
     return arith::RemUIOp::create(e, e.add(site.j, site.i), e.index(bins));
   default: { // by a table
-    Tensor table = integers("bin", {site.keys},
-                            "range(-1, " + std::to_string(bins) + ")");
+    Tensor table =
+        integers("bin", {site.keys}, "range(-1, " + std::to_string(bins) + ")");
     Value entry = tensor::ExtractOp::create(e, table.value, site.j);
     return arith::IndexCastOp::create(e, e.getIndexType(), entry);
   }

@@ -1,4 +1,5 @@
-//===- Families.h - the kinds of ops that programs are drawn from *- C++ -*-===//
+//===- Families.h - the kinds of ops that programs are drawn from *- C++
+//-*-===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

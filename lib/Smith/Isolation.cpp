@@ -53,8 +53,8 @@ Outcome attn::tryProgramIsolated(ModuleOp module, const TrialOptions &options,
     tryAndReport(module, options, ends[1]);
   }
   close(ends[1]);
-  auto until = std::chrono::steady_clock::now() +
-               std::chrono::seconds(timeoutSeconds);
+  auto until =
+      std::chrono::steady_clock::now() + std::chrono::seconds(timeoutSeconds);
   std::string text;
   bool late = false;
   while (true) {

@@ -24,17 +24,16 @@ bool smith::drawConvolve(Program &p) {
   int64_t rows = p.choose<int64_t>({1, 1, 2, 3, 4});
   int64_t keys = p.choose<int64_t>({1, 2, 3, 3, 5});
   bool isGrid = p.chance(0.3);
-  Tensor taps = p.argument(
-      "taps", {p.orOne(m.heads), p.constant(rows), p.constant(keys)},
-      p.chance(0.8) ? p.accumulation : p.element,
-      isGrid ? "grid(0.25, 1)" : "normal(0.5)");
+  Tensor taps =
+      p.argument("taps", {p.orOne(m.heads), p.constant(rows), p.constant(keys)},
+                 p.chance(0.8) ? p.accumulation : p.element,
+                 isGrid ? "grid(0.25, 1)" : "normal(0.5)");
   int64_t origin[] = {p.below(rows), p.below(keys)};
   UnitAttr sameSegment =
       m.hasSegments() && p.chance(0.5) ? p.e.getUnitAttr() : UnitAttr();
   double bound = m.bound * static_cast<double>(rows * keys);
-  Value result =
-      ConvolveOp::create(p.e, m.value, taps.value,
-                         p.e.getDenseI64ArrayAttr(origin), sameSegment);
+  Value result = ConvolveOp::create(
+      p.e, m.value, taps.value, p.e.getDenseI64ArrayAttr(origin), sameSegment);
   p.add(m, result, bound, m.exact && isGrid && bound < 1000.0);
   return true;
 }
@@ -42,13 +41,11 @@ bool smith::drawConvolve(Program &p) {
 bool smith::drawMixHeads(Program &p) {
   Matrix m = p.pickMatrix();
   bool keepsHeads = p.chance(0.7) || m.hasPerHeadAxes();
-  DimRef heads = keepsHeads
-                     ? m.heads
-                     : p.constant(p.choose<int64_t>({1, 2, 3, 4, 8}));
+  DimRef heads =
+      keepsHeads ? m.heads : p.constant(p.choose<int64_t>({1, 2, 3, 4, 8}));
   bool isGrid = p.chance(0.3);
-  Tensor weights =
-      p.argument("mix", {heads, m.heads}, p.accumulation,
-                 isGrid ? "grid(0.25, 1)" : "normal(0.5)");
+  Tensor weights = p.argument("mix", {heads, m.heads}, p.accumulation,
+                              isGrid ? "grid(0.25, 1)" : "normal(0.5)");
   m.bound *= static_cast<double>(m.heads->size);
   m.exact &= isGrid && m.bound < 1000.0;
   Value input = m.value;
@@ -79,18 +76,18 @@ static Matrix drawFactor(Program &p, DimRef queries, DimRef keys) {
   m.batch = p.batch;
   m.queries = queries;
   m.keys = keys;
-  Tensor q = drawOperand(p, {"q", m.batch, m.heads, queries, p.features,
-                             p.element});
-  Tensor k = drawOperand(p, {"k", m.batch, m.heads, keys, p.features,
-                             p.element});
+  Tensor q =
+      drawOperand(p, {"q", m.batch, m.heads, queries, p.features, p.element});
+  Tensor k =
+      drawOperand(p, {"k", m.batch, m.heads, keys, p.features, p.element});
   m.value = ScoreOp::create(p.e, p.scoresType(m), q.value, k.value, Value(),
                             Value(), Value(), Value(), Value(), Value(),
                             Value(), Value(), Value(), APFloat(0.25));
   m.bound = q.bound * k.bound;
   if (p.chance(0.4)) {
-    m.value = SoftmaxOp::create(
-        p.e, m.value, Value(), Value(), p.e.getF64FloatAttr(1.0),
-        p.e.getF64FloatAttr(0.0), UnitAttr());
+    m.value = SoftmaxOp::create(p.e, m.value, Value(), Value(),
+                                p.e.getF64FloatAttr(1.0),
+                                p.e.getF64FloatAttr(0.0), UnitAttr());
     m.bound = 1.0;
   } else if (p.chance(0.4)) {
     auto op = MaskOp::create(p.e, m.getType(), m.value, Value(), Attribute());
@@ -110,8 +107,7 @@ bool smith::drawMatmul(Program &p) {
     a = *lhs;
     b = drawFactor(p, a.keys, p.keys);
   } else {
-    DimRef shared =
-        p.dim("L", p.choose<int64_t>({1, 2, 3, 7}), p.chance(0.7));
+    DimRef shared = p.dim("L", p.choose<int64_t>({1, 2, 3, 7}), p.chance(0.7));
     a = drawFactor(p, p.queries, shared);
     b = drawFactor(p, shared, p.keys);
   }
@@ -152,9 +148,8 @@ static DimRef drawListHeads(Program &p, const Matrix &m) {
 /// Blocks of queries: an extent that the types know where they know that of the
 /// queries.
 static DimRef blocksOf(Program &p, DimRef queries, int64_t block) {
-  return queries->isStatic
-             ? p.constant(ceilDiv(queries->size, block))
-             : p.dim("R", ceilDiv(queries->size, block), false);
+  return queries->isStatic ? p.constant(ceilDiv(queries->size, block))
+                           : p.dim("R", ceilDiv(queries->size, block), false);
 }
 
 bool smith::drawRestrict(Program &p) {
@@ -167,13 +162,13 @@ bool smith::drawRestrict(Program &p) {
   int64_t queryBlock = p.choose<int64_t>({1, 4, 16, 17, 32});
   int64_t keyBlock = p.choose<int64_t>({1, 1, 4, 16, 64});
   int64_t blocks = ceilDiv(m.keys->size, keyBlock);
-  DimRef width = p.chance(0.7) ? p.constant(p.choose<int64_t>({1, 4, 9}))
-                               : p.dim("W", p.choose<int64_t>({0, 3, 12}),
-                                       false);
+  DimRef width = p.chance(0.7)
+                     ? p.constant(p.choose<int64_t>({1, 4, 9}))
+                     : p.dim("W", p.choose<int64_t>({0, 3, 12}), false);
   SmallVector<DimRef> shape{p.orOne(m.batch), drawListHeads(p, m),
                             blocksOf(p, m.queries, queryBlock), width};
-  Tensor list = p.integers("list", shape,
-                           "range(-1, " + std::to_string(blocks) + ")");
+  Tensor list =
+      p.integers("list", shape, "range(-1, " + std::to_string(blocks) + ")");
   Type integer = list.getElement();
   Value lengths, counts;
   if (p.chance(0.25)) {
@@ -184,9 +179,9 @@ bool smith::drawRestrict(Program &p) {
                         "range(-1, 10)")
                  .value;
   }
-  Value result = RestrictOp::create(
-      p.e, m.value, list.value, lengths, counts,
-      p.e.getI64IntegerAttr(queryBlock), p.e.getI64IntegerAttr(keyBlock));
+  Value result = RestrictOp::create(p.e, m.value, list.value, lengths, counts,
+                                    p.e.getI64IntegerAttr(queryBlock),
+                                    p.e.getI64IntegerAttr(keyBlock));
   p.add(m, result, m.bound, m.exact);
   return true;
 }
@@ -263,13 +258,13 @@ bool smith::drawList(Program &p) {
     SmallVector<Type> types{p.tensorType(shape, integer),
                             p.tensorType(rows, integer)};
     Operation *op =
-        isUnion ? ListUnionOp::create(p.e, types[0], types[1], list.indices,
+        isUnion
+            ? ListUnionOp::create(p.e, types[0], types[1], list.indices,
+                                  list.counts, other.indices, other.counts)
+                  .getOperation()
+            : ListIntersectOp::create(p.e, types[0], types[1], list.indices,
                                       list.counts, other.indices, other.counts)
-                      .getOperation()
-                : ListIntersectOp::create(p.e, types[0], types[1],
-                                          list.indices, list.counts,
-                                          other.indices, other.counts)
-                      .getOperation();
+                  .getOperation();
     list.indices = op->getResult(0);
     list.counts = op->getResult(1);
   }

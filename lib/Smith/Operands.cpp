@@ -59,8 +59,7 @@ Tensor smith::storeRope(Program &p, const Request &request) {
   if (p.chance(0.4) || rotary != width) {
     rotary = 2 + 2 * p.below(width / 2);
   }
-  auto pairing =
-      p.choose({RopePairing::Half, RopePairing::Interleaved});
+  auto pairing = p.choose({RopePairing::Half, RopePairing::Interleaved});
   DimRef batch = p.orOne(request.batch);
   Value positions, cos, sin;
   if (p.chance(0.7)) {
@@ -72,11 +71,11 @@ Tensor smith::storeRope(Program &p, const Request &request) {
     cos = p.argument("cos", shape, p.accumulation, "uniform(1)").value;
     sin = p.argument("sin", shape, p.accumulation, "uniform(1)").value;
   }
-  Value rotated = RopeOp::create(
-      p.e, input.value.getType(), input.value, positions, cos, sin,
-      RopePairingAttr::get(p.e.getContext(), pairing),
-      p.e.getF64FloatAttr(p.choose({10000.0, 100.0})),
-      p.e.getI64IntegerAttr(rotary == width ? 0 : rotary));
+  Value rotated =
+      RopeOp::create(p.e, input.value.getType(), input.value, positions, cos,
+                     sin, RopePairingAttr::get(p.e.getContext(), pairing),
+                     p.e.getF64FloatAttr(p.choose({10000.0, 100.0})),
+                     p.e.getI64IntegerAttr(rotary == width ? 0 : rotary));
   return make(request, rotated, 1.5 * input.bound);
 }
 
@@ -85,7 +84,8 @@ Tensor smith::storeHadamard(Program &p, const Request &request) {
     return {};
   }
   Tensor input = storePlain(p, request);
-  return make(request, HadamardOp::create(p.e, input.value.getType(), input.value),
+  return make(request,
+              HadamardOp::create(p.e, input.value.getType(), input.value),
               1.5 * input.bound);
 }
 
@@ -117,9 +117,9 @@ Tensor smith::storeView(Program &p, const Request &request) {
                     ? Type(p.e.getF16Type())
                     : request.element;
   Tensor source = p.numbers(request.prefix, request.getShape(), stored);
-  Tensor other = p.numbers("other", {p.constant(1), request.heads,
-                                     request.length, request.features},
-                           stored);
+  Tensor other = p.numbers(
+      "other", {p.constant(1), request.heads, request.length, request.features},
+      stored);
   RankedTensorType type = p.tensorType(request.getShape(), request.element);
   int64_t width = request.features->size;
   auto body = [&](OpBuilder &builder, ValueRange at) -> Value {
@@ -136,8 +136,8 @@ Tensor smith::storeView(Program &p, const Request &request) {
     Value x = read(source, true);
     return drawViewArithmetic(p, e, x, read(other, false));
   };
-  Value view = ViewOp::create(
-      p.e, type, p.dynamicExtents(request.getShape()), isRows, body);
+  Value view = ViewOp::create(p.e, type, p.dynamicExtents(request.getShape()),
+                              isRows, body);
   return make(request, view,
               std::max(source.bound, 1.0) * std::max(other.bound, 1.0));
 }
@@ -209,9 +209,9 @@ Tensor smith::storeTransposed(Program &p, const Request &request) {
   Value empty = tensor::EmptyOp::create(
       p.e, p.tensorType(shape, request.element), p.dynamicExtents(shape));
   int64_t permutation[] = {0, 2, 1, 3};
-  Value transposed = linalg::TransposeOp::create(p.e, source.value, empty,
-                                                 permutation)
-                         ->getResult(0);
+  Value transposed =
+      linalg::TransposeOp::create(p.e, source.value, empty, permutation)
+          ->getResult(0);
   return make(request, transposed, source.bound, source.exact);
 }
 
@@ -220,9 +220,8 @@ Tensor smith::storeProjection(Program &p, const Request &request) {
   Request whole = request;
   whole.features = model;
   Tensor source = storePlain(p, whole);
-  Tensor weights =
-      p.argument("weights", {model, request.features}, request.element,
-                 "normal(0.25)");
+  Tensor weights = p.argument("weights", {model, request.features},
+                              request.element, "normal(0.25)");
   Value init = p.filled(request.getShape(), p.accumulation, 0.0);
   MLIRContext *context = p.e.getContext();
   SmallVector<AffineExpr> d;
@@ -233,8 +232,7 @@ Tensor smith::storeProjection(Program &p, const Request &request) {
       AffineMap::get(5, 0, {d[0], d[1], d[2], d[4]}, context),
       AffineMap::get(5, 0, {d[4], d[3]}, context),
       AffineMap::get(5, 0, {d[0], d[1], d[2], d[3]}, context)};
-  SmallVector<utils::IteratorType> iterators(4,
-                                             utils::IteratorType::parallel);
+  SmallVector<utils::IteratorType> iterators(4, utils::IteratorType::parallel);
   iterators.push_back(utils::IteratorType::reduction);
   Value projected =
       linalg::GenericOp::create(
@@ -252,9 +250,8 @@ Tensor smith::storeProjection(Program &p, const Request &request) {
     Type type = p.tensorType(request.getShape(), request.element);
     bool isWider = request.element.getIntOrFloatBitWidth() >
                    p.accumulation.getIntOrFloatBitWidth();
-    projected = isWider
-                    ? Value(arith::ExtFOp::create(p.e, type, projected))
-                    : Value(arith::TruncFOp::create(p.e, type, projected));
+    projected = isWider ? Value(arith::ExtFOp::create(p.e, type, projected))
+                        : Value(arith::TruncFOp::create(p.e, type, projected));
   }
   return make(request, projected,
               source.bound * std::sqrt(static_cast<double>(model->size)));

@@ -74,8 +74,8 @@ DimRef Program::sum(ArrayRef<DimRef> parts) {
 }
 
 int64_t Program::drawSize() {
-  static constexpr int64_t sizes[] = {1,  2,  3,  5,   7,   8,   9,   15,
-                                      16, 17, 31, 33,  50,  63,  64,  65,
+  static constexpr int64_t sizes[] = {1,  2,  3,   5,   7,   8,   9,   15,
+                                      16, 17, 31,  33,  50,  63,  64,  65,
                                       70, 97, 128, 129, 150, 257, 385, 520};
   static constexpr int64_t counts[] = {7, 17, 21, 24};
   if (chance(0.04)) {
@@ -149,14 +149,13 @@ Tensor Program::argument(StringRef prefix, ArrayRef<DimRef> shape, Type element,
 
 Value Program::scalar(StringRef prefix, int64_t value) {
   NamedAttrList attrs;
-  attrs.set("attn.name", e.getStringAttr(prefix.str() +
-                                         std::to_string(counters[prefix]++)));
+  attrs.set("attn.name",
+            e.getStringAttr(prefix.str() + std::to_string(counters[prefix]++)));
   attrs.set("attn.init",
             e.getStringAttr("constant(" + std::to_string(value) + ")"));
   unsigned index = function.getNumArguments();
-  (void)function.insertArgument(index, e.getIndexType(),
-                                attrs.getDictionary(e.getContext()),
-                                e.getLoc());
+  (void)function.insertArgument(
+      index, e.getIndexType(), attrs.getDictionary(e.getContext()), e.getLoc());
   return function.getArgument(index);
 }
 
@@ -177,8 +176,7 @@ Tensor Program::numbers(StringRef prefix, ArrayRef<DimRef> shape,
                                   {"tiny", 0.01},
                                   {"uniform(1)", 1.0},
                                   {"positive", 1.0}});
-  return argument(prefix, shape, element, pattern.init,
-                  {pattern.bound, false});
+  return argument(prefix, shape, element, pattern.init, {pattern.bound, false});
 }
 
 Tensor Program::integers(StringRef prefix, ArrayRef<DimRef> shape,
@@ -201,8 +199,7 @@ void Program::setWritable(Value argument) {
 
 ScoresType Program::scoresType(const Matrix &like) {
   SmallVector<int64_t> shape{like.batch->getExtent(), like.heads->getExtent(),
-                             like.queries->getExtent(),
-                             like.keys->getExtent()};
+                             like.queries->getExtent(), like.keys->getExtent()};
   return ScoresType::get(shape, accumulation);
 }
 
@@ -217,8 +214,8 @@ const Matrix &Program::pickMatrix() {
   }
   size_t recent = std::min<size_t>(matrices.size(), 3);
   size_t first = matrices.size() - recent;
-  return matrices[first + static_cast<size_t>(
-                              below(static_cast<int64_t>(recent)))];
+  return matrices[first +
+                  static_cast<size_t>(below(static_cast<int64_t>(recent)))];
 }
 
 const Matrix *
@@ -284,8 +281,8 @@ Site Program::enter(Region &region, ArrayRef<Matrix> inputs,
     term.value = block->addArgument(input.getElement(), e.getLoc());
     site.elements.push_back(term);
   }
-  for (Value *index : {&site.b, &site.h, &site.i, &site.j, &site.pi,
-                       &site.pj}) {
+  for (Value *index :
+       {&site.b, &site.h, &site.i, &site.j, &site.pi, &site.pj}) {
     *index = block->addArgument(e.getIndexType(), e.getLoc());
   }
   site.batch = like.batch;

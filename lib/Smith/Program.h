@@ -143,8 +143,7 @@ public:
   /// The last matrices are the most interesting ones.
   const Matrix &pickMatrix();
   /// A matrix for which `fits` holds, if there is one.
-  const Matrix *
-  findMatrix(llvm::function_ref<bool(const Matrix &)> fits);
+  const Matrix *findMatrix(llvm::function_ref<bool(const Matrix &)> fits);
   /// One to `most` matrices over the same queries and keys, and in `shape` the
   /// extents of what is made of them.
   SmallVector<Matrix> pickCompatible(int64_t most, Matrix &shape);
@@ -178,6 +177,8 @@ public:
   std::deque<Matrix> matrices;
   std::deque<Tensor> tensors;
   SmallVector<Value> results;
+  /// Whether what is drawn now is inside of a loop or a branch.
+  bool isNested = false;
 
   /// The types of the function and its sizes.
   void finish();

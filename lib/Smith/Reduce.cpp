@@ -18,6 +18,7 @@
 #include "mlir/IR/Iterators.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -103,7 +104,13 @@ private:
     ScopedDiagnosticHandler quiet(copy->getContext(),
                                   [](Diagnostic &) { return success(); });
     removeDeadCode(*copy);
-    if (failed(verify(*copy)) || !tried.insert(print(*copy)).second ||
+    if (failed(verify(*copy))) {
+      return false;
+    }
+    // The parser asks more than the verifier: that operands are there at all.
+    std::string text = print(*copy);
+    if (!tried.insert(text).second ||
+        !parseSourceString<ModuleOp>(text, copy->getContext()) ||
         !isInteresting(*copy)) {
       return false;
     }

@@ -132,10 +132,12 @@ static void collectOperands(ModuleOp module, Changes &changes) {
   });
 }
 
-/// Replaces a scalar by a constant.
+/// Replaces a scalar of a region by a constant. Those outside of regions are
+/// extents, and wrong ones are another failure.
 static void collectConstants(ModuleOp module, Changes &changes) {
+  func::FuncOp func = getFunction(module);
   forEachOp(module, [&](Operation *op) {
-    bool isScalar = op->getNumResults() == 1 &&
+    bool isScalar = op->getNumResults() == 1 && op->getParentOp() != func &&
                     op->getResult(0).getType().isIntOrIndexOrFloat();
     if (!isScalar || op->hasTrait<OpTrait::ConstantLike>()) {
       return;
@@ -144,12 +146,10 @@ static void collectConstants(ModuleOp module, Changes &changes) {
     for (double value : {1.0, 0.0}) {
       changes.push_back([=] {
         Emit e(op->getLoc(), op);
-        TypedAttr attr =
-            isa<FloatType>(type)
-                ? TypedAttr(e.getFloatAttr(type, value))
-                : TypedAttr(e.getIntegerAttr(type, value != 0.0));
-        op->getResult(0).replaceAllUsesWith(
-            arith::ConstantOp::create(e, attr));
+        TypedAttr attr = isa<FloatType>(type)
+                             ? TypedAttr(e.getFloatAttr(type, value))
+                             : TypedAttr(e.getIntegerAttr(type, value != 0.0));
+        op->getResult(0).replaceAllUsesWith(arith::ConstantOp::create(e, attr));
       });
     }
   });
@@ -188,11 +188,11 @@ static SmallVector<StringAttr> getExtentNames(Value scores) {
   }
   auto enter = [&](Value tensor, unsigned axis, unsigned d) {
     auto argument = dyn_cast<BlockArgument>(tensor);
-    auto func = argument ? dyn_cast<func::FuncOp>(
-                               argument.getOwner()->getParentOp())
-                         : func::FuncOp();
-    auto dims = func ? func.getArgAttrOfType<ArrayAttr>(
-                           argument.getArgNumber(), "attn.dims")
+    auto func = argument
+                    ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+                    : func::FuncOp();
+    auto dims = func ? func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
+                                                        "attn.dims")
                      : ArrayAttr();
     if (dims && axis < dims.size() && !names[d]) {
       names[d] = dyn_cast<StringAttr>(dims[axis]);
@@ -211,8 +211,9 @@ static SmallVector<StringAttr> getExtentNames(Value scores) {
     }
     return names;
   }
-  bool keepsShape = isa_and_present<MapOp, MaskOp, FillOp, SoftmaxOp,
-                                    WithAxesOp, ConvolveOp>(op);
+  bool keepsShape =
+      isa_and_present<MapOp, MaskOp, FillOp, SoftmaxOp, WithAxesOp, ConvolveOp>(
+          op);
   for (Value operand : keepsShape ? op->getOperands() : ValueRange()) {
     if (isa<ScoresType>(operand.getType())) {
       for (auto [d, name] : llvm::enumerate(getExtentNames(operand))) {
@@ -250,9 +251,8 @@ static void collectBiases(ModuleOp module, Changes &changes) {
           number, RankedTensorType::get(type.getShape(), type.getElementType()),
           attrs.getDictionary(e.getContext()), op->getLoc());
       Value none;
-      Value bias =
-          BiasOp::create(e, type, func.getArgument(number), none, none, none,
-                         none, none, none, none, none);
+      Value bias = BiasOp::create(e, type, func.getArgument(number), none, none,
+                                  none, none, none, none, none, none);
       op->getResult(0).replaceAllUsesWith(bias);
     });
   });
@@ -334,8 +334,8 @@ static void collectRegions(ModuleOp module, Changes &changes) {
 static void collectSegments(ModuleOp module, Changes &changes) {
   forEachOp(module, [&](Operation *op) {
     if (auto merge = dyn_cast<MergeOp>(op)) {
-      for (unsigned k = 0; merge.getStates().size() > 1 &&
-                           k < merge.getStates().size(); ++k) {
+      for (unsigned k = 0;
+           merge.getStates().size() > 1 && k < merge.getStates().size(); ++k) {
         changes.push_back([=] { op->eraseOperand(k); });
       }
     }
@@ -416,8 +416,8 @@ static void collectRunSizes(ModuleOp module, Changes &changes) {
   func::FuncOp func = getFunction(module);
   auto sizes = func ? func->getAttrOfType<DictionaryAttr>("attn.sizes")
                     : DictionaryAttr();
-  for (NamedAttribute entry : sizes ? sizes.getValue()
-                                    : ArrayRef<NamedAttribute>()) {
+  for (NamedAttribute entry :
+       sizes ? sizes.getValue() : ArrayRef<NamedAttribute>()) {
     auto size = dyn_cast<IntegerAttr>(entry.getValue());
     if (!size) {
       continue;
@@ -459,8 +459,8 @@ static void replaceExtent(ModuleOp module, int64_t from, int64_t to) {
   NamedAttrList sizes(func->getAttrOfType<DictionaryAttr>("attn.sizes"));
   for (BlockArgument argument : func.getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
-    auto dims = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
-                                                 "attn.dims");
+    auto dims =
+        func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "attn.dims");
     if (!type || !dims) {
       continue;
     }
@@ -508,8 +508,7 @@ static void collectElements(ModuleOp module, Changes &changes) {
   changes.push_back([=] {
     AttrTypeReplacer replacer;
     auto widen = [](FloatType type) -> Type {
-      return type.getWidth() == 16 ? Float32Type::get(type.getContext())
-                                   : type;
+      return type.getWidth() == 16 ? Float32Type::get(type.getContext()) : type;
     };
     replacer.addReplacement([=](Float16Type type) { return widen(type); });
     replacer.addReplacement([=](BFloat16Type type) { return widen(type); });

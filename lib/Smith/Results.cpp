@@ -55,8 +55,8 @@ bool smith::drawReduce(Program &p) {
                    : k == 1 ? m.bound * m.bound
                             : m.bound + 6.0;
     result.exact =
-        isIndex || (m.exact && (kind == ReduceKind::Max ||
-                                kind == ReduceKind::Min));
+        isIndex ||
+        (m.exact && (kind == ReduceKind::Max || kind == ReduceKind::Min));
     // The maximum of nothing is infinite.
     if (kind == ReduceKind::Max || kind == ReduceKind::Min ||
         kind == ReduceKind::Lse) {
@@ -71,16 +71,16 @@ bool smith::drawReduce(Program &p) {
 bool smith::drawBins(Program &p) {
   const Matrix m = p.pickMatrix();
   Axis axis = drawAxisOf(p);
-  auto kind = p.choose({ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min,
-                        ReduceKind::Count});
+  auto kind = p.choose(
+      {ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Count});
   int64_t bins = p.choose<int64_t>({1, 3, 8, 20});
   Type element =
       kind == ReduceKind::Count ? Type(p.e.getI64Type()) : p.accumulation;
   SmallVector<DimRef> shape = reducedShape(m, axis);
   shape.push_back(p.constant(bins));
-  auto op = ReduceOp::create(p.e, TypeRange{p.tensorType(shape, element)}, kind,
-                             axis, m.value, ArrayAttr(),
-                             p.e.getI64IntegerAttr(bins));
+  auto op =
+      ReduceOp::create(p.e, TypeRange{p.tensorType(shape, element)}, kind, axis,
+                       m.value, ArrayAttr(), p.e.getI64IntegerAttr(bins));
   Site site = p.enter(op.getBin(), {m}, m);
   p.yield(p.bin(site, bins));
   p.results.push_back(op.getResult(0));
@@ -122,10 +122,10 @@ bool smith::drawCustom(Program &p) {
   for (int64_t k = 0; k < count; ++k) {
     Value x = block->getArgument(static_cast<unsigned>(k));
     Value y = block->getArgument(static_cast<unsigned>(k + count));
-    combined.push_back(
-        kinds[k] == 0   ? Value(arith::AddFOp::create(p.e, x, y))
-        : kinds[k] == 1 ? Value(arith::MaximumFOp::create(p.e, x, y))
-                        : Value(arith::MinimumFOp::create(p.e, x, y)));
+    combined.push_back(kinds[k] == 0 ? Value(arith::AddFOp::create(p.e, x, y))
+                       : kinds[k] == 1
+                           ? Value(arith::MaximumFOp::create(p.e, x, y))
+                           : Value(arith::MinimumFOp::create(p.e, x, y)));
   }
   YieldOp::create(p.e, combined);
   llvm::append_range(p.results, op.getResults());
@@ -169,12 +169,11 @@ static SmallVector<Tensor> drawValues(Program &p, const Matrix &m,
     bool isMapped = p.chance(0.12);
     if (isMapped) {
       groups = p.constant(p.choose<int64_t>({1, 2, 3}));
-      maps.push_back(p.integers("map", {m.heads},
-                                "table(" + groups->name + ")")
-                         .value);
+      maps.push_back(
+          p.integers("map", {m.heads}, "table(" + groups->name + ")").value);
     } else if (p.chance(0.7)) {
-      groups = m.heads->size % 2 == 0 && p.chance(0.4) ? p.constant(2)
-                                                       : m.heads;
+      groups =
+          m.heads->size % 2 == 0 && p.chance(0.4) ? p.constant(2) : m.heads;
     }
     mapped.push_back(isMapped);
     Type element = p.chance(0.8) ? p.element : Type(p.e.getF32Type());
@@ -192,9 +191,9 @@ static SmallVector<Tensor> drawValues(Program &p, const Matrix &m,
 
 bool smith::drawAggregate(Program &p) {
   const Matrix m = p.pickMatrix();
-  DimRef features =
-      p.chance(0.8) ? p.features
-                    : p.constant(p.choose<int64_t>({1, 3, 8, 40, 64}));
+  DimRef features = p.chance(0.8)
+                        ? p.features
+                        : p.constant(p.choose<int64_t>({1, 3, 8, 40, 64}));
   SmallVector<Value> maps;
   SmallVector<bool> mapped;
   SmallVector<Tensor> tensors = drawValues(p, m, features, maps, mapped);
@@ -213,15 +212,15 @@ bool smith::drawAggregate(Program &p) {
   }
   TypeAttr operandType;
   if (p.chance(0.12) && !p.element.isF64()) {
-    operandType = TypeAttr::get(p.chance(0.7) ? Type(p.e.getBF16Type())
-                                              : p.accumulation);
+    operandType =
+        TypeAttr::get(p.chance(0.7) ? Type(p.e.getBF16Type()) : p.accumulation);
   }
   Tensor result;
   result.shape = {m.batch, m.heads, m.queries, features};
   result.bound = bound;
-  result.value = AggregateOp::create(p.e, p.tensorType(result.shape, element),
-                                     m.value, values, maps, mapped,
-                                     operandType);
+  result.value =
+      AggregateOp::create(p.e, p.tensorType(result.shape, element), m.value,
+                          values, maps, mapped, operandType);
   p.addResult(std::move(result));
   return true;
 }
@@ -238,17 +237,16 @@ bool smith::drawTopk(Program &p) {
   shape.push_back(best);
   Value limit;
   if (p.chance(0.3)) {
-    limit = p.integers("limit", {p.orOne(m.batch), p.orOne(m.heads),
-                                 m.queries->isSum ? p.constant(1)
-                                                  : p.orOne(m.queries)},
+    limit = p.integers("limit",
+                       {p.orOne(m.batch), p.orOne(m.heads),
+                        m.queries->isSum ? p.constant(1) : p.orOne(m.queries)},
                        "range(-1, 6)")
                 .value;
   }
-  auto op = TopkOp::create(
-      p.e, p.tensorType(shape, p.accumulation),
-      p.tensorType(shape, p.e.getI64Type()),
-      p.tensorType(rows, p.e.getI64Type()), m.value, limit, p.chance(0.3),
-      p.chance(0.3));
+  auto op = TopkOp::create(p.e, p.tensorType(shape, p.accumulation),
+                           p.tensorType(shape, p.e.getI64Type()),
+                           p.tensorType(rows, p.e.getI64Type()), m.value, limit,
+                           p.chance(0.3), p.chance(0.3));
   if (p.chance(0.25)) {
     Site site = p.enter(op.getForced(), {m}, m);
     p.yield(p.predicate(site));
@@ -260,10 +258,9 @@ bool smith::drawTopk(Program &p) {
   });
   if (other && p.chance(0.5)) {
     const Matrix o = *other;
-    Value result =
-        RestrictOp::create(p.e, o.value, op.getIndices(), Value(),
-                           op.getCount(), p.e.getI64IntegerAttr(1),
-                           p.e.getI64IntegerAttr(1));
+    Value result = RestrictOp::create(p.e, o.value, op.getIndices(), Value(),
+                                      op.getCount(), p.e.getI64IntegerAttr(1),
+                                      p.e.getI64IntegerAttr(1));
     p.add(o, result, o.bound, o.exact);
   }
   llvm::append_range(p.results, op->getResults());

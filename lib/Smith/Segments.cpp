@@ -65,16 +65,16 @@ static Matrix drawLaneScores(Program &p) {
   m.heads = p.heads;
   m.queries = p.queries;
   m.keys = p.dim("C", p.choose<int64_t>({1, 2, 4, 7}), p.chance(0.6));
-  Tensor q = drawOperand(p, {"q", m.batch, m.heads, m.queries, p.features,
-                             p.element});
+  Tensor q =
+      drawOperand(p, {"q", m.batch, m.heads, m.queries, p.features, p.element});
   DimRef groups = p.chance(0.5) ? m.heads : p.constant(1);
   Tensor k = p.numbers("k",
                        {p.chance(0.2) ? p.constant(1) : m.batch, groups,
                         m.queries, m.keys, p.features},
                        p.element);
   m.value = LaneOp::create(p.e, p.scoresType(m), q.value, k.value, Value(),
-                           Value(), Value(), Value(), Value(), Value(),
-                           Value(), Value(), Value(), APFloat(0.25));
+                           Value(), Value(), Value(), Value(), Value(), Value(),
+                           Value(), Value(), APFloat(0.25));
   double width = static_cast<double>(p.features->size);
   m.exact = q.exact && k.exact;
   m.bound = q.bound * k.bound * 0.25 * (m.exact ? width : std::sqrt(width));
@@ -97,8 +97,8 @@ bool smith::drawConcat(Program &p) {
   int64_t count = 2 + p.below(2);
   while (static_cast<int64_t>(parts.size()) < count) {
     bool isLane = p.chance(0.25);
-    Matrix part = isLane ? drawLaneScores(p)
-                         : drawPlainScores(p, p.dim("L"), nullptr);
+    Matrix part =
+        isLane ? drawLaneScores(p) : drawPlainScores(p, p.dim("L"), nullptr);
     drawEntryStep(p, part);
     parts.push_back(std::move(part));
   }
@@ -157,8 +157,8 @@ static PartialOp makePartial(Program &p, const Matrix &m, const Tensor &values,
   inner.value = block->addArgument(m.getType(), p.e.getLoc());
   Value inside = block->addArgument(values.getType(), p.e.getLoc());
   if (results.size() == 1 || p.chance(0.5)) { // more than plain softmax
-    auto map = MapOp::create(p.e, p.scoresType(inner), inner.value,
-                             ValueRange());
+    auto map =
+        MapOp::create(p.e, p.scoresType(inner), inner.value, ValueRange());
     Site site = p.enter(map.getBody(), {inner}, inner);
     // The other states have other bounds.
     site.elements[0].bound = 1000.0;
@@ -166,9 +166,9 @@ static PartialOp makePartial(Program &p, const Matrix &m, const Tensor &values,
     p.yield(x.value);
     inner.value = map.getResult();
   }
-  Value weights = SoftmaxOp::create(
-      p.e, inner.value, Value(), Value(), p.e.getF64FloatAttr(1.0),
-      p.e.getF64FloatAttr(0.0), UnitAttr());
+  Value weights = SoftmaxOp::create(p.e, inner.value, Value(), Value(),
+                                    p.e.getF64FloatAttr(1.0),
+                                    p.e.getF64FloatAttr(0.0), UnitAttr());
   SmallVector<Value> yields;
   yields.push_back(AggregateOp::create(p.e, results[0], weights, inside,
                                        ValueRange(), {false}, TypeAttr()));
@@ -183,8 +183,8 @@ static PartialOp makePartial(Program &p, const Matrix &m, const Tensor &values,
 }
 
 bool smith::drawState(Program &p) {
-  Tensor q = drawOperand(p, {"q", p.batch, p.heads, p.queries, p.features,
-                             p.element});
+  Tensor q =
+      drawOperand(p, {"q", p.batch, p.heads, p.queries, p.features, p.element});
   SmallVector<DimRef> shape{p.batch, p.heads, p.queries, p.features};
   SmallVector<Type> types{p.tensorType(shape, p.accumulation)};
   shape.pop_back();
@@ -198,8 +198,8 @@ bool smith::drawState(Program &p) {
     DimRef keys = p.dim("L", p.drawSize(), /*isStatic=*/false);
     Matrix m = drawPlainScores(p, keys, &q);
     drawEntryStep(p, m);
-    Tensor v = drawOperand(p, {"v", p.batch, p.heads, keys, p.features,
-                               p.element});
+    Tensor v =
+        drawOperand(p, {"v", p.batch, p.heads, keys, p.features, p.element});
     bound = std::max(bound, v.bound);
     program = makePartial(p, m, v, program, types);
     states.push_back(program.getResult());

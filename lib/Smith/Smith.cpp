@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A program is one or two rounds of: some sources of scores, some steps on
-// them, some results. Results of the first round are operands of the second.
+// them, some results, at times an op on tensors. Results of the first round are
+// operands of the second.
 //
 //===----------------------------------------------------------------------===//
 
@@ -52,13 +53,19 @@ static constexpr Family kFamilies[] = {
     {"custom", Stage::Result, 0.7, drawCustom, "reductions by region"},
     {"materialize", Stage::Result, 0.5, drawMaterialize, "stored matrices"},
     {"topk", Stage::Result, 1, drawTopk, "best entries of every row"},
+    {"loop", Stage::Result, 0.4, drawLoop, "layers in loops"},
+    {"branch", Stage::Result, 0.3, drawBranch, "layers in branches"},
+    {"linalg", Stage::Tail, 2, drawLinalg, "arithmetic on tensors"},
+    {"selection", Stage::Tail, 1, drawSelection, "sorting and selection"},
+    {"gather_rows", Stage::Tail, 1, drawGather, "gathers and scatters"},
+    {"prefix", Stage::Tail, 0.7, drawPrefix, "running values"},
+    {"solve", Stage::Tail, 0.4, drawSolve, "small factorisations"},
     {"plain", Stage::Storage, 12, nullptr, "arguments", storePlain},
     {"known", Stage::Storage, 2, nullptr, "results of before", storeKnown},
     {"rope", Stage::Storage, 1, nullptr, "rotary embeddings", storeRope},
     {"hadamard", Stage::Storage, 0.6, nullptr, "Hadamard transforms",
      storeHadamard},
-    {"view", Stage::Storage, 1, nullptr, "tensors computed on load",
-     storeView},
+    {"view", Stage::Storage, 1, nullptr, "tensors computed on load", storeView},
     {"gather", Stage::Storage, 0.6, nullptr, "gathered rows", storeGather},
     {"slice", Stage::Storage, 0.6, nullptr, "slices of tensors", storeSlice},
     {"transposed", Stage::Storage, 0.6, nullptr,
@@ -194,6 +201,9 @@ OwningOpRef<ModuleOp> attn::drawProgram(MLIRContext &context, uint64_t seed,
     }
     for (int64_t k = p.choose<int64_t>({1, 1, 1, 2, 2, 3}); k > 0; --k) {
       drawOne(p, Stage::Result);
+    }
+    if (p.chance(0.25)) {
+      drawOne(p, Stage::Tail);
     }
   }
   p.finish();

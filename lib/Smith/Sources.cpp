@@ -12,7 +12,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::smith;
 
-
 namespace {
 /// Queries and keys of a product.
 struct Operands {
@@ -58,10 +57,9 @@ static Operands drawOperands(Program &p) {
   bool isShared = operands.query.shape[1] == groups &&
                   shape.queries == shape.keys && p.chance(0.15);
   DimRef keyBatch = p.chance(0.15) ? p.constant(1) : p.batch;
-  operands.key =
-      isShared ? operands.query
-               : drawOperand(p, {"k", keyBatch, groups, shape.keys, features,
-                                 p.element});
+  operands.key = isShared ? operands.query
+                          : drawOperand(p, {"k", keyBatch, groups, shape.keys,
+                                            features, p.element});
   bool isOne = queryBatch->isStatic && queryBatch->size == 1;
   shape.batch = isOne ? operands.key.shape[0] : queryBatch;
   return operands;
@@ -74,8 +72,8 @@ bool smith::drawScore(Program &p) {
   double scale = p.choose({1.0, 0.25, 0.125, 0.5, 0.0});
   scale = scale == 0.0 ? 1.0 / std::sqrt(static_cast<double>(width)) : scale;
   double product = o.query.bound * o.key.bound * scale;
-  m.exact = o.query.exact && o.key.exact && std::log2(scale) ==
-                                                std::floor(std::log2(scale));
+  m.exact = o.query.exact && o.key.exact &&
+            std::log2(scale) == std::floor(std::log2(scale));
   m.bound = product * (m.exact ? static_cast<double>(width)
                                : std::sqrt(static_cast<double>(width)));
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
@@ -83,8 +81,7 @@ bool smith::drawScore(Program &p) {
                             o.headMap, axes.query.positions, axes.query.offset,
                             axes.query.length, axes.query.segments,
                             axes.key.positions, axes.key.offset,
-                            axes.key.length, axes.key.segments,
-                            APFloat(scale));
+                            axes.key.length, axes.key.segments, APFloat(scale));
   p.add(std::move(m));
   return true;
 }
@@ -98,8 +95,8 @@ bool smith::drawScoreWith(Program &p) {
   auto op = ScoreWithOp::create(
       p.e, p.scoresType(m), kind, o.query.value, o.key.value, o.headMap,
       axes.query.positions, axes.query.offset, axes.query.length,
-      axes.query.segments, axes.key.positions, axes.key.offset,
-      axes.key.length, axes.key.segments);
+      axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
+      axes.key.segments);
   OpBuilder::InsertionGuard guard(p.e);
   Block *block = p.e.createBlock(&op.getBody());
   SmallVector<Term> terms;
@@ -142,18 +139,17 @@ bool smith::drawBias(Program &p) {
   m.heads = p.orOne(p.heads);
   m.queries = p.queries;
   m.keys = p.keys;
-  Tensor bias = p.numbers("bias", {m.batch, m.heads, m.queries, m.keys},
-                          p.element);
+  Tensor bias =
+      p.numbers("bias", {m.batch, m.heads, m.queries, m.keys}, p.element);
   // A tensor of one head may stand for several.
   if (p.chance(0.5)) {
     m.heads = p.heads;
   }
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
-  m.value = BiasOp::create(p.e, p.scoresType(m), bias.value,
-                           axes.query.positions, axes.query.offset,
-                           axes.query.length, axes.query.segments,
-                           axes.key.positions, axes.key.offset,
-                           axes.key.length, axes.key.segments);
+  m.value = BiasOp::create(
+      p.e, p.scoresType(m), bias.value, axes.query.positions, axes.query.offset,
+      axes.query.length, axes.query.segments, axes.key.positions,
+      axes.key.offset, axes.key.length, axes.key.segments);
   m.bound = bias.bound;
   m.exact = bias.exact;
   p.add(std::move(m));
@@ -166,9 +162,9 @@ bool smith::drawGenerator(Program &p) {
   m.heads = p.orOne(p.heads);
   m.queries = p.queries;
   m.keys = p.keys;
-  auto op = MapOp::create(
-      p.e, p.scoresType(m), ValueRange(),
-      p.dynamicExtents({m.batch, m.heads, m.queries, m.keys}));
+  auto op =
+      MapOp::create(p.e, p.scoresType(m), ValueRange(),
+                    p.dynamicExtents({m.batch, m.heads, m.queries, m.keys}));
   Site site = p.enter(op.getBody(), {}, m);
   Term x = p.expression(site, p.accumulation, 1 + p.below(3));
   p.yield(x.value);

@@ -77,10 +77,10 @@ private:
 /// verifier between passes, of the conversion framework, of LLVM.
 bool isInternal(StringRef message) {
   bool isVerifier = message.starts_with("'") && message.contains("' op ");
-  constexpr StringRef marks[] = {
-      "crashed",        "failed to legalize", "failed: ", " failed",
-      "unrealized",     "does not dominate",  "operand #",
-      "could not be translated"};
+  constexpr StringRef marks[] = {"crashed",    "failed to legalize",
+                                 "failed: ",   " failed",
+                                 "unrealized", "does not dominate",
+                                 "operand #",  "could not be translated"};
   return isVerifier || llvm::any_of(marks, [&](StringRef mark) {
            return message.contains(mark);
          });
@@ -154,11 +154,11 @@ std::optional<std::vector<Array>> Trial::execute(const Executable &executable,
   });
   if (error || inner) {
     bool crashed = static_cast<bool>(error);
-    failed = {!crashed      ? Verdict::Rejected
-              : isReference ? Verdict::NoReference
-                            : Verdict::Crashed,
-              llvm::toString(
-                  llvm::joinErrors(std::move(error), std::move(inner)))};
+    failed = {
+        !crashed      ? Verdict::Rejected
+        : isReference ? Verdict::NoReference
+                      : Verdict::Crashed,
+        llvm::toString(llvm::joinErrors(std::move(error), std::move(inner)))};
     return std::nullopt;
   }
   return results;
@@ -243,8 +243,8 @@ std::optional<bool> Trial::compare(uint64_t seed) {
   }
   bool allClose = true;
   for (auto [index, parameter] : llvm::enumerate(signature.results)) {
-    allClose = allClose && isClose(parameter, (*exact)[index],
-                                   (*actual)[index]);
+    allClose =
+        allClose && isClose(parameter, (*exact)[index], (*actual)[index]);
   }
   if (allClose && comparisons.empty()) {
     return true;
@@ -329,8 +329,8 @@ Outcome Trial::checkF64() {
       return failed;
     }
   }
-  bool allPass = llvm::all_of(
-      comparisons, [](const Comparison &c) { return c.passes(); });
+  bool allPass =
+      llvm::all_of(comparisons, [](const Comparison &c) { return c.passes(); });
   return allPass ? Outcome() : Outcome{Verdict::WrongResult, text};
 }
 
@@ -345,7 +345,8 @@ bool attn::isCheck(StringRef name) {
 }
 
 StringRef attn::getCheckHelp() {
-  return "  f64       results against the reference, within their error budget\n"
+  return "  f64       results against the reference, within their error "
+         "budget\n"
          "  run       the program compiles, and runs without a crash\n"
          "  compile   the program compiles\n";
 }

@@ -110,8 +110,8 @@ static std::optional<int> parseCommandLine(ArrayRef<char *> args,
         return fail(kBadUsage,
                     "--loops is naive or fused, not '" + value + "'");
       }
-      options.trial.compile.mode = value == "fused" ? ExecutionMode::FusedLoops
-                                                    : ExecutionMode::Loops;
+      options.trial.compile.mode =
+          value == "fused" ? ExecutionMode::FusedLoops : ExecutionMode::Loops;
       continue;
     }
     if (name == "check" && value.empty()) {
@@ -126,15 +126,14 @@ static std::optional<int> parseCommandLine(ArrayRef<char *> args,
                      .Case("test", &options.test)
                      .Case("output", &options.output)
                      .Default(nullptr);
-    auto *number =
-        llvm::StringSwitch<int64_t *>(name)
-            .Case("seed", &options.seed)
-            .Case("splits", &options.trial.compile.splits)
-            .Case("threads", &options.threads)
-            .Case("timeout-seconds", &options.timeout)
-            .Case("max-recompute-factor",
-                  &options.trial.compile.maxRecomputeFactor)
-            .Default(nullptr);
+    auto *number = llvm::StringSwitch<int64_t *>(name)
+                       .Case("seed", &options.seed)
+                       .Case("splits", &options.trial.compile.splits)
+                       .Case("threads", &options.threads)
+                       .Case("timeout-seconds", &options.timeout)
+                       .Case("max-recompute-factor",
+                             &options.trial.compile.maxRecomputeFactor)
+                       .Default(nullptr);
     if (!text && !number) {
       return fail(kBadUsage, "unknown option '--" + name + "'; see --help");
     }
@@ -257,8 +256,8 @@ int main(int argc, char **argv) {
   std::error_code code;
   llvm::raw_fd_ostream os(options.output.empty() ? "-" : options.output, code);
   if (code) {
-    return fail(kBadFile, "cannot write '" + options.output +
-                              "': " + code.message());
+    return fail(kBadFile,
+                "cannot write '" + options.output + "': " + code.message());
   }
   module->print(os);
   os << "\n";

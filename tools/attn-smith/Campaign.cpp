@@ -45,8 +45,8 @@ using namespace mlir::attn;
 /// One program is too little work for a pool of threads.
 static std::unique_ptr<MLIRContext>
 makeContext(const DialectRegistry &registry) {
-  auto context = std::make_unique<MLIRContext>(
-      registry, MLIRContext::Threading::DISABLED);
+  auto context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->printOpOnDiagnostic(false);
   context->loadAllAvailableDialects();
   return context;
@@ -288,8 +288,7 @@ int Campaign::run() {
   int64_t jobs = options.jobs
                      ? options.jobs
                      : std::max(1u, std::thread::hardware_concurrency());
-  std::vector<Worker> workers(
-      static_cast<size_t>(std::min(jobs, options.run)));
+  std::vector<Worker> workers(static_cast<size_t>(std::min(jobs, options.run)));
   while (true) {
     std::vector<pollfd> polled;
     for (Worker &worker : workers) {

@@ -37,7 +37,7 @@ campaigns
   --check=C            what is checked (f64)
   --jobs=N             processes at a time (the number of cores)
   --threads=N          threads of every program (2)
-  --timeout-seconds=N  programs that take longer have failed (60)
+  --timeout-seconds=N  programs that take longer have failed (120)
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --splits=N           split the keys of streams with few rows into N ranges
   --max-recompute-factor=N
@@ -95,8 +95,8 @@ private:
       if (!value.empty() && value != "naive" && value != "fused") {
         return fail("--loops is naive or fused, not '" + value + "'");
       }
-      options.trial.compile.mode = value == "fused" ? ExecutionMode::FusedLoops
-                                                    : ExecutionMode::Loops;
+      options.trial.compile.mode =
+          value == "fused" ? ExecutionMode::FusedLoops : ExecutionMode::Loops;
       return std::nullopt;
     }
     if (value.empty() && !args.empty()) {
@@ -104,10 +104,9 @@ private:
       args = args.drop_front();
     }
     if (int64_t *number = findNumber()) {
-      int64_t least = name == "jobs" || name == "threads" ||
-                              name == "timeout-seconds"
-                          ? 1
-                          : 0;
+      int64_t least =
+          name == "jobs" || name == "threads" || name == "timeout-seconds" ? 1
+                                                                           : 0;
       if (value.getAsInteger(10, *number) || *number < least) {
         return fail("--" + name + " takes an integer of at least " +
                     llvm::Twine(least) + ", not '" + value + "'");
@@ -131,10 +130,9 @@ private:
     if (name == "check") {
       options.trial.check = value.str();
       return isCheck(value) ? std::nullopt
-                            : std::optional<int>(
-                                  fail("'" + value +
-                                       "' is no check; known are\n" +
-                                       getCheckHelp()));
+                            : std::optional<int>(fail(
+                                  "'" + value + "' is no check; known are\n" +
+                                  getCheckHelp()));
     }
     if (name == "sizes") {
       auto sizes = llvm::StringSwitch<std::optional<SizeClass>>(value)
@@ -163,8 +161,7 @@ private:
         .Case("timeout-seconds", &options.timeout)
         .Case("steps", &options.smith.steps)
         .Case("splits", &options.trial.compile.splits)
-        .Case("max-recompute-factor",
-              &options.trial.compile.maxRecomputeFactor)
+        .Case("max-recompute-factor", &options.trial.compile.maxRecomputeFactor)
         .Default(nullptr);
   }
 

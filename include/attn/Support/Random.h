@@ -18,8 +18,8 @@
 
 namespace mlir::attn {
 
-/// SplitMix64: one multiplication chain per number, good enough for operands and
-/// programs.
+/// SplitMix64: one multiplication chain per number, good enough for operands
+/// and programs.
 class Random {
 public:
   explicit Random(uint64_t seed) : state(seed) {}
