@@ -7,15 +7,37 @@
 
 #include "attn/Smith/Isolation.h"
 
-#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 using namespace mlir;
 using namespace mlir::attn;
+
+static double getSeconds(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) +
+         1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// Of all threads of a process.
+static double getOwnSeconds(int pid) {
+  clockid_t clock{};
+  return clock_getcpuclockid(pid, &clock) ? 0.0 : getSeconds(clock);
+}
+
+TimeLimit::TimeLimit(int pid, int64_t seconds)
+    : pid(pid), seconds(static_cast<double>(seconds)),
+      ownStart(getOwnSeconds(pid)), wallStart(getSeconds(CLOCK_MONOTONIC)) {}
+
+bool TimeLimit::isOver() const {
+  return getOwnSeconds(pid) - ownStart > seconds ||
+         getSeconds(CLOCK_MONOTONIC) - wallStart > 10.0 * seconds;
+}
 
 std::string attn::describeExit(int status) {
   if (WIFSIGNALED(status)) {
@@ -53,21 +75,18 @@ Outcome attn::tryProgramIsolated(ModuleOp module, const TrialOptions &options,
     tryAndReport(module, options, ends[1]);
   }
   close(ends[1]);
-  auto until =
-      std::chrono::steady_clock::now() + std::chrono::seconds(timeoutSeconds);
+  TimeLimit limit(pid, timeoutSeconds);
   std::string text;
   bool late = false;
   while (true) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
-    late = left.count() <= 0;
     pollfd polled{ends[0], POLLIN, 0};
-    if (late) {
+    if (poll(&polled, 1, /*milliseconds=*/500) <= 0) {
+      late = limit.isOver();
+      if (!late) {
+        continue;
+      }
       kill(pid, SIGKILL);
       break;
-    }
-    if (poll(&polled, 1, static_cast<int>(left.count()) + 1) <= 0) {
-      continue;
     }
     char buffer[4096];
     ssize_t count = read(ends[0], buffer, sizeof buffer);

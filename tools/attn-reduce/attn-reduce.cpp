@@ -50,7 +50,8 @@ for checks
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (0, no limit)
-  --timeout-seconds=N  a program that takes longer has timed out (60)
+  --timeout-seconds=N  a program that needs more processor time, or ten
+                       times that on the clock, has timed out (60)
 
 output
   --output FILE        where the smaller program goes

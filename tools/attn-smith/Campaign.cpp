@@ -134,7 +134,7 @@ struct Worker {
   int fd = -1;
   std::string received;
   std::optional<uint64_t> seed;
-  std::chrono::steady_clock::time_point since;
+  std::optional<TimeLimit> limit;
 };
 
 class Campaign {
@@ -247,7 +247,7 @@ void Campaign::receive(Worker &worker) {
       record(message.seed, {message.verdict, std::move(reason)});
     } else {
       worker.seed = message.seed;
-      worker.since = std::chrono::steady_clock::now();
+      worker.limit.emplace(worker.pid, options.timeout);
     }
   }
 }
@@ -307,9 +307,7 @@ int Campaign::run() {
       if (worker.fd >= 0 && entry.revents) {
         receive(worker);
       }
-      auto limit = std::chrono::seconds(options.timeout);
-      if (worker.seed &&
-          std::chrono::steady_clock::now() - worker.since > limit) {
+      if (worker.seed && worker.limit->isOver()) {
         end(worker, Verdict::TimedOut,
             "it took longer than " + std::to_string(options.timeout) +
                 " seconds");

@@ -37,7 +37,8 @@ campaigns
   --check=C            what is checked (f64)
   --jobs=N             processes at a time (the number of cores)
   --threads=N          threads of every program (2)
-  --timeout-seconds=N  programs that take longer have failed (120)
+  --timeout-seconds=N  programs that need more processor time, or ten times
+                       that on the clock, have failed (60)
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --splits=N           split the keys of streams with few rows into N ranges
   --max-recompute-factor=N

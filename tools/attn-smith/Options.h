@@ -26,7 +26,7 @@ struct CommandLine {
   int64_t seed = 0;
   int64_t jobs = 0;
   int64_t threads = 2;
-  int64_t timeout = 120;
+  int64_t timeout = 60;
   /// Where programs, or failing programs, are written.
   std::string output;
 };

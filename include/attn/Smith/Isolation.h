@@ -17,6 +17,19 @@ namespace mlir::attn {
 Outcome tryProgramIsolated(ModuleOp module, const TrialOptions &options,
                            int64_t timeoutSeconds);
 
+/// Whether a process has had its time since it began something: seconds of
+/// its own, so that a busy machine fails nobody; or ten times that on the wall,
+/// where it may be waiting for itself.
+class TimeLimit {
+public:
+  TimeLimit(int pid, int64_t seconds);
+  bool isOver() const;
+
+private:
+  int pid;
+  double seconds, ownStart, wallStart;
+};
+
 /// What the end of a process says, in words.
 std::string describeExit(int status);
 
