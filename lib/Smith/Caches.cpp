@@ -158,7 +158,7 @@ Tensor smith::storePaged(Program &p, const Request &request) {
   DimRef columns = request.length->isStatic ? p.constant(count)
                                             : p.dim("maxpages", count, false);
   Tensor table = p.integers("table", {request.batch, columns},
-                            "table(" + pages->name + ")");
+                            "table(" + std::to_string(pages->size) + ")");
   Value extent;
   if (!request.length->isStatic) {
     extent = p.extent(request.length);

@@ -30,6 +30,7 @@
 #include <map>
 #include <new>
 #include <poll.h>
+#include <set>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <thread>
@@ -147,7 +148,9 @@ public:
 
 private:
   bool spawn(Worker &worker);
-  [[noreturn]] void work(int fd);
+  /// Works on one seed, or on all that are left.
+  [[noreturn]] void work(int fd, std::optional<uint64_t> only);
+  void tryOne(int fd, uint64_t seed);
   void receive(Worker &worker);
   void end(Worker &worker, Verdict verdict, const std::string &reason);
   void record(uint64_t seed, Outcome outcome);
@@ -164,28 +167,44 @@ private:
   std::atomic<int64_t> *next = nullptr;
   std::map<uint64_t, Outcome> outcomes;
   int64_t refused = 0, failures = 0;
+  /// Seeds that timed out, and of those the ones to try again: a machine that
+  /// stood still for a while fails nobody.
+  std::set<uint64_t> late;
+  std::vector<uint64_t> retries;
 };
 
 } // namespace
 
-void Campaign::work(int fd) {
+void Campaign::tryOne(int fd, uint64_t seed) {
+  send(fd, seed, false, {});
+  std::unique_ptr<MLIRContext> context = makeContext(registry);
+  auto module = drawProgram(*context, seed, options.smith);
+  TrialOptions trial = options.trial;
+  trial.seed = seed;
+  send(fd, seed, true, tryProgram(*module, trial));
+}
+
+void Campaign::work(int fd, std::optional<uint64_t> only) {
   attn_set_num_threads(static_cast<int>(options.threads));
+  if (only) {
+    tryOne(fd, *only);
+    _exit(0);
+  }
   while (true) {
     int64_t index = next->fetch_add(1);
     if (index >= options.run) {
       _exit(0);
     }
-    auto seed = static_cast<uint64_t>(options.seed + index);
-    send(fd, seed, false, {});
-    std::unique_ptr<MLIRContext> context = makeContext(registry);
-    auto module = drawProgram(*context, seed, options.smith);
-    TrialOptions trial = options.trial;
-    trial.seed = seed;
-    send(fd, seed, true, tryProgram(*module, trial));
+    tryOne(fd, static_cast<uint64_t>(options.seed + index));
   }
 }
 
 bool Campaign::spawn(Worker &worker) {
+  std::optional<uint64_t> only;
+  if (!retries.empty()) {
+    only = retries.back();
+    retries.pop_back();
+  }
   int ends[2];
   if (pipe(ends)) {
     return false;
@@ -198,7 +217,7 @@ bool Campaign::spawn(Worker &worker) {
   }
   if (pid == 0) {
     close(ends[0]);
-    work(ends[1]);
+    work(ends[1], only);
   }
   close(ends[1]);
   worker = Worker();
@@ -253,6 +272,10 @@ void Campaign::receive(Worker &worker) {
 }
 
 void Campaign::record(uint64_t seed, Outcome outcome) {
+  if (outcome.verdict == Verdict::TimedOut && late.insert(seed).second) {
+    retries.push_back(seed);
+    return;
+  }
   refused += outcome.verdict == Verdict::Refused;
   if (isFailure(outcome.verdict)) {
     ++failures;
@@ -292,7 +315,7 @@ int Campaign::run() {
   while (true) {
     std::vector<pollfd> polled;
     for (Worker &worker : workers) {
-      bool isNeeded = next->load() < options.run;
+      bool isNeeded = next->load() < options.run || !retries.empty();
       if (worker.fd < 0 && isNeeded && !spawn(worker)) {
         llvm::errs() << "error: cannot start a process\n";
         return kBadUsage;
