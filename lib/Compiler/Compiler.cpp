@@ -145,7 +145,8 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
   flags.printGenericOpForm().assumeVerified();
   module->print(textStream, flags);
   howStream << form << " " << getName(options.mode) << " " << options.splits
-            << " " << options.maxRecomputeFactor;
+            << " " << options.maxRecomputeFactor
+            << (options.isQuick ? " quick" : "");
   std::string features = getHostFeatures();
   return makeCacheKey({getCompilerBuildId(), text, how,
                        llvm::sys::getProcessTriple(),
@@ -216,7 +217,7 @@ attn::compileProgram(ModuleOp module, const CompileOptions &options) {
                      program.exactBits = static_cast<unsigned>(bits.getInt());
                      (**lowered)->removeAttr(kExactBitsAttrName);
                    }
-                   return generateObject(**lowered);
+                   return generateObject(**lowered, !options.isQuick);
                  });
   if (!code) {
     return code.takeError();

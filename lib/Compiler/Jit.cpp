@@ -84,7 +84,8 @@ createEmptyJit(std::string &reports) {
   return jit;
 }
 
-llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module) {
+llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module,
+                                                bool isOptimized) {
   ObjectCode result;
   llvm::SmallVector<char, 0> object;
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
@@ -94,7 +95,11 @@ llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module) {
         }
         result.sizes = countInstructions(*translation->module);
         addPackedEntries(*translation->module);
-        optimize(*translation->module, *translation->machine);
+        if (isOptimized) {
+          optimize(*translation->module, *translation->machine);
+        } else {
+          translation->machine->setOptLevel(llvm::CodeGenOptLevel::None);
+        }
         llvm::raw_svector_ostream stream(object);
         if (!emitMachineCode(*translation->module, *translation->machine,
                              llvm::CodeGenFileType::ObjectFile, stream)) {

@@ -218,9 +218,27 @@ static void readMaps(func::FuncOp func, Signature &signature) {
   });
 }
 
+static llvm::Error readSizes(func::FuncOp func, Signature &signature) {
+  auto sizes = func->getAttrOfType<DictionaryAttr>("attn.sizes");
+  for (NamedAttribute entry :
+       sizes ? sizes.getValue() : ArrayRef<NamedAttribute>()) {
+    auto size = dyn_cast<IntegerAttr>(entry.getValue());
+    if (!size || size.getInt() < 0) {
+      return llvm::createStringError("attn.sizes of '" + signature.function +
+                                     "' gives '" + entry.getName().getValue() +
+                                     "' no size of at least 0");
+    }
+    signature.sizes[entry.getName().getValue()] = size.getInt();
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
   Signature signature;
   signature.function = func.getName().str();
+  if (llvm::Error error = readSizes(func, signature)) {
+    return error;
+  }
   for (auto [index, type] : llvm::enumerate(func.getArgumentTypes())) {
     auto argument = readParameter(type, func.getArgAttrDict(index),
                                   "arg" + llvm::Twine(index));

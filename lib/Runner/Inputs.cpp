@@ -81,7 +81,10 @@ llvm::Error completeSizes(const Signature &signature, SizeMap &sizes,
   }
   for (const Parameter &parameter : signature.arguments) {
     for (StringRef dim : parameter.dims) {
-      if (sizes.try_emplace(dim, chooseSize(dim)).second) {
+      if (auto known = signature.sizes.find(dim);
+          known != signature.sizes.end()) {
+        sizes.try_emplace(dim, known->second);
+      } else if (sizes.try_emplace(dim, chooseSize(dim)).second) {
         chosen.push_back(dim.str());
       }
     }

@@ -12,6 +12,7 @@
 
 #include "attn/Runner/Inputs.h"
 
+#include "attn/Support/Random.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -22,37 +23,6 @@ using namespace mlir;
 using namespace mlir::attn;
 
 namespace {
-
-/// SplitMix64: one multiplication chain per number, good enough for operands.
-class Random {
-public:
-  explicit Random(uint64_t seed) : state(seed) {}
-
-  uint64_t next() {
-    uint64_t z = (state += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-  }
-
-  /// Uniform in (0, 1).
-  double unit() { return (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53; }
-
-  double normal() {
-    double radius = std::sqrt(-2.0 * std::log(unit()));
-    return radius * std::cos(6.283185307179586 * unit());
-  }
-
-  /// Uniform in [0, bound).
-  int64_t below(int64_t bound) {
-    return bound <= 0
-               ? 0
-               : static_cast<int64_t>(next() % static_cast<uint64_t>(bound));
-  }
-
-private:
-  uint64_t state;
-};
 
 /// "uniform 0.3 2" or "uniform(0.3, 2)".
 struct FillPattern {
@@ -119,6 +89,16 @@ bool fillFloatPattern(Array &array, const FillPattern &pattern,
   }
   if (name == "positive") {
     fillFloats(array, [&](int64_t) { return scale * random.unit(); });
+    return true;
+  }
+  if (name == "grid") { // exact in any float type, and so are their sums
+    double step = pattern.get(0, 0.25), most = pattern.get(1, 2.0);
+    double ratio = std::floor(most / step);
+    bool isUsable = ratio >= 0.0 && ratio < 0x1p31;
+    int64_t steps = isUsable ? static_cast<int64_t>(ratio) : 0;
+    fillFloats(array, [&](int64_t) {
+      return static_cast<double>(random.below(2 * steps + 1) - steps) * step;
+    });
     return true;
   }
   if (name == "late-max") {
@@ -256,7 +236,7 @@ llvm::Expected<FillPattern> parsePattern(StringRef text, const SizeMap &sizes) {
 StringRef attn::getPatternHelp() {
   return "  floats    normal(scale) uniform(low, high) positive(scale) large "
          "tiny\n"
-         "            late-max nan-row inf-row neg-inf-row\n"
+         "            grid(step, most) late-max nan-row inf-row neg-inf-row\n"
          "  integers  segments(count) positions(max-step) range(low, high)\n"
          "            lengths(high) table(count)\n"
          "  both      zeros ones constant(x) iota(start)\n"

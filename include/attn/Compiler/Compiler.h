@@ -38,6 +38,8 @@ struct CompileOptions {
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
   TargetSpec target;
+  /// Code that is there sooner and runs longer: for what runs once.
+  bool isQuick = false;
   /// Integers modulo 2^w in place of floats. Not cached.
   bool exact = false;
   /// The kind of a fault to plant into the plan; empty for none. Not cached.

@@ -45,7 +45,9 @@ struct ObjectCode {
 };
 
 /// Translates and optimizes a module in the LLVM dialect for this machine.
-llvm::Expected<ObjectCode> generateObject(ModuleOp module);
+/// Without optimization, the code is there sooner and runs longer.
+llvm::Expected<ObjectCode> generateObject(ModuleOp module,
+                                          bool isOptimized = true);
 
 /// A module that has been compiled for, and loaded into, this process.
 class JitModule {

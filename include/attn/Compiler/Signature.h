@@ -54,10 +54,15 @@ struct Parameter {
   std::string init;
 };
 
+/// Sizes by dimension name.
+using SizeMap = llvm::StringMap<int64_t>;
+
 struct Signature {
   std::string function;
   std::vector<Parameter> arguments;
   std::vector<Parameter> results;
+  /// What attn.sizes says: the sizes of dimensions that nobody else gives.
+  SizeMap sizes;
 
   const Parameter *findArgument(StringRef name) const;
 };

@@ -87,6 +87,7 @@ void Kernel::emitMatmul(KernelState &kernel, Scope &scope, Tile &tile,
     own.rowArrays = kernel.rowArrays;
     own.rowVectors = kernel.rowVectors;
     own.tiling = kernel.tiling;
+    own.allocateRow = kernel.allocateRow;
     return own;
   };
   KernelState left = see(product.ofRows), right = see(product.ofKeys);

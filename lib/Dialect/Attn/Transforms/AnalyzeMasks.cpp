@@ -152,10 +152,18 @@ static void buildBounds(SweepOp sweep, ArrayRef<Value> conditions) {
 }
 
 /// A list whose keys are the only ones that any condition lets in becomes the
-/// one that the sweep follows.
+/// one that the sweep follows; but no list does where a block of rows has all
+/// heads, each with a list of its own, because some sweep mixes them.
 static void findDriver(SweepOp sweep, ArrayRef<Value> conditions) {
   if (getDriver(sweep)) {
     return; // a copy of an analysed sweep
+  }
+  auto stream = sweep->getParentOfType<StreamOp>();
+  bool mixes =
+      stream && stream->walk([](MixOp) { return WalkResult::interrupt(); })
+                    .wasInterrupted();
+  if (mixes) {
+    return;
   }
   for (auto listed : sweep.getBody().getOps<ListedOp>()) {
     if (listed.getKey() == sweep.getKeyArg() &&

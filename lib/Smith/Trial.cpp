@@ -1,0 +1,360 @@
+//===- Trial.cpp - one program, compiled, run and checked -----------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Most results are so close to the f64 reference that their budget, whatever it
+// is, covers them; the materialised computation is compiled for the others. A
+// random program may be small enough for its materialised computation to hit
+// the truth by luck, which leaves no error to budget with. So a result that is
+// over its budget is judged again on other operands, all of them together.
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Smith/Trial.h"
+
+#include "attn/Runner/Check.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+
+StringRef attn::getName(Verdict verdict) {
+  switch (verdict) {
+  case Verdict::Ok:
+    return "ok";
+  case Verdict::Refused:
+    return "refused";
+  case Verdict::Rejected:
+    return "rejected by the verifier";
+  case Verdict::Miscompiled:
+    return "not compiled";
+  case Verdict::NoReference:
+    return "no reference";
+  case Verdict::Crashed:
+    return "crashed";
+  case Verdict::WrongResult:
+    return "wrong result";
+  case Verdict::TimedOut:
+    return "timed out";
+  }
+  llvm_unreachable("all verdicts are handled");
+}
+
+namespace {
+
+/// The first error that is emitted while it lives.
+class FirstError {
+public:
+  explicit FirstError(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error &&
+              text.empty()) {
+            text = diagnostic.str();
+          }
+          return success();
+        }) {}
+
+  /// It, or else what `error` says; that is consumed.
+  std::string take(llvm::Error error) {
+    std::string fallback = llvm::toString(std::move(error));
+    return text.empty() || StringRef(fallback).contains("crashed")
+               ? fallback
+               : std::exchange(text, std::string());
+  }
+  std::string take() { return std::exchange(text, std::string()); }
+
+private:
+  std::string text;
+  ScopedDiagnosticHandler handler;
+};
+
+/// Whether the sentence is one that a pass did not mean to say to users: of the
+/// verifier between passes, of the conversion framework, of LLVM.
+bool isInternal(StringRef message) {
+  bool isVerifier = message.starts_with("'") && message.contains("' op ");
+  constexpr StringRef marks[] = {"crashed",    "failed to legalize",
+                                 "failed: ",   " failed",
+                                 "unrealized", "does not dominate",
+                                 "operand #",  "could not be translated"};
+  return isVerifier || llvm::any_of(marks, [&](StringRef mark) {
+           return message.contains(mark);
+         });
+}
+
+/// A program with what its check needs.
+class Trial {
+public:
+  Trial(ModuleOp module, const TrialOptions &options)
+      : module(module), options(options), errors(module.getContext()) {}
+
+  Outcome run();
+
+private:
+  Outcome checkCompile();
+  Outcome checkRun();
+  Outcome checkF64();
+
+  /// Compiles in `how`; null with an outcome in `failed` otherwise.
+  std::unique_ptr<Executable> compile(const ExecutableOptions &how,
+                                      bool isReference);
+  std::optional<std::vector<Array>> execute(const Executable &executable,
+                                            ArrayRef<Array> arguments,
+                                            bool isReference);
+  std::optional<std::vector<Array>> makeOperands(uint64_t seed);
+  /// Compares all results on operands of one seed with their own budgets;
+  /// nothing, and `failed`, without results.
+  std::optional<bool> compare(uint64_t seed);
+  /// Adds comparisons to those of other seeds.
+  void pool(ArrayRef<Comparison> found);
+
+  ModuleOp module;
+  const TrialOptions &options;
+  FirstError errors;
+  Signature signature;
+  Outcome failed;
+  std::unique_ptr<Executable> subject, truth, materialised;
+  /// Of all seeds together, and what the first of them has to say.
+  std::vector<Comparison> comparisons;
+  std::string text;
+};
+
+} // namespace
+
+std::unique_ptr<Executable> Trial::compile(const ExecutableOptions &how,
+                                           bool isReference) {
+  auto executable = Executable::compile(module, "", how);
+  if (executable) {
+    return std::move(*executable);
+  }
+  std::string reason = errors.take(executable.takeError());
+  failed = {isReference          ? Verdict::NoReference
+            : isInternal(reason) ? Verdict::Miscompiled
+                                 : Verdict::Refused,
+            reason};
+  return nullptr;
+}
+
+std::optional<std::vector<Array>> Trial::execute(const Executable &executable,
+                                                 ArrayRef<Array> arguments,
+                                                 bool isReference) {
+  std::optional<std::vector<Array>> results;
+  llvm::Error inner = llvm::Error::success();
+  llvm::Error error = runProgramSafely([&] {
+    llvm::consumeError(std::move(inner));
+    auto computed = executable.run(arguments);
+    inner = computed.takeError();
+    if (!inner) {
+      results = std::move(*computed);
+    }
+  });
+  if (error || inner) {
+    bool crashed = static_cast<bool>(error);
+    failed = {
+        !crashed      ? Verdict::Rejected
+        : isReference ? Verdict::NoReference
+                      : Verdict::Crashed,
+        llvm::toString(llvm::joinErrors(std::move(error), std::move(inner)))};
+    return std::nullopt;
+  }
+  return results;
+}
+
+std::optional<std::vector<Array>> Trial::makeOperands(uint64_t seed) {
+  InputOptions inputs;
+  inputs.seed = seed;
+  SizeMap sizes;
+  std::vector<std::string> chosen;
+  auto made = makeInputs(signature, inputs, sizes, chosen);
+  if (!made) {
+    failed = {Verdict::Rejected, llvm::toString(made.takeError())};
+    return std::nullopt;
+  }
+  return std::move(*made);
+}
+
+Outcome Trial::run() {
+  if (mlir::failed(verify(module))) {
+    return {Verdict::Rejected, errors.take()};
+  }
+  auto func = findEntry(module, "");
+  if (!func) {
+    return {Verdict::Rejected, llvm::toString(func.takeError())};
+  }
+  auto read = readSignature(*func);
+  if (!read) {
+    return {Verdict::Rejected, llvm::toString(read.takeError())};
+  }
+  signature = std::move(*read);
+  if (options.check == "compile") {
+    return checkCompile();
+  }
+  return options.check == "run" ? checkRun() : checkF64();
+}
+
+Outcome Trial::checkCompile() {
+  compile(options.compile, false);
+  return failed;
+}
+
+Outcome Trial::checkRun() {
+  auto operands = makeOperands(options.seed);
+  auto subject = operands ? compile(options.compile, false) : nullptr;
+  if (subject) {
+    execute(*subject, *operands, false);
+  }
+  return failed;
+}
+
+/// Whether a result is right. The truth of a program on f64 is no more precise
+/// than the program, and says nothing about sums that cancel.
+static bool passes(const Comparison &comparison) {
+  double rounding = 0x1p-36 * std::max(1.0, comparison.magnitude);
+  bool isRounding =
+      comparison.type == ElementType::F64 && comparison.error <= rounding;
+  return comparison.passes() || (comparison.mismatches == 0 && isRounding);
+}
+
+/// Whether a result is so close to the truth that no budget is below that.
+static bool isClose(const Parameter &parameter, const Array &truth,
+                    const Array &actual) {
+  auto comparison = compareResults(parameter, truth, truth, actual);
+  if (!comparison) {
+    llvm::consumeError(comparison.takeError());
+    return false;
+  }
+  return passes(*comparison);
+}
+
+std::optional<bool> Trial::compare(uint64_t seed) {
+  auto operands = makeOperands(seed);
+  if (!operands) {
+    return std::nullopt;
+  }
+  auto widened = widenInputs(*operands, truth->getSignature());
+  if (!widened) {
+    failed = {Verdict::Rejected, llvm::toString(widened.takeError())};
+    return std::nullopt;
+  }
+  // A program may write its arguments: each run has its own.
+  std::vector<Array> own;
+  for (const Array &operand : *operands) {
+    own.push_back(*operand.convertTo(operand.getType()));
+  }
+  auto actual = execute(*subject, own, false);
+  auto exact = actual ? execute(*truth, *widened, true) : std::nullopt;
+  if (!exact) {
+    return std::nullopt;
+  }
+  bool allClose = true;
+  for (auto [index, parameter] : llvm::enumerate(signature.results)) {
+    allClose =
+        allClose && isClose(parameter, (*exact)[index], (*actual)[index]);
+  }
+  if (allClose && comparisons.empty()) {
+    return true;
+  }
+  if (!materialised) {
+    ExecutableOptions plain;
+    plain.mode = ExecutionMode::Reference;
+    plain.isQuick = true;
+    materialised = compile(plain, true);
+  }
+  auto wanted =
+      materialised ? execute(*materialised, *operands, true) : std::nullopt;
+  if (!wanted) {
+    return std::nullopt;
+  }
+  bool passed = true;
+  std::vector<Comparison> found;
+  for (auto [index, parameter] : llvm::enumerate(signature.results)) {
+    auto comparison = compareResults(parameter, (*exact)[index],
+                                     (*wanted)[index], (*actual)[index]);
+    if (!comparison) {
+      failed = {Verdict::WrongResult, llvm::toString(comparison.takeError())};
+      return std::nullopt;
+    }
+    if (!passes(*comparison)) {
+      passed = false;
+      text += comparisons.empty()
+                  ? formatComparison(*comparison, (*exact)[index],
+                                     (*wanted)[index], (*actual)[index]) +
+                        "\n"
+                  : "";
+    }
+    found.push_back(std::move(*comparison));
+  }
+  pool(found);
+  return passed;
+}
+
+void Trial::pool(ArrayRef<Comparison> found) {
+  if (comparisons.empty()) {
+    comparisons.assign(found.begin(), found.end());
+    return;
+  }
+  for (auto [all, one] : llvm::zip_equal(comparisons, found)) {
+    double floor = std::max(all.budget - 2.0 * all.materialisedError,
+                            one.budget - 2.0 * one.materialisedError);
+    all.materialisedError =
+        std::max(all.materialisedError, one.materialisedError);
+    all.error = std::max(all.error, one.error);
+    all.mismatches += one.mismatches;
+    all.budget = 2.0 * all.materialisedError + floor;
+  }
+}
+
+Outcome Trial::checkF64() {
+  ExecutableOptions exact;
+  exact.mode = ExecutionMode::Reference;
+  exact.promoteToF64 = true;
+  exact.isQuick = true;
+  subject = compile(options.compile, false);
+  truth = subject ? compile(exact, true) : nullptr;
+  if (!truth) {
+    return failed;
+  }
+  jit_memory::setPoison(true);
+  std::optional<bool> passed = compare(options.seed);
+  if (!passed) {
+    return failed;
+  }
+  if (int64_t overruns = jit_memory::getOverruns()) {
+    return {Verdict::Crashed, std::to_string(overruns) +
+                                  " buffers were written beyond their end"};
+  }
+  bool isHopeless = llvm::any_of(
+      comparisons, [](const Comparison &c) { return c.mismatches > 0; });
+  if (*passed || isHopeless) {
+    return *passed ? Outcome() : Outcome{Verdict::WrongResult, text};
+  }
+  constexpr uint64_t kMoreSeeds = 4;
+  for (uint64_t k = 1; k <= kMoreSeeds; ++k) {
+    if (!compare(options.seed + k * 7919)) {
+      return failed;
+    }
+  }
+  bool allPass = llvm::all_of(comparisons, passes);
+  return allPass ? Outcome() : Outcome{Verdict::WrongResult, text};
+}
+
+Outcome attn::tryProgram(ModuleOp module, const TrialOptions &options) {
+  return Trial(module, options).run();
+}
+
+bool attn::isCheck(StringRef name) {
+  return llvm::StringSwitch<bool>(name)
+      .Cases({"f64", "run", "compile"}, true)
+      .Default(false);
+}
+
+StringRef attn::getCheckHelp() {
+  return "  f64       results against the reference, within their error "
+         "budget\n"
+         "  run       the program compiles, and runs without a crash\n"
+         "  compile   the program compiles\n";
+}

@@ -1,0 +1,38 @@
+// Programs that random campaigns found to be compiled wrongly, made small.
+
+// DEFINE: %{run} = attn-run %s --check --max-recompute-factor=0
+// RUN: %{run} --entry=listed_beside_mixed --size B=1,M=37,N=50
+// RUN: %{run} --entry=listed_beside_mixed --size B=2,M=1,N=16 --loops=fused
+// RUN: %{run} --entry=rotated_factor --size B=2,M=9,L=5,N=7
+
+// A block of rows has all heads, because one result mixes them: the list drives
+// neither sweep.
+func.func @listed_beside_mixed(
+    %v: tensor<?x2x?x3xf32> {attn.name = "v", attn.dims = ["B", "2", "N", "3"]},
+    %w: tensor<2x2xf32> {attn.name = "w", attn.dims = ["2", "2"]},
+    %list: tensor<1x2x?x2xi32>
+        {attn.name = "list", attn.dims = ["1", "2", "R", "2"], attn.init = "range(0, 5)"},
+    %t: tensor<?x2x?x?xf32> {attn.name = "t", attn.dims = ["B", "2", "M", "N"]})
+    -> (tensor<?x2x?x3xf32>, tensor<?x2x?x3xf32>) attributes {attn.sizes = {R = 3}} {
+  %s = attn.bias %t : tensor<?x2x?x?xf32> -> !attn.scores<?x2x?x?xf32>
+  %r = attn.restrict %s, %list block(16, 8) : !attn.scores<?x2x?x?xf32>, tensor<1x2x?x2xi32>
+  %o = attn.aggregate %r, %v : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x3xf32> -> tensor<?x2x?x3xf32>
+  %m = attn.mix_heads %r, %w : !attn.scores<?x2x?x?xf32>, tensor<2x2xf32> -> !attn.scores<?x2x?x?xf32>
+  %u = attn.aggregate %m, %v : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x3xf32> -> tensor<?x2x?x3xf32>
+  return %o, %u : tensor<?x2x?x3xf32>, tensor<?x2x?x3xf32>
+}
+
+// Keys of a factor of a product whose features change places need a buffer.
+func.func @rotated_factor(
+    %q: tensor<?x1x?x4xf64> {attn.name = "q", attn.dims = ["B", "1", "M", "4"]},
+    %k: tensor<?x1x?x4xf64> {attn.name = "k", attn.dims = ["B", "1", "L", "4"]},
+    %at: tensor<?x?xi32> {attn.name = "at", attn.dims = ["B", "L"], attn.init = "positions"},
+    %t: tensor<?x1x?x?xf64> {attn.name = "t", attn.dims = ["B", "1", "L", "N"]})
+    -> tensor<?x1x?xf64> {
+  %r = attn.rope %k positions(%at : tensor<?x?xi32>) half : tensor<?x1x?x4xf64>
+  %a = attn.score %q, %r : tensor<?x1x?x4xf64>, tensor<?x1x?x4xf64> -> !attn.scores<?x1x?x?xf64>
+  %b = attn.bias %t : tensor<?x1x?x?xf64> -> !attn.scores<?x1x?x?xf64>
+  %c = attn.matmul %a, %b : !attn.scores<?x1x?x?xf64>, !attn.scores<?x1x?x?xf64> -> !attn.scores<?x1x?x?xf64>
+  %m = attn.reduce min keys %c : (!attn.scores<?x1x?x?xf64>) -> tensor<?x1x?xf64>
+  return %m : tensor<?x1x?xf64>
+}
