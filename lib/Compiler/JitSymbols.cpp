@@ -12,8 +12,8 @@
 
 using namespace mlir;
 
-// Conversions to and from f16 and bf16 for CPUs without an instruction for them.
-// The runtime has them; the types fix the calling convention.
+// Conversions to and from f16 and bf16 for CPUs without an instruction for
+// them. The runtime has them; the types fix the calling convention.
 #if defined(__x86_64__) || defined(__aarch64__)
 #define ATTN_HAVE_SMALL_FLOATS 1
 extern "C" {

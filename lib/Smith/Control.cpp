@@ -32,7 +32,7 @@ static Value drawLayer(Program &p, const Tensor &x) {
   double width = static_cast<double>(x.shape[3]->size);
   m.value = ScoreOp::create(p.e, p.scoresType(m), x.value, k.value, Value(),
                             Value(), Value(), Value(), Value(), Value(),
-                            Value(), Value(), Value(), APFloat(0.25));
+                            Value(), Value(), Value(), Value(), APFloat(0.25));
   m.bound = 0.25 * x.bound * k.bound * std::sqrt(width);
   p.add(m);
   for (int64_t count = p.below(3); count > 0; --count) {
@@ -48,7 +48,8 @@ static Value drawLayer(Program &p, const Tensor &x) {
   Tensor v = drawOperand(
       p, {"v", m.batch, groups, m.keys, x.shape[3], x.getElement()});
   Value result = AggregateOp::create(p.e, x.value.getType(), weights, v.value,
-                                     ValueRange(), {false}, TypeAttr());
+                                     ValueRange(), ValueRange(), {false},
+                                     {false}, TypeAttr());
   // What was made inside is not seen outside.
   p.matrices.resize(matrices);
   p.tensors.resize(tensors);

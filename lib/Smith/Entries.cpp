@@ -237,7 +237,7 @@ static Tensor reduceMatrix(Program &p, const Matrix &m, ReduceKind kind,
   Tensor result;
   result.shape = {m.batch, m.heads, axis == Axis::Keys ? m.queries : m.keys};
   auto op = ReduceOp::create(p.e, p.tensorType(result.shape, p.accumulation),
-                             kind, axis, m.value, ArrayAttr(), IntegerAttr());
+                             kind, axis, m.value);
   result.value = op.getResult(0);
   return result;
 }
@@ -306,9 +306,8 @@ bool smith::drawNormalizer(Program &p) {
     SmallVector<DimRef> shape{m.batch, m.heads,
                               axis == Axis::Keys ? m.queries : m.keys};
     Type type = p.tensorType(shape, p.accumulation);
-    auto moments =
-        ReduceOp::create(p.e, TypeRange{type, type}, ReduceKind::Moments, axis,
-                         m.value, ArrayAttr(), IntegerAttr());
+    auto moments = ReduceOp::create(p.e, TypeRange{type, type},
+                                    ReduceKind::Moments, axis, m.value);
     auto op = MapOp::create(p.e, p.scoresType(m), m.value, ValueRange());
     Site site = p.enter(op.getBody(), {m}, m);
     Value place = axis == Axis::Keys ? site.i : site.j;

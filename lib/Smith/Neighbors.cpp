@@ -82,7 +82,7 @@ static Matrix drawFactor(Program &p, DimRef queries, DimRef keys) {
       drawOperand(p, {"k", m.batch, m.heads, keys, p.features, p.element});
   m.value = ScoreOp::create(p.e, p.scoresType(m), q.value, k.value, Value(),
                             Value(), Value(), Value(), Value(), Value(),
-                            Value(), Value(), Value(), APFloat(0.25));
+                            Value(), Value(), Value(), Value(), APFloat(0.25));
   m.bound = q.bound * k.bound;
   if (p.chance(0.4)) {
     m.value = SoftmaxOp::create(p.e, m.value, Value(), Value(),

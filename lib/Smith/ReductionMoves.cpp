@@ -352,11 +352,13 @@ static void collectSegments(ModuleOp module, Changes &changes) {
             return;
           }
           OpBuilder builder(aggregate);
-          Value map = aggregate.getHeadMap(k);
+          Value map = aggregate.getHeadMap(k), batch = aggregate.getBatchMap(k);
           Value replaced = AggregateOp::create(
               builder, aggregate.getLoc(), aggregate.getType(),
               aggregate.getWeights(), aggregate.getValues()[k],
-              map ? ValueRange(map) : ValueRange(), {static_cast<bool>(map)},
+              map ? ValueRange(map) : ValueRange(),
+              batch ? ValueRange(batch) : ValueRange(),
+              {static_cast<bool>(map)}, {static_cast<bool>(batch)},
               aggregate.getOperandTypeAttr());
           aggregate.getResult().replaceAllUsesWith(replaced);
         });

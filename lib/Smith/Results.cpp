@@ -43,8 +43,7 @@ bool smith::drawReduce(Program &p) {
   SmallVector<DimRef> shape = reducedShape(m, axis);
   Type type = p.tensorType(shape, element);
   SmallVector<Type> types(kind == ReduceKind::Moments ? 2 : 1, type);
-  auto op = ReduceOp::create(p.e, types, kind, axis, m.value, ArrayAttr(),
-                             IntegerAttr());
+  auto op = ReduceOp::create(p.e, types, kind, axis, m.value);
   int64_t length = axis == Axis::Keys ? m.keys->size : m.queries->size;
   for (auto [k, value] : llvm::enumerate(op.getResults())) {
     Tensor result;
@@ -78,9 +77,10 @@ bool smith::drawBins(Program &p) {
       kind == ReduceKind::Count ? Type(p.e.getI64Type()) : p.accumulation;
   SmallVector<DimRef> shape = reducedShape(m, axis);
   shape.push_back(p.constant(bins));
-  auto op =
-      ReduceOp::create(p.e, TypeRange{p.tensorType(shape, element)}, kind, axis,
-                       m.value, ArrayAttr(), p.e.getI64IntegerAttr(bins));
+  auto op = ReduceOp::create(p.e, TypeRange{p.tensorType(shape, element)}, kind,
+                             axis, m.value, Value(), Value(), ArrayAttr(),
+                             p.e.getI64IntegerAttr(bins), false, false,
+                             IntegerAttr());
   Site site = p.enter(op.getBin(), {m}, m);
   p.yield(p.bin(site, bins));
   p.results.push_back(op.getResult(0));
@@ -106,7 +106,8 @@ bool smith::drawCustom(Program &p) {
   SmallVector<Type> types(static_cast<size_t>(count),
                           p.tensorType(shape, p.accumulation));
   auto op = ReduceOp::create(p.e, types, ReduceKind::Custom, axis, m.value,
-                             p.e.getF64ArrayAttr(identity), IntegerAttr());
+                             Value(), Value(), p.e.getF64ArrayAttr(identity),
+                             IntegerAttr(), false, false, IntegerAttr());
   Site site = p.enter(op.getLift(), {m}, m);
   SmallVector<Value> lifted;
   for (int64_t k = 0; k < count; ++k) {
@@ -220,7 +221,8 @@ bool smith::drawAggregate(Program &p) {
   result.bound = bound;
   result.value =
       AggregateOp::create(p.e, p.tensorType(result.shape, element), m.value,
-                          values, maps, mapped, operandType);
+                          values, maps, ValueRange(), mapped,
+                          SmallVector<bool>(mapped.size(), false), operandType);
   p.addResult(std::move(result));
   return true;
 }

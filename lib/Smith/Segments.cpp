@@ -33,7 +33,7 @@ static Matrix drawPlainScores(Program &p, DimRef keys, const Tensor *query) {
                              groups, keys, p.features, p.element});
   m.value = ScoreOp::create(p.e, p.scoresType(m), q.value, k.value, Value(),
                             Value(), Value(), Value(), Value(), Value(),
-                            Value(), Value(), Value(), APFloat(0.25));
+                            Value(), Value(), Value(), Value(), APFloat(0.25));
   double width = static_cast<double>(p.features->size);
   m.exact = q.exact && k.exact;
   m.bound = q.bound * k.bound * 0.25 * (m.exact ? width : std::sqrt(width));
@@ -74,7 +74,7 @@ static Matrix drawLaneScores(Program &p) {
                        p.element);
   m.value = LaneOp::create(p.e, p.scoresType(m), q.value, k.value, Value(),
                            Value(), Value(), Value(), Value(), Value(), Value(),
-                           Value(), Value(), APFloat(0.25));
+                           Value(), Value(), Value(), APFloat(0.25));
   double width = static_cast<double>(p.features->size);
   m.exact = q.exact && k.exact;
   m.bound = q.bound * k.bound * 0.25 * (m.exact ? width : std::sqrt(width));
@@ -171,11 +171,11 @@ static PartialOp makePartial(Program &p, const Matrix &m, const Tensor &values,
                                     p.e.getF64FloatAttr(0.0), UnitAttr());
   SmallVector<Value> yields;
   yields.push_back(AggregateOp::create(p.e, results[0], weights, inside,
-                                       ValueRange(), {false}, TypeAttr()));
+                                       ValueRange(), ValueRange(), {false},
+                                       {false}, TypeAttr()));
   if (results.size() > 1) {
     yields.push_back(ReduceOp::create(p.e, results[1], ReduceKind::Lse,
-                                      Axis::Keys, inner.value, ArrayAttr(),
-                                      IntegerAttr())
+                                      Axis::Keys, inner.value)
                          .getResult(0));
   }
   YieldOp::create(p.e, yields);

@@ -77,11 +77,11 @@ bool smith::drawScore(Program &p) {
   m.bound = product * (m.exact ? static_cast<double>(width)
                                : std::sqrt(static_cast<double>(width)));
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
-  m.value = ScoreOp::create(p.e, p.scoresType(m), o.query.value, o.key.value,
-                            o.headMap, axes.query.positions, axes.query.offset,
-                            axes.query.length, axes.query.segments,
-                            axes.key.positions, axes.key.offset,
-                            axes.key.length, axes.key.segments, APFloat(scale));
+  m.value = ScoreOp::create(
+      p.e, p.scoresType(m), o.query.value, o.key.value, o.headMap, Value(),
+      axes.query.positions, axes.query.offset, axes.query.length,
+      axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
+      axes.key.segments, APFloat(scale));
   p.add(std::move(m));
   return true;
 }
@@ -94,7 +94,7 @@ bool smith::drawScoreWith(Program &p) {
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
   auto op = ScoreWithOp::create(
       p.e, p.scoresType(m), kind, o.query.value, o.key.value, o.headMap,
-      axes.query.positions, axes.query.offset, axes.query.length,
+      Value(), axes.query.positions, axes.query.offset, axes.query.length,
       axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
       axes.key.segments);
   OpBuilder::InsertionGuard guard(p.e);

@@ -14,9 +14,6 @@
 
 namespace mlir::attn {
 
-/// Sizes by dimension name.
-using SizeMap = llvm::StringMap<int64_t>;
-
 /// Checks that page tables name pages of their pools, or -1 for none.
 llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
 
