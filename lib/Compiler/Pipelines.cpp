@@ -213,12 +213,12 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   addDeallocation(pm);
   if (options.exact) {
     addExactArithmetic(pm);
-  } else {
-    CPUExpandMathPassOptions math;
-    math.triple = options.triple;
-    math.cpu = options.cpu;
-    pm.addPass(createCPUExpandMathPass(math));
   }
+  // In exact mode, products of integers are left.
+  CPUExpandMathPassOptions math;
+  math.triple = options.triple;
+  math.cpu = options.cpu;
+  pm.addPass(createCPUExpandMathPass(math));
   addLowerToLLVM(pm);
 }
 

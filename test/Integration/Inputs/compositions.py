@@ -205,7 +205,7 @@ def reduce_heads(p):
     """Over groups of heads, and each result once for every head of its group."""
     groups = p.random.choice([1, 2])
     kind = p.random.choice(["sum", "max", "min", "mean"])
-    joined = f"!attn.scores<?x{groups}x?x?xf32>"
+    joined = f"!attn.scores<?x{groups}x{extent(p.queries)}x{extent(p.keys)}xf32>"
     r = p.emit(f"attn.reduce_heads {kind} {p.pick()} : !scores -> {joined}")
     w = p.emit(f"arith.constant dense<1.0> : tensor<{HEADS}x{groups}xf32>")
     return p.emit(f"attn.mix_heads {r}, {w} : {joined}, tensor<{HEADS}x{groups}xf32> -> !scores")
@@ -271,8 +271,10 @@ def reduce(p):
 
 def reduce_axes(p):
     kind = p.random.choice(["sum", "max", "mean", "lse", "count"])
-    axes = p.random.choice(["both", "[queries, heads]", "[keys, heads]", "[both, heads]"])
-    kept = "?x" + (f"{HEADS}x" if axes == "both" else "") + ("" if "both" in axes else "?x")
+    axes, length = p.random.choice(
+        [("both", None), ("[queries, heads]", p.keys), ("[keys, heads]", p.queries), ("[both, heads]", None)]
+    )
+    kept = "?x" + (f"{HEADS}x" if axes == "both" else "") + (f"{extent(length)}x" if length else "")
     type_ = f"tensor<{kept}{'i64' if kind == 'count' else 'f32'}>"
     return p.emit(f"attn.reduce {kind} {axes} {p.pick()} : (!scores) -> {type_}"), type_
 
@@ -280,7 +282,7 @@ def reduce_axes(p):
 def tally(p):
     """In bins whose number is known at run time, some of them out of range."""
     kind = p.random.choice(["sum", "max", "count"])
-    axes, kept = p.random.choice([("both", f"?x{HEADS}x"), ("[both, batch]", f"{HEADS}x"), ("keys", f"?x{HEADS}x?x")])
+    axes, kept = p.random.choice([("both", f"?x{HEADS}x"), ("[both, batch]", f"{HEADS}x"), ("keys", f"?x{HEADS}x{extent(p.queries)}x")])
     t, tt = p.argument(["B", HEADS, "M", 1])
     dim = p.emit("arith.constant 2 : index")
     number = p.emit(f"tensor.dim {t}, {dim} : {tt}")

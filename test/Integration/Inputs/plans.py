@@ -16,12 +16,15 @@ import sys
 PLANS = {
     "attention-in-chunks": (1, 2),  # the chunk and what came before
     "entropy-and-column-statistics": (2, 2),  # rows, then columns
+    "eviction-scores": (2, 2),  # rows, then votes for columns
     "large-kernel-attention": (2, 2),  # one convolution of the other
     "multi-token-attention": (2, 2),  # statistics, then neighbours of weights
     "lookahead-keys": (1, 2),  # one inside of the other
     "nested-attention-tree": (2, 3),  # summaries, then summaries and tokens
     "quest-top-k-pages": (2, 2),  # bounds of pages, then the pages
+    "relative-bias-gradient": (1, 2),  # statistics, then bins of what follows
     "shared-prefix": (1, 2),  # prefix and suffix
+    "shared-prefix-batch": (1, 2),
     "sinkhorn-3": (3, 3),  # rows, columns, rows
     "talking-heads": (2, 2),  # statistics, then mixtures of weights
     "window-plus-quantised-past": (1, 2),  # the past and the window
