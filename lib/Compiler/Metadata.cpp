@@ -176,18 +176,32 @@ private:
   void writeRules() {
     uint32_t count = 0;
     Writer rules;
-    for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
-      if (!argument.pool) {
-        continue;
-      }
+    // Elements of `argument` are from `least` on and less than `extent`.
+    auto add = [&](unsigned argument, attn_rule_kind kind, int64_t least,
+                   const ExtentExpression &extent) {
       ++count;
-      rules.writeU32(number);
-      rules.writeU8(ATTN_RULE_PAGE_TABLE);
+      rules.writeU32(argument);
+      rules.writeU8(kind);
       rules.writeU8(0);
-      rules.writeExpression(getConstant(-1));
-      rules.writeExpression(
-          combine(symbols.getExtent(signature.arguments[*argument.pool], 0),
-                  getConstant(1), ATTN_OP_SUB));
+      rules.writeExpression(getConstant(least));
+      rules.writeExpression(combine(extent, getConstant(1), ATTN_OP_SUB));
+    };
+    for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
+      if (argument.pool) {
+        add(number, ATTN_RULE_PAGE_TABLE, -1,
+            symbols.getExtent(signature.arguments[*argument.pool], 0));
+      }
+      for (const MapTarget &target : argument.maps) {
+        attn_rule_kind kind =
+            target.what == "head" ? ATTN_RULE_HEAD_MAP : ATTN_RULE_INDEX;
+        if (target.argument) {
+          add(number, kind, 0,
+              symbols.getExtent(signature.arguments[*target.argument],
+                                target.axis));
+        } else if (!ShapedType::isDynamic(target.extent)) {
+          add(number, kind, 0, getConstant(target.extent));
+        }
+      }
     }
     writer.writeU32(count);
     writer.writeBytes(rules.bytes);

@@ -4,6 +4,7 @@
 // RUN: %{run} --entry=listed_beside_mixed --size B=1,M=37,N=50
 // RUN: %{run} --entry=listed_beside_mixed --size B=2,M=1,N=16 --loops=fused
 // RUN: %{run} --entry=rotated_factor --size B=2,M=9,L=5,N=7
+// RUN: %{run} --entry=sure_factor --size B=1,M=64,L=3,N=63
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -35,4 +36,19 @@ func.func @rotated_factor(
   %c = attn.matmul %a, %b : !attn.scores<?x1x?x?xf64>, !attn.scores<?x1x?x?xf64> -> !attn.scores<?x1x?x?xf64>
   %m = attn.reduce min keys %c : (!attn.scores<?x1x?x?xf64>) -> tensor<?x1x?xf64>
   return %m : tensor<?x1x?xf64>
+}
+
+// Large scores: a factor has to meet the very maximum that another kernel found.
+func.func @sure_factor(
+    %q: tensor<?x3x?x16xf32> {attn.name = "q", attn.dims = ["B", "3", "M", "16"]},
+    %k: tensor<?x3x?x16xf32> {attn.name = "k", attn.dims = ["B", "3", "L", "16"], attn.init = "large(8)"},
+    %r: tensor<?x3x?x16xf32> {attn.name = "r", attn.dims = ["B", "3", "N", "16"]},
+    %v: tensor<?x3x?x16xf32> {attn.name = "v", attn.dims = ["B", "3", "N", "16"]}) -> tensor<?x3x?x16xf32> {
+  %s = attn.score %q, %k scale(0.25) : tensor<?x3x?x16xf32>, tensor<?x3x?x16xf32> -> !attn.scores<?x3x?x?xf32>
+  %a = attn.softmax %s : !attn.scores<?x3x?x?xf32>
+  %t = attn.score %k, %r scale(0.25) : tensor<?x3x?x16xf32>, tensor<?x3x?x16xf32> -> !attn.scores<?x3x?x?xf32>
+  %b = attn.softmax %t : !attn.scores<?x3x?x?xf32>
+  %c = attn.matmul %a, %b : !attn.scores<?x3x?x?xf32>, !attn.scores<?x3x?x?xf32> -> !attn.scores<?x3x?x?xf32>
+  %o = attn.aggregate %c, %v : !attn.scores<?x3x?x?xf32>, tensor<?x3x?x16xf32> -> tensor<?x3x?x16xf32>
+  return %o : tensor<?x3x?x16xf32>
 }

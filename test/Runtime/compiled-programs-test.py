@@ -142,6 +142,21 @@ def test_bfloats_and_scalars():
     compare("bfloat", BFLOAT, {"B": 1, "M": 9, "N": 40})[0].close()
 
 
+MAPS = """
+func.func @attention(
+    %q: tensor<?x4x?x16xf32> {attn.name = "q", attn.dims = ["B", "4", "M", "16"]},
+    %k: tensor<?x2x?x16xf32> {attn.name = "k", attn.dims = ["C", "2", "N", "16"]},
+    %h: tensor<4xi32> {attn.name = "heads", attn.dims = ["4"]},
+    %b: tensor<?xi32> {attn.name = "prefixes", attn.dims = ["B"]}
+  ) -> (tensor<?x4x?xf32> {attn.name = "lse"}) {
+  %s = attn.score %q, %k heads(%h : tensor<4xi32>) batches(%b : tensor<?xi32>)
+     : tensor<?x4x?x16xf32>, tensor<?x2x?x16xf32> -> !attn.scores<?x4x?x?xf32>
+  %l = attn.reduce lse keys %s : (!attn.scores<?x4x?x?xf32>) -> tensor<?x4x?xf32>
+  return %l : tensor<?x4x?xf32>
+}
+"""
+
+
 def test_refusals():
     text = (ROOT / "examples" / "paged-decode-int8.mlir").read_text()
     _, program = compile_program("pages", text)
@@ -156,6 +171,18 @@ def test_refusals():
     )
     table[1, 2] = -1
     program.call(operands)
+    program.close()
+    _, program = compile_program("maps", MAPS)
+    operands = list(make_operands(program, MAPS, {"B": 2, "M": 3, "C": 5, "N": 7}).values())
+    operands[2][:], operands[3][:] = [0, 1, 1, 0], [4, 0]
+    program.call(operands)
+    for index, value, sentence in [
+        (2, 2, "head map 'heads' of 'attention' has 2 at [1], allowed are 0 to 1"),
+        (3, -1, "index 'prefixes' of 'attention' has -1 at [1], allowed are 0 to 4"),
+    ]:
+        wrong = [array.copy() for array in operands]
+        wrong[index][1] = value
+        expect_refused(f"{value} in a map", sentence, program, wrong)
     program.close()
     text = (ROOT / "examples" / "append-quantised.mlir").read_text()
     _, program = compile_program("append", text)

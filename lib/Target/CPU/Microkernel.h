@@ -82,6 +82,9 @@ struct RowRange {
   void bind(Scope &place, Value r) const;
 };
 
+/// The transpose of as many vectors as they have lanes.
+void transpose(Emit &e, MutableArrayRef<Value> square);
+
 /// Rows of a range, converted: out[r][d].
 void packStationary(Scope &block, const Contraction &contraction, RowRange rows,
                     Packed out);

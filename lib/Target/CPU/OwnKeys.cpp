@@ -34,61 +34,105 @@ Value cpu::isPresent(Emit &e, Value coefficient) {
                                marker);
 }
 
-/// The dot product at each of `places`, in vectors over the features that are
-/// summed at the end.
-static SmallVector<Value> emitDots(KernelState &kernel, DotOp dot,
-                                   MutableArrayRef<Scope> places) {
+/// A dot product of integers, in vectors over the features that are summed at
+/// the end.
+static Value emitIntegerDot(KernelState &kernel, DotOp dot, Scope &place) {
   Emit &e = kernel.e;
   Type type = dot.getResult().getType();
   int64_t lanes = kernel.lanes;
   int64_t depth = cast<ShapedType>(dot.getLhs().getType()).getShape().back();
   int64_t whole = depth / lanes * lanes;
-  struct Row {
-    Value buffer;
-    SmallVector<Value> indices;
-  };
-  SmallVector<std::pair<Row, Row>> rows;
-  for (Scope &place : places) {
-    rows.push_back({{place.get(dot.getLhs()), place.get(dot.getLhsIndices())},
-                    {place.get(dot.getRhs()), place.get(dot.getRhsIndices())}});
-  }
-  auto multiply = [&](size_t k, Value d, int64_t width, Value sum) -> Value {
-    RowChunk chunk(places[k], d, width);
-    auto &[a, b] = rows[k];
+  Value a = place.get(dot.getLhs()), b = place.get(dot.getRhs());
+  SmallVector<Value> ofA = place.get(dot.getLhsIndices());
+  SmallVector<Value> ofB = place.get(dot.getRhsIndices());
+  auto multiply = [&](Value d, int64_t width) {
+    RowChunk chunk(place, d, width);
     Location loc = e.getLoc();
-    Value x = convertOperand(e, loc, chunk.load(a.buffer, a.indices), type);
-    Value y = convertOperand(e, loc, chunk.load(b.buffer, b.indices), type);
-    if (type.isInteger()) {
-      Value product = createProduct(e, loc, x, y);
-      return sum ? createSum(e, loc, product, sum) : product;
-    }
-    return sum ? vector::FMAOp::create(e, x, y, sum).getResult()
-               : arith::MulFOp::create(e, x, y).getResult();
+    return createProduct(e, loc,
+                         convertOperand(e, loc, chunk.load(a, ofA), type),
+                         convertOperand(e, loc, chunk.load(b, ofB), type));
   };
-  SmallVector<Value> sums(places.size(),
-                          e.constant(VectorType::get({lanes}, type), 0));
+  Value sums = e.constant(VectorType::get({lanes}, type), 0);
   if (whole) {
-    sums = e.loop(e.index(0), e.index(whole), lanes, sums,
-                  [&](Value d, ValueRange carried) {
-                    SmallVector<Value> next;
-                    for (size_t k = 0; k < places.size(); ++k) {
-                      next.push_back(multiply(k, d, lanes, carried[k]));
-                    }
-                    return next;
-                  });
+    sums =
+        e.loop(e.index(0), e.index(whole), lanes, sums,
+               [&](Value d, ValueRange so) -> SmallVector<Value> {
+                 return {createSum(e, e.getLoc(), multiply(d, lanes), so[0])};
+               })[0];
   }
-  auto reduce = [&](Value vector, Value start) -> Value {
-    return emitSum(e, vector, start);
+  Value result = emitSum(e, sums, e.constant(type, 0));
+  return whole < depth
+             ? emitSum(e, multiply(e.index(whole), depth - whole), result)
+             : result;
+}
+
+/// The dot products at W `places` in one vector, each added up in the order of
+/// the microkernel. The same product of two kernels is then the same number,
+/// and a maximum that one has found is that of the other.
+static Value emitDotVector(KernelState &kernel, DotOp dot,
+                           MutableArrayRef<Scope> places) {
+  Emit &e = kernel.e;
+  Type type = dot.getResult().getType();
+  int64_t lanes = kernel.lanes;
+  int64_t depth = cast<ShapedType>(dot.getLhs().getType()).getShape().back();
+  int64_t whole = depth / lanes * lanes;
+  auto vector = VectorType::get({lanes}, type);
+  struct Side {
+    Value buffer;
+    SmallVector<SmallVector<Value>> indices; // one, or one per place
   };
-  SmallVector<Value> results;
-  for (size_t k = 0; k < places.size(); ++k) {
-    Value result = reduce(sums[k], e.constant(type, 0));
-    if (depth > whole) {
-      result = reduce(multiply(k, e.index(whole), depth - whole, {}), result);
+  auto getSide = [&](Value buffer, ValueRange indices) {
+    bool varies = llvm::any_of(indices, [&](Value index) {
+      return kernel.analysis.getClass(index).key;
+    });
+    Side side{places[0].get(buffer), {}};
+    for (Scope &place : places.take_front(varies ? lanes : 1)) {
+      side.indices.push_back(place.get(indices));
     }
-    results.push_back(result);
+    return side;
+  };
+  Side sides[] = {getSide(dot.getLhs(), dot.getLhsIndices()),
+                  getSide(dot.getRhs(), dot.getRhsIndices())};
+  // Features [d, d + width) of all places, a vector each.
+  auto load = [&](const Side &side, Value d, int64_t width) {
+    SmallVector<Value> rows;
+    for (auto [place, indices] : llvm::zip(places, side.indices)) {
+      Value chunk = RowChunk(place, d, width).load(side.buffer, indices);
+      chunk = convertOperand(e, e.getLoc(), chunk, type);
+      if (width < lanes) {
+        chunk = vector::InsertStridedSliceOp::create(
+            e, chunk, e.constant(vector, 0), ArrayRef<int64_t>{0},
+            ArrayRef<int64_t>{1});
+      }
+      rows.push_back(chunk);
+    }
+    if (rows.size() > 1) {
+      transpose(e, rows);
+      return rows;
+    }
+    SmallVector<Value> features;
+    for (int64_t k = 0; k < width; ++k) {
+      Value x = vector::ExtractOp::create(e, rows[0], k);
+      features.push_back(e.broadcast(x, lanes));
+    }
+    return features;
+  };
+  auto add = [&](Value d, int64_t width, Value sum) {
+    SmallVector<Value> x = load(sides[0], d, width);
+    SmallVector<Value> y = load(sides[1], d, width);
+    for (int64_t k = 0; k < width; ++k) {
+      sum = vector::FMAOp::create(e, x[k], y[k], sum);
+    }
+    return sum;
+  };
+  Value sum = e.constant(vector, 0);
+  if (whole) {
+    sum = e.loop(e.index(0), e.index(whole), lanes, sum,
+                 [&](Value d, ValueRange so) -> SmallVector<Value> {
+                   return {add(d, lanes, so[0])};
+                 })[0];
   }
-  return results;
+  return whole < depth ? add(e.index(whole), depth - whole, sum) : sum;
 }
 
 /// Where the columns of a tile end that are surely keys.
@@ -103,31 +147,40 @@ void Kernel::emitPairs(KernelState &kernel, Tile &tile, RowLoop rows) {
   if (tile.plan.pairs.empty()) {
     return;
   }
-  // Columns beyond the last key are left as they are: nobody looks at them.
-  Value end = getEnd(e, tile);
+  auto bindPlaces = [&](Scope &row, Value c, int64_t count) {
+    std::vector<Scope> places;
+    for (int64_t k = 0; k < count; ++k) {
+      places.emplace_back(&row);
+      places.back().bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, k)));
+    }
+    return places;
+  };
+  auto isInteger = [](DotOp dot) {
+    return dot.getResult().getType().isInteger();
+  };
+  auto integers = llvm::make_filter_range(tile.plan.pairs, isInteger);
+  auto floats = llvm::make_filter_range(
+      tile.plan.pairs, [&](DotOp dot) { return !isInteger(dot); });
   rows([&](Scope &row, Value r) {
-    auto emitColumns = [&](Value from, Value to, int64_t count) {
-      e.loop(from, to, count, [&](Value c) {
-        std::vector<Scope> places;
-        for (int64_t k = 0; k < count; ++k) {
-          places.emplace_back(&row);
-          places.back().bind(tile.plan.keyArg,
-                             tile.getKeys().at(e, e.add(c, k)));
-        }
-        for (DotOp dot : tile.plan.pairs) {
-          SmallVector<Value> results = emitDots(kernel, dot, places);
-          for (auto [k, result] : llvm::enumerate(results)) {
-            e.store(result, tile.buffers.lookup(dot.getResult()),
-                    {r, e.add(c, k)});
-          }
+    if (!floats.empty()) {
+      e.loop(tile.firstColumn, tile.columns, kernel.lanes, [&](Value c) {
+        std::vector<Scope> places = bindPlaces(row, c, kernel.lanes);
+        for (DotOp dot : floats) {
+          e.storeVector(emitDotVector(kernel, dot, places),
+                        tile.buffers.lookup(dot.getResult()), {r, c});
         }
       });
-    };
-    constexpr int64_t group = 4;
-    Value count = e.max(e.index(0), e.sub(end, tile.firstColumn));
-    Value middle = e.add(tile.firstColumn, e.roundDown(count, group));
-    emitColumns(tile.firstColumn, middle, group);
-    emitColumns(middle, end, 1);
+    }
+    if (!integers.empty()) {
+      // Columns beyond the last key are left as they are.
+      e.loop(tile.firstColumn, getEnd(e, tile), 1, [&](Value c) {
+        std::vector<Scope> places = bindPlaces(row, c, 1);
+        for (DotOp dot : integers) {
+          e.store(emitIntegerDot(kernel, dot, places[0]),
+                  tile.buffers.lookup(dot.getResult()), {r, c});
+        }
+      });
+    }
   });
 }
 

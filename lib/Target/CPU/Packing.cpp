@@ -113,6 +113,12 @@ static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
   }
 }
 
+void cpu::transpose(Emit &e, MutableArrayRef<Value> square) {
+  for (auto bit = static_cast<int64_t>(square.size()) / 2; bit; bit /= 2) {
+    exchange(e, square, bit);
+  }
+}
+
 void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
                    Packed staging, Packed sameRows, Value out) {
   KernelState &kernel = tile.kernel;
@@ -144,9 +150,7 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
           square.back() = arith::XOrIOp::create(e, square.back(), signs);
         }
       }
-      for (int64_t bit = lanes / 2; bit; bit /= 2) {
-        exchange(e, square, bit);
-      }
+      transpose(e, square);
       for (int64_t i = 0; i < lanes; ++i) {
         e.storeVector(square[i], out, {panelIndex, e.add(d, i), column});
       }

@@ -1,14 +1,15 @@
 // RUN: attn-opt %s --split-input-file --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=znver4" | FileCheck %s
 
-// Keys of a row's own: four dot products at a time, in vectors over the features,
-// each summed once; the weighted rows stay in registers over the keys, and a row
-// that is not present is dropped by select.
+// Keys of a row's own: sixteen dot products at a time, features transposed in
+// registers and added up in the order of the microkernel; the weighted rows stay
+// in registers over the keys, and a row that is not present is dropped by select.
 
 // CHECK-LABEL: func.func private @own_keys_stream0(
-// CHECK:         %[[SUMS:.*]]:4 = scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
-// CHECK-COUNT-4:   vector.fma {{.*}} : vector<16xf32>
-// CHECK:         vector.reduction <add>, %[[SUMS]]#0
-// CHECK:         vector.reduction <add>, %[[SUMS]]#3
+// CHECK:         %[[SUMS:.*]] = scf.for {{.*}} -> (vector<16xf32>)
+// CHECK-COUNT-16:  vector.load {{.*}}, vector<16xf32>
+// CHECK-COUNT-64:  vector.shuffle {{.*}} : vector<16xf32>, vector<16xf32>
+// CHECK-COUNT-16:  vector.fma {{.*}} : vector<16xf32>
+// CHECK:         vector.store %[[SUMS]]
 // CHECK:         scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>)
 // CHECK:           %[[HERE:.*]] = arith.cmpi ne, {{.*}} : i32
 // CHECK:           %[[MORE:.*]] = vector.fma {{.*}} : vector<16xf32>
