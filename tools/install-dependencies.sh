@@ -14,7 +14,7 @@ packages=(
 # The execution tests compare with NumPy; any python3 that has it will do.
 has_numpy() {
   local python
-  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3 libdlpack-dev
+  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3
   do
     "$python" -c 'import numpy' >/dev/null 2>&1 && return 0
   done
