@@ -14,6 +14,8 @@
 
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/ErrorHandling.h"
+#include <csignal>
+#include <cstring>
 #include <mutex>
 
 using namespace mlir;
@@ -72,6 +74,12 @@ llvm::Error attn::runProgramSafely(llvm::function_ref<void()> fn) {
   if (context.RunSafely(fn)) {
     return llvm::Error::success();
   }
-  return llvm::createStringError(
-      "the program crashed: it touched memory that is not its own");
+  // A signal is reported as shells do.
+  int signal = context.RetCode - 128;
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    return llvm::createStringError(
+        "the program crashed: it touched memory that is not its own");
+  }
+  return llvm::createStringError("the program crashed: " +
+                                 llvm::Twine(strsignal(signal)));
 }
