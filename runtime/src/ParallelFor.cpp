@@ -23,7 +23,12 @@
 #include <pthread.h>
 #include <sched.h>
 #if defined(_OPENMP)
+#include <cstdio>
+#include <fcntl.h>
 #include <omp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 using namespace attn;
@@ -44,11 +49,30 @@ constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
 /// Whether this process is a child of one that may have used OpenMP.
 std::atomic<bool> isForked{false};
 
+/// LLVM's OpenMP registers each process in shared memory under its number. One
+/// that was killed as it did so leaves an empty object there, and the process
+/// that is given its number next would die of SIGBUS as it reads that.
+void removeEmptyRegistration() {
+  char name[64];
+  std::snprintf(name, sizeof(name), "/__KMP_REGISTERED_LIB_%d_%d",
+                static_cast<int>(getpid()), static_cast<int>(getuid()));
+  int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) {
+    return;
+  }
+  struct stat status;
+  if (fstat(fd, &status) == 0 && status.st_size == 0) {
+    shm_unlink(name);
+  }
+  close(fd);
+}
+
 /// To be asked before anything of OpenMP is called, so that a fork during its
 /// first steps on another thread is noticed as well.
 bool mayUseOpenMP() {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, [] {
+    removeEmptyRegistration();
     pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
   });
   return !isForked.load(std::memory_order_relaxed);

@@ -221,12 +221,16 @@ MIXED = """  %c = attn.mask %s causal : SCORES
 
 # A table of bits, read at a place that a convolution decides, has no vector form.
 KEPT = ("kept", "tensor<9xi1>", [9], "")
-LOOKUP = """  %four = arith.constant 4 : index
+LOOKUP = """  %zero = arith.constant 0 : index
+  %four = arith.constant 4 : index
+  %eight = arith.constant 8 : index
   %c = attn.convolve %s, %taps origin [1, 2] : SCORES, tensor<4x3x5xf32>
   %m = attn.mask %c (%x: f32) {
     %a = arith.fptosi %x : f32 to i64
     %place = arith.index_cast %a : i64 to index
-    %l = arith.addi %place, %four : index
+    %above = arith.addi %place, %four : index
+    %inside = arith.maxsi %above, %zero : index
+    %l = arith.minsi %inside, %eight : index
     %keep = tensor.extract %kept[%l] : tensor<9xi1>
     attn.yield %keep : i1
   } : SCORES
