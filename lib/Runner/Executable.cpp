@@ -114,6 +114,26 @@ struct ResultLayout {
 
 } // namespace
 
+llvm::Expected<std::vector<Array>> Executable::runSafely(ArrayRef<Array> inputs,
+                                                         bool &crashed) const {
+  std::vector<Array> results;
+  llvm::Error inner = llvm::Error::success();
+  llvm::Error outer = runProgramSafely([&] {
+    llvm::consumeError(std::move(inner));
+    auto computed = run(inputs);
+    inner = computed.takeError();
+    if (!inner) {
+      results = std::move(*computed);
+    }
+  });
+  crashed = static_cast<bool>(outer);
+  if (llvm::Error error =
+          llvm::joinErrors(std::move(outer), std::move(inner))) {
+    return error;
+  }
+  return results;
+}
+
 llvm::Expected<std::vector<Array>>
 Executable::run(ArrayRef<Array> inputs) const {
   if (inputs.size() != signature.arguments.size()) {

@@ -13,16 +13,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::smith;
 
-static Tensor make(const Request &request, Value value, double bound,
-                   bool exact = false) {
-  Tensor tensor;
-  tensor.value = value;
-  tensor.shape = request.getShape();
-  tensor.bound = bound;
-  tensor.exact = exact;
-  return tensor;
-}
-
 //===----------------------------------------------------------------------===//
 // Quantisation
 //===----------------------------------------------------------------------===//
@@ -114,7 +104,7 @@ Tensor smith::storeDequantized(Program &p, const Request &request) {
   Value numbers = DequantizeOp::create(
       p.e, p.tensorType(request.getShape(), request.element), stored.value,
       scale.value, zeros, scheme);
-  return make(request, numbers, 4.0);
+  return makeTensor(request, numbers, 4.0);
 }
 
 Tensor smith::storeQuantized(Program &p, const Request &request) {
@@ -133,7 +123,7 @@ Tensor smith::storeQuantized(Program &p, const Request &request) {
       p.e, p.tensorType(request.getShape(), request.element),
       quantized.getCodes(), quantized.getScales(), quantized.getZeros(),
       scheme);
-  return make(request, numbers, input.bound);
+  return makeTensor(request, numbers, input.bound);
 }
 
 //===----------------------------------------------------------------------===//
@@ -167,7 +157,7 @@ Tensor smith::storePaged(Program &p, const Request &request) {
       p.e, p.tensorType(request.getShape(), request.element), pool.value,
       table.value, extent,
       slotsFirst ? PoolLayout::SlotsFirst : PoolLayout::HeadsFirst);
-  return make(request, view, pool.bound, pool.exact);
+  return makeTensor(request, view, pool.bound, pool.exact);
 }
 
 Tensor smith::storeAppended(Program &p, const Request &request) {
@@ -191,8 +181,9 @@ Tensor smith::storeAppended(Program &p, const Request &request) {
   }
   Value appended = AppendOp::create(p.e, cache.value.getType(), cache.value,
                                     rows.value, at, Value());
-  Tensor result = make(request, appended, std::max(cache.bound, rows.bound),
-                       cache.exact && rows.exact);
+  Tensor result =
+      makeTensor(request, appended, std::max(cache.bound, rows.bound),
+                 cache.exact && rows.exact);
   if (p.chance(0.3)) {
     p.results.push_back(appended);
   }

@@ -29,6 +29,10 @@ struct Request {
   }
 };
 
+/// The tensor of a request, computed as `value`.
+Tensor makeTensor(const Request &request, Value value, double bound,
+                  bool exact = false);
+
 /// Adds an op, or several, to the program; false where nothing fits, and the
 /// program is as it was.
 using Draw = bool (*)(Program &);

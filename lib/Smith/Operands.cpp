@@ -22,9 +22,8 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::smith;
 
-/// The tensor of a request, computed as `value`.
-static Tensor make(const Request &request, Value value, double bound,
-                   bool exact = false) {
+Tensor smith::makeTensor(const Request &request, Value value, double bound,
+                         bool exact) {
   Tensor tensor;
   tensor.value = value;
   tensor.shape = request.getShape();
@@ -76,7 +75,7 @@ Tensor smith::storeRope(Program &p, const Request &request) {
                      sin, RopePairingAttr::get(p.e.getContext(), pairing),
                      p.e.getF64FloatAttr(p.choose({10000.0, 100.0})),
                      p.e.getI64IntegerAttr(rotary == width ? 0 : rotary));
-  return make(request, rotated, 1.5 * input.bound);
+  return makeTensor(request, rotated, 1.5 * input.bound);
 }
 
 Tensor smith::storeHadamard(Program &p, const Request &request) {
@@ -84,9 +83,9 @@ Tensor smith::storeHadamard(Program &p, const Request &request) {
     return {};
   }
   Tensor input = storePlain(p, request);
-  return make(request,
-              HadamardOp::create(p.e, input.value.getType(), input.value),
-              1.5 * input.bound);
+  return makeTensor(request,
+                    HadamardOp::create(p.e, input.value.getType(), input.value),
+                    1.5 * input.bound);
 }
 
 //===----------------------------------------------------------------------===//
@@ -138,8 +137,8 @@ Tensor smith::storeView(Program &p, const Request &request) {
   };
   Value view = ViewOp::create(p.e, type, p.dynamicExtents(request.getShape()),
                               isRows, body);
-  return make(request, view,
-              std::max(source.bound, 1.0) * std::max(other.bound, 1.0));
+  return makeTensor(request, view,
+                    std::max(source.bound, 1.0) * std::max(other.bound, 1.0));
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,7 +161,7 @@ Tensor smith::storeGather(Program &p, const Request &request) {
       p.e, p.tensorType(request.getShape(), request.element), source.value,
       indices.value, /*dim=*/2, /*batch=*/isBatched ? 1 : 0, /*along=*/false,
       TypedAttr());
-  return make(request, gathered, source.bound, source.exact);
+  return makeTensor(request, gathered, source.bound, source.exact);
 }
 
 Tensor smith::storeSlice(Program &p, const Request &request) {
@@ -182,7 +181,7 @@ Tensor smith::storeSlice(Program &p, const Request &request) {
   Value slice = tensor::ExtractSliceOp::create(
       p.e, p.tensorType(request.getShape(), request.element), source.value,
       offsets, sizes, strides);
-  return make(request, slice, source.bound, source.exact);
+  return makeTensor(request, slice, source.bound, source.exact);
 }
 
 Tensor smith::storeTransposed(Program &p, const Request &request) {
@@ -212,7 +211,7 @@ Tensor smith::storeTransposed(Program &p, const Request &request) {
   Value transposed =
       linalg::TransposeOp::create(p.e, source.value, empty, permutation)
           ->getResult(0);
-  return make(request, transposed, source.bound, source.exact);
+  return makeTensor(request, transposed, source.bound, source.exact);
 }
 
 Tensor smith::storeProjection(Program &p, const Request &request) {
@@ -253,6 +252,6 @@ Tensor smith::storeProjection(Program &p, const Request &request) {
     projected = isWider ? Value(arith::ExtFOp::create(p.e, type, projected))
                         : Value(arith::TruncFOp::create(p.e, type, projected));
   }
-  return make(request, projected,
-              source.bound * std::sqrt(static_cast<double>(model->size)));
+  return makeTensor(request, projected,
+                    source.bound * std::sqrt(static_cast<double>(model->size)));
 }

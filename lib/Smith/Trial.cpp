@@ -142,26 +142,16 @@ std::unique_ptr<Executable> Trial::compile(const ExecutableOptions &how,
 std::optional<std::vector<Array>> Trial::execute(const Executable &executable,
                                                  ArrayRef<Array> arguments,
                                                  bool isReference) {
-  std::optional<std::vector<Array>> results;
-  llvm::Error inner = llvm::Error::success();
-  llvm::Error error = runProgramSafely([&] {
-    llvm::consumeError(std::move(inner));
-    auto computed = executable.run(arguments);
-    inner = computed.takeError();
-    if (!inner) {
-      results = std::move(*computed);
-    }
-  });
-  if (error || inner) {
-    bool crashed = static_cast<bool>(error);
-    failed = {
-        !crashed      ? Verdict::Rejected
-        : isReference ? Verdict::NoReference
-                      : Verdict::Crashed,
-        llvm::toString(llvm::joinErrors(std::move(error), std::move(inner)))};
+  bool crashed = false;
+  auto results = executable.runSafely(arguments, crashed);
+  if (!results) {
+    failed = {!crashed      ? Verdict::Rejected
+              : isReference ? Verdict::NoReference
+                            : Verdict::Crashed,
+              llvm::toString(results.takeError())};
     return std::nullopt;
   }
-  return results;
+  return std::move(*results);
 }
 
 std::optional<std::vector<Array>> Trial::makeOperands(uint64_t seed) {

@@ -134,21 +134,13 @@ std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {
 std::optional<std::vector<Array>> Session::execute(const Executable &executable,
                                                    ArrayRef<Array> arguments) {
   Progress progress("running");
-  std::optional<std::vector<Array>> results;
-  llvm::Error inner = llvm::Error::success();
-  llvm::Error error = runProgramSafely([&] {
-    llvm::consumeError(std::move(inner));
-    auto computed = executable.run(arguments);
-    inner = computed.takeError();
-    if (!inner) {
-      results = std::move(*computed);
-    }
-  });
-  if (error || inner) {
-    fail(kBadProgram, llvm::joinErrors(std::move(error), std::move(inner)));
+  bool crashed = false;
+  auto results = executable.runSafely(arguments, crashed);
+  if (!results) {
+    fail(kBadProgram, results.takeError());
     return std::nullopt;
   }
-  return results;
+  return std::move(*results);
 }
 
 int Session::writeOutput(const Signature &compiled, ArrayRef<Array> results) {

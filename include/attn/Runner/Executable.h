@@ -25,6 +25,10 @@ public:
 
   /// Runs on arrays that have the signature's types; shapes are checked.
   llvm::Expected<std::vector<Array>> run(ArrayRef<Array> inputs) const;
+  /// The same, where a crash on this thread is an error, too; `crashed` says if
+  /// it was one.
+  llvm::Expected<std::vector<Array>> runSafely(ArrayRef<Array> inputs,
+                                               bool &crashed) const;
 
   const Signature &getSignature() const { return signature; }
   const JitModule &getJit() const { return *jit; }

@@ -50,14 +50,8 @@ Value Kernel::emitItems(Value item, Value most, ValueRange arguments) {
   int64_t together = state.analysis.getPackedHeads();
   Value heads = e.div(arguments[1], together);
   Value rows = e.mul(arguments[2], together);
-  Value itemRows, count = state.tiling.countItems(e, rows);
-  if (Value rowBlock = state.analysis.getRowBlock()) {
-    auto input = dyn_cast<BlockArgument>(rowBlock);
-    Value size = input ? arguments[input.getArgNumber()]
-                       : e.index(*getConstantIntValue(rowBlock));
-    itemRows = state.tiling.getItemRows(e, size);
-    count = arith::CeilDivUIOp::create(e, rows, itemRows);
-  }
+  Value itemRows = state.tiling.getItemRows(e, state.analysis, arguments);
+  Value count = state.tiling.countItems(e, rows, itemRows);
   Value group = arith::DivUIOp::create(e, item, count);
   Value block = arith::RemUIOp::create(e, item, count);
   Value taken = itemRows ? e.index(1) : e.min(most, e.sub(count, block));

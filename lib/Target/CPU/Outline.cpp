@@ -23,7 +23,6 @@
 
 #include "Kernel.h"
 #include "ParallelKernel.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -164,17 +163,9 @@ LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
   if (!analysis.keepsHeads()) {
     groups = e.mul(groups, e.div(stream.getHeads(), together));
   }
-  Value blocks = tiling.countItems(e, e.mul(stream.getRows(), together));
-  if (Value rowBlock = analysis.getRowBlock()) {
-    auto input = dyn_cast<BlockArgument>(rowBlock);
-    Value size =
-        input
-            ? stream.getInputs()[input.getArgNumber() - StreamOp::kNumIndexArgs]
-            : e.index(*getConstantIntValue(rowBlock));
-    blocks = arith::CeilDivUIOp::create(e, stream.getRows(),
-                                        tiling.getItemRows(e, size));
-  }
-  Value items = e.mul(groups, blocks);
+  Value itemRows = tiling.getItemRows(e, analysis, stream->getOperands());
+  Value rows = e.mul(stream.getRows(), together);
+  Value items = e.mul(groups, tiling.countItems(e, rows, itemRows));
   if (failed(outlineParallelLoop(
           e, name, stream->getOperands(), items, /*serial=*/Value(),
           [&](Emit &e, Value begin, Value end, ValueRange inside) {

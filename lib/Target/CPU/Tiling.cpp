@@ -124,7 +124,23 @@ void Tiling::cutIntoItems(int64_t rowPeriod, int64_t itemRows) {
       oneTile ? blockRows : whole(ceilDiv(step, ceilDiv(step, tileRows)));
 }
 
-Value Tiling::countItems(Emit &e, Value rows) const {
+Value Tiling::getItemRows(Emit &e, const StreamAnalysis &analysis,
+                          ValueRange operands) const {
+  Value rowBlock = analysis.getRowBlock();
+  if (!rowBlock) {
+    return {};
+  }
+  auto input = dyn_cast<BlockArgument>(rowBlock);
+  Value size = input ? operands[input.getArgNumber()]
+                     : e.index(*getConstantIntValue(rowBlock));
+  Value count = arith::CeilDivUIOp::create(e, e.index(step), size);
+  return arith::MulIOp::create(e, size, count);
+}
+
+Value Tiling::countItems(Emit &e, Value rows, Value itemRows) const {
+  if (itemRows) {
+    return arith::CeilDivUIOp::create(e, rows, itemRows);
+  }
   int64_t length = period ? period : step;
   return e.mul(e.div(e.add(rows, length - 1), length), parts);
 }
@@ -150,9 +166,4 @@ Value Tiling::getBlockOf(Emit &e, Value row) const {
   }
   Value inside = e.sub(row, e.mul(list, period));
   return e.add(e.mul(list, parts), e.div(inside, step));
-}
-
-Value Tiling::getItemRows(Emit &e, Value rowBlock) const {
-  Value count = arith::CeilDivUIOp::create(e, e.index(step), rowBlock);
-  return arith::MulIOp::create(e, rowBlock, count);
 }

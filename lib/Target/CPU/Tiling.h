@@ -40,16 +40,18 @@ struct Tiling {
 
   /// Most items of a block.
   int64_t getItemsTogether() const { return period ? 1 : blockRows / step; }
-  /// The number of items of `rows` rows.
-  Value countItems(Emit &e, Value rows) const;
+  /// Rows of an item where some must not be separated, because they share the
+  /// bins of a tally: as many such blocks as fill an item. Null elsewhere.
+  /// `operands` are those of the stream.
+  Value getItemRows(Emit &e, const StreamAnalysis &analysis,
+                    ValueRange operands) const;
+  /// The number of items of `rows` rows, where `itemRows` is that value.
+  Value countItems(Emit &e, Value rows, Value itemRows) const;
   /// The first row and the number of rows of `count` items.
   std::pair<Value, Value> getBlock(Emit &e, Value item, Value count,
                                    Value rows) const;
   /// The item that a row belongs to, where rows share their lists.
   Value getBlockOf(Emit &e, Value row) const;
-  /// Rows of an item where `rowBlock` rows at a time must not be separated: as
-  /// many such blocks as fill one of the kernel.
-  Value getItemRows(Emit &e, Value rowBlock) const;
 
 private:
   void cutIntoItems(int64_t rowPeriod, int64_t itemRows);
