@@ -5,6 +5,7 @@
 // RUN: %{run} --entry=listed_beside_mixed --size B=2,M=1,N=16 --loops=fused
 // RUN: %{run} --entry=rotated_factor --size B=2,M=9,L=5,N=7
 // RUN: %{run} --entry=sure_factor --size B=1,M=64,L=3,N=63
+// RUN: %{run} --entry=sure_columns --size N=300
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -51,4 +52,18 @@ func.func @sure_factor(
   %c = attn.matmul %a, %b : !attn.scores<?x3x?x?xf32>, !attn.scores<?x3x?x?xf32> -> !attn.scores<?x3x?x?xf32>
   %o = attn.aggregate %c, %v : !attn.scores<?x3x?x?xf32>, tensor<?x3x?x16xf32> -> tensor<?x3x?x16xf32>
   return %o : tensor<?x3x?x16xf32>
+}
+
+// Large scores: columns of a softmax over the keys of a few rows meet the very
+// maxima that the kernel of the rows found.
+func.func @sure_columns(
+    %q: tensor<1x2x4x16xf32> {attn.name = "q", attn.init = "normal(12)"},
+    %k: tensor<1x2x?x16xf32> {attn.name = "k", attn.dims = ["1", "2", "N", "16"], attn.init = "normal(12)"},
+    %v: tensor<1x2x4x16xf32> {attn.name = "v"}) -> (tensor<1x2x?x16xf32>, tensor<1x2x?xf32>) {
+  %s = attn.score %q, %k scale(0.25) : tensor<1x2x4x16xf32>, tensor<1x2x?x16xf32> -> !attn.scores<1x2x4x?xf32>
+  %p = attn.softmax %s : !attn.scores<1x2x4x?xf32>
+  %t = attn.transpose %p : !attn.scores<1x2x4x?xf32> -> !attn.scores<1x2x?x4xf32>
+  %o = attn.aggregate %t, %v : !attn.scores<1x2x?x4xf32>, tensor<1x2x4x16xf32> -> tensor<1x2x?x16xf32>
+  %c = attn.reduce sum queries %p : (!attn.scores<1x2x4x?xf32>) -> tensor<1x2x?xf32>
+  return %o, %c : tensor<1x2x?x16xf32>, tensor<1x2x?xf32>
 }

@@ -41,8 +41,8 @@ static int64_t getRows(const KernelState &state) {
 bool Kernel::isDirect(const Contraction &contraction) const {
   bool exact = !contraction.getResult().getType().isInteger() ||
                contraction.getDepth() <= kExactTerms;
-  return getRows(state) && contraction.group == 1 && exact &&
-         !isa<DotWithOp>(contraction.op);
+  return getRows(state) && state.analysis.contractsInPlace() &&
+         contraction.group == 1 && exact && !isa<DotWithOp>(contraction.op);
 }
 
 /// Whether any chunk of a row can be computed by itself.

@@ -148,8 +148,8 @@ LogicalResult cpu::outlineParallelLoop(
 }
 
 LogicalResult cpu::outlineStream(StreamOp stream, StringRef name,
-                                 const TargetInfo &target) {
-  StreamAnalysis analysis(stream, target);
+                                 const TargetInfo &target, bool sharesScores) {
+  StreamAnalysis analysis(stream, target, sharesScores);
   if (failed(analysis.run())) {
     return failure();
   }

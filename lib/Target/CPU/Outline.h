@@ -25,9 +25,10 @@ LogicalResult outlineParallelLoop(
         body);
 
 /// Replaces `stream` by a call of the runtime's parallel loop on a new private
-/// function called `name`.
+/// function called `name`. With `sharesScores` another stream computes its
+/// scores again.
 LogicalResult outlineStream(StreamOp stream, StringRef name,
-                            const TargetInfo &target);
+                            const TargetInfo &target, bool sharesScores);
 
 } // namespace mlir::attn::cpu
 

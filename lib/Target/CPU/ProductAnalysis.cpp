@@ -91,7 +91,8 @@ LogicalResult StreamAnalysis::planProduct(TilePlan &plan, SweepOp inner) {
 
 /// The inner key counts columns in the factor of rows, rows in that of keys.
 LogicalResult StreamAnalysis::planFactor(FactorPlan &factor, SweepOp inner) {
-  factor.analysis = std::make_shared<StreamAnalysis>(stream, target);
+  factor.analysis =
+      std::make_shared<StreamAnalysis>(stream, target, sharesScores);
   StreamAnalysis &own = *factor.analysis;
   own.classes = classes;
   own.elementBits = elementBits;

@@ -286,11 +286,11 @@ void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
   Contraction contraction{op, swapped ? rhs : lhs, swapped ? lhs : rhs, swapped,
                           result};
   if (result.isInteger()) {
-    bool quads = target.hasInt8Dot && !fewRows;
+    bool quads = target.hasInt8Dot && !contractsInPlace();
     contraction.element =
         quads ? lhs.getElementType() : Type(Float32Type::get(op->getContext()));
     contraction.group = quads ? 4 : 1;
-  } else if (target.hasBF16Dot && !fewRows && !isa<DotWithOp>(op) &&
+  } else if (target.hasBF16Dot && !contractsInPlace() && !isa<DotWithOp>(op) &&
              lhs.getElementType().isBF16() && rhs.getElementType().isBF16() &&
              result.isF32()) {
     contraction.element = lhs.getElementType();

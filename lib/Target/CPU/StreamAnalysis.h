@@ -183,8 +183,10 @@ struct FactorPlan;
 
 class StreamAnalysis {
 public:
-  StreamAnalysis(StreamOp stream, const TargetInfo &target)
-      : stream(stream), target(target) {}
+  /// With `sharesScores` another stream computes the scores of this one again:
+  /// their rounding must not depend on how many rows there are.
+  StreamAnalysis(StreamOp stream, const TargetInfo &target, bool sharesScores)
+      : stream(stream), target(target), sharesScores(sharesScores) {}
   /// Classifies and plans; reports what this target cannot do.
   LogicalResult run();
 
@@ -204,6 +206,9 @@ public:
   int64_t getElementBits() const { return elementBits; }
   /// The number of rows per head, where it is known and small; else 0.
   int64_t getFewRows() const { return fewRows; }
+  /// Whether few rows are contracted with keys where they are, in an order of
+  /// summation of their own.
+  bool contractsInPlace() const { return fewRows && !sharesScores; }
   /// Heads whose rows share a block because they read the same keys.
   int64_t getPackedHeads() const { return packedHeads; }
   /// Rows per block that shares the bins of a tally; null if none does.
@@ -243,6 +248,7 @@ private:
 
   StreamOp stream;
   const TargetInfo &target;
+  bool sharesScores;
   DenseMap<Value, ValueClass> classes;
   DenseMap<Value, bool> cheap;
   bool mixes = false;

@@ -93,3 +93,39 @@ func.func @shuffled(%x: memref<1x8x?x64xf32>, %o: memref<1x8x?x64xf32>, %m: inde
   }
   return
 }
+
+// -----
+
+// Scores of few rows that another stream computes again are rounded as there:
+// one product per feature, in order, on packed keys.
+// CHECK-LABEL: func.func private @columns_stream0(
+// CHECK-NOT:     arith.addf
+// CHECK-LABEL: func.func private @columns_stream1(
+func.func @columns(%q: memref<1x8x1x64xf32>, %k: memref<1x8x?x64xf32>, %o: memref<1x8x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %max = memref.alloc() : memref<1x8x1xf32>
+  attn.stream rows (%b, %h, %i) in [%c1, %c8, %c1] over %N = %n
+      ins(%Q = %q : memref<1x8x1x64xf32>, %K = %k : memref<1x8x?x64xf32>) outs(%max : memref<1x8x1xf32>) {
+    %zero = arith.constant 0 : index
+    %m = attn.sweep %j = %zero to %N {
+      %s = attn.dot %Q[%b, %h, %i], %K[%b, %h, %j] : memref<1x8x1x64xf32>, memref<1x8x?x64xf32> -> f32
+      %r = attn.running max %s : (f32) -> f32
+      attn.yield %r : f32
+    } : f32
+    attn.store_row %m : f32
+  }
+  attn.stream cols (%b, %h, %j) in [%c1, %c8, %n] over %M = %c1
+      ins(%Q = %q : memref<1x8x1x64xf32>, %K = %k : memref<1x8x?x64xf32>, %R = %max : memref<1x8x1xf32>) outs(%o : memref<1x8x?xf32>) {
+    %zero = arith.constant 0 : index
+    %sum = attn.sweep %i = %zero to %M {
+      %s = attn.dot %Q[%b, %h, %i], %K[%b, %h, %j] : memref<1x8x1x64xf32>, memref<1x8x?x64xf32> -> f32
+      %r = attn.at %R[%b, %h, %i] : memref<1x8x1xf32> -> f32
+      %d = arith.subf %s, %r : f32
+      %c = attn.carry sum %d : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %sum : f32
+  }
+  return
+}
