@@ -56,6 +56,8 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   std::chrono::steady_clock::time_point start;
+  /// Of making or reading the operands, in milliseconds.
+  double operandsTime = 0.0;
   llvm::SourceMgr sources;
   OwningOpRef<ModuleOp> module;
   Signature signature;
