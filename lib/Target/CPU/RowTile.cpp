@@ -377,7 +377,8 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
       continue;
     }
     Packed a = sweep.coefficients.lookup(outer),
-           b = sweep.values.lookup(outer.getRow());
+           b = sweep.values.lookup(
+               {outer.getRow(), getElementTypeOrSelf(a.floats.getType())});
     Value out = state.rowVectors.lookup(outer.getResult());
     int64_t width = cast<MemRefType>(out.getType()).getDimSize(1) / lanes;
     int64_t step = a.pairs ? 2 : 1;

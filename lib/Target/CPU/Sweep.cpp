@@ -216,7 +216,7 @@ void Kernel::allocateTiles(Sweep &sweep) {
       if (own) {
         continue;
       }
-      Packed &values = sweep.values[outer.getRow()];
+      Packed &values = sweep.values[{outer.getRow(), element}];
       int64_t width =
           pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
       if (!values && pairs) {
@@ -394,7 +394,8 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
 Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
                          bool direct) {
   Value result;
-  for (auto &[row, packed] : sweep.values) {
+  for (auto &[key, packed] : sweep.values) {
+    Value row = key.first;
     if (isDirect(row, packed) != direct) {
       continue;
     }
@@ -411,7 +412,7 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
 void Kernel::packPartial(Sweep &sweep, Scope &outside, Value partial,
                          KeyRange keys) {
   bool any = llvm::any_of(sweep.values, [&](auto &entry) {
-    return isDirect(entry.first, entry.second);
+    return isDirect(entry.first.first, entry.second);
   });
   if (!any) {
     return;
@@ -491,9 +492,9 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
       continue;
     }
     Packed sameRows;
-    for (auto &[row, packed] : sweep.values) {
-      if (!packed.pairs && !isDirect(row, packed) &&
-          streamsRow(contraction, row)) {
+    for (auto &[key, packed] : sweep.values) {
+      if (!packed.pairs && !isDirect(key.first, packed) &&
+          streamsRow(contraction, key.first)) {
         sameRows = packed;
       }
     }

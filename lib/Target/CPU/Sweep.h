@@ -53,7 +53,7 @@ struct Kernel::Sweep {
   TileBuffers entries;
   DenseMap<CollectivePlan *, CollectiveBuffers> collectives;
   /// Rows and coefficients of outer carries.
-  llvm::MapVector<Value, Packed> values;
+  llvm::MapVector<std::pair<Value, Type>, Packed> values;
   DenseMap<Operation *, Packed> coefficients;
   /// The key of each column, where a tile collects keys from several places.
   Value table;
