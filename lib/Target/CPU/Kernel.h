@@ -192,7 +192,7 @@ private:
   int64_t getStateRows() const {
     return state.tiling.heads * state.tiling.blockRows;
   }
-  int64_t getPanel() const { return state.target.kernelVectors * state.lanes; }
+  int64_t getPanel() const { return state.tiling.keyVectors * state.lanes; }
   int64_t pad(int64_t extent) const {
     return (extent + state.lanes - 1) / state.lanes * state.lanes;
   }

@@ -92,7 +92,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
                        /*startsWithLast=*/contraction->group == 4});
         };
         if (!tile.bounds) {
-          emitVectors(first, state.target.kernelVectors);
+          emitVectors(first, state.tiling.keyVectors);
           return;
         }
         Tile narrowed = narrow(scope, tile, r);
@@ -100,7 +100,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
         Value upper = e.min(e.add(first, panel), narrowed.columns);
         e.ifThen(
             e.equal(e.sub(upper, lower), e.index(panel)),
-            [&] { emitVectors(first, state.target.kernelVectors); },
+            [&] { emitVectors(first, state.tiling.keyVectors); },
             [&] {
               e.loop(lower, upper, state.lanes,
                      [&](Value column) { emitVectors(column, 1); });

@@ -44,10 +44,12 @@ static int64_t getRowBytes(SweepPlan &sweep, int64_t columns, int64_t lanes,
   return entries * elementBytes;
 }
 
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
                       const TargetInfo &target) {
   Tiling tiling{target.blockRows, target.tileRows, target.tileKeys,
-                target.kernelRows};
+                target.kernelRows, target.kernelVectors};
   SmallVector<CollectivePlan *> collectives;
   for (SweepPlan &sweep : analysis.getSweeps()) {
     for (auto &plan : sweep.allCollectives) {
@@ -55,6 +57,7 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
     }
   }
   if (collectives.empty()) {
+    tiling.fitFewKeys(stream, analysis, target);
     tiling.cutIntoItems(analysis.getRowPeriod(), target.itemRows);
     return tiling;
   }
@@ -98,11 +101,30 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   return tiling;
 }
 
+/// Where a row has few keys, as the columns of a few queries do, tiles and
+/// panels are no wider than these.
+void Tiling::fitFewKeys(StreamOp stream, StreamAnalysis &analysis,
+                        const TargetInfo &target) {
+  std::optional<int64_t> keys = getConstantIntValue(stream.getExtent());
+  bool plain = keys && llvm::all_of(analysis.getSweeps(), [&](SweepPlan &plan) {
+                 Value upper = plan.op.getUpper();
+                 return plan.products.empty() &&
+                        isConstantIntValue(plan.op.getLower(), 0) &&
+                        (upper == stream.getExtentArg() ||
+                         isConstantIntValue(upper, *keys));
+               });
+  int64_t lanes = target.getLanes(analysis.getElementBits());
+  int64_t panel = keyVectors * lanes;
+  if (!plain || *keys >= panel) {
+    return;
+  }
+  keyVectors = std::max<int64_t>(1, ceilDiv(*keys, lanes));
+  tileKeys = keyVectors * lanes;
+}
+
 //===----------------------------------------------------------------------===//
 // Blocks of rows
 //===----------------------------------------------------------------------===//
-
-static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Items of `itemRows` rows; or, where rows have lists, blocks that end where
 /// those change, with tiles and a microkernel that fit them.

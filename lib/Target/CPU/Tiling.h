@@ -23,8 +23,8 @@ namespace mlir::attn::cpu {
 
 struct Tiling {
   int64_t blockRows, tileRows, tileKeys;
-  /// Rows of the microkernel.
-  int64_t kernelRows;
+  /// Rows of the microkernel, and vectors of keys that it contracts at once.
+  int64_t kernelRows, keyVectors;
   /// Heads that a block works on: 1, or all of the stream.
   int64_t heads = 1;
   /// An item of the parallel loop has `step` rows. A block is as many
@@ -54,6 +54,8 @@ struct Tiling {
   Value getBlockOf(Emit &e, Value row) const;
 
 private:
+  void fitFewKeys(StreamOp stream, StreamAnalysis &analysis,
+                  const TargetInfo &target);
   void cutIntoItems(int64_t rowPeriod, int64_t itemRows);
 };
 
