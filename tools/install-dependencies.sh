@@ -9,6 +9,7 @@ packages=(
   ninja-build ccache cmake libgtest-dev libgmock-dev libbenchmark-dev
   zlib1g-dev libzstd-dev libedit-dev libcurl4-openssl-dev libxml2-dev
   python3 libdlpack-dev
+  qemu-user g++-aarch64-linux-gnu # to test code for 64-bit Arm
 )
 
 # The execution tests compare with NumPy; any python3 that has it will do.
