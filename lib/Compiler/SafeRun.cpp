@@ -68,7 +68,8 @@ llvm::Error attn::runSafely(llvm::Twine doing, llvm::function_ref<void()> fn) {
   return llvm::createStringError(doing + " failed: " + message);
 }
 
-llvm::Error attn::runProgramSafely(llvm::function_ref<void()> fn) {
+llvm::Error attn::runProgramSafely(llvm::Twine form,
+                                   llvm::function_ref<void()> fn) {
   installHandlerOnce();
   llvm::CrashRecoveryContext context;
   if (context.RunSafely(fn)) {
@@ -76,10 +77,9 @@ llvm::Error attn::runProgramSafely(llvm::function_ref<void()> fn) {
   }
   // A signal is reported as shells do.
   int signal = context.RetCode - 128;
-  if (signal == SIGSEGV || signal == SIGBUS) {
-    return llvm::createStringError(
-        "the program crashed: it touched memory that is not its own");
-  }
-  return llvm::createStringError("the program crashed: " +
-                                 llvm::Twine(strsignal(signal)));
+  const char *reason = signal == SIGSEGV || signal == SIGBUS
+                           ? "it touched memory that is not its own"
+                           : strsignal(signal);
+  return llvm::createStringError("the program crashed (" + form +
+                                 "): " + reason);
 }

@@ -23,6 +23,10 @@ llvm::Expected<std::unique_ptr<Executable>>
 Executable::compile(ModuleOp module, StringRef entry,
                     const ExecutableOptions &options) {
   auto result = std::make_unique<Executable>();
+  result->form =
+      getName(options.mode).str() + (options.promoteToF64 ? " in f64"
+                                     : options.exact ? " in exact arithmetic"
+                                                     : "");
   OwningOpRef<ModuleOp> promoted;
   if (options.promoteToF64) {
     auto copy = promoteProgram(module);
@@ -118,7 +122,7 @@ llvm::Expected<std::vector<Array>> Executable::runSafely(ArrayRef<Array> inputs,
                                                          bool &crashed) const {
   std::vector<Array> results;
   llvm::Error inner = llvm::Error::success();
-  llvm::Error outer = runProgramSafely([&] {
+  llvm::Error outer = runProgramSafely(form, [&] {
     llvm::consumeError(std::move(inner));
     auto computed = run(inputs);
     inner = computed.takeError();

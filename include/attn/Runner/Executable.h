@@ -25,8 +25,8 @@ public:
 
   /// Runs on arrays that have the signature's types; shapes are checked.
   llvm::Expected<std::vector<Array>> run(ArrayRef<Array> inputs) const;
-  /// The same, where a crash on this thread is an error, too; `crashed` says if
-  /// it was one.
+  /// The same, where a crash on this thread is an error, too, that says how the
+  /// program was compiled; `crashed` says if it was one.
   llvm::Expected<std::vector<Array>> runSafely(ArrayRef<Array> inputs,
                                                bool &crashed) const;
 
@@ -41,6 +41,8 @@ public:
 
 private:
   Signature signature;
+  /// How it was compiled, for messages.
+  std::string form;
   std::unique_ptr<JitModule> jit;
   unsigned exactBits = 64;
   double loweringTime = 0.0, codegenTime = 0.0;
