@@ -279,7 +279,13 @@ protected:
     }
   }
 
-  Compiler compiler{CompileOptions()};
+  static CompileOptions getOptions() {
+    CompileOptions options;
+    options.maxRecomputeFactor = 0; // one of the examples asks for it
+    return options;
+  }
+
+  Compiler compiler{getOptions()};
   std::unique_ptr<MLIRContext> context;
   std::unique_ptr<ScopedDiagnosticHandler> filter;
   OwningOpRef<ModuleOp> module;
