@@ -80,10 +80,11 @@ static llvm::Expected<std::vector<Signature>> readSignatures(ModuleOp module) {
 
 /// What a result's extents are computed from, in place of its attributes.
 static void nameResultDims(std::vector<Signature> &signatures,
-                           ArrayRef<ResultExtents> extents) {
-  for (auto [signature, results] : llvm::zip_equal(signatures, extents)) {
+                           ArrayRef<FunctionRecord> records) {
+  for (auto [signature, record] : llvm::zip_equal(signatures, records)) {
     ExtentSymbols symbols(signature);
-    for (auto [result, axes] : llvm::zip_equal(signature.results, results)) {
+    for (auto [result, axes] :
+         llvm::zip_equal(signature.results, record.extents)) {
       for (auto [dim, extent] : llvm::zip_equal(result.dims, axes)) {
         dim = symbols.format(extent);
       }
@@ -170,13 +171,17 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
     return signatures.takeError();
   }
   impl.signatures = std::move(*signatures);
-  auto lowered = lowerProgram(module, options);
+  auto lowered = lowerProgram(module, options, /*passResults=*/true);
   if (!lowered) {
     return lowered.takeError();
   }
-  std::vector<ResultExtents> extents =
-      findResultExtents(module, impl.signatures);
-  nameResultDims(impl.signatures, extents);
+  std::vector<FunctionRecord> records;
+  for (const Signature &signature : impl.signatures) {
+    records.push_back(makeRecord(
+        signature,
+        SymbolTable::lookupSymbolIn(**lowered, signature.function)));
+  }
+  nameResultDims(impl.signatures, records);
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
         auto translation = translate(**lowered, options.target);
         if (!translation) {
@@ -187,7 +192,7 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
         llvm::TargetMachine &machine = *impl.translation.machine;
         impl.features = getCheckedFeatures(machine);
         auto metadata =
-            encodeMetadata(impl.signatures, extents,
+            encodeMetadata(impl.signatures, records,
                            machine.getTargetTriple().str(), impl.features);
         if (!metadata) {
           return metadata.takeError();

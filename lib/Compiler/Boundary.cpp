@@ -158,6 +158,9 @@ struct LegalizeBuffersPass
     : PassWrapper<LegalizeBuffersPass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LegalizeBuffersPass)
 
+  explicit LegalizeBuffersPass(bool expandDivisions = true)
+      : expandDivisions(expandDivisions) {}
+
   StringRef getArgument() const override { return "attn-legalize-buffers"; }
   StringRef getDescription() const override {
     return "strided copies as linalg, rounding divisions as arithmetic; drops "
@@ -171,7 +174,9 @@ struct LegalizeBuffersPass
     dropToolAttributes(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<StridedCopy>(&getContext());
-    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    if (expandDivisions) {
+      arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    }
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
       signalPassFailure();
     }
@@ -199,6 +204,8 @@ struct LegalizeBuffersPass
       }
     }
   }
+
+  bool expandDivisions;
 };
 
 } // namespace
@@ -207,11 +214,13 @@ std::unique_ptr<Pass> attn::createPrepareEntriesPass() {
   return std::make_unique<PrepareEntriesPass>();
 }
 
-std::unique_ptr<Pass> attn::createLegalizeBuffersPass() {
-  return std::make_unique<LegalizeBuffersPass>();
+std::unique_ptr<Pass> attn::createLegalizeBuffersPass(bool expandDivisions) {
+  return std::make_unique<LegalizeBuffersPass>(expandDivisions);
 }
 
 void attn::registerBoundaryPasses() {
   PassRegistration<PrepareEntriesPass>();
   PassRegistration<LegalizeBuffersPass>();
+  registerPass([] { return createPassResultsPass(); });
+  registerPass([] { return createMeasureWorkspacePass(); });
 }

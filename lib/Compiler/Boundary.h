@@ -16,9 +16,16 @@ namespace mlir::attn {
 /// know of public functions.
 std::unique_ptr<Pass> createPrepareEntriesPass();
 
+/// `attn-pass-results`: results are written to buffers of the caller.
+std::unique_ptr<Pass> createPassResultsPass();
+
+/// `attn-measure-workspace`: how much memory a call takes, as attributes.
+std::unique_ptr<Pass> createMeasureWorkspacePass();
+
 /// `attn-legalize-buffers`: buffer copies and divisions as plain loops and
-/// arithmetic, so that no runtime function is needed for them.
-std::unique_ptr<Pass> createLegalizeBuffersPass();
+/// arithmetic, so that no runtime function is needed for them. The measure of
+/// workspaces reads divisions as they were.
+std::unique_ptr<Pass> createLegalizeBuffersPass(bool expandDivisions = true);
 
 void registerBoundaryPasses();
 

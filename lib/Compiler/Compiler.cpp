@@ -66,11 +66,13 @@ static llvm::Error runPasses(PassManager &manager,
   return llvm::Error::success();
 }
 
-static void buildPipeline(PassManager &manager, const CompileOptions &options) {
+static void buildPipeline(PassManager &manager, const CompileOptions &options,
+                          bool passResults) {
   switch (options.mode) {
   case ExecutionMode::Reference: {
     ReferencePipelineOptions reference;
     reference.exact = options.exact;
+    reference.passResults = passResults;
     return buildReferencePipeline(manager, reference);
   }
   case ExecutionMode::Loops:
@@ -81,6 +83,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options) {
     loops.useBounds = true;
     loops.maxRecomputeFactor = options.maxRecomputeFactor;
     loops.exact = options.exact;
+    loops.passResults = passResults;
     loops.plantFault = options.plantFault;
     return buildLoopsPipeline(manager, loops);
   }
@@ -91,6 +94,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options) {
     cpu.splits = options.splits;
     cpu.maxRecomputeFactor = options.maxRecomputeFactor;
     cpu.exact = options.exact;
+    cpu.passResults = passResults;
     cpu.plantFault = options.plantFault;
     return buildCPUPipeline(manager, cpu);
   }
@@ -98,12 +102,13 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options) {
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>>
-attn::lowerProgram(ModuleOp module, const CompileOptions &options) {
+attn::lowerProgram(ModuleOp module, const CompileOptions &options,
+                   bool passResults) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager manager(module.getContext());
   // A damaged plan does not verify.
   manager.enableVerifier(options.plantFault.empty());
-  buildPipeline(manager, options);
+  buildPipeline(manager, options, passResults);
   if (llvm::Error error = runPasses(
           manager, copy, "compilation (" + getName(options.mode) + ")")) {
     return error;
@@ -135,8 +140,8 @@ attn::planProgram(ModuleOp module, const CompileOptions &options) {
   return copy;
 }
 
-/// Everything that code for this machine depends on; `form` tells apart what
-/// is made of one program.
+/// Everything that code depends on; `form` tells apart what is made of one
+/// program.
 static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
                         StringRef form) {
   std::string text, how;
@@ -147,6 +152,10 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
   howStream << form << " " << getName(options.mode) << " " << options.splits
             << " " << options.maxRecomputeFactor
             << (options.isQuick ? " quick" : "");
+  if (!options.target.isHost()) {
+    return makeCacheKey({getCompilerBuildId(), text, how, options.target.triple,
+                         options.target.cpu, "as the CPU has them"});
+  }
   std::string features = getHostFeatures();
   return makeCacheKey({getCompilerBuildId(), text, how,
                        llvm::sys::getProcessTriple(),
@@ -156,7 +165,7 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
 /// An object from the cache, or a new one that is stored there. A full disk, or
 /// a directory that cannot be written, is no reason to fail.
 static llvm::Expected<ObjectCode>
-findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+findOrMakeObject(ModuleOp module, const CompileOptions &options, StringRef form,
            bool &isFound,
            llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
   isFound = false;
@@ -179,6 +188,24 @@ findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
         << "the compiled program was not cached: " << reason;
   }
   return code;
+}
+
+llvm::Expected<std::string>
+attn::findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+                 llvm::function_ref<llvm::Expected<std::string>()> make) {
+  bool isFound = false;
+  auto code = findOrMakeObject(
+      module, options, form, isFound, [&]() -> llvm::Expected<ObjectCode> {
+        auto bytes = make();
+        if (!bytes) {
+          return bytes.takeError();
+        }
+        return ObjectCode{llvm::MemoryBuffer::getMemBufferCopy(*bytes), {}};
+      });
+  if (!code) {
+    return code.takeError();
+  }
+  return code->object->getBuffer().str();
 }
 
 /// The addresses of the entries of all public functions. Links now, so that a
@@ -204,7 +231,7 @@ attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
   double start = getMilliseconds();
   auto code =
-      findOrMake(module, options, "plain", program.fromCache,
+      findOrMakeObject(module, options, "plain", program.fromCache,
                  [&]() -> llvm::Expected<ObjectCode> {
                    double beforeLowering = getMilliseconds();
                    auto lowered = lowerProgram(module, options);
@@ -280,7 +307,7 @@ Compiler::compile(ModuleOp module) const {
   }
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;
-  auto code = findOrMake(module, options, "checked", impl.isFromCache,
+  auto code = findOrMakeObject(module, options, "checked", impl.isFromCache,
                          [&] { return makeObject(module, options); });
   if (!code) {
     return code.takeError();

@@ -44,8 +44,7 @@ public:
     writeU32(expression.size());
     for (const ExtentTerm &term : expression) {
       writeU8(term.op);
-      if (term.op == ATTN_OP_CONSTANT || term.op == ATTN_OP_SYMBOL ||
-          term.op == ATTN_OP_ARGUMENT) {
+      if (hasOperand(term.op)) {
         writeU64(static_cast<uint64_t>(term.operand));
       }
     }
@@ -89,9 +88,9 @@ std::pair<uint8_t, uint8_t> getDLPackType(ElementType type) {
 /// Writes one function.
 class FunctionWriter {
 public:
-  FunctionWriter(const Signature &signature, const ResultExtents &extents,
+  FunctionWriter(const Signature &signature, const FunctionRecord &record,
                  Writer &writer)
-      : signature(signature), extents(extents), symbols(signature),
+      : signature(signature), record(record), symbols(signature),
         writer(writer) {}
 
   void write() {
@@ -103,33 +102,38 @@ public:
     }
     writer.writeU32(signature.arguments.size());
     for (const Parameter &argument : signature.arguments) {
-      writeParameter(argument);
+      writeParameter(argument, ATTN_RESULT_RETURNED);
       for (unsigned axis = 0; axis < argument.shape.size(); ++axis) {
         writer.writeExpression(symbols.getExtent(argument, axis));
       }
     }
     writer.writeU32(signature.results.size());
-    for (auto [result, axes] : llvm::zip_equal(signature.results, extents)) {
-      writeParameter(result);
+    for (auto [result, axes, isPassed] : llvm::zip_equal(
+             signature.results, record.extents, record.isPassed)) {
+      writeParameter(result, result.alias ? ATTN_RESULT_ALIAS
+                             : isPassed   ? ATTN_RESULT_PASSED
+                                          : ATTN_RESULT_RETURNED);
       for (const ExtentExpression &extent : axes) {
         writer.writeExpression(extent);
       }
     }
     writeRelations();
     writeRules();
-    writer.writeExpression({}); // workspace: taken as it goes
+    writer.writeExpression(record.workspace);
+    writer.writeExpression(record.threadWorkspace);
+    writer.writeString(record.unbounded);
   }
 
 private:
   /// All but the extents.
-  void writeParameter(const Parameter &parameter) {
+  void writeParameter(const Parameter &parameter, attn_result_mode mode) {
     writer.writeString(parameter.name);
     auto [code, bits] = getDLPackType(parameter.type);
     writer.writeU8(code);
     writer.writeU8(bits);
     writer.writeU8((parameter.isScalar ? ATTN_PARAMETER_SCALAR : 0) |
                    (parameter.isWritable ? ATTN_PARAMETER_WRITABLE : 0));
-    writer.writeU8(parameter.alias ? ATTN_RESULT_ALIAS : ATTN_RESULT_RETURNED);
+    writer.writeU8(mode);
     writer.writeU32(parameter.alias.value_or(0));
     writer.writeU32(1); // the host
     writer.writeU32(0); // aligned as an element is
@@ -208,7 +212,7 @@ private:
   }
 
   const Signature &signature;
-  const ResultExtents &extents;
+  const FunctionRecord &record;
   ExtentSymbols symbols;
   Writer &writer;
 };
@@ -239,6 +243,17 @@ std::optional<int64_t> ExtentSymbols::find(StringRef name) const {
   return found == numbers.end() ? std::nullopt : std::optional(found->second);
 }
 
+ExtentExpression ExtentSymbols::resolve(ExtentExpression extent) const {
+  for (ExtentTerm &term : extent) {
+    if (term.op == ATTN_OP_SYMBOL) {
+      term = getExtent(signature.arguments[term.operand / ATTN_MAX_RANK],
+                       term.operand % ATTN_MAX_RANK)
+                 .front();
+    }
+  }
+  return extent;
+}
+
 std::string ExtentSymbols::format(const ExtentExpression &extent) const {
   static const llvm::DenseMap<int, StringRef> operators = {
       {ATTN_OP_ADD, " + "},           {ATTN_OP_SUB, " - "},
@@ -262,6 +277,41 @@ std::string ExtentSymbols::format(const ExtentExpression &extent) const {
     }
   }
   return stack.empty() ? "?" : stack.back();
+}
+
+FunctionRecord attn::makeRecord(const Signature &signature,
+                                Operation *lowered) {
+  ExtentSymbols symbols(signature);
+  CallFacts facts = getCallFacts(lowered);
+  FunctionRecord record;
+  const auto *next = facts.results.begin();
+  for (const Parameter &result : signature.results) {
+    auto &axes = record.extents.emplace_back(result.shape.size());
+    bool isPassed = false;
+    if (!result.alias && next != facts.results.end()) {
+      isPassed = next->has_value();
+      if (isPassed) {
+        llvm::transform(**next, axes.begin(), [&](const auto &extent) {
+          return symbols.resolve(extent);
+        });
+      }
+      ++next;
+    }
+    record.isPassed.push_back(isPassed);
+    for (auto [axis, extent] : llvm::enumerate(axes)) {
+      if (result.alias) {
+        extent = symbols.getExtent(signature.arguments[*result.alias], axis);
+      } else if (!ShapedType::isDynamic(result.shape[axis])) {
+        extent = getConstant(result.shape[axis]);
+      }
+    }
+  }
+  record.unbounded = facts.unbounded;
+  if (facts.unbounded.empty()) {
+    record.workspace = symbols.resolve(facts.workspace);
+    record.threadWorkspace = symbols.resolve(facts.threadWorkspace);
+  }
+  return record;
 }
 
 std::string attn::getCompilerName() {
@@ -290,7 +340,7 @@ attn::getCheckedFeatures(const llvm::TargetMachine &machine) {
 
 llvm::Expected<std::string>
 attn::encodeMetadata(ArrayRef<Signature> signatures,
-                     ArrayRef<ResultExtents> extents, StringRef triple,
+                     ArrayRef<FunctionRecord> records, StringRef triple,
                      ArrayRef<std::string> features) {
   Writer body; // what the checksum covers
   body.writeU32(ATTN_MODULE_ABI_VERSION);
@@ -301,7 +351,7 @@ attn::encodeMetadata(ArrayRef<Signature> signatures,
   body.writeString(triple);
   body.writeStrings(features);
   body.writeU32(signatures.size());
-  for (auto [signature, resultExtents] : llvm::zip_equal(signatures, extents)) {
+  for (auto [signature, record] : llvm::zip_equal(signatures, records)) {
     for (const auto *list : {&signature.arguments, &signature.results}) {
       for (const Parameter &parameter : *list) {
         if (parameter.shape.size() > ATTN_MAX_RANK) {
@@ -318,17 +368,17 @@ attn::encodeMetadata(ArrayRef<Signature> signatures,
             llvm::Twine(ATTN_MAX_PARAMETERS));
       }
     }
-    FunctionWriter(signature, resultExtents, body).write();
+    FunctionWriter(signature, record, body).write();
   }
-  Writer record;
-  record.writeBytes(ATTN_MODULE_MAGIC);
+  Writer all;
+  all.writeBytes(ATTN_MODULE_MAGIC);
   constexpr size_t checksumBytes = 8;
   llvm::support::endian::write64le(body.bytes.data() + lengthAt,
-                                   record.bytes.size() + checksumBytes +
+                                   all.bytes.size() + checksumBytes +
                                        body.bytes.size());
-  record.writeU64(attn_module_checksum(body.bytes.data(), body.bytes.size()));
-  record.writeBytes(body.bytes);
-  return record.bytes;
+  all.writeU64(attn_module_checksum(body.bytes.data(), body.bytes.size()));
+  all.writeBytes(body.bytes);
+  return all.bytes;
 }
 
 void attn::addSeal(std::string &sharedObject) {

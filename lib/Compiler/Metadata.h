@@ -8,31 +8,13 @@
 #ifndef ATTN_LIB_COMPILER_METADATA_H
 #define ATTN_LIB_COMPILER_METADATA_H
 
+#include "Expression.h"
 #include "attn/Compiler/Signature.h"
-#include "attn_module.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Target/TargetMachine.h"
 
 namespace mlir::attn {
-
-/// A step of an expression in postfix order.
-struct ExtentTerm {
-  attn_op op;
-  int64_t operand = 0;
-};
-using ExtentExpression = SmallVector<ExtentTerm, 3>;
-
-inline ExtentExpression getConstant(int64_t value) {
-  return {{ATTN_OP_CONSTANT, value}};
-}
-
-inline ExtentExpression combine(ExtentExpression lhs,
-                                const ExtentExpression &rhs, attn_op op) {
-  lhs.append(rhs);
-  lhs.push_back({op});
-  return lhs;
-}
 
 /// The names of a function's dimensions, numbered, and extents in terms of
 /// them.
@@ -42,6 +24,8 @@ public:
   /// The extent of an axis of an argument.
   ExtentExpression getExtent(const Parameter &argument, unsigned axis) const;
   std::optional<int64_t> find(StringRef name) const;
+  /// An expression of `getAxisNumber`s in terms of the names.
+  ExtentExpression resolve(ExtentExpression extent) const;
   /// In infix notation, for people; "?" if empty.
   std::string format(const ExtentExpression &extent) const;
 
@@ -49,14 +33,18 @@ public:
   llvm::MapVector<StringRef, int64_t> numbers;
 };
 
-/// The extents of a function's results, by result and axis; empty where only a
-/// call can tell.
-using ResultExtents = std::vector<SmallVector<ExtentExpression, 4>>;
+/// What a function's record says beyond its signature.
+struct FunctionRecord {
+  /// By result and axis; empty where only a call can tell.
+  std::vector<SmallVector<ExtentExpression, 4>> extents;
+  /// Which results the caller passes.
+  std::vector<bool> isPassed;
+  ExtentExpression workspace, threadWorkspace;
+  std::string unbounded;
+};
 
-/// Follows the extents of results to those of arguments, in the plan of the
-/// program. One element per signature.
-std::vector<ResultExtents> findResultExtents(ModuleOp module,
-                                             ArrayRef<Signature> signatures);
+/// Reads it off the function that the program was lowered to.
+FunctionRecord makeRecord(const Signature &signature, Operation *lowered);
 
 /// "attn-mlir 0.1.0 (LLVM 22.1.0)".
 std::string getCompilerName();
@@ -66,7 +54,7 @@ std::vector<std::string> getCheckedFeatures(const llvm::TargetMachine &machine);
 
 /// The record of attn_module.h.
 llvm::Expected<std::string> encodeMetadata(ArrayRef<Signature> signatures,
-                                           ArrayRef<ResultExtents> extents,
+                                           ArrayRef<FunctionRecord> records,
                                            StringRef triple,
                                            ArrayRef<std::string> features);
 

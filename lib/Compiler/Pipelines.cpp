@@ -94,7 +94,7 @@ void addMaterialization(OpPassManager &pm) {
   addCleanup(pm);
 }
 
-void addBufferization(OpPassManager &pm) {
+void addBufferization(OpPassManager &pm, bool passResults) {
   pm.addNestedPass<func::FuncOp>(createSelectionToLoopsPass());
   pm.addNestedPass<func::FuncOp>(createPrepareEntriesPass());
   bufferization::OneShotBufferizePassOptions options;
@@ -104,6 +104,9 @@ void addBufferization(OpPassManager &pm) {
   options.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
+  if (passResults) {
+    pm.addPass(createPassResultsPass());
+  }
 }
 
 /// Frees what no caller receives. Runs where no op hides its use of buffers.
@@ -119,7 +122,10 @@ void addExactArithmetic(OpPassManager &pm) {
   pm.addPass(createExactArithmeticPass());
 }
 
-void addLowerToLLVM(OpPassManager &pm) {
+void addLowerToLLVM(OpPassManager &pm, bool passResults) {
+  if (passResults) {
+    pm.addPass(createMeasureWorkspacePass());
+  }
   pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
@@ -155,14 +161,14 @@ void attn::buildReferencePipeline(OpPassManager &pm,
   pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
-  addBufferization(pm);
+  addBufferization(pm, options.passResults);
   pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass());
   addCleanup(pm);
   addDeallocation(pm);
   if (options.exact) {
     addExactArithmetic(pm);
   }
-  addLowerToLLVM(pm);
+  addLowerToLLVM(pm, options.passResults);
 }
 
 void attn::buildLoopsPipeline(OpPassManager &pm,
@@ -178,7 +184,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   }
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
-  addBufferization(pm);
+  addBufferization(pm, options.passResults);
   StreamToLoopsPassOptions loops;
   loops.useBounds = options.fuse && options.useBounds;
   pm.addNestedPass<func::FuncOp>(createStreamToLoopsPass(loops));
@@ -187,7 +193,7 @@ void attn::buildLoopsPipeline(OpPassManager &pm,
   if (options.exact) {
     addExactArithmetic(pm);
   }
-  addLowerToLLVM(pm);
+  addLowerToLLVM(pm, options.passResults);
 }
 
 void attn::buildCPUPipeline(OpPassManager &pm,
@@ -196,13 +202,14 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createFuseLinalgPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
-  addBufferization(pm);
+  addBufferization(pm, options.passResults);
   StreamToCPUPassOptions target;
   target.triple = options.triple;
   target.cpu = options.cpu;
   pm.addPass(createStreamToCPUPass(target));
   // Bufferization writes padding and copies as named ops.
-  pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
+  pm.addNestedPass<func::FuncOp>(
+      createLegalizeBuffersPass(/*expandDivisions=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   LinalgToCPUPassOptions linalg;
   linalg.triple = options.triple;
@@ -219,7 +226,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   math.triple = options.triple;
   math.cpu = options.cpu;
   pm.addPass(createCPUExpandMathPass(math));
-  addLowerToLLVM(pm);
+  addLowerToLLVM(pm, options.passResults);
 }
 
 void attn::registerPipelines() {

@@ -65,9 +65,15 @@
 |*     list of parameter results     (names differ)                           *|
 |*     list of relation                                                       *|
 |*     list of rule                                                           *|
-|*     expr    bytes of workspace: the sum of all that a call asks of         *|
-|*             attn_malloc outside of parallel loops, each piece rounded up   *|
-|*             to 64; an upper bound will do; empty if not known              *|
+|*     expr    bytes of workspace that a call takes outside of parallel       *|
+|*             loops, at most: the sum of all pieces that it asks of          *|
+|*             attn_malloc, each rounded up to 64 and with 64 more. Blocks    *|
+|*             are taken again as section 5 says                              *|
+|*     expr    the same of the body of a parallel loop: of one call of it, in *|
+|*             the loop that takes most                                       *|
+|*     str     why nobody can tell beforehand, as the end of a sentence: "the *|
+|*             size of a buffer of it depends on data"; empty if the two      *|
+|*             expressions are there, and without it they must be             *|
 |*                                                                            *|
 |*   parameter:                                                               *|
 |*     str     name                                                           *|
@@ -103,7 +109,8 @@
 |*   and N. Offsets: 0 and L, ascending. An index operand can have one, too.  *|
 |*                                                                            *|
 |*   expr: an expression in postfix order, in signed 64-bit numbers           *|
-|*     list of { u8 attn_op; i64 operand, for CONSTANT, SYMBOL and ARGUMENT } *|
+|*     list of { u8 attn_op; i64 operand, for CONSTANT, SYMBOL, ARGUMENT and  *|
+|*             STRIDE }                                                       *|
 |*   A symbol is an index into the function's symbols; it must be that of an  *|
 |*   extent of some argument. ARGUMENT is the value of a scalar argument of   *|
 |*   an integer type. Overflow and division by zero fail the call.            *|
@@ -123,7 +130,18 @@
 |*                                                                            *|
 |* A descriptor of rank r is { void *allocated, *aligned; int64_t offset,     *|
 |* sizes[r], strides[r] }; strides count elements. Every returned buffer is a *|
-|* block of attn_malloc of its own, which the caller frees.                   *|
+|* block of attn_malloc of its own, which the caller frees. The buffer of a   *|
+|* result that is passed is row-major and without gaps, and shares no memory  *|
+|* with any other.                                                            *|
+|*                                                                            *|
+|* 5. Workspaces                                                              *|
+|*                                                                            *|
+|* The workspace of a call is a stack of blocks, each behind a line of 64     *|
+|* bytes. attn_malloc takes a block that was freed and has just the size that *|
+|* is asked for (rounded up to 64), else it puts a new one on top; attn_free  *|
+|* takes blocks off the top as long as they are free. Every thread that runs  *|
+|* items of a parallel loop has a stack of its own, which is empty again when *|
+|* the body of the loop returns.                                              *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -137,7 +155,7 @@
 extern "C" {
 #endif
 
-#define ATTN_MODULE_ABI_VERSION 1
+#define ATTN_MODULE_ABI_VERSION 2
 #define ATTN_MODULE_MAGIC "ATTNMETA"
 #define ATTN_MODULE_SEAL_MAGIC "ATTNSEAL"
 /** Bytes of the record before the compiler's name, and of the seal. */
@@ -151,6 +169,9 @@ extern "C" {
 #define ATTN_MAX_PARAMETERS 256
 #define ATTN_MAX_SYMBOLS 1024
 #define ATTN_MAX_STACK 32
+
+/** Pieces of a workspace begin at multiples of it, behind a line of their own. */
+#define ATTN_WORKSPACE_LINE_BYTES 64
 
 /** DLPack type codes that version 0.6 of its header lacks. */
 enum {
@@ -209,7 +230,10 @@ typedef enum attn_op {
   ATTN_OP_CEILDIV = 7,
   ATTN_OP_MOD = 8,
   ATTN_OP_MIN = 9,
-  ATTN_OP_MAX = 10
+  ATTN_OP_MAX = 10,
+  /** The stride of an axis of a tensor argument, in elements: the operand is
+   *  ATTN_MAX_RANK * argument + axis. In workspaces alone. */
+  ATTN_OP_STRIDE = 11
 } attn_op;
 
 /** The entry of a function: see section 4. */

@@ -55,7 +55,9 @@ typedef enum attn_status {
   /** A compiled program is for another machine, or a device is missing. */
   ATTN_UNSUPPORTED = 6,
   /** The operating system refused something. */
-  ATTN_SYSTEM_ERROR = 7
+  ATTN_SYSTEM_ERROR = 7,
+  /** Nobody can tell beforehand. */
+  ATTN_UNBOUNDED = 8
 } attn_status;
 
 /**
@@ -228,8 +230,11 @@ ATTN_RUNTIME_EXPORT attn_status attn_function_get_result_shape(
     size_t num_arguments, size_t index, int64_t *shape);
 
 /**
- * How many bytes of workspace a call with these arguments asks for; 0 if the
- * function takes memory as it goes. Errors: those of attn_function_call.
+ * How many bytes of workspace a call with these arguments takes at most, with
+ * the number of threads that attn_get_num_threads says now. It depends on the
+ * shapes, strides and scalars of the arguments; other data is not read.
+ * Errors: ATTN_UNBOUNDED where only the call can tell, because the size of a
+ * buffer of the program depends on data; those of attn_function_call.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_get_workspace(
     const attn_function *function, const DLTensor *const *arguments,
@@ -245,8 +250,11 @@ enum {
 typedef struct attn_call_options {
   uint32_t flags;
   /** Memory to work in, aligned to 64 bytes, of at least the bytes that
-   *  attn_function_get_workspace says, and apart from all tensors. Null: the
-   *  runtime allocates it. */
+   *  attn_function_get_workspace says, and apart from all tensors. The call
+   *  then allocates nothing, as long as its loops run on no more threads than
+   *  attn_get_num_threads says. Where nobody can tell how many bytes it takes,
+   *  it uses what it is given and allocates the rest. Null: the runtime
+   *  allocates all. */
   void *workspace;
   size_t workspace_bytes;
 } attn_call_options;

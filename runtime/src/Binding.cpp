@@ -7,6 +7,7 @@
 
 #include "Binding.h"
 
+#include "Memory.h"
 #include "Status.h"
 #include <cstdlib>
 #include <cstring>
@@ -339,7 +340,7 @@ attn_status Binding::checkOverlap() const {
 
 attn_status Binding::evaluateFor(const Expression &expression, const char *name,
                                  int64_t &value) const {
-  if (evaluate(expression, {symbols, scalars}, value)) {
+  if (evaluate(expression, {symbols, scalars, descriptors}, value)) {
     return ATTN_OK;
   }
   return fail(ATTN_INVALID_ARGUMENT,
@@ -387,17 +388,26 @@ attn_status Binding::checkValues() const {
   return ATTN_OK;
 }
 
-attn_status Binding::getWorkspace(size_t &bytes) const {
-  bytes = 0;
+attn_status Binding::getWorkspace(size_t &bytes, size_t &threadBytes) const {
+  bytes = threadBytes = 0;
   if (function.workspace.isEmpty()) {
     return ATTN_OK;
   }
-  int64_t value = 0;
+  int64_t serial = 0, thread = 0;
   if (attn_status status =
-          evaluateFor(function.workspace, "workspace", value)) {
+          evaluateFor(function.workspace, "workspace", serial)) {
     return status;
   }
-  bytes = value > 0 ? static_cast<size_t>(value) : 0;
+  if (attn_status status =
+          evaluateFor(function.threadWorkspace, "workspace", thread)) {
+    return status;
+  }
+  auto round = [](int64_t value) {
+    size_t positive = value > 0 ? static_cast<size_t>(value) : 0;
+    return (positive + kMemoryAlignment - 1) & ~(kMemoryAlignment - 1);
+  };
+  bytes = round(serial);
+  threadBytes = round(thread);
   return ATTN_OK;
 }
 

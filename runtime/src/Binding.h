@@ -38,7 +38,9 @@ public:
   attn_status setResult(size_t index, void *data);
   /// Extent `axis` of a result, -1 if only the call can tell.
   attn_status getResultExtent(size_t index, int axis, int64_t &extent) const;
-  attn_status getWorkspace(size_t &bytes) const;
+  /// What a call works in: bytes outside of parallel loops, and per thread in
+  /// them; multiples of kMemoryAlignment, and zero where nobody can tell.
+  attn_status getWorkspace(size_t &bytes, size_t &threadBytes) const;
 
   Descriptor getArgument(size_t index) const;
   Descriptor getResult(size_t index) const;

@@ -55,27 +55,55 @@ public:
       this->options = *options;
     }
   }
+  Call(const Call &) = delete;
+  Call &operator=(const Call &) = delete;
+  ~Call() { attn_free(staging); }
 
   attn_status bindArguments(const DLTensor *const *tensors, size_t count);
   Binding &getBinding() { return binding; }
+  /// Buffers in place of passed results that are not compact.
+  attn_status stageResults();
   /// Runs the code. Returned results are then held until `releaseReturned`.
   attn_status run(attn_stream *stream);
   /// The descriptor that the code returned as a result.
   Descriptor getReturned(size_t index) const;
-  /// Copies a returned result into the tensor that the caller gave.
-  attn_status storeResult(size_t index);
+  /// Copies a result that was returned, or staged, into the tensor that the
+  /// caller gave.
+  attn_status storeResult(size_t index, const DLTensor *tensor);
   /// The same as a new tensor.
   attn_status takeResult(size_t index, DLManagedTensor *&tensor);
   void releaseReturned();
 
 private:
+  attn_status bindWorkspace();
   attn_status takeScalar(size_t index, DLManagedTensor *&tensor);
 
   const attn_function &function;
   Binding binding;
   attn_call_options options = {};
   Frame frame;
+  ThreadWorkspaces threads;
+  /// Of all staged results, one behind the other.
+  unsigned char *staging = nullptr;
 };
+
+/// The bytes of a whole workspace, of each thread's part of it, and how many
+/// parts there are.
+attn_status measureWorkspace(const Binding &binding, size_t &bytes,
+                             size_t &threadBytes, size_t &numThreads) {
+  if (attn_status status = binding.getWorkspace(bytes, threadBytes)) {
+    return status;
+  }
+  numThreads =
+      threadBytes > 0 ? static_cast<size_t>(attn_get_num_threads()) : 0;
+  size_t all = 0;
+  if (__builtin_mul_overflow(numThreads,
+                             ThreadWorkspaces::getBytes(threadBytes), &all) ||
+      __builtin_add_overflow(bytes, all, &bytes)) {
+    return failOutOfMemory(SIZE_MAX);
+  }
+  return ATTN_OK;
+}
 
 attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
   if (attn_status status = binding.bindArguments(tensors, count, true)) {
@@ -86,11 +114,13 @@ attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
       return status;
     }
   }
-  if (!options.workspace) {
-    return ATTN_OK;
-  }
-  size_t needed = 0;
-  if (attn_status status = binding.getWorkspace(needed)) {
+  return options.workspace ? bindWorkspace() : ATTN_OK;
+}
+
+attn_status Call::bindWorkspace() {
+  size_t needed = 0, threadBytes = 0, numThreads = 0;
+  if (attn_status status =
+          measureWorkspace(binding, needed, threadBytes, numThreads)) {
     return status;
   }
   if (options.workspace_bytes < needed) {
@@ -102,6 +132,16 @@ attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
     return fail(ATTN_INVALID_ARGUMENT,
                 "the workspace of '%s' is not aligned to %zu bytes",
                 function.name, kMemoryAlignment);
+  }
+  // Those of threads come last.
+  size_t threadsBytes = numThreads * ThreadWorkspaces::getBytes(threadBytes);
+  size_t usable = options.workspace_bytes & ~(kMemoryAlignment - 1);
+  auto *data = static_cast<unsigned char *>(options.workspace);
+  frame.workspace = Workspace(data, usable - threadsBytes);
+  if (threadsBytes > 0) {
+    threads = ThreadWorkspaces(data + (usable - threadsBytes), threadBytes,
+                               numThreads);
+    frame.threads = &threads;
   }
   return ATTN_OK;
 }
@@ -115,8 +155,6 @@ attn_status Call::run(attn_stream *stream) {
   Invocation invocation = {function.entry, binding.makeSlots()};
   std::atomic<size_t> missingBytes{0};
   frame.missingBytes = &missingBytes;
-  frame.workspace = {static_cast<unsigned char *>(options.workspace),
-                     options.workspace_bytes, 0};
   lockStream(stream);
   bool completed = runInFrame(
       frame,
@@ -149,12 +187,66 @@ Descriptor Call::getReturned(size_t index) const {
       result.info.rank, result.getWidth()};
 }
 
-attn_status Call::storeResult(size_t index) {
+attn_status Call::stageResults() {
+  int64_t total = 0;
+  auto forEach = [&](auto stage) {
+    for (size_t i = 0; i < function.results.count; ++i) {
+      Descriptor tensor = binding.getResult(i);
+      int64_t bytes = 0;
+      if (function.results[i].mode == ATTN_RESULT_PASSED &&
+          !tensor.isCompact() &&
+          getNumBytes(tensor.getShape(), tensor.getRank(), tensor.getWidth(),
+                      bytes)) {
+        constexpr auto line = static_cast<int64_t>(kMemoryAlignment);
+        stage(tensor, (bytes + line - 1) / line * line);
+      }
+    }
+  };
+  forEach([&](Descriptor, int64_t bytes) { total += bytes; });
+  if (total > 0) {
+    staging = static_cast<unsigned char *>(
+        allocateOutsideOfCalls(static_cast<size_t>(total)));
+    if (!staging) {
+      return failOutOfMemory(static_cast<size_t>(total));
+    }
+    unsigned char *next = staging;
+    forEach([&](Descriptor tensor, int64_t bytes) {
+      tensor.setData(next);
+      tensor.setCompactStrides();
+      next += bytes;
+    });
+  }
+  // The strides of axes with one element, too.
+  for (size_t i = 0; i < function.results.count; ++i) {
+    if (function.results[i].mode == ATTN_RESULT_PASSED) {
+      binding.getResult(i).setCompactStrides();
+    }
+  }
+  return ATTN_OK;
+}
+
+attn_status Call::storeResult(size_t index, const DLTensor *tensor) {
   const Parameter &result = function.results[index];
-  if (result.mode != ATTN_RESULT_RETURNED) {
+  if (result.mode == ATTN_RESULT_ALIAS) {
     return ATTN_OK;
   }
   Descriptor to = binding.getResult(index);
+  if (result.mode == ATTN_RESULT_PASSED) {
+    auto *data = static_cast<unsigned char *>(tensor->data);
+    if (!staging || to.getData() == data + tensor->byte_offset) {
+      return ATTN_OK;
+    }
+    int64_t words[Descriptor::kHeaderWords + 2 * ATTN_MAX_RANK];
+    Descriptor from = to;
+    to = Descriptor(words, from.getRank(), from.getWidth());
+    for (int axis = 0; axis < from.getRank(); ++axis) {
+      to.getShape()[axis] = tensor->shape[axis];
+      to.getStrides()[axis] = tensor->strides[axis];
+    }
+    to.setData(data + tensor->byte_offset);
+    copyElements(from, to);
+    return ATTN_OK;
+  }
   if (result.isScalar()) {
     std::memcpy(to.getData(), binding.getStorage() + result.storageOffset,
                 result.getWidth());
@@ -312,12 +404,15 @@ attn_function_call(const attn_function *function, attn_stream *stream,
           call.getBinding().bindResults(results, num_results)) {
     return status;
   }
+  if (attn_status status = call.stageResults()) {
+    return status;
+  }
   if (attn_status status = call.run(stream)) {
     return status;
   }
   attn_status status = ATTN_OK;
   for (size_t i = 0; i < num_results && !status; ++i) {
-    status = call.storeResult(i);
+    status = call.storeResult(i, results[i]);
   }
   call.releaseReturned();
   return status;
@@ -390,6 +485,7 @@ attn_status attn_function_get_result_shape(const attn_function *function,
 attn_status attn_function_get_workspace(const attn_function *function,
                                         const DLTensor *const *arguments,
                                         size_t num_arguments, size_t *bytes) {
+  *bytes = 0;
   if (attn_status status = checkHandle(function)) {
     return status;
   }
@@ -398,5 +494,11 @@ attn_status attn_function_get_workspace(const attn_function *function,
           binding.bindArguments(arguments, num_arguments, false)) {
     return status;
   }
-  return binding.getWorkspace(*bytes);
+  if (*function->unbounded) {
+    return fail(ATTN_UNBOUNDED,
+                "nobody can tell beforehand what memory '%s' works in: %s",
+                function->name, function->unbounded);
+  }
+  size_t threadBytes = 0, numThreads = 0;
+  return measureWorkspace(binding, *bytes, threadBytes, numThreads);
 }

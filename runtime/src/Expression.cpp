@@ -11,15 +11,19 @@
 
 using namespace attn;
 
+bool Operation::hasOperand() const {
+  return op <= ATTN_OP_ARGUMENT || op == ATTN_OP_STRIDE;
+}
+
 bool attn::isWellFormed(const Expression &expression) {
   uint32_t depth = 0;
   for (uint32_t i = 0; i < expression.count; ++i) {
-    uint8_t op = expression.operations[i].op;
-    if (op <= ATTN_OP_ARGUMENT) {
+    const Operation &operation = expression.operations[i];
+    if (operation.hasOperand()) {
       if (++depth > ATTN_MAX_STACK) {
         return false;
       }
-    } else if (op > ATTN_OP_MAX || depth < 2) {
+    } else if (operation.op > ATTN_OP_STRIDE || depth < 2) {
       return false;
     } else {
       --depth;
@@ -71,6 +75,8 @@ bool attn::evaluate(const Expression &expression,
       stack[depth++] = environment.symbols[operand];
     } else if (op == ATTN_OP_ARGUMENT) {
       stack[depth++] = environment.scalars[operand];
+    } else if (op == ATTN_OP_STRIDE) {
+      stack[depth++] = environment.descriptors[operand];
     } else {
       --depth;
       if (!apply(op, stack[depth - 1], stack[depth], stack[depth - 1])) {

@@ -17,10 +17,12 @@ namespace attn {
 struct Operation {
   uint8_t op = 0;
   int64_t operand = 0;
+
+  bool hasOperand() const;
 };
 
 struct Expression {
-  const Operation *operations = nullptr;
+  Operation *operations = nullptr;
   uint32_t count = 0;
 
   bool isEmpty() const { return count == 0; }
@@ -31,6 +33,8 @@ struct Environment {
   const int64_t *symbols = nullptr;
   /// Values of scalar arguments, by the number of the argument.
   const int64_t *scalars = nullptr;
+  /// What operands of strides are numbers of; null where there are none.
+  const int64_t *descriptors = nullptr;
 };
 
 /// Whether the expression has exactly one value and stays within the limits;

@@ -9,6 +9,9 @@
 //
 //   | links, in 64 bytes | the block |
 //
+// In a workspace the line before a block says how large it is, whether it is in
+// use, and what lies below it.
+//
 // A frame and its chain belong to one thread; no lock is needed.
 //
 //===----------------------------------------------------------------------===//
@@ -17,6 +20,7 @@
 
 #include "Status.h"
 #include <cstdlib>
+#include <new>
 
 using namespace attn;
 
@@ -59,19 +63,98 @@ Block *allocateBlock(size_t bytes) {
       std::aligned_alloc(kMemoryAlignment, total & ~(kMemoryAlignment - 1)));
 }
 
-/// Room in the workspace, or null.
-void *takeFromWorkspace(Workspace &workspace, size_t bytes) {
-  if (bytes > workspace.bytes - workspace.used) {
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Workspaces
+//===----------------------------------------------------------------------===//
+
+static size_t alignUp(size_t bytes) {
+  return (bytes + kMemoryAlignment - 1) & ~(kMemoryAlignment - 1);
+}
+
+struct Workspace::Piece {
+  Piece *below;
+  /// Without this line; a multiple of it.
+  size_t bytes;
+  bool isFree;
+
+  unsigned char *getData() {
+    return reinterpret_cast<unsigned char *>(this) + kMemoryAlignment;
+  }
+};
+
+void *Workspace::take(size_t size) {
+  static_assert(sizeof(Piece) <= kMemoryAlignment);
+  if (size > bytes) {
     return nullptr;
   }
-  void *data = workspace.data + workspace.used;
-  size_t rounded =
-      (bytes + kMemoryAlignment - 1) & ~(size_t(kMemoryAlignment) - 1);
-  size_t rest = workspace.bytes - workspace.used;
-  workspace.used += rounded < rest ? rounded : rest;
-  return data;
+  size_t rounded = alignUp(size);
+  for (Piece *piece = top; piece; piece = piece->below) {
+    if (piece->isFree && piece->bytes == rounded) {
+      piece->isFree = false;
+      return piece->getData();
+    }
+  }
+  unsigned char *next = top ? top->getData() + top->bytes : data;
+  auto left = static_cast<size_t>(data + bytes - next);
+  if (left < kMemoryAlignment || left - kMemoryAlignment < rounded) {
+    return nullptr;
+  }
+  auto *piece = reinterpret_cast<Piece *>(next);
+  *piece = {top, rounded, false};
+  top = piece;
+  return piece->getData();
 }
-} // namespace
+
+void Workspace::give(void *pointer) {
+  auto *piece = reinterpret_cast<Piece *>(
+      static_cast<unsigned char *>(pointer) - kMemoryAlignment);
+  piece->isFree = true;
+  while (top && top->isFree) {
+    top = top->below;
+  }
+}
+
+std::atomic<bool> *ThreadWorkspaces::getFlag(size_t index) const {
+  return reinterpret_cast<std::atomic<bool> *>(data + index * getBytes(bytes));
+}
+
+ThreadWorkspaces::ThreadWorkspaces(unsigned char *data, size_t bytes,
+                                   size_t count)
+    : data(data), bytes(bytes), count(count) {
+  for (size_t i = 0; i < count; ++i) {
+    new (getFlag(i)) std::atomic<bool>(false);
+  }
+}
+
+Workspace ThreadWorkspaces::acquire() {
+  // The one that this thread had last has what it needs in its caches.
+  static thread_local size_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    size_t index = (last + i) % count;
+    std::atomic<bool> *flag = getFlag(index);
+    if (!flag->load(std::memory_order_relaxed) &&
+        !flag->exchange(true, std::memory_order_acquire)) {
+      last = index;
+      return {reinterpret_cast<unsigned char *>(flag) + kMemoryAlignment,
+              bytes};
+    }
+  }
+  return {};
+}
+
+void ThreadWorkspaces::release(const Workspace &workspace) {
+  if (workspace.getData()) {
+    reinterpret_cast<std::atomic<bool> *>(workspace.getData() -
+                                          kMemoryAlignment)
+        ->store(false, std::memory_order_release);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Frames
+//===----------------------------------------------------------------------===//
 
 Frame *attn::getCurrentFrame() { return currentFrame; }
 
@@ -117,10 +200,8 @@ void *attn::allocateOutsideOfCalls(size_t bytes) {
 
 void *attn_malloc(size_t bytes) {
   Frame *frame = currentFrame;
-  if (frame && frame->workspace.data) {
-    if (void *data = takeFromWorkspace(frame->workspace, bytes)) {
-      return data;
-    }
+  if (void *data = frame ? frame->workspace.take(bytes) : nullptr) {
+    return data;
   }
   void *data = allocateOutsideOfCalls(bytes);
   if (!frame) {
@@ -141,8 +222,11 @@ void *attn_malloc(size_t bytes) {
 }
 
 void attn_free(void *data) {
-  if (!data || (currentFrame && currentFrame->workspace.contains(data))) {
+  if (!data) {
     return;
+  }
+  if (currentFrame && currentFrame->workspace.contains(data)) {
+    return currentFrame->workspace.give(data);
   }
   Block *block = getBlock(data);
   unlink(block);

@@ -16,15 +16,51 @@ namespace attn {
 
 constexpr size_t kMemoryAlignment = 64;
 
-/// Memory that the caller of a function provides.
-struct Workspace {
-  unsigned char *data = nullptr;
-  size_t bytes = 0, used = 0;
+/// Memory that the caller of a function provides: a stack of pieces, as section
+/// 5 of attn_module.h has it. Of one thread at a time.
+class Workspace {
+public:
+  Workspace() = default;
+  Workspace(unsigned char *data, size_t bytes) : data(data), bytes(bytes) {}
 
   bool contains(const void *pointer) const {
     auto *byte = static_cast<const unsigned char *>(pointer);
     return data && byte >= data && byte < data + bytes;
   }
+  unsigned char *getData() const { return data; }
+  /// Room for so many bytes, or null.
+  void *take(size_t size);
+  /// Gives back what `take` gave.
+  void give(void *pointer);
+
+private:
+  struct Piece;
+
+  unsigned char *data = nullptr;
+  size_t bytes = 0;
+  Piece *top = nullptr;
+};
+
+/// The workspaces of the threads that run a parallel loop, of equal size. The
+/// first line of each says whether it is in use.
+class ThreadWorkspaces {
+public:
+  ThreadWorkspaces() = default;
+  /// `count` of them lie at `data`, each with `bytes` to work in.
+  ThreadWorkspaces(unsigned char *data, size_t bytes, size_t count);
+
+  /// One that no thread uses, or an empty one if there is none. To be given
+  /// back as it was.
+  Workspace acquire();
+  void release(const Workspace &workspace);
+
+  static size_t getBytes(size_t bytes) { return bytes + kMemoryAlignment; }
+
+private:
+  std::atomic<bool> *getFlag(size_t index) const;
+
+  unsigned char *data = nullptr;
+  size_t bytes = 0, count = 0;
 };
 
 struct Block;
@@ -38,6 +74,8 @@ struct Frame {
   /// What it has not freed yet.
   Block *blocks = nullptr;
   Workspace workspace;
+  /// For the parallel loops of the body of a function, or null.
+  ThreadWorkspaces *threads = nullptr;
   /// Set where memory ran out; shared by the frames of one call.
   std::atomic<size_t> *missingBytes = nullptr;
 };

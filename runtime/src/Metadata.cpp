@@ -41,6 +41,8 @@ private:
   bool readParameters(List<Parameter> &parameters, bool areArguments);
   bool readRelation(Relation &relation);
   bool readRule(Rule &rule);
+  bool readWorkspace(attn_function &result);
+  bool placeStride(int64_t &operand) const;
   bool readFunction(attn_function &result);
   bool describeAxes(Parameter &parameter, bool isArgument);
   bool usesKnownNames(const Expression &expression) const;
@@ -136,7 +138,7 @@ bool Reader::readExpression(Expression &expression, bool mayBeEmpty) {
   }
   for (Operation &operation : operations) {
     if (!readNumber(operation.op) ||
-        (operation.op <= ATTN_OP_ARGUMENT && !readNumber(operation.operand))) {
+        (operation.hasOperand() && !readNumber(operation.operand))) {
       return false;
     }
   }
@@ -197,7 +199,7 @@ bool Reader::describeAxes(Parameter &parameter, bool isArgument) {
     const Expression &extent = parameter.extents[axis];
     shape[axis] = -1;
     dims[axis] = "?";
-    if (extent.count != 1 || extent.operations->op == ATTN_OP_ARGUMENT) {
+    if (extent.count != 1 || extent.operations->op > ATTN_OP_SYMBOL) {
       if (isArgument) {
         return reject("an extent of an argument is an expression");
       }
@@ -321,11 +323,16 @@ bool Reader::readRule(Rule &rule) {
          reject("a rule is about numbers that are not integers");
 }
 
-/// Symbols must get a value from the shape of an argument, and arguments must
-/// be integer scalars.
+/// Symbols must get a value from the shape of an argument, arguments must be
+/// integer scalars, and strides are for workspaces.
 bool Reader::usesKnownNames(const Expression &expression) const {
+  bool isWorkspace = &expression == &function->workspace ||
+                     &expression == &function->threadWorkspace;
   for (uint32_t i = 0; i < expression.count; ++i) {
     auto [op, operand] = expression.operations[i];
+    if (op == ATTN_OP_STRIDE && !isWorkspace) {
+      return false;
+    }
     if (op == ATTN_OP_SYMBOL && uint64_t(operand) >= function->symbols.count) {
       return false;
     }
@@ -375,7 +382,8 @@ bool Reader::checkSymbols() const {
       return false;
     }
   }
-  return usesKnownNames(function->workspace);
+  return usesKnownNames(function->workspace) &&
+         usesKnownNames(function->threadWorkspace);
 }
 
 /// Returned results as the C struct that the function returns, and descriptors
@@ -409,6 +417,42 @@ void Reader::layOut() {
   function->returnsByValue = function->numReturned == 1 && onlyScalars;
 }
 
+bool Reader::readWorkspace(attn_function &result) {
+  if (!readExpression(result.workspace, true) ||
+      !readExpression(result.threadWorkspace, true) ||
+      !readString(result.unbounded)) {
+    return false;
+  }
+  bool isUnbounded = *result.unbounded != 0;
+  Expression *expressions[] = {&result.workspace, &result.threadWorkspace};
+  for (Expression *expression : expressions) {
+    if (expression->isEmpty() != isUnbounded) {
+      return reject("a workspace is neither known nor unknown");
+    }
+    for (uint32_t i = 0; i < expression->count; ++i) {
+      if (expression->operations[i].op == ATTN_OP_STRIDE &&
+          !placeStride(expression->operations[i].operand)) {
+        return reject("a workspace depends on an unknown stride");
+      }
+    }
+  }
+  return true;
+}
+
+/// From the number of an axis to that of a word of the descriptors.
+bool Reader::placeStride(int64_t &operand) const {
+  uint64_t number = static_cast<uint64_t>(operand) / ATTN_MAX_RANK,
+           axis = static_cast<uint64_t>(operand) % ATTN_MAX_RANK;
+  if (number >= function->arguments.count) {
+    return false;
+  }
+  const Parameter &argument = function->arguments[number];
+  uint64_t rank = static_cast<uint64_t>(argument.info.rank);
+  operand = static_cast<int64_t>(argument.descriptorWord +
+                                 Descriptor::kHeaderWords + rank + axis);
+  return axis < rank;
+}
+
 bool Reader::readFunction(attn_function &result) {
   function = &result;
   constexpr size_t kMinRelationBytes = 17, kMinRuleBytes = 14;
@@ -437,15 +481,13 @@ bool Reader::readFunction(attn_function &result) {
       return false;
     }
   }
-  if (!readExpression(result.workspace, true)) {
-    return false;
-  }
   layOut();
-  return checkSymbols() || reject("an expression names an unknown symbol");
+  return readWorkspace(result) &&
+         (checkSymbols() || reject("an expression names an unknown symbol"));
 }
 
 attn_status Reader::read(Metadata &metadata) {
-  constexpr size_t kMinFunctionBytes = 32;
+  constexpr size_t kMinFunctionBytes = 40;
   bool good = readString(metadata.compiler) && readString(metadata.target) &&
               readStrings(metadata.features) &&
               readCount(metadata.functions, kMinFunctionBytes);

@@ -66,7 +66,11 @@ struct attn_function {
   attn::List<attn::Parameter> arguments, results;
   attn::List<attn::Relation> relations;
   attn::List<attn::Rule> rules;
-  attn::Expression workspace;
+  /// Bytes outside of parallel loops, and per thread in them. A stride is that
+  /// of a word of the descriptors.
+  attn::Expression workspace, threadWorkspace;
+  /// Why they are not known, or "".
+  const char *unbounded = "";
   /// How many results are returned, and the bytes of storage they take.
   uint32_t numReturned = 0;
   size_t storageBytes = 0;

@@ -100,6 +100,8 @@ struct Loop {
   void *args;
   /// Of the call; null outside of calls.
   std::atomic<size_t> *missingBytes;
+  /// Of the call, or null.
+  ThreadWorkspaces *workspaces;
   std::atomic<bool> failed{false};
   int64_t count = 0;
   /// Items that a thread gets at once.
@@ -123,6 +125,10 @@ void runItems(void *args, int64_t begin, int64_t end) {
   } else if (!loop->failed.load(std::memory_order_relaxed)) {
     Frame frame;
     frame.missingBytes = loop->missingBytes;
+    if (loop->workspaces) {
+      frame.workspace = loop->workspaces->acquire();
+    }
+    Workspace workspace = frame.workspace;
     Items items = {loop, begin, end};
     if (!runInFrame(
             frame,
@@ -134,13 +140,27 @@ void runItems(void *args, int64_t begin, int64_t end) {
       loop->failed.store(true, std::memory_order_relaxed);
     }
     releaseBlocks(frame);
+    if (loop->workspaces) {
+      loop->workspaces->release(workspace);
+    }
   }
   isInLoop = outer;
 }
 
-/// On this thread and in the frame that it is in.
+/// On this thread and in the frame that it is in, but for the workspace.
 void runSerially(const Loop &loop, int64_t count) {
+  if (!loop.workspaces) {
+    return loop.fn(loop.args, 0, count);
+  }
+  Frame &frame = *getCurrentFrame();
+  Workspace outer = frame.workspace, inner = loop.workspaces->acquire();
+  frame.workspace = inner;
+  // A loop in this one is on the same stack.
+  frame.threads = nullptr;
   loop.fn(loop.args, 0, count);
+  frame.threads = loop.workspaces;
+  frame.workspace = outer;
+  loop.workspaces->release(inner);
 }
 
 /// Whether the caller has threads at work on this already.
@@ -240,6 +260,7 @@ void attn_parallel_for(attn_tile_fn fn, void *args, int64_t count) {
   loop.fn = fn;
   loop.args = args;
   loop.missingBytes = frame ? frame->missingBytes : nullptr;
+  loop.workspaces = frame ? frame->threads : nullptr;
   runLoop(loop, count);
   if (frame && loop.failed.load(std::memory_order_relaxed)) {
     leaveFrame(*frame);

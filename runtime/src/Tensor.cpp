@@ -36,6 +36,19 @@ bool Descriptor::setCompactStrides() {
   return true;
 }
 
+bool Descriptor::isCompact() const {
+  int64_t stride = 1;
+  for (int axis = rank - 1; axis >= 0; --axis) {
+    int64_t extent = getShape()[axis];
+    if (extent > 1 && getStrides()[axis] != stride) {
+      return isEmpty();
+    }
+    // It did not overflow for the tensor that it was taken from.
+    stride *= extent;
+  }
+  return true;
+}
+
 bool attn::getNumBytes(const int64_t *shape, int rank, size_t width,
                        int64_t &bytes) {
   bytes = static_cast<int64_t>(width);

@@ -42,6 +42,9 @@ public:
   bool isEmpty() const;
   /// Row-major strides for the shape; false if they overflow.
   bool setCompactStrides();
+  /// Whether elements are in row-major order without gaps; strides of axes with
+  /// one element mean nothing.
+  bool isCompact() const;
 
 private:
   int64_t *words = nullptr;

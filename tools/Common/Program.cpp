@@ -35,3 +35,13 @@ int attn::parseProgram(StringRef path, MLIRContext &context,
   }
   return kSuccess;
 }
+
+std::shared_ptr<const attn::Cache> attn::openCache() {
+  auto cache = Cache::openDefault();
+  if (!cache) {
+    llvm::errs() << "warning: compiling without a cache: "
+                 << llvm::toString(cache.takeError()) << "\n";
+    return nullptr;
+  }
+  return std::move(*cache);
+}

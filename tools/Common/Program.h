@@ -8,6 +8,7 @@
 #ifndef ATTN_TOOLS_COMMON_PROGRAM_H
 #define ATTN_TOOLS_COMMON_PROGRAM_H
 
+#include "attn/Compiler/Cache.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/Support/SourceMgr.h"
@@ -18,6 +19,10 @@ namespace mlir::attn {
 /// text for diagnostics. An exit code, after a sentence, if that fails.
 int parseProgram(StringRef path, MLIRContext &context, llvm::SourceMgr &sources,
                  OwningOpRef<ModuleOp> &module);
+
+/// The user's cache of compiled programs; null, after a warning, where it cannot
+/// be had.
+std::shared_ptr<const Cache> openCache();
 
 } // namespace mlir::attn
 

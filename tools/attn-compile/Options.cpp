@@ -37,6 +37,9 @@ what to write
                        -o, to standard output
 
 how to compile
+  --cache              look for the files on disk, and store them there: in
+                       $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
+                       ~/.cache
   --triple=T --cpu=C   the target (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
@@ -70,7 +73,7 @@ class Parser : public CommandLineParser {
 public:
   Parser(int argc, char **argv, CompileToolOptions &options)
       : CommandLineParser(argc, argv, options.program, options.compile),
-        outputs(options.outputs) {}
+        outputs(options.outputs), cache(options.cache) {}
 
   std::optional<int> parseAll() {
     if (std::optional<int> result = parse()) {
@@ -83,6 +86,11 @@ private:
   void printHelp() override { llvm::outs() << kUsage; }
 
   bool parseOption() override {
+    if (option == "cache") {
+      cache = true;
+      code = rejectValue();
+      return true;
+    }
     if (option != "o" && option != "emit") {
       return false;
     }
@@ -128,6 +136,7 @@ private:
   }
 
   std::vector<Output> &outputs;
+  bool &cache;
   std::string emit;
 };
 

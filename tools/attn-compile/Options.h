@@ -23,6 +23,7 @@ struct CompileToolOptions {
   std::string program;
   CompileOptions compile;
   std::vector<Output> outputs;
+  bool cache = false;
 };
 
 /// Parses the command line. Prints a sentence and returns a code if the tool

@@ -119,6 +119,60 @@ static int writeOutputs(ArrayRef<Output> outputs,
   return error ? fail(kBadFile, std::move(error)) : kSuccess;
 }
 
+/// Names the kinds in keys of the cache.
+static StringRef getForm(std::optional<ArtifactKind> kind) {
+  if (!kind) {
+    return "report";
+  }
+  switch (*kind) {
+  case ArtifactKind::LLVMIR:
+    return "llvm";
+  case ArtifactKind::Assembly:
+    return "asm";
+  case ArtifactKind::Object:
+    return "obj";
+  case ArtifactKind::SharedObject:
+    return "shared";
+  case ArtifactKind::Header:
+    return "header";
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+/// The bytes of all outputs. The program is compiled once, and not at all if
+/// the cache has every one of them.
+static llvm::Expected<std::vector<std::string>>
+makeContents(ModuleOp module, const CompileToolOptions &options) {
+  CompileOptions compile = options.compile;
+  compile.cache = options.cache ? openCache() : nullptr;
+  StringRef name = options.program == "-"
+                       ? "program"
+                       : llvm::sys::path::stem(options.program);
+  std::unique_ptr<AheadOfTimeProgram> program;
+  std::vector<std::string> contents;
+  for (const Output &output : options.outputs) {
+    auto make = [&]() -> llvm::Expected<std::string> {
+      if (!program) {
+        auto compiled = AheadOfTimeProgram::compile(module, compile);
+        if (!compiled) {
+          return compiled.takeError();
+        }
+        program = std::move(*compiled);
+      }
+      return output.kind ? program->emit(*output.kind, name)
+                         : makeReport(module, compile, *program);
+    };
+    auto bytes = findOrMake(
+        module, compile, ("file " + getForm(output.kind) + " " + name).str(),
+        make);
+    if (!bytes) {
+      return bytes.takeError();
+    }
+    contents.push_back(std::move(*bytes));
+  }
+  return contents;
+}
+
 static int run(MLIRContext &context, const CompileToolOptions &options) {
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
@@ -130,23 +184,11 @@ static int run(MLIRContext &context, const CompileToolOptions &options) {
   if (int code = parseProgram(options.program, context, sources, module)) {
     return code;
   }
-  auto program = AheadOfTimeProgram::compile(*module, options.compile);
-  if (!program) {
-    return fail(kBadProgram, program.takeError());
+  auto contents = makeContents(*module, options);
+  if (!contents) {
+    return fail(kBadProgram, contents.takeError());
   }
-  StringRef name = options.program == "-"
-                       ? "program"
-                       : llvm::sys::path::stem(options.program);
-  std::vector<std::string> contents;
-  for (const Output &output : options.outputs) {
-    auto bytes = output.kind ? (*program)->emit(*output.kind, name)
-                             : makeReport(*module, options.compile, **program);
-    if (!bytes) {
-      return fail(kBadProgram, bytes.takeError());
-    }
-    contents.push_back(std::move(*bytes));
-  }
-  return writeOutputs(options.outputs, contents);
+  return writeOutputs(options.outputs, *contents);
 }
 
 int main(int argc, char **argv) {

@@ -55,7 +55,7 @@ int Session::run() {
                            "--loops run without one");
   }
   if (options.cache) {
-    openCache();
+    cache = openCache();
   }
   if (int code = prepare()) {
     return code;
@@ -110,16 +110,6 @@ int Session::prepare() {
     llvm::outs() << " (set with --size)\n";
   }
   return kSuccess;
-}
-
-void Session::openCache() {
-  auto found = Cache::openDefault();
-  if (found) {
-    cache = std::move(*found);
-  } else {
-    llvm::errs() << "warning: compiling without a cache: "
-                 << llvm::toString(found.takeError()) << "\n";
-  }
 }
 
 std::unique_ptr<Executable> Session::compile(ExecutableOptions how) {

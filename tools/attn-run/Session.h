@@ -40,8 +40,6 @@ private:
   /// What the program computes on the operands, where that can be told.
   std::optional<Work> getWork();
 
-  /// Opens the cache of compiled programs; without one, only warns.
-  void openCache();
   /// Compiles in the chosen mode, or in another one.
   std::unique_ptr<Executable> compile(ExecutableOptions how);
   std::optional<std::vector<Array>> execute(const Executable &executable,

@@ -49,9 +49,17 @@ struct CompileOptions {
 };
 
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
-/// context's handler; the error only says which step failed.
+/// context's handler; the error only says which step failed. With
+/// `passResults`, callers pass the buffers of results.
 llvm::Expected<OwningOpRef<ModuleOp>>
-lowerProgram(ModuleOp module, const CompileOptions &options);
+lowerProgram(ModuleOp module, const CompileOptions &options,
+             bool passResults = false);
+
+/// Bytes that are made of a program: from the cache of the options, or made and
+/// stored there. `form` tells apart what is made of one program.
+llvm::Expected<std::string>
+findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+           llvm::function_ref<llvm::Expected<std::string>()> make);
 
 /// The plan of a program: a copy of `module` after `attn-plan`.
 llvm::Expected<OwningOpRef<ModuleOp>>

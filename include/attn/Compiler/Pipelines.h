@@ -28,6 +28,11 @@ struct ReferencePipelineOptions
       *this, "exact",
       llvm::cl::desc("Integers modulo 2^w in place of floats (exact mode)"),
       llvm::cl::init(false)};
+  Option<bool> passResults{
+      *this, "pass-results",
+      llvm::cl::desc("Callers pass buffers for results, and are told how much "
+                     "memory a call takes"),
+      llvm::cl::init(false)};
 };
 
 /// What every pipeline with a plan asks.
@@ -46,6 +51,11 @@ template <typename Derived> struct PlanOptions : PassPipelineOptions<Derived> {
   Option<bool> exact{
       *this, "exact",
       llvm::cl::desc("Integers modulo 2^w in place of floats (exact mode)"),
+      llvm::cl::init(false)};
+  Option<bool> passResults{
+      *this, "pass-results",
+      llvm::cl::desc("Callers pass buffers for results, and are told how much "
+                     "memory a call takes"),
       llvm::cl::init(false)};
   Option<std::string> plantFault{
       *this, "plant-fault",

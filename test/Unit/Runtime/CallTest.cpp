@@ -334,6 +334,34 @@ TEST_F(Calls, ScalarsMayLieAnywhere) {
   EXPECT_EQ(y->get<float>()[11], 22.0f);
 }
 
+/// The program writes where it is told to; only a tensor with gaps, or in
+/// another order, gets a copy.
+TEST_F(Calls, PassedResults) {
+  auto pool = makeMatrix(5, 2);
+  Tensor table(kI32, {3}), o(kF32, {3, 2});
+  for (int i = 0; i < 3; ++i) {
+    table.get<int32_t>()[i] = 2 * i;
+  }
+  auto check = [&](int64_t rowStride, int64_t columnStride) {
+    std::fill(o.storage.begin(), o.storage.end(), -1);
+    ASSERT_OK(call(get("gather"), {pool.get(), &table}, {&o}));
+    for (int64_t i = 0; i < 3; ++i) {
+      for (int64_t j = 0; j < 2; ++j) {
+        EXPECT_EQ(o.get<float>()[i * rowStride + j * columnStride],
+                  static_cast<float>(4 * i + j));
+      }
+    }
+  };
+  o.storage.resize(20);
+  o.data = o.storage.data();
+  check(2, 1);
+  o.setStrides({1, 3});
+  check(1, 3);
+  o.setStrides({9, 4});
+  check(9, 4);
+  EXPECT_NE(o.get<float>()[1], o.get<float>()[1]); // nothing between elements
+}
+
 TEST_F(Calls, LastStride) {
   auto pool = makeMatrix(5, 2), o = makeMatrix(3, 2);
   Tensor table(kI32, {3});

@@ -7,9 +7,12 @@
 
 #include "Program.h"
 
+#include <atomic>
 #include <cstring>
 #include <limits>
+#include <thread>
 
+using namespace attn;
 using namespace attn::test;
 
 namespace {
@@ -54,7 +57,8 @@ TEST_F(Memory, WorkspaceIsUsed) {
   attn_call_options options = {0, space, sizeof(space)};
   ASSERT_OK(call(scale, arguments, {y.get()}, &options));
   EXPECT_EQ(y->get<float>()[11], 22.0f);
-  EXPECT_EQ(space[11], 22.0f); // the program's result before it was copied
+  // The program's result before it was copied, behind a line of the runtime.
+  EXPECT_EQ(space[16 + 11], 22.0f);
   // A result in the workspace is copied out of it.
   DLManagedTensor *result = nullptr;
   ASSERT_OK(attn_function_call_new(scale, nullptr, arguments.data(), 2, &result,
@@ -74,6 +78,139 @@ TEST_F(Memory, WorkspaceIsChecked) {
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT,
                "the workspace of 'scale' is not aligned to 64 bytes",
                call(scale, arguments, {y.get()}, &options));
+}
+
+/// A function that does not know what it takes is given what there is.
+TEST_F(Memory, WorkspaceMayBeUnbounded) {
+  size_t bytes = 1;
+  auto much = makeScalar(int64_t(5000)), where = makeScalar(int64_t(3));
+  const DLTensor *all[] = {x.get(), much.get(), where.get()};
+  EXPECT_FAILS(ATTN_UNBOUNDED,
+               "nobody can tell beforehand what memory 'greedy' works in: it "
+               "takes what it is told to",
+               attn_function_get_workspace(find(module, "greedy"), all, 3,
+                                           &bytes));
+  EXPECT_EQ(bytes, 0u);
+}
+
+/// What `greedy` takes while it takes little: two blocks in its body, and one
+/// of every item, of which a thread has one at a time.
+class ThreadMemory : public Memory {
+protected:
+  ThreadMemory() {
+    ModuleSpec spec = getKernels();
+    FunctionSpec &function = test::find(spec, "greedy");
+    function.unbounded = "";
+    function.workspace = constant(64 + 1024 + 64 + 64);
+    function.threadWorkspace = constant(64 + 128);
+    bounded = load(spec);
+    greedy = test::find(bounded, "greedy");
+    std::memset(space, kPattern, sizeof(space));
+  }
+
+  static constexpr size_t kBytes = 1216 + 3 * (64 + 192);
+  static constexpr unsigned char kPattern = 0x5a;
+  alignas(64) unsigned char space[kBytes + 64];
+  Module bounded;
+  const attn_function *greedy;
+};
+
+TEST_F(ThreadMemory, EveryThreadHasItsPart) {
+  auto much = makeScalar(int64_t(0)), nowhere = makeScalar(int64_t(-1));
+  Tensors all = {x.get(), much.get(), nowhere.get()};
+  for (size_t numThreads : {1, 2, 3}) {
+    attn_set_num_threads(static_cast<int>(numThreads));
+    size_t bytes = 0;
+    ASSERT_OK(attn_function_get_workspace(greedy, all.data(), 3, &bytes));
+    ASSERT_EQ(bytes, 1216 + numThreads * 256);
+    attn_call_options options = {0, space, bytes};
+    for (int round = 0; round < 50; ++round) {
+      ASSERT_OK(call(greedy, all, {}, &options));
+    }
+    for (size_t i = bytes; i < sizeof(space); ++i) {
+      ASSERT_EQ(space[i], kPattern) << "byte " << i;
+    }
+  }
+}
+
+TEST_F(ThreadMemory, RunningOutGivesPartsBack) {
+  attn_call_options options = {0, space, kBytes};
+  auto much = makeScalar(kTooMuch), nowhere = makeScalar(int64_t(-1));
+  for (int64_t item : {0, 1, 11, 19}) {
+    auto where = makeScalar(item);
+    EXPECT_EQ(call(greedy, {x.get(), much.get(), where.get()}, {}, &options),
+              ATTN_OUT_OF_MEMORY);
+    EXPECT_EQ(call(greedy, {x.get(), much.get(), nowhere.get()}, {}, &options),
+              ATTN_OK);
+  }
+}
+
+/// Calls at the same time, each in a space of its own.
+TEST_F(ThreadMemory, ManyAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<int> failures{0};
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      alignas(64) unsigned char own[kBytes];
+      attn_call_options options = {0, own, sizeof(own)};
+      auto much = makeScalar(int64_t(0)), nowhere = makeScalar(int64_t(-1));
+      for (int round = 0; round < 20; ++round) {
+        failures += call(greedy, {x.get(), much.get(), nowhere.get()}, {},
+                         &options) != ATTN_OK;
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(failures, 0);
+}
+
+TEST_F(Memory, WorkspaceDependsOnStrides) {
+  ModuleSpec spec = getKernels();
+  Op stride = {ATTN_OP_STRIDE, 1};
+  FunctionSpec &function = test::find(spec, "scale");
+  function.workspace = binary(ATTN_OP_MUL, constant(64), {stride});
+  Module other = load(spec);
+  size_t bytes = 0;
+  auto measure = [&] {
+    return attn_function_get_workspace(test::find(other, "scale"),
+                                       arguments.data(), 2, &bytes);
+  };
+  ASSERT_OK(measure());
+  EXPECT_EQ(bytes, 64u);
+  x->setStrides({30, 7});
+  ASSERT_OK(measure());
+  EXPECT_EQ(bytes, 7 * 64u);
+  // Arguments with axes alone have strides, and only workspaces ask for them.
+  attn_module *module = nullptr;
+  auto loads = [&] {
+    Bytes image = makeImage(writeMetadata(spec));
+    return attn_module_load_memory(image.data(), image.size(), "x", &module);
+  };
+  constexpr const char *kUnknown = "the metadata of the program is damaged: a "
+                                   "workspace depends on an unknown stride";
+  for (int64_t number : {2, 16, 32, -1}) {
+    function.workspace = {{ATTN_OP_STRIDE, number}};
+    EXPECT_FAILS(ATTN_DAMAGED, kUnknown, loads());
+  }
+  function.workspace = constant(0);
+  function.results[0].extents[0] = {stride};
+  EXPECT_FAILS(ATTN_DAMAGED,
+               "the metadata of the program is damaged: an expression names an "
+               "unknown symbol",
+               loads());
+}
+
+/// A program that says too little of itself allocates the rest.
+TEST_F(Memory, WorkspaceMayBeWrong) {
+  alignas(64) char space[64];
+  attn_call_options options = {0, space, sizeof(space)};
+  ModuleSpec spec = getKernels();
+  test::find(spec, "scale").workspace = constant(0);
+  Module other = load(spec);
+  ASSERT_OK(call(test::find(other, "scale"), arguments, {y.get()}, &options));
+  EXPECT_EQ(y->get<float>()[11], 22.0f);
 }
 
 /// More than the workspace has comes from elsewhere.

@@ -104,7 +104,7 @@ TEST(Metadata, SaysWhatItIsNot) {
   sealMetadata(changed);
   EXPECT_FAILS(ATTN_VERSION_MISMATCH,
                "the program is for version 9 of the runtime's interface, this "
-               "runtime has version 1: compile it again",
+               "runtime has version 2: compile it again",
                create(changed, 8));
   changed = metadata;
   changed.push_back(0);

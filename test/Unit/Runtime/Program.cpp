@@ -81,6 +81,7 @@ ModuleSpec attn::test::getKernels() {
   ParameterSpec where = {"where", kI64, {}, ATTN_PARAMETER_SCALAR};
   spec.functions.push_back(
       {"greedy", {"N"}, {x, wanted, where}, {}, {}, {}, {}});
+  spec.functions.back().unbounded = "it takes what it is told to";
 
   std::vector<Expr> shape = {symbol(0), symbol(1), symbol(2), constant(64)};
   ParameterSpec o = {"o", kF32, shape};
@@ -132,7 +133,7 @@ public:
   void write(const std::string &value) { text(value); }
   void write(const Op &value) {
     number(static_cast<uint8_t>(value.op));
-    if (value.op <= ATTN_OP_ARGUMENT) {
+    if (value.op <= ATTN_OP_ARGUMENT || value.op == ATTN_OP_STRIDE) {
       number(value.operand);
     }
   }
@@ -170,7 +171,13 @@ public:
     list(value.results);
     list(value.relations);
     list(value.rules);
-    write(value.workspace);
+    bool isKnown = value.unbounded.empty();
+    Expr none;
+    write(!isKnown                  ? none
+          : value.workspace.empty() ? constant(0)
+                                    : value.workspace);
+    write(isKnown ? value.threadWorkspace : none);
+    text(value.unbounded);
   }
 
   Bytes bytes;

@@ -71,8 +71,11 @@ struct FunctionSpec {
   std::vector<ParameterSpec> arguments, results;
   std::vector<RelationSpec> relations;
   std::vector<RuleSpec> rules;
+  /// Nothing, if empty.
   Expr workspace;
   std::string entry = "attn_packed_" + name;
+  Expr threadWorkspace = constant(0);
+  std::string unbounded = "";
 };
 
 struct ModuleSpec {
