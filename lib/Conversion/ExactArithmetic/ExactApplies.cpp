@@ -129,7 +129,7 @@ static LogicalResult checkRounded(StreamOp stream) {
       return refuse(rounded) << "a sum of operands that are rounded has low "
                                 "bits only, and another sweep reads it";
     }
-    if (other) {
+    if (other || reader->getParentOfType<StreamOp>()) {
       continue;
     }
     Operation *found = nullptr;
