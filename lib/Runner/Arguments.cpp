@@ -79,6 +79,32 @@ llvm::Error attn::checkMaps(const Signature &signature,
   return llvm::Error::success();
 }
 
+llvm::Expected<std::vector<Array>>
+attn::copyWritten(const Signature &signature, ArrayRef<Array> arguments) {
+  std::vector<Array> own(arguments);
+  std::vector<bool> isWritten;
+  for (const Parameter &parameter : signature.arguments) {
+    isWritten.push_back(parameter.isWritable);
+  }
+  for (const Parameter &result : signature.results) {
+    if (result.alias) {
+      isWritten[*result.alias] = true;
+    }
+  }
+  for (size_t k = 0; k < own.size(); ++k) {
+    if (!isWritten[k]) {
+      continue;
+    }
+    std::optional<Array> copy = own[k].convertTo(own[k].getType());
+    if (!copy) {
+      return llvm::createStringError("not enough memory for a second '" +
+                                     signature.arguments[k].name + "'");
+    }
+    own[k] = std::move(*copy);
+  }
+  return own;
+}
+
 llvm::Error attn::bindSizes(const Parameter &parameter, const Array &array,
                             SizeMap &sizes,
                             llvm::StringMap<std::string> &origins) {

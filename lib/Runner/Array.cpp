@@ -238,7 +238,9 @@ std::optional<Array> Array::convertTo(ElementType newType) const {
     return std::nullopt;
   }
   for (int64_t i = 0; i < numElements; ++i) {
-    if (attn::isFloat(newType)) {
+    if (newType == type) {
+      std::memcpy(result->getAddress(i), getAddress(i), getByteWidth(type));
+    } else if (attn::isFloat(newType)) {
       result->setFloat(i, getNumber(i));
     } else {
       result->setInt(i, getInt(i));

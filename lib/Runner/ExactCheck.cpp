@@ -24,6 +24,22 @@ static uint64_t loadBits(const Array &array, int64_t index) {
   return bits;
 }
 
+ExecutableOptions attn::getExactOptions(ExecutableOptions options) {
+  options.exact = true;
+  return options;
+}
+
+ExecutableOptions attn::getExactReferenceOptions() {
+  ExecutableOptions options;
+  options.mode = ExecutionMode::Reference;
+  options.exact = true;
+  return options;
+}
+
+bool attn::saysNotExact(StringRef message) {
+  return message.contains("exact mode does not apply: ");
+}
+
 llvm::Expected<std::vector<Array>> attn::embedInputs(const Signature &signature,
                                                      ArrayRef<Array> inputs,
                                                      uint64_t seed) {
@@ -101,4 +117,25 @@ std::string attn::formatComparison(const ExactComparison &comparison,
      << formatPosition(wanted, comparison.worst) << " it is " << hex(actual)
      << ", in the reference " << hex(wanted);
   return text;
+}
+
+llvm::Expected<ExactReport> attn::compareExactly(const Executable &subject,
+                                                 const Executable &reference,
+                                                 ArrayRef<Array> wanted,
+                                                 ArrayRef<Array> actual) {
+  ExactReport report;
+  unsigned determined =
+      std::min(subject.getExactBits(), reference.getExactBits());
+  for (auto [index, parameter] :
+       llvm::enumerate(subject.getSignature().results)) {
+    auto comparison =
+        compareBits(parameter, determined, wanted[index], actual[index]);
+    if (!comparison) {
+      return comparison.takeError();
+    }
+    report.passes = report.passes && comparison->passes();
+    report.text +=
+        formatComparison(*comparison, wanted[index], actual[index]) + "\n";
+  }
+  return report;
 }

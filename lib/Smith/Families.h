@@ -51,6 +51,7 @@ struct Family {
 // Sources.cpp
 bool drawScore(Program &p);
 bool drawScoreWith(Program &p);
+bool drawScoreBytes(Program &p);
 bool drawBias(Program &p);
 bool drawGenerator(Program &p);
 
@@ -66,15 +67,21 @@ bool drawNormalizer(Program &p);
 // Neighbors.cpp
 bool drawConvolve(Program &p);
 bool drawMixHeads(Program &p);
+bool drawReduceHeads(Program &p);
 bool drawTranspose(Program &p);
+bool drawCompete(Program &p);
 bool drawMatmul(Program &p);
 bool drawRestrict(Program &p);
 bool drawList(Program &p);
 
-// Results.cpp
+// Reductions.cpp
 bool drawReduce(Program &p);
+bool drawReduceAxes(Program &p);
 bool drawBins(Program &p);
+bool drawTally(Program &p);
 bool drawCustom(Program &p);
+
+// Results.cpp
 bool drawAggregate(Program &p);
 bool drawMaterialize(Program &p);
 bool drawTopk(Program &p);
@@ -86,7 +93,9 @@ bool drawState(Program &p);
 
 // Control.cpp
 bool drawLoop(Program &p);
+bool drawWhile(Program &p);
 bool drawBranch(Program &p);
+bool drawCall(Program &p);
 
 // Tails.cpp
 bool drawLinalg(Program &p);
@@ -97,6 +106,7 @@ bool drawSolve(Program &p);
 
 // Operands.cpp
 Tensor storePlain(Program &p, const Request &request);
+Tensor storeNonFinite(Program &p, const Request &request);
 Tensor storeKnown(Program &p, const Request &request);
 Tensor storeRope(Program &p, const Request &request);
 Tensor storeHadamard(Program &p, const Request &request);

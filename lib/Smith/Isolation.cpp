@@ -47,11 +47,12 @@ std::string attn::describeExit(int status) {
          std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-/// In the child: the verdict as one byte, then the reason.
+/// In the child: the verdict and the checks as one byte each, then the reason.
 [[noreturn]] static void tryAndReport(ModuleOp module,
                                       const TrialOptions &options, int fd) {
   Outcome outcome = tryProgram(module, options);
-  std::string text(1, static_cast<char>(outcome.verdict));
+  std::string text{static_cast<char>(outcome.verdict),
+                   static_cast<char>(outcome.passed)};
   text += outcome.reason;
   for (size_t done = 0; done < text.size();) {
     ssize_t written = write(fd, text.data() + done, text.size() - done);
@@ -105,8 +106,9 @@ Outcome attn::tryProgramIsolated(ModuleOp module, const TrialOptions &options,
     return {Verdict::TimedOut, "it took longer than " +
                                    std::to_string(timeoutSeconds) + " seconds"};
   }
-  if (text.empty()) {
+  if (text.size() < 2) {
     return {Verdict::Crashed, describeExit(status)};
   }
-  return {static_cast<Verdict>(text.front()), text.substr(1)};
+  return {static_cast<Verdict>(text[0]), text.substr(2),
+          static_cast<unsigned char>(text[1])};
 }

@@ -55,6 +55,48 @@ bool smith::drawMixHeads(Program &p) {
   return true;
 }
 
+bool smith::drawReduceHeads(Program &p) {
+  Matrix m = p.pickMatrix();
+  if (m.hasPerHeadAxes()) {
+    return false;
+  }
+  SmallVector<int64_t> divisors;
+  for (int64_t g = 1; g <= m.heads->size; ++g) {
+    if (m.heads->size % g == 0) {
+      divisors.push_back(g);
+    }
+  }
+  auto kind = p.choose({ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min,
+                        ReduceKind::Mean, ReduceKind::Count});
+  Value input = m.value;
+  double joined = static_cast<double>(m.heads->size);
+  m.heads = p.constant(p.chooseFrom(divisors));
+  joined /= static_cast<double>(m.heads->size);
+  m.bound = kind == ReduceKind::Sum     ? m.bound * joined
+            : kind == ReduceKind::Count ? joined
+                                        : m.bound;
+  m.exact = (m.exact && kind != ReduceKind::Mean) || kind == ReduceKind::Count;
+  m.value = ReduceHeadsOp::create(p.e, p.scoresType(m), kind, input);
+  p.add(std::move(m));
+  return true;
+}
+
+bool smith::drawCompete(Program &p) {
+  const Matrix m = p.pickMatrix();
+  if (!m.sources.empty()) {
+    return false;
+  }
+  Matrix turned = m;
+  std::swap(turned.queries, turned.keys);
+  ScoresType type = p.scoresType(turned);
+  Value scores = TransposeOp::create(p.e, type, m.value);
+  Value weights =
+      SoftmaxOp::create(p.e, scores, Value(), Value(), p.e.getF64FloatAttr(1.0),
+                        p.e.getF64FloatAttr(0.0), UnitAttr());
+  p.add(m, TransposeOp::create(p.e, p.scoresType(m), weights), 1.0, false);
+  return true;
+}
+
 bool smith::drawTranspose(Program &p) {
   Matrix m = p.pickMatrix();
   if (!m.sources.empty()) {

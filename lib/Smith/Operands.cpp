@@ -36,6 +36,11 @@ Tensor smith::storePlain(Program &p, const Request &request) {
   return p.numbers(request.prefix, request.getShape(), request.element);
 }
 
+Tensor smith::storeNonFinite(Program &p, const Request &request) {
+  const char *init = p.choose({"nan-row", "inf-row", "neg-inf-row"});
+  return p.argument(request.prefix, request.getShape(), request.element, init);
+}
+
 Tensor smith::storeKnown(Program &p, const Request &request) {
   SmallVector<const Tensor *> known;
   SmallVector<DimRef> shape = request.getShape();

@@ -32,6 +32,13 @@ Program::Program(MLIRContext &context, uint64_t seed,
   features = constant(choose<int64_t>({4, 8, 16, 16, 32, 5, 19, 64}));
   queries = dim("M");
   keys = chance(0.5) ? queries : dim("N");
+  // What is reduced over a short axis of known length may stay in registers.
+  if (chance(0.12)) {
+    DimRef &axis = chance(0.7) ? queries : keys;
+    DimRef other = dim("N");
+    (&axis == &queries ? keys : queries) = other;
+    axis = dim("S", choose<int64_t>({1, 2, 3, 4, 7, 8, 15, 16, 17, 20}), true);
+  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -177,6 +177,8 @@ public:
   std::deque<Matrix> matrices;
   std::deque<Tensor> tensors;
   SmallVector<Value> results;
+  /// Functions beside the one that is drawn.
+  int64_t functions = 0;
   /// Whether what is drawn now is inside of a loop or a branch.
   bool isNested = false;
 

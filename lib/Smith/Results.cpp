@@ -13,126 +13,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::smith;
 
-static SmallVector<DimRef> reducedShape(const Matrix &m, Axis axis) {
-  return {m.batch, m.heads, axis == Axis::Keys ? m.queries : m.keys};
-}
-
-static Axis drawAxisOf(Program &p) {
-  return p.chance(0.6) ? Axis::Keys : Axis::Queries;
-}
-
-bool smith::drawReduce(Program &p) {
-  const Matrix m = p.pickMatrix();
-  Axis axis = drawAxisOf(p);
-  SmallVector<ReduceKind> kinds{
-      ReduceKind::Sum,   ReduceKind::Max, ReduceKind::Min,     ReduceKind::Mean,
-      ReduceKind::Count, ReduceKind::Lse, ReduceKind::Moments, ReduceKind::Any,
-      ReduceKind::Sum,   ReduceKind::Max, ReduceKind::Lse};
-  if (m.bound < 50.0) {
-    kinds.push_back(ReduceKind::Entropy);
-  }
-  if (m.exact) {
-    kinds.append({ReduceKind::ArgMax, ReduceKind::ArgMin});
-  }
-  ReduceKind kind = p.chooseFrom(kinds);
-  bool isIndex = kind == ReduceKind::Count || kind == ReduceKind::ArgMax ||
-                 kind == ReduceKind::ArgMin;
-  Type element = isIndex                   ? Type(p.e.getI64Type())
-                 : kind == ReduceKind::Any ? Type(p.e.getI1Type())
-                                           : p.accumulation;
-  SmallVector<DimRef> shape = reducedShape(m, axis);
-  Type type = p.tensorType(shape, element);
-  SmallVector<Type> types(kind == ReduceKind::Moments ? 2 : 1, type);
-  auto op = ReduceOp::create(p.e, types, kind, axis, m.value);
-  int64_t length = axis == Axis::Keys ? m.keys->size : m.queries->size;
-  for (auto [k, value] : llvm::enumerate(op.getResults())) {
-    Tensor result;
-    result.value = value;
-    result.shape = shape;
-    result.bound = kind == ReduceKind::Sum
-                       ? m.bound * static_cast<double>(length + 1)
-                   : k == 1 ? m.bound * m.bound
-                            : m.bound + 6.0;
-    result.exact =
-        isIndex ||
-        (m.exact && (kind == ReduceKind::Max || kind == ReduceKind::Min));
-    // The maximum of nothing is infinite.
-    if (kind == ReduceKind::Max || kind == ReduceKind::Min ||
-        kind == ReduceKind::Lse) {
-      p.results.push_back(value);
-      continue;
-    }
-    p.addResult(std::move(result));
-  }
-  return true;
-}
-
-bool smith::drawBins(Program &p) {
-  const Matrix m = p.pickMatrix();
-  Axis axis = drawAxisOf(p);
-  auto kind = p.choose(
-      {ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Count});
-  int64_t bins = p.choose<int64_t>({1, 3, 8, 20});
-  Type element =
-      kind == ReduceKind::Count ? Type(p.e.getI64Type()) : p.accumulation;
-  SmallVector<DimRef> shape = reducedShape(m, axis);
-  shape.push_back(p.constant(bins));
-  auto op = ReduceOp::create(p.e, TypeRange{p.tensorType(shape, element)}, kind,
-                             axis, m.value, Value(), Value(), ArrayAttr(),
-                             p.e.getI64IntegerAttr(bins), false, false,
-                             IntegerAttr());
-  Site site = p.enter(op.getBin(), {m}, m);
-  p.yield(p.bin(site, bins));
-  p.results.push_back(op.getResult(0));
-  return true;
-}
-
-bool smith::drawCustom(Program &p) {
-  const Matrix m = p.pickMatrix();
-  Axis axis = drawAxisOf(p);
-  // Sums, maxima and minima side by side; of powers of the entry, as moments
-  // are.
-  int64_t count = 1 + p.below(3);
-  SmallVector<int64_t> kinds;
-  SmallVector<double> identity;
-  for (int64_t k = 0; k < count; ++k) {
-    kinds.push_back(p.below(3));
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    identity.push_back(kinds[k] == 0   ? 0.0
-                       : kinds[k] == 1 ? -infinity
-                                       : infinity);
-  }
-  SmallVector<DimRef> shape = reducedShape(m, axis);
-  SmallVector<Type> types(static_cast<size_t>(count),
-                          p.tensorType(shape, p.accumulation));
-  auto op = ReduceOp::create(p.e, types, ReduceKind::Custom, axis, m.value,
-                             Value(), Value(), p.e.getF64ArrayAttr(identity),
-                             IntegerAttr(), false, false, IntegerAttr());
-  Site site = p.enter(op.getLift(), {m}, m);
-  SmallVector<Value> lifted;
-  for (int64_t k = 0; k < count; ++k) {
-    lifted.push_back(p.expression(site, p.accumulation, p.below(3)).value);
-  }
-  p.yield(lifted);
-  OpBuilder::InsertionGuard guard(p.e);
-  Block *block = p.e.createBlock(&op.getCombine());
-  for (int64_t k = 0; k < 2 * count; ++k) {
-    block->addArgument(p.accumulation, p.e.getLoc());
-  }
-  SmallVector<Value> combined;
-  for (int64_t k = 0; k < count; ++k) {
-    Value x = block->getArgument(static_cast<unsigned>(k));
-    Value y = block->getArgument(static_cast<unsigned>(k + count));
-    combined.push_back(kinds[k] == 0 ? Value(arith::AddFOp::create(p.e, x, y))
-                       : kinds[k] == 1
-                           ? Value(arith::MaximumFOp::create(p.e, x, y))
-                           : Value(arith::MinimumFOp::create(p.e, x, y)));
-  }
-  YieldOp::create(p.e, combined);
-  llvm::append_range(p.results, op.getResults());
-  return true;
-}
-
 bool smith::drawMaterialize(Program &p) {
   const Matrix m = p.pickMatrix();
   SmallVector<DimRef> shape{m.batch, m.heads, m.queries, m.keys};
@@ -159,7 +39,9 @@ bool smith::drawMaterialize(Program &p) {
 static SmallVector<Tensor> drawValues(Program &p, const Matrix &m,
                                       DimRef features,
                                       SmallVectorImpl<Value> &maps,
-                                      SmallVectorImpl<bool> &mapped) {
+                                      SmallVectorImpl<bool> &mapped,
+                                      SmallVectorImpl<Value> &batchMaps,
+                                      SmallVectorImpl<bool> &batchMapped) {
   SmallVector<std::pair<DimRef, bool>> sources(m.sources);
   if (sources.empty()) {
     sources.push_back({m.keys, false});
@@ -179,6 +61,14 @@ static SmallVector<Tensor> drawValues(Program &p, const Matrix &m,
     mapped.push_back(isMapped);
     Type element = p.chance(0.8) ? p.element : Type(p.e.getF32Type());
     DimRef batch = p.chance(0.15) ? p.constant(1) : m.batch;
+    bool isBatchMapped = p.chance(0.08);
+    if (isBatchMapped) {
+      batch = p.constant(p.choose<int64_t>({1, 2, 3}));
+      batchMaps.push_back(
+          p.integers("batch_map", {m.batch}, "table(" + batch->name + ")")
+              .value);
+    }
+    batchMapped.push_back(isBatchMapped);
     if (perQuery) {
       values.push_back(p.numbers(
           "v", {batch, groups, m.queries, length, features}, element));
@@ -195,9 +85,10 @@ bool smith::drawAggregate(Program &p) {
   DimRef features = p.chance(0.8)
                         ? p.features
                         : p.constant(p.choose<int64_t>({1, 3, 8, 40, 64}));
-  SmallVector<Value> maps;
-  SmallVector<bool> mapped;
-  SmallVector<Tensor> tensors = drawValues(p, m, features, maps, mapped);
+  SmallVector<Value> maps, batchMaps;
+  SmallVector<bool> mapped, batchMapped;
+  SmallVector<Tensor> tensors =
+      drawValues(p, m, features, maps, mapped, batchMaps, batchMapped);
   SmallVector<Value> values;
   double largest = 0.0;
   for (const Tensor &tensor : tensors) {
@@ -219,10 +110,9 @@ bool smith::drawAggregate(Program &p) {
   Tensor result;
   result.shape = {m.batch, m.heads, m.queries, features};
   result.bound = bound;
-  result.value =
-      AggregateOp::create(p.e, p.tensorType(result.shape, element), m.value,
-                          values, maps, ValueRange(), mapped,
-                          SmallVector<bool>(mapped.size(), false), operandType);
+  result.value = AggregateOp::create(p.e, p.tensorType(result.shape, element),
+                                     m.value, values, maps, batchMaps, mapped,
+                                     batchMapped, operandType);
   p.addResult(std::move(result));
   return true;
 }

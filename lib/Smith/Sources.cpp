@@ -16,7 +16,7 @@ namespace {
 /// Queries and keys of a product.
 struct Operands {
   Tensor query, key;
-  Value headMap;
+  Value headMap, batchMap;
   Matrix shape;
 };
 } // namespace
@@ -57,11 +57,18 @@ static Operands drawOperands(Program &p) {
   bool isShared = operands.query.shape[1] == groups &&
                   shape.queries == shape.keys && p.chance(0.15);
   DimRef keyBatch = p.chance(0.15) ? p.constant(1) : p.batch;
+  if (!isShared && queryBatch == p.batch && p.chance(0.12)) {
+    keyBatch = p.constant(p.choose<int64_t>({1, 2, 3}));
+    operands.batchMap =
+        p.integers("batch_map", {p.batch}, "table(" + keyBatch->name + ")")
+            .value;
+  }
   operands.key = isShared ? operands.query
                           : drawOperand(p, {"k", keyBatch, groups, shape.keys,
                                             features, p.element});
   bool isOne = queryBatch->isStatic && queryBatch->size == 1;
-  shape.batch = isOne ? operands.key.shape[0] : queryBatch;
+  shape.batch =
+      isOne && !operands.batchMap ? operands.key.shape[0] : queryBatch;
   return operands;
 }
 
@@ -78,7 +85,7 @@ bool smith::drawScore(Program &p) {
                                : std::sqrt(static_cast<double>(width)));
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
   m.value = ScoreOp::create(
-      p.e, p.scoresType(m), o.query.value, o.key.value, o.headMap, Value(),
+      p.e, p.scoresType(m), o.query.value, o.key.value, o.headMap, o.batchMap,
       axes.query.positions, axes.query.offset, axes.query.length,
       axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
       axes.key.segments, APFloat(scale));
@@ -94,7 +101,7 @@ bool smith::drawScoreWith(Program &p) {
   AxisOperands axes = drawAxisOperands(p, m, 0.12);
   auto op = ScoreWithOp::create(
       p.e, p.scoresType(m), kind, o.query.value, o.key.value, o.headMap,
-      Value(), axes.query.positions, axes.query.offset, axes.query.length,
+      o.batchMap, axes.query.positions, axes.query.offset, axes.query.length,
       axes.query.segments, axes.key.positions, axes.key.offset, axes.key.length,
       axes.key.segments);
   OpBuilder::InsertionGuard guard(p.e);
@@ -129,6 +136,37 @@ bool smith::drawScoreWith(Program &p) {
   m.bound = kind == FeatureReduceKind::Sum ? y.bound * width : y.bound;
   m.exact = y.exact && m.bound < 4096.0;
   m.value = op.getResult();
+  p.add(std::move(m));
+  return true;
+}
+
+bool smith::drawScoreBytes(Program &p) {
+  Matrix m;
+  m.batch = p.batch;
+  m.heads = p.heads;
+  m.queries = p.queries;
+  m.keys = p.keys;
+  Value map;
+  DimRef groups = drawGroups(p, m.heads, map);
+  Type byte = p.e.getI8Type();
+  Tensor q = p.argument("bytes", {m.batch, m.heads, m.queries, p.features},
+                        byte, "range(-20, 21)");
+  Tensor k = p.argument("bytes", {p.orOne(m.batch), groups, m.keys, p.features},
+                        byte, "range(-20, 21)");
+  Matrix sums = m;
+  sums.value = ScoreOp::create(
+      p.e, ScoresType::get(p.scoresType(m).getShape(), p.e.getI32Type()),
+      q.value, k.value, map, Value(), Value(), Value(), Value(), Value(),
+      Value(), Value(), Value(), Value(), APFloat(1.0));
+  auto op = MapOp::create(p.e, p.scoresType(m), sums.value, ValueRange());
+  Site site = p.enter(op.getBody(), {sums}, m);
+  Value number =
+      arith::SIToFPOp::create(p.e, p.accumulation, site.elements[0].value);
+  p.yield(Value(arith::MulFOp::create(p.e, number,
+                                      p.e.constant(p.accumulation, 0x1p-8))));
+  m.value = op.getResult();
+  m.bound = 0x1p-8 * 400.0 * std::sqrt(static_cast<double>(p.features->size));
+  m.exact = true;
   p.add(std::move(m));
   return true;
 }

@@ -11,14 +11,18 @@
 // the truth by luck, which leaves no error to budget with. So a result that is
 // over its budget is judged again on other operands, all of them together.
 //
+// In exact mode there is nothing to judge: bits are equal or not. It says
+// nothing about programs that it does not apply to, which is no failure.
+//
 //===----------------------------------------------------------------------===//
 
 #include "attn/Smith/Trial.h"
 
 #include "attn/Runner/Check.h"
+#include "attn/Runner/ExactCheck.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -27,6 +31,8 @@ StringRef attn::getName(Verdict verdict) {
   switch (verdict) {
   case Verdict::Ok:
     return "ok";
+  case Verdict::Unchecked:
+    return "not checked";
   case Verdict::Refused:
     return "refused";
   case Verdict::Rejected:
@@ -39,6 +45,8 @@ StringRef attn::getName(Verdict verdict) {
     return "crashed";
   case Verdict::WrongResult:
     return "wrong result";
+  case Verdict::WrongBits:
+    return "wrong in exact mode";
   case Verdict::TimedOut:
     return "timed out";
   }
@@ -95,9 +103,12 @@ public:
   Outcome run();
 
 private:
+  Outcome read();
   Outcome checkCompile();
   Outcome checkRun();
   Outcome checkF64();
+  Outcome checkExact();
+  Outcome check(StringRef name);
 
   /// Compiles in `how`; null with an outcome in `failed` otherwise.
   std::unique_ptr<Executable> compile(const ExecutableOptions &how,
@@ -115,6 +126,8 @@ private:
   ModuleOp module;
   const TrialOptions &options;
   FirstError errors;
+  /// Of programs before this one.
+  int64_t overruns = jit_memory::getOverruns();
   Signature signature;
   Outcome failed;
   std::unique_ptr<Executable> subject, truth, materialised;
@@ -132,7 +145,8 @@ std::unique_ptr<Executable> Trial::compile(const ExecutableOptions &how,
     return std::move(*executable);
   }
   std::string reason = errors.take(executable.takeError());
-  failed = {isReference          ? Verdict::NoReference
+  failed = {saysNotExact(reason) ? Verdict::Unchecked
+            : isReference        ? Verdict::NoReference
             : isInternal(reason) ? Verdict::Miscompiled
                                  : Verdict::Refused,
             reason};
@@ -167,7 +181,7 @@ std::optional<std::vector<Array>> Trial::makeOperands(uint64_t seed) {
   return std::move(*made);
 }
 
-Outcome Trial::run() {
+Outcome Trial::read() {
   if (mlir::failed(verify(module))) {
     return {Verdict::Rejected, errors.take()};
   }
@@ -180,10 +194,43 @@ Outcome Trial::run() {
     return {Verdict::Rejected, llvm::toString(read.takeError())};
   }
   signature = std::move(*read);
-  if (options.check == "compile") {
-    return checkCompile();
+  return {};
+}
+
+Outcome Trial::check(StringRef name) {
+  failed = Outcome();
+  return name == "compile" ? checkCompile()
+         : name == "run"   ? checkRun()
+         : name == "exact" ? checkExact()
+                           : checkF64();
+}
+
+Outcome Trial::run() {
+  Outcome outcome = read();
+  if (outcome.verdict != Verdict::Ok) {
+    return outcome;
   }
-  return options.check == "run" ? checkRun() : checkF64();
+  for (auto [index, name] : llvm::enumerate(options.checks)) {
+    Outcome one = check(name);
+    if (int64_t count = jit_memory::getOverruns() - overruns;
+        count > 0 && !isFailure(one.verdict)) {
+      one = {Verdict::Crashed,
+             std::to_string(count) + " buffers were written beyond their end"};
+    }
+    if (one.verdict == Verdict::Ok) {
+      outcome.passed |= uint32_t{1} << index;
+      continue;
+    }
+    outcome.verdict = one.verdict;
+    outcome.reason = std::move(one.reason);
+    if (one.verdict != Verdict::Unchecked) {
+      return outcome;
+    }
+  }
+  if (outcome.passed) {
+    outcome.verdict = Verdict::Ok;
+  }
+  return outcome;
 }
 
 Outcome Trial::checkCompile() {
@@ -230,12 +277,12 @@ std::optional<bool> Trial::compare(uint64_t seed) {
     failed = {Verdict::Rejected, llvm::toString(widened.takeError())};
     return std::nullopt;
   }
-  // A program may write its arguments: each run has its own.
-  std::vector<Array> own;
-  for (const Array &operand : *operands) {
-    own.push_back(*operand.convertTo(operand.getType()));
+  auto own = copyWritten(signature, *operands);
+  if (!own) {
+    failed = {Verdict::Rejected, llvm::toString(own.takeError())};
+    return std::nullopt;
   }
-  auto actual = execute(*subject, own, false);
+  auto actual = execute(*subject, *own, false);
   auto exact = actual ? execute(*truth, *widened, true) : std::nullopt;
   if (!exact) {
     return std::nullopt;
@@ -313,10 +360,6 @@ Outcome Trial::checkF64() {
   if (!passed) {
     return failed;
   }
-  if (int64_t overruns = jit_memory::getOverruns()) {
-    return {Verdict::Crashed, std::to_string(overruns) +
-                                  " buffers were written beyond their end"};
-  }
   bool isHopeless = llvm::any_of(
       comparisons, [](const Comparison &c) { return c.mismatches > 0; });
   if (*passed || isHopeless) {
@@ -332,19 +375,60 @@ Outcome Trial::checkF64() {
   return allPass ? Outcome() : Outcome{Verdict::WrongResult, text};
 }
 
+Outcome Trial::checkExact() {
+  ExecutableOptions plain = getExactReferenceOptions();
+  plain.isQuick = true;
+  auto actually = compile(getExactOptions(options.compile), false);
+  auto reference = actually ? compile(plain, true) : nullptr;
+  auto operands = reference ? makeOperands(options.seed) : std::nullopt;
+  if (!operands) {
+    return failed;
+  }
+  auto embedded = embedInputs(signature, *operands, options.seed);
+  if (!embedded) {
+    return {Verdict::Rejected, llvm::toString(embedded.takeError())};
+  }
+  auto own = copyWritten(signature, *embedded);
+  if (!own) {
+    return {Verdict::Rejected, llvm::toString(own.takeError())};
+  }
+  jit_memory::setPoison(true);
+  auto actual = execute(*actually, *own, false);
+  auto wanted = actual ? execute(*reference, *embedded, true) : std::nullopt;
+  if (!wanted) {
+    return failed;
+  }
+  auto report = compareExactly(*actually, *reference, *wanted, *actual);
+  if (!report) {
+    return {Verdict::WrongBits, llvm::toString(report.takeError())};
+  }
+  return report->passes ? Outcome() : Outcome{Verdict::WrongBits, report->text};
+}
+
 Outcome attn::tryProgram(ModuleOp module, const TrialOptions &options) {
   return Trial(module, options).run();
 }
 
-bool attn::isCheck(StringRef name) {
-  return llvm::StringSwitch<bool>(name)
-      .Cases({"f64", "run", "compile"}, true)
-      .Default(false);
+llvm::Error attn::parseChecks(StringRef text,
+                              SmallVectorImpl<std::string> &checks) {
+  checks.clear();
+  for (StringRef name : llvm::split(text, ',')) {
+    if (!llvm::is_contained({"f64", "exact", "run", "compile"}, name)) {
+      return llvm::createStringError("'" + name + "' is no check; known are\n" +
+                                     getCheckHelp());
+    }
+    if (!llvm::is_contained(checks, name)) {
+      checks.push_back(name.str());
+    }
+  }
+  return llvm::Error::success();
 }
 
 StringRef attn::getCheckHelp() {
   return "  f64       results against the reference, within their error "
          "budget\n"
+         "  exact     bits of results against the reference in exact mode, "
+         "where that\n            applies\n"
          "  run       the program compiles, and runs without a crash\n"
          "  compile   the program compiles\n";
 }

@@ -7,6 +7,8 @@
 // RUN: attn-run %s --entry=twice --check=exact --size L=131 | FileCheck %s --check-prefix=TWICE
 // RUN: attn-run %s --entry=twice --check --check=exact --loops --size L=21 | FileCheck %s --check-prefixes=BOTH,TWICE
 // RUN: attn-run %s --entry=f64 --check=exact --strided q --size L=17 | FileCheck %s --check-prefix=F64
+// RUN: attn-run %s --entry=own_keys --check=exact --size M=5,C=3 | FileCheck %s --check-prefix=OWN
+// RUN: attn-run %s --entry=written --check=exact --size L=40 | FileCheck %s --check-prefix=WRITTEN
 // RUN: not attn-run %s --entry=f64 --check=precise 2>&1 | FileCheck %s --check-prefix=USAGE
 // RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=bound --size L=17 2>&1 | FileCheck %s --check-prefix=PLACE
 // RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=tail --loops --size L=17 2>&1 | FileCheck %s --check-prefix=NOPLAN
@@ -23,6 +25,11 @@
 // TWICE: lse (f32): {{.*}} elements equal modulo 2^32
 // TWICE: received (f32): {{.*}} elements equal modulo 2^32
 // TWICE: exact check ({{.*}}): ok
+
+// Absent entries are marked by the bits of a NaN.
+// OWN: exact check ({{.*}}): ok
+// The copy of an argument that is written has every bit of it.
+// WRITTEN: exact check ({{.*}}): ok
 
 // USAGE: --check takes no value, or exact, not 'precise'
 // NOPLAN: --plant-fault damages a plan, and --reference and --loops run without one
@@ -62,4 +69,30 @@ func.func @twice(
   %p = attn.softmax %c : !attn.scores<1x2x?x?xf32>
   %r = attn.reduce sum queries %p : (!attn.scores<1x2x?x?xf32>) -> tensor<1x2x?xf32>
   return %lse, %r : tensor<1x2x?xf32>, tensor<1x2x?xf32>
+}
+
+func.func @own_keys(
+    %q: tensor<2x2x?x4xf32> {attn.name = "q", attn.dims = ["2", "2", "M", "4"]},
+    %k: tensor<2x1x?x?x4xf32> {attn.name = "k", attn.dims = ["2", "1", "M", "C", "4"]}
+  ) -> (tensor<2x2x?x4xf32> {attn.name = "o"}) {
+  %s = attn.lane %q, %k : tensor<2x2x?x4xf32>, tensor<2x1x?x?x4xf32> -> !attn.scores<2x2x?x?xf32>
+  %m = attn.mask %s (%v: f32) at (%b, %h, %i) {
+    %c1 = arith.constant 1 : index
+    %p = arith.cmpi slt, %i, %c1 : index
+    attn.yield %p : i1
+  } : !attn.scores<2x2x?x?xf32>
+  %o = attn.aggregate %m, %k : !attn.scores<2x2x?x?xf32>, tensor<2x1x?x?x4xf32> -> tensor<2x2x?x4xf32>
+  return %o : tensor<2x2x?x4xf32>
+}
+
+func.func @written(
+    %q: tensor<1x2x?x16xf32> {attn.name = "q", attn.dims = ["1", "2", "L", "16"]},
+    %k: tensor<1x2x?x16xf32> {attn.name = "k", attn.dims = ["1", "2", "L", "16"], bufferization.writable = true},
+    %new: tensor<1x2x1x16xf32> {attn.name = "new", attn.dims = ["1", "2", "1", "16"]}
+  ) -> (tensor<1x2x?x16xf32> {attn.name = "o"}) {
+  %c3 = arith.constant 3 : index
+  %c = attn.append %k, %new at(%c3 : index) : tensor<1x2x?x16xf32>, tensor<1x2x1x16xf32>
+  %s = attn.score %q, %c : tensor<1x2x?x16xf32>, tensor<1x2x?x16xf32> -> !attn.scores<1x2x?x?xf32>
+  %o = attn.aggregate %s, %c : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x16xf32> -> tensor<1x2x?x16xf32>
+  return %o : tensor<1x2x?x16xf32>
 }

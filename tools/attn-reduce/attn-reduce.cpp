@@ -38,7 +38,7 @@ Writes the smallest program found that fails as PROGRAM does, to standard
 output or a file; progress goes to standard error.
 
 what failing means
-  --check=C            a check fails, with the same verdict (f64); see below
+  --check=C,...        a check fails, with the same verdict (f64); see below
   --test=COMMAND       a shell command ends with code 0; %s in it stands for the
                        file of a program
 
@@ -75,7 +75,7 @@ enum ExitCode {
 
 namespace {
 struct CommandLine {
-  std::string program, output, test;
+  std::string program, output, test, check = "f64";
   TrialOptions trial;
   int64_t seed = 0, threads = 2, timeout = 60;
 };
@@ -123,7 +123,7 @@ static std::optional<int> parseCommandLine(ArrayRef<char *> args,
       args = args.drop_front();
     }
     auto *text = llvm::StringSwitch<std::string *>(name)
-                     .Case("check", &options.trial.check)
+                     .Case("check", &options.check)
                      .Case("test", &options.test)
                      .Case("output", &options.output)
                      .Default(nullptr);
@@ -149,9 +149,8 @@ static std::optional<int> parseCommandLine(ArrayRef<char *> args,
   if (options.program.empty()) {
     return fail(kBadUsage, "no program given; see --help");
   }
-  if (!isCheck(options.trial.check)) {
-    return fail(kBadUsage, "'" + options.trial.check +
-                               "' is no check; known are\n" + getCheckHelp());
+  if (llvm::Error error = parseChecks(options.check, options.trial.checks)) {
+    return fail(kBadUsage, llvm::toString(std::move(error)));
   }
   options.trial.seed = static_cast<uint64_t>(options.seed);
   return std::nullopt;

@@ -190,9 +190,9 @@ int Session::runCheck() {
     return fail(kBadUsage, widened.takeError());
   }
   jit_memory::setPoison(true);
-  auto own = copyWritten(inputs);
+  auto own = copyWritten(signature, inputs);
   if (!own) {
-    return kBadUsage;
+    return fail(kBadUsage, own.takeError());
   }
   auto actual = execute(*subject, *own);
   auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
@@ -219,12 +219,10 @@ int Session::runCheck() {
 }
 
 int Session::runExactCheck() {
-  ExecutableOptions subjectOptions = options.compile, referenceOptions;
-  referenceOptions.mode = ExecutionMode::Reference;
-  subjectOptions.exact = referenceOptions.exact = true;
-  std::unique_ptr<Executable> subject = compile(subjectOptions);
+  std::unique_ptr<Executable> subject =
+      compile(getExactOptions(options.compile));
   std::unique_ptr<Executable> reference =
-      subject ? compile(referenceOptions) : nullptr;
+      subject ? compile(getExactReferenceOptions()) : nullptr;
   if (!reference) {
     return kBadProgram;
   }
@@ -232,9 +230,9 @@ int Session::runExactCheck() {
   if (!embedded) {
     return fail(kBadUsage, embedded.takeError());
   }
-  auto own = copyWritten(*embedded);
+  auto own = copyWritten(signature, *embedded);
   if (!own) {
-    return kBadUsage;
+    return fail(kBadUsage, own.takeError());
   }
   jit_memory::setPoison(true);
   auto actual = execute(*subject, *own);
@@ -242,41 +240,15 @@ int Session::runExactCheck() {
   if (!wanted) {
     return kBadProgram;
   }
-  unsigned determined =
-      std::min(subject->getExactBits(), reference->getExactBits());
-  bool passed = true;
-  for (auto [index, parameter] : llvm::enumerate(signature.results)) {
-    auto comparison =
-        compareBits(parameter, determined, (*wanted)[index], (*actual)[index]);
-    if (!comparison) {
-      return fail(kCheckFailed, comparison.takeError());
-    }
-    llvm::outs() << formatComparison(*comparison, (*wanted)[index],
-                                     (*actual)[index])
-                 << "\n";
-    passed = passed && comparison->passes();
+  auto report = compareExactly(*subject, *reference, *wanted, *actual);
+  if (!report) {
+    return fail(kCheckFailed, report.takeError());
   }
+  llvm::outs() << report->text;
   if (int code = writeOutput(signature, *actual)) {
     return code;
   }
-  return finishCheck(*actual, passed, "exact check");
-}
-
-std::optional<std::vector<Array>>
-Session::copyWritten(ArrayRef<Array> arguments) {
-  std::vector<Array> own(arguments);
-  for (const Parameter &result : signature.results) {
-    if (result.alias) {
-      const Array &written = arguments[*result.alias];
-      std::optional<Array> copy = written.convertTo(written.getType());
-      if (!copy) {
-        fail(kBadUsage, "not enough memory for a second '" + result.name + "'");
-        return std::nullopt;
-      }
-      own[*result.alias] = std::move(*copy);
-    }
-  }
-  return own;
+  return finishCheck(*actual, report->passes, "exact check");
 }
 
 int Session::finishCheck(std::vector<Array> &results, bool passed,

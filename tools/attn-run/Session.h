@@ -44,8 +44,6 @@ private:
   std::unique_ptr<Executable> compile(ExecutableOptions how);
   std::optional<std::vector<Array>> execute(const Executable &executable,
                                             ArrayRef<Array> arguments);
-  /// The arguments for one of two programs, either of which may write them.
-  std::optional<std::vector<Array>> copyWritten(ArrayRef<Array> arguments);
   /// The last steps of a check: buffers, and the verdict.
   int finishCheck(std::vector<Array> &results, bool passed, StringRef kind);
   int writeOutput(const Signature &signature, ArrayRef<Array> results);

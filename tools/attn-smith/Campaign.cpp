@@ -101,7 +101,7 @@ struct Message {
   uint64_t seed;
   Verdict verdict;
   bool isEnd;
-  uint32_t length;
+  uint32_t length, passed;
 };
 
 void writeAll(int fd, const void *data, size_t size) {
@@ -126,6 +126,7 @@ void send(int fd, uint64_t seed, bool isEnd, const Outcome &outcome) {
   message.verdict = outcome.verdict;
   message.isEnd = isEnd;
   message.length = static_cast<uint32_t>(outcome.reason.size());
+  message.passed = outcome.passed;
   writeAll(fd, &message, sizeof message);
   writeAll(fd, outcome.reason.data(), outcome.reason.size());
 }
@@ -166,7 +167,7 @@ private:
   std::chrono::steady_clock::time_point start;
   std::atomic<int64_t> *next = nullptr;
   std::map<uint64_t, Outcome> outcomes;
-  int64_t refused = 0, failures = 0;
+  int64_t refused = 0, unchecked = 0, failures = 0;
   /// Seeds that timed out, and of those the ones to try again: a machine that
   /// stood still for a while fails nobody.
   std::set<uint64_t> late;
@@ -263,7 +264,8 @@ void Campaign::receive(Worker &worker) {
     worker.received.erase(0, size);
     if (message.isEnd) {
       worker.seed.reset();
-      record(message.seed, {message.verdict, std::move(reason)});
+      record(message.seed,
+             {message.verdict, std::move(reason), message.passed});
     } else {
       worker.seed = message.seed;
       worker.limit.emplace(worker.pid, options.timeout);
@@ -277,6 +279,7 @@ void Campaign::record(uint64_t seed, Outcome outcome) {
     return;
   }
   refused += outcome.verdict == Verdict::Refused;
+  unchecked += outcome.verdict == Verdict::Unchecked;
   if (isFailure(outcome.verdict)) {
     ++failures;
     llvm::errs() << "seed " << seed << ": " << getName(outcome.verdict) << ": "
@@ -355,17 +358,32 @@ static std::string generalise(StringRef reason) {
 
 void Campaign::printSummary() {
   std::map<std::string, int64_t> reasons;
+  SmallVector<int64_t> passed(options.trial.checks.size());
   for (const auto &[seed, outcome] : outcomes) {
-    if (outcome.verdict == Verdict::Refused) {
-      ++reasons[generalise(outcome.reason)];
+    if (!isFailure(outcome.verdict) && !outcome.reason.empty()) {
+      StringRef what =
+          outcome.verdict == Verdict::Refused ? "refused" : "not checked";
+      ++reasons[(what + "|" + generalise(outcome.reason)).str()];
+    }
+    for (size_t k = 0; k < passed.size(); ++k) {
+      passed[k] += outcome.passed >> k & 1;
     }
   }
   auto total = static_cast<int64_t>(outcomes.size());
-  llvm::outs() << total << " programs: " << total - refused - failures
-               << " ok, " << refused << " refused, " << failures << " failed"
-               << llvm::format("; %.1f s\n", getElapsed());
-  for (const auto &[reason, count] : reasons) {
-    llvm::outs() << "refused " << count << " times: " << reason << "\n";
+  llvm::outs() << total
+               << " programs: " << total - refused - unchecked - failures
+               << " ok, " << refused << " refused, " << failures << " failed";
+  if (unchecked) {
+    llvm::outs() << ", " << unchecked << " not checked";
+  }
+  llvm::outs() << llvm::format("; %.1f s\n", getElapsed()) << "passed:";
+  for (auto [name, count] : llvm::zip_equal(options.trial.checks, passed)) {
+    llvm::outs() << " " << name << " " << count;
+  }
+  llvm::outs() << "\n";
+  for (const auto &[key, count] : reasons) {
+    auto [what, reason] = StringRef(key).split('|');
+    llvm::outs() << what << " " << count << " times: " << reason << "\n";
   }
   for (const auto &[seed, outcome] : outcomes) {
     if (isFailure(outcome.verdict)) {

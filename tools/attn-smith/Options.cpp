@@ -34,7 +34,7 @@ programs
 
 campaigns
   --run=N              compile, run and check the programs of N seeds
-  --check=C            what is checked (f64)
+  --check=C,...        what is checked (f64)
   --jobs=N             processes at a time (the number of cores)
   --threads=N          threads of every program (2)
   --timeout-seconds=N  programs that need more processor time, or ten times
@@ -129,11 +129,10 @@ private:
 
   std::optional<int> parseChoice() {
     if (name == "check") {
-      options.trial.check = value.str();
-      return isCheck(value) ? std::nullopt
-                            : std::optional<int>(fail(
-                                  "'" + value + "' is no check; known are\n" +
-                                  getCheckHelp()));
+      if (llvm::Error error = parseChecks(value, options.trial.checks)) {
+        return fail(llvm::toString(std::move(error)));
+      }
+      return std::nullopt;
     }
     if (name == "sizes") {
       auto sizes = llvm::StringSwitch<std::optional<SizeClass>>(value)

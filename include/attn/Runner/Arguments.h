@@ -23,6 +23,11 @@ llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
 /// Checks that maps name heads or batches that are there.
 llvm::Error checkMaps(const Signature &signature, ArrayRef<Array> inputs);
 
+/// The arguments for a run that is not to change them: those that the program
+/// writes are copies. An error names the one that there is no memory for.
+llvm::Expected<std::vector<Array>> copyWritten(const Signature &signature,
+                                               ArrayRef<Array> arguments);
+
 /// Compares an array with the argument it is for, and enters the sizes that it
 /// fixes into `sizes`; `origins` remembers where a size was first seen.
 llvm::Error bindSizes(const Parameter &parameter, const Array &array,

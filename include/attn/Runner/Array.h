@@ -57,7 +57,8 @@ public:
   void setFloat(int64_t index, double value);
   void setInt(int64_t index, int64_t value);
 
-  /// The same numbers in another type; nothing if there is no memory.
+  /// The same numbers in another type, or the same bits in this one, NaN
+  /// included; nothing if there is no memory.
   std::optional<Array> convertTo(ElementType type) const;
 
 private:

@@ -12,6 +12,15 @@
 
 namespace mlir::attn {
 
+/// How the program under test, otherwise compiled as `options` say, and its
+/// reference are compiled for an exact check.
+ExecutableOptions getExactOptions(ExecutableOptions options);
+ExecutableOptions getExactReferenceOptions();
+
+/// Whether an error says that the program, or its plan, has no meaning in exact
+/// mode.
+bool saysNotExact(StringRef message);
+
 /// Operands of exact mode: the bits of every float become the integer that
 /// stands for it (attn/Support/Ring.h). Integers are copied. An error names the
 /// argument that there is no memory for.
@@ -40,6 +49,17 @@ llvm::Expected<ExactComparison> compareBits(const Parameter &parameter,
 /// One line that says what agrees, and where it does not.
 std::string formatComparison(const ExactComparison &comparison,
                              const Array &wanted, const Array &actual);
+
+/// All results, compared in the bits that both programs determine; `text` has a
+/// line for each.
+struct ExactReport {
+  bool passes = true;
+  std::string text;
+};
+llvm::Expected<ExactReport> compareExactly(const Executable &subject,
+                                           const Executable &reference,
+                                           ArrayRef<Array> wanted,
+                                           ArrayRef<Array> actual);
 
 } // namespace mlir::attn
 

@@ -16,6 +16,8 @@ namespace mlir::attn {
 /// How a program fared. All from `Rejected` on are failures.
 enum class Verdict {
   Ok,
+  /// No check applies to the program.
+  Unchecked,
   /// The compiler said in a sentence why it does not compile the program.
   Refused,
   /// The verifier, or the generator of operands, does not take the program.
@@ -27,6 +29,8 @@ enum class Verdict {
   /// The compiled program crashed, or wrote beyond its buffers.
   Crashed,
   WrongResult,
+  /// In exact mode, bits differ.
+  WrongBits,
   TimedOut
 };
 
@@ -35,14 +39,17 @@ inline bool isFailure(Verdict verdict) { return verdict >= Verdict::Rejected; }
 
 struct Outcome {
   Verdict verdict = Verdict::Ok;
-  /// Why, where it is not ok: a sentence, or lines of a comparison.
+  /// Why, where it is not ok or one of its checks does not apply: a sentence,
+  /// or lines of a comparison.
   std::string reason;
+  /// The checks that it passed: bit k is that of the k-th in the list.
+  uint32_t passed = 0;
 };
 
 struct TrialOptions {
   ExecutableOptions compile;
-  /// One of the names that `getCheckHelp` lists.
-  std::string check = "f64";
+  /// Some of the names that `getCheckHelp` lists.
+  SmallVector<std::string> checks = {"f64"};
   /// Of the operands.
   uint64_t seed = 0;
 };
@@ -50,8 +57,9 @@ struct TrialOptions {
 /// Tries a module of one public function, with the sizes of its attn.sizes.
 Outcome tryProgram(ModuleOp module, const TrialOptions &options);
 
-/// Whether there is a check of that name, and one line per check.
-bool isCheck(StringRef name);
+/// Reads "f64,exact" into `checks`; an error names what is no check.
+llvm::Error parseChecks(StringRef text, SmallVectorImpl<std::string> &checks);
+/// One line per check.
 StringRef getCheckHelp();
 
 } // namespace mlir::attn

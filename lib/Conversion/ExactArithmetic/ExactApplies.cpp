@@ -100,6 +100,20 @@ static CarryOp findRoundedCarry(StreamOp stream) {
   return found;
 }
 
+/// Whether lower bits of what `op` computes depend on upper ones: anything but
+/// sums, products and moves.
+static bool needsUpperBits(Operation *op) {
+  if (isa<arith::CmpFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
+          arith::MinNumFOp>(op)) {
+    return true;
+  }
+  if (isa<math::MathDialect>(op->getDialect())) {
+    return !isa<math::FmaOp>(op);
+  }
+  return isa<AttnDialect>(op->getDialect()) &&
+         !op->hasTrait<OpTrait::IsTerminator>() && !isa<StreamOp, OpaqueOp>(op);
+}
+
 /// The upper bits of such sums are not determined; maxima of another stream
 /// would depend on them. (Streams without a sweep merge ranges of keys.)
 static LogicalResult checkRounded(StreamOp stream) {
@@ -114,6 +128,17 @@ static LogicalResult checkRounded(StreamOp stream) {
     if (other && !other.getBody().getOps<SweepOp>().empty()) {
       return refuse(rounded) << "a sum of operands that are rounded has low "
                                 "bits only, and another sweep reads it";
+    }
+    if (other || reader->getParentOfType<StreamOp>()) {
+      continue;
+    }
+    Operation *found = nullptr;
+    reader->walk(
+        [&](Operation *op) { found = needsUpperBits(op) ? op : found; });
+    if (found) {
+      return refuse(rounded) << "a sum of operands that are rounded has low "
+                                "bits only, and '"
+                             << found->getName() << "' needs more";
     }
   }
   return success();

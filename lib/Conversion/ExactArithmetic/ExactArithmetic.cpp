@@ -52,6 +52,10 @@ static bool isZero(Value value) {
 }
 
 static APInt embed(const APFloat &value) {
+  // Kernels mark places by the bits of a NaN, and compare with them.
+  if (value.isNaN()) {
+    return value.bitcastToAPInt();
+  }
   APFloat wide = value;
   bool loses = false;
   wide.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &loses);

@@ -109,6 +109,24 @@ func.func @rounded(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>, %u
 
 // -----
 
+func.func @hashed(%n: index, %x: tensor<1x1x?x?xf32>, %u: tensor<1x1x?x4xf32>) -> tensor<1x1x?x4xf32> {
+  %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%u : tensor<1x1x?x4xf32>) {
+    %c0 = arith.constant 0 : index
+    %row = arith.constant dense<1.0> : vector<4xf32>
+    %l = attn.sweep %j = %c0 to %e {
+      %v = attn.at %s[%b, %h, %i, %j] : tensor<1x1x?x?xf32> -> f32
+      // expected-error @below {{exact mode does not apply: a sum of operands that are rounded has low bits only, and 'math.tanh' needs more}}
+      %a = attn.carry outer %v, %row operand_type(bf16) : (f32, vector<4xf32>) -> vector<4xf32>
+      attn.yield %a : vector<4xf32>
+    } : vector<4xf32>
+    attn.store_row %l : vector<4xf32>
+  }
+  %t = math.tanh %r : tensor<1x1x?x4xf32>
+  return %t : tensor<1x1x?x4xf32>
+}
+
+// -----
+
 func.func @merge(%n: index, %x: tensor<1x1x?x?xf32>, %o: tensor<1x1x?xf32>) -> tensor<1x1x?xf32> {
   %r = attn.stream rows (%b, %h, %i) in [%n, %n, %n] over %e = %n ins(%s = %x : tensor<1x1x?x?xf32>) outs(%o : tensor<1x1x?xf32>) {
     %c0 = arith.constant 0 : index

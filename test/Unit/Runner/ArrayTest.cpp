@@ -8,6 +8,7 @@
 #include "attn/Runner/Array.h"
 #include "gtest/gtest.h"
 #include <cmath>
+#include <cstring>
 
 using namespace mlir::attn;
 
@@ -45,6 +46,16 @@ TEST(Array, FloatsRoundToNearestEven) {
   auto bfloat = Array::create(ElementType::BF16, {1});
   bfloat->setFloat(0, 1.0 + 0x3p-8);
   EXPECT_EQ(bfloat->getFloat(0), 1.0 + 0x1p-6);
+}
+
+TEST(Array, CopiesKeepEveryBit) {
+  auto array = Array::create(ElementType::F32, {2});
+  uint32_t signalling = 0x7f800001, wanted = 0;
+  std::memcpy(array->getAddress(1), &signalling, sizeof signalling);
+  auto copy = array->convertTo(ElementType::F32);
+  ASSERT_TRUE(copy);
+  std::memcpy(&wanted, copy->getAddress(1), sizeof wanted);
+  EXPECT_EQ(wanted, signalling);
 }
 
 TEST(Array, StridedViewHasTheSameElements) {
