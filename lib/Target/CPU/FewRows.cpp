@@ -29,8 +29,15 @@ using namespace mlir::attn::cpu;
 static constexpr int64_t kRowsTogether = 4;
 /// Above this many rows packing pays.
 static constexpr int64_t kMostRows = 8;
-/// Features whose accumulators stay in registers, in vectors.
-static constexpr int64_t kVectorsTogether = 4;
+/// Accumulators that stay in registers, in vectors.
+static constexpr int64_t kSumsTogether = 16;
+/// A row of few has this many of them at most.
+static constexpr int64_t kVectorsTogether = 8;
+/// Keys whose values stay in the first-level cache from pass to pass.
+static constexpr int64_t kKeysTogether = 32;
+/// Memory is asked for this much ahead of what is read: about what it delivers
+/// to a core in a microsecond or two.
+static constexpr int64_t kBytesAhead = 32 << 10;
 
 /// The rows of a block, if they are few; else 0.
 static int64_t getRows(const KernelState &state) {
@@ -91,6 +98,17 @@ static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
   return vectors.front();
 }
 
+/// Keys of `sources` between those that are asked for and those in use.
+static int64_t getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
+  int64_t bytes = 1;
+  for (const RowOf &row : sources) {
+    auto type = cast<ShapedType>(row.source.getType());
+    bytes += type.getShape().back() * type.getElementTypeBitWidth() / 8;
+  }
+  return std::min(llvm::alignTo(kBytesAhead / bytes, kKeysTogether),
+                  static_cast<uint64_t>(tiling.tileKeys));
+}
+
 void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
                               Scope &scope, Tile &tile) {
   const RowOf &streamed = contraction.streamed;
@@ -104,23 +122,24 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
   Value zero = e.constant(type, 0);
   Value buffer = tile.buffers.lookup(contraction.getResult());
   SmallVector<RowOf> sources = getSourceRows(streamed);
-  for (int64_t row = 0; row < rows; row += together) {
-    e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
-      if (row == 0) {
-        prefetchRows(scope, sources, tile.getKeys(),
-                     e.add(c, state.tiling.tileKeys), keys);
+  int64_t ahead = getKeysAhead(sources, state.tiling);
+  int64_t whole = depth / lanes * lanes, steps = (depth + lanes - 1) / lanes;
+  e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
+    std::vector<Scope> places;
+    for (int64_t i = 0; i < keys; ++i) {
+      Scope &place = places.emplace_back(&scope);
+      place.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, i)));
+      if (streamed.value) {
+        place.prepareRow(streamed.value);
+      } else {
+        place.get(streamed.indices);
       }
-      std::vector<Scope> places;
-      for (int64_t i = 0; i < keys; ++i) {
-        Scope &place = places.emplace_back(&scope);
-        place.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, i)));
-        if (streamed.value) {
-          place.prepareRow(streamed.value);
-        } else {
-          place.get(streamed.indices);
-        }
-      }
+    }
+    for (int64_t row = 0; row < rows; row += together) {
       auto step = [&](Value d, int64_t width, ValueRange so) {
+        prefetchPart(
+            scope, sources, tile.getKeys(), e.add(c, ahead), keys,
+            {row / together * steps, e.div(d, lanes), rows / together * steps});
         SmallVector<Value> next(so);
         SmallVector<Value> queries;
         for (int64_t r = 0; r < together; ++r) {
@@ -142,7 +161,6 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
         return next;
       };
       SmallVector<Value> sums(lanes, zero);
-      int64_t whole = depth / lanes * lanes;
       if (whole) {
         sums =
             e.loop(e.index(0), e.index(whole), lanes, sums,
@@ -166,8 +184,8 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
         }
         e.storeVector(mine, buffer, {e.index(row + r), c});
       }
-    });
-  }
+    }
+  });
 }
 
 void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
@@ -179,52 +197,60 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
   int64_t lanes = state.lanes, rows = getRows(state);
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getSourceRows(RowOf::get(row));
-  for (int64_t first = 0; first < rows; first += kRowsTogether) {
-    int64_t together = std::min(kRowsTogether, rows - first);
-    for (int64_t d = 0; d < depth; d += kVectorsTogether * lanes) {
-      SmallVector<std::pair<int64_t, int64_t>> chunks; // first feature, width
-      for (int64_t k = 0; k < kVectorsTogether && d + k * lanes < depth; ++k) {
-        chunks.push_back(
-            {d + k * lanes, std::min(lanes, depth - d - k * lanes)});
-      }
-      auto forEach = [&](auto body) {
-        unsigned next = 0;
-        for (int64_t r = 0; r < together; ++r) {
-          for (auto [from, width] : chunks) {
-            body(next++, r, e.index(from), width);
-          }
-        }
-      };
-      SmallVector<Value> sums;
-      forEach([&](unsigned, int64_t r, Value from, int64_t width) {
-        sums.push_back(e.loadVector(out, {e.index(first + r), from}, width));
-      });
-      sums = e.loop(
-          tile.firstColumn, tile.columns, 1, sums, [&](Value c, ValueRange so) {
-            Scope place(&scope);
-            place.bind(key, tile.getKeys().at(e, c));
-            place.prepareRow(row);
-            if (first == 0 && d == 0) {
-              prefetchRows(scope, sources, tile.getKeys(),
-                           e.add(c, state.tiling.tileKeys), 1);
-            }
-            SmallVector<Value> features, next(so);
-            for (auto [from, width] : chunks) {
-              features.push_back(e.convertFloat(
-                  RowChunk(place, e.index(from), width).get(row), element));
-            }
-            forEach([&](unsigned k, int64_t r, Value, int64_t width) {
-              Value x = e.convertFloat(
-                  e.load(coefficients, {e.index(first + r), c}), element);
-              next[k] =
-                  vector::FMAOp::create(e, e.broadcast(x, width),
-                                        features[k % chunks.size()], next[k]);
-            });
-            return next;
-          });
-      forEach([&](unsigned k, int64_t r, Value from, int64_t) {
-        e.storeVector(sums[k], out, {e.index(first + r), from});
-      });
+  int64_t ahead = getKeysAhead(sources, state.tiling);
+  int64_t together = std::min(kRowsTogether, rows);
+  int64_t span = lanes * std::min(kVectorsTogether, kSumsTogether / together);
+  int64_t passesPerRows = (depth + span - 1) / span;
+  int64_t passes = (rows + together - 1) / together * passesPerRows;
+  auto emitPass = [&](Value begin, Value end, int64_t first, int64_t d) {
+    int64_t count = std::min(together, rows - first);
+    int64_t pass = first / together * passesPerRows + d / span;
+    SmallVector<std::pair<int64_t, int64_t>> chunks; // first feature, width
+    for (int64_t from = d; from < std::min(depth, d + span); from += lanes) {
+      chunks.push_back({from, std::min(lanes, depth - from)});
     }
-  }
+    auto forEach = [&](auto body) {
+      unsigned next = 0;
+      for (int64_t r = 0; r < count; ++r) {
+        for (auto [from, width] : chunks) {
+          body(next++, r, e.index(from), width);
+        }
+      }
+    };
+    SmallVector<Value> sums;
+    forEach([&](unsigned, int64_t r, Value from, int64_t width) {
+      sums.push_back(e.loadVector(out, {e.index(first + r), from}, width));
+    });
+    sums = e.loop(begin, end, 1, sums, [&](Value c, ValueRange so) {
+      Scope place(&scope);
+      place.bind(key, tile.getKeys().at(e, c));
+      place.prepareRow(row);
+      prefetchPart(
+          scope, sources, tile.getKeys(), e.add(begin, ahead), kKeysTogether,
+          {pass * kKeysTogether, e.sub(c, begin), passes * kKeysTogether});
+      SmallVector<Value> features, next(so);
+      for (auto [from, width] : chunks) {
+        features.push_back(e.convertFloat(
+            RowChunk(place, e.index(from), width).get(row), element));
+      }
+      forEach([&](unsigned k, int64_t r, Value, int64_t width) {
+        Value x = e.convertFloat(e.load(coefficients, {e.index(first + r), c}),
+                                 element);
+        next[k] = vector::FMAOp::create(e, e.broadcast(x, width),
+                                        features[k % chunks.size()], next[k]);
+      });
+      return next;
+    });
+    forEach([&](unsigned k, int64_t r, Value from, int64_t) {
+      e.storeVector(sums[k], out, {e.index(first + r), from});
+    });
+  };
+  e.loop(tile.firstColumn, tile.columns, kKeysTogether, [&](Value begin) {
+    Value end = e.min(e.add(begin, kKeysTogether), tile.columns);
+    for (int64_t first = 0; first < rows; first += together) {
+      for (int64_t d = 0; d < depth; d += span) {
+        emitPass(begin, end, first, d);
+      }
+    }
+  });
 }

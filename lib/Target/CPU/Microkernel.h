@@ -100,6 +100,18 @@ void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
 /// the tile that packs them.
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                   Value first, int64_t count);
+/// One of `count` steps that share some work evenly: `first`, which is known
+/// here, and `more`.
+struct Share {
+  int64_t first;
+  Value more;
+  int64_t count;
+};
+/// The same, a few cache lines at each of many steps: memory answers a core
+/// only so many requests at a time, and all of them at once would hold up its
+/// loads.
+void prefetchPart(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
+                  Value first, int64_t count, Share share);
 /// The rows in memory from which `row` is computed.
 SmallVector<RowOf> getSourceRows(const RowOf &row);
 /// Whether the packed rows hold an infinity or a NaN.

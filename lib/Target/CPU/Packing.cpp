@@ -201,35 +201,53 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   });
 }
 
+static constexpr int64_t kLineBits = 512;
+
+/// Asks for the line of a row of `source` that holds feature d of column c.
+static void prefetchLine(Scope &tile, const RowOf &row, KeyRange keys, Value c,
+                         Value d) {
+  Emit &e = tile.kernel.e;
+  Scope place(&tile);
+  if (keys.table) {
+    auto table = cast<MemRefType>(keys.table.getType());
+    c = e.min(c, e.index(table.getDimSize(0) - 1));
+  }
+  place.bind(keys.keyArg, keys.at(e, c));
+  SmallVector<Value> indices = place.get(row.indices);
+  indices.push_back(d);
+  memref::PrefetchOp::create(e, place.get(row.source), indices,
+                             /*isWrite=*/false, /*localityHint=*/2,
+                             /*isDataCache=*/true);
+}
+
+/// Sources whose rows differ from key to key, with the features of a line and
+/// the lines of a row.
+static void forEachStreamed(
+    KernelState &kernel, ArrayRef<RowOf> sources,
+    llvm::function_ref<void(const RowOf &, int64_t, int64_t)> body) {
+  for (const RowOf &row : sources) {
+    bool streamed = llvm::any_of(row.indices, [&](Value index) {
+      return kernel.analysis.getClass(index).key;
+    });
+    if (streamed) {
+      auto type = cast<ShapedType>(row.source.getType());
+      int64_t features = kLineBits / type.getElementTypeBitWidth();
+      body(row, features, (type.getShape().back() + features - 1) / features);
+    }
+  }
+}
+
 void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                        Value first, int64_t count) {
   Emit &e = tile.kernel.e;
-  constexpr int64_t cacheLineBits = 512;
   auto ask = [&](Value column) {
-    Scope place(&tile);
-    if (keys.table) {
-      auto table = cast<MemRefType>(keys.table.getType());
-      column = e.min(column, e.index(table.getDimSize(0) - 1));
-    }
-    place.bind(keys.keyArg, keys.at(e, column));
-    for (const RowOf &row : sources) {
-      bool streamed = llvm::any_of(row.indices, [&](Value index) {
-        return tile.kernel.analysis.getClass(index).key;
-      });
-      if (!streamed) {
-        continue;
-      }
-      auto type = cast<ShapedType>(row.source.getType());
-      int64_t step = cacheLineBits / type.getElementTypeBitWidth();
-      Value source = place.get(row.source);
-      SmallVector<Value> indices = place.get(row.indices);
-      indices.push_back({});
-      for (int64_t d = 0; d < type.getShape().back(); d += step) {
-        indices.back() = e.index(d);
-        memref::PrefetchOp::create(e, source, indices, /*isWrite=*/false,
-                                   /*localityHint=*/2, /*isDataCache=*/true);
-      }
-    }
+    forEachStreamed(tile.kernel, sources,
+                    [&](const RowOf &row, int64_t features, int64_t lines) {
+                      for (int64_t line = 0; line < lines; ++line) {
+                        prefetchLine(tile, row, keys, column,
+                                     e.index(line * features));
+                      }
+                    });
   };
   // Blocks of few rows ask for many columns at once: a loop then.
   constexpr int64_t unrolled = 8;
@@ -240,6 +258,26 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   for (int64_t k = 0; k < count; ++k) {
     ask(e.add(first, k));
   }
+}
+
+void cpu::prefetchPart(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
+                       Value first, int64_t count, Share share) {
+  Emit &e = tile.kernel.e;
+  forEachStreamed(tile.kernel, sources,
+                  [&](const RowOf &row, int64_t features, int64_t lines) {
+                    int64_t all = count * lines;
+                    int64_t here = (all + share.count - 1) / share.count;
+                    if (share.first * here >= all) {
+                      return;
+                    }
+                    Value start = e.mul(e.add(share.more, share.first), here);
+                    for (int64_t k = 0; k < here; ++k) {
+                      Value line = e.add(start, k), column = e.div(line, lines);
+                      Value d =
+                          e.mul(e.sub(line, e.mul(column, lines)), features);
+                      prefetchLine(tile, row, keys, e.add(first, column), d);
+                    }
+                  });
 }
 
 SmallVector<RowOf> cpu::getSourceRows(const RowOf &row) {
