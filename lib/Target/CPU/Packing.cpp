@@ -201,38 +201,41 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   });
 }
 
-static constexpr int64_t kLineBits = 512;
-
-/// Asks for the line of a row of `source` that holds feature d of column c.
-static void prefetchLine(Scope &tile, const RowOf &row, KeyRange keys, Value c,
-                         Value d) {
-  Emit &e = tile.kernel.e;
-  Scope place(&tile);
-  if (keys.table) {
-    auto table = cast<MemRefType>(keys.table.getType());
-    c = e.min(c, e.index(table.getDimSize(0) - 1));
+void KeyRange::bindAhead(Scope &place, Value c) const {
+  Emit &e = place.kernel.e;
+  if (table) {
+    auto type = cast<MemRefType>(table.getType());
+    c = e.min(c, e.index(type.getDimSize(0) - 1));
   }
-  place.bind(keys.keyArg, keys.at(e, c));
+  place.bind(keyArg, at(e, c));
+}
+
+void cpu::prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache) {
   SmallVector<Value> indices = place.get(row.indices);
   indices.push_back(d);
-  memref::PrefetchOp::create(e, place.get(row.source), indices,
-                             /*isWrite=*/false, /*localityHint=*/2,
+  memref::PrefetchOp::create(place.kernel.e, place.get(row.source), indices,
+                             /*isWrite=*/false, static_cast<unsigned>(cache),
                              /*isDataCache=*/true);
 }
 
-/// Sources whose rows differ from key to key, with the features of a line and
-/// the lines of a row.
-static void forEachStreamed(
-    KernelState &kernel, ArrayRef<RowOf> sources,
-    llvm::function_ref<void(const RowOf &, int64_t, int64_t)> body) {
+void cpu::prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
+                        int64_t shares, Cache cache) {
+  Emit &e = place.kernel.e;
+  constexpr int64_t lineBits = 512;
   for (const RowOf &row : sources) {
     bool streamed = llvm::any_of(row.indices, [&](Value index) {
-      return kernel.analysis.getClass(index).key;
+      return place.kernel.analysis.getClass(index).key;
     });
-    if (streamed) {
-      auto type = cast<ShapedType>(row.source.getType());
-      int64_t features = kLineBits / type.getElementTypeBitWidth();
-      body(row, features, (type.getShape().back() + features - 1) / features);
+    if (!streamed) {
+      continue;
+    }
+    auto type = cast<ShapedType>(row.source.getType());
+    int64_t step = lineBits / type.getElementTypeBitWidth();
+    int64_t lines = (type.getShape().back() + step - 1) / step;
+    int64_t count = (lines + shares - 1) / shares;
+    Value first = e.mul(share, count * step);
+    for (int64_t line = 0; line < count; ++line) {
+      prefetchLine(place, row, e.add(first, line * step), cache);
     }
   }
 }
@@ -241,13 +244,9 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                        Value first, int64_t count) {
   Emit &e = tile.kernel.e;
   auto ask = [&](Value column) {
-    forEachStreamed(tile.kernel, sources,
-                    [&](const RowOf &row, int64_t features, int64_t lines) {
-                      for (int64_t line = 0; line < lines; ++line) {
-                        prefetchLine(tile, row, keys, column,
-                                     e.index(line * features));
-                      }
-                    });
+    Scope place(&tile);
+    keys.bindAhead(place, column);
+    prefetchLines(place, sources, e.index(0), 1, Cache::Second);
   };
   // Blocks of few rows ask for many columns at once: a loop then.
   constexpr int64_t unrolled = 8;
@@ -258,26 +257,6 @@ void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
   for (int64_t k = 0; k < count; ++k) {
     ask(e.add(first, k));
   }
-}
-
-void cpu::prefetchPart(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
-                       Value first, int64_t count, Share share) {
-  Emit &e = tile.kernel.e;
-  forEachStreamed(tile.kernel, sources,
-                  [&](const RowOf &row, int64_t features, int64_t lines) {
-                    int64_t all = count * lines;
-                    int64_t here = (all + share.count - 1) / share.count;
-                    if (share.first * here >= all) {
-                      return;
-                    }
-                    Value start = e.mul(e.add(share.more, share.first), here);
-                    for (int64_t k = 0; k < here; ++k) {
-                      Value line = e.add(start, k), column = e.div(line, lines);
-                      Value d =
-                          e.mul(e.sub(line, e.mul(column, lines)), features);
-                      prefetchLine(tile, row, keys, e.add(first, column), d);
-                    }
-                  });
 }
 
 SmallVector<RowOf> cpu::getSourceRows(const RowOf &row) {
