@@ -5,7 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Every thread adds up its part of a buffer that no cache holds.
+// Every thread adds up its part of a buffer that no cache holds. The pages that
+// come next are touched several at a time: one by one, the walks through the
+// page tables would cost a fifth of the bandwidth.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +24,7 @@ namespace {
 constexpr int64_t kBytes = int64_t{256} << 20;
 /// Parts are as long as a page run that hardware prefetchers follow well.
 constexpr int64_t kPartWords = int64_t{1} << 17;
+constexpr int64_t kPageWords = 4096 / sizeof(uint64_t), kPagesTogether = 8;
 
 struct Call {
   const uint64_t *words;
@@ -34,9 +37,15 @@ void addPart(void *args, int64_t begin, int64_t end) {
   uint64_t sums[kSums] = {};
   const uint64_t *words = call->words + begin * kPartWords;
   const uint64_t *last = call->words + end * kPartWords;
-  for (; words != last; words += kSums) {
-    for (int64_t k = 0; k < kSums; ++k) {
-      sums[k] += words[k];
+  while (words != last) {
+    for (int64_t page = 1; page <= kPagesTogether; ++page) {
+      __builtin_prefetch(words + page * kPageWords, /*rw=*/0, /*locality=*/2);
+    }
+    const uint64_t *end = words + kPagesTogether * kPageWords;
+    for (; words != end; words += kSums) {
+      for (int64_t k = 0; k < kSums; ++k) {
+        sums[k] += words[k];
+      }
     }
   }
   uint64_t sum = 0;

@@ -29,8 +29,17 @@ using namespace mlir::attn::cpu;
 static constexpr int64_t kRowsTogether = 4;
 /// Above this many rows packing pays.
 static constexpr int64_t kMostRows = 8;
-/// Features whose accumulators stay in registers, in vectors.
-static constexpr int64_t kVectorsTogether = 4;
+/// Accumulators that stay in registers, in vectors.
+static constexpr int64_t kSumsTogether = 16;
+/// A row of few has this many of them at most.
+static constexpr int64_t kVectorsTogether = 8;
+/// Keys whose values stay in the first-level cache from pass to pass.
+static constexpr int64_t kKeysTogether = 16;
+/// Memory is asked for this much ahead of what is read: about what it delivers
+/// to a core in a microsecond or two.
+static constexpr int64_t kBytesAhead = 32 << 10;
+static constexpr int64_t kLineBits = 512;
+static constexpr int64_t kPageBytes = 4096;
 
 /// The rows of a block, if they are few; else 0.
 static int64_t getRows(const KernelState &state) {
@@ -91,6 +100,38 @@ static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
   return vectors.front();
 }
 
+/// How many keys ahead of those in use each cache is asked for rows of
+/// `sources`: the nearer cache answers sooner and holds less.
+static SmallVector<std::pair<int64_t, Cache>>
+getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
+  int64_t bytes = 1;
+  for (const RowOf &row : sources) {
+    auto type = cast<ShapedType>(row.source.getType());
+    bytes += type.getShape().back() * type.getElementTypeBitWidth() / 8;
+  }
+  int64_t far = llvm::alignTo(kBytesAhead / bytes, kKeysTogether);
+  return {{std::min(far, tiling.tileKeys), Cache::Second},
+          {kKeysTogether, Cache::First}};
+}
+
+/// Touches the pages of the keys of a tile that are asked for during it. Each
+/// costs a walk through the page tables, which holds up what comes after; here
+/// they overlap.
+static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
+                       int64_t ahead) {
+  Emit &e = scope.kernel.e;
+  for (const RowOf &row : sources) {
+    auto type = cast<ShapedType>(row.source.getType());
+    int64_t bytes = type.getShape().back() * type.getElementTypeBitWidth() / 8;
+    int64_t step = std::clamp<int64_t>(kPageBytes / bytes, 1, kKeysTogether);
+    e.loop(tile.firstColumn, tile.columns, step, [&](Value c) {
+      Scope place(&scope);
+      tile.getKeys().bindAhead(place, e.add(c, ahead));
+      prefetchLine(place, row, e.index(0), Cache::Second);
+    });
+  }
+}
+
 void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
                               Scope &scope, Tile &tile) {
   const RowOf &streamed = contraction.streamed;
@@ -104,24 +145,48 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
   Value zero = e.constant(type, 0);
   Value buffer = tile.buffers.lookup(contraction.getResult());
   SmallVector<RowOf> sources = getSourceRows(streamed);
-  for (int64_t row = 0; row < rows; row += together) {
-    e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
-      if (row == 0) {
-        prefetchRows(scope, sources, tile.getKeys(),
-                     e.add(c, state.tiling.tileKeys), keys);
+  auto ahead = getKeysAhead(sources, state.tiling);
+  touchPages(scope, tile, sources, ahead.front().first);
+  int64_t whole = depth / lanes * lanes;
+  // Lines are asked for one at a step of the product if they are as long.
+  bool byStep = llvm::all_of(sources, [&](const RowOf &source) {
+    auto type = cast<ShapedType>(source.source.getType());
+    return type.getShape().back() == depth &&
+           type.getElementTypeBitWidth() * lanes == kLineBits;
+  });
+  e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
+    std::vector<Scope> places;
+    for (int64_t i = 0; i < keys; ++i) {
+      Scope &place = places.emplace_back(&scope);
+      place.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, i)));
+      if (streamed.value) {
+        place.prepareRow(streamed.value);
+      } else {
+        place.get(streamed.indices);
       }
-      std::vector<Scope> places;
-      for (int64_t i = 0; i < keys; ++i) {
-        Scope &place = places.emplace_back(&scope);
-        place.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(c, i)));
-        if (streamed.value) {
-          place.prepareRow(streamed.value);
-        } else {
-          place.get(streamed.indices);
+    }
+    for (int64_t row = 0; row < rows; row += together) {
+      int64_t group = row / together, groups = (rows + together - 1) / together;
+      std::vector<std::pair<Scope, Cache>> next;
+      for (int64_t i = keys * group / groups; i < keys * (group + 1) / groups;
+           ++i) {
+        for (auto [distance, cache] : ahead) {
+          auto &[place, to] = next.emplace_back(Scope(&scope), cache);
+          tile.getKeys().bindAhead(place, e.add(c, distance + i));
+          if (!byStep) {
+            prefetchLines(place, sources, e.index(0), 1, to);
+          }
         }
       }
       auto step = [&](Value d, int64_t width, ValueRange so) {
-        SmallVector<Value> next(so);
+        for (auto &[place, cache] : next) {
+          for (const RowOf &source : sources) {
+            if (byStep) {
+              prefetchLine(place, source, d, cache);
+            }
+          }
+        }
+        SmallVector<Value> sums(so);
         SmallVector<Value> queries;
         for (int64_t r = 0; r < together; ++r) {
           queries.push_back(
@@ -135,14 +200,13 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
                 e, x, zero, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
           }
           for (int64_t r = 0; r < together; ++r) {
-            Value &sum = next[r * keys + i];
+            Value &sum = sums[r * keys + i];
             sum = vector::FMAOp::create(e, queries[r], x, sum);
           }
         }
-        return next;
+        return sums;
       };
       SmallVector<Value> sums(lanes, zero);
-      int64_t whole = depth / lanes * lanes;
       if (whole) {
         sums =
             e.loop(e.index(0), e.index(whole), lanes, sums,
@@ -166,8 +230,8 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
         }
         e.storeVector(mine, buffer, {e.index(row + r), c});
       }
-    });
-  }
+    }
+  });
 }
 
 void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
@@ -179,52 +243,75 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
   int64_t lanes = state.lanes, rows = getRows(state);
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getSourceRows(RowOf::get(row));
-  for (int64_t first = 0; first < rows; first += kRowsTogether) {
-    int64_t together = std::min(kRowsTogether, rows - first);
-    for (int64_t d = 0; d < depth; d += kVectorsTogether * lanes) {
-      SmallVector<std::pair<int64_t, int64_t>> chunks; // first feature, width
-      for (int64_t k = 0; k < kVectorsTogether && d + k * lanes < depth; ++k) {
-        chunks.push_back(
-            {d + k * lanes, std::min(lanes, depth - d - k * lanes)});
-      }
-      auto forEach = [&](auto body) {
-        unsigned next = 0;
-        for (int64_t r = 0; r < together; ++r) {
-          for (auto [from, width] : chunks) {
-            body(next++, r, e.index(from), width);
-          }
-        }
-      };
-      SmallVector<Value> sums;
-      forEach([&](unsigned, int64_t r, Value from, int64_t width) {
-        sums.push_back(e.loadVector(out, {e.index(first + r), from}, width));
-      });
-      sums = e.loop(
-          tile.firstColumn, tile.columns, 1, sums, [&](Value c, ValueRange so) {
-            Scope place(&scope);
-            place.bind(key, tile.getKeys().at(e, c));
-            place.prepareRow(row);
-            if (first == 0 && d == 0) {
-              prefetchRows(scope, sources, tile.getKeys(),
-                           e.add(c, state.tiling.tileKeys), 1);
-            }
-            SmallVector<Value> features, next(so);
-            for (auto [from, width] : chunks) {
-              features.push_back(e.convertFloat(
-                  RowChunk(place, e.index(from), width).get(row), element));
-            }
-            forEach([&](unsigned k, int64_t r, Value, int64_t width) {
-              Value x = e.convertFloat(
-                  e.load(coefficients, {e.index(first + r), c}), element);
-              next[k] =
-                  vector::FMAOp::create(e, e.broadcast(x, width),
-                                        features[k % chunks.size()], next[k]);
-            });
-            return next;
-          });
-      forEach([&](unsigned k, int64_t r, Value from, int64_t) {
-        e.storeVector(sums[k], out, {e.index(first + r), from});
-      });
+  auto ahead = getKeysAhead(sources, state.tiling);
+  int64_t together = std::min(kRowsTogether, rows);
+  int64_t span = lanes * std::min(kVectorsTogether, kSumsTogether / together);
+  int64_t passesOfRows = (depth + span - 1) / span;
+  int64_t passes = (rows + together - 1) / together * passesOfRows;
+  // Features [d, d + width) of `count` rows, in part `pass` of `passes`.
+  auto emitPass = [&](Value begin, Value end, Value first, int64_t count,
+                      Value d, int64_t width, Value pass) {
+    SmallVector<std::pair<Value, int64_t>> chunks; // first feature, width
+    for (int64_t from = 0; from < width; from += lanes) {
+      chunks.push_back({e.add(d, from), std::min(lanes, width - from)});
     }
-  }
+    auto forEach = [&](auto body) {
+      unsigned next = 0;
+      for (int64_t r = 0; r < count; ++r) {
+        for (auto [from, width] : chunks) {
+          body(next++, e.add(first, r), from, width);
+        }
+      }
+    };
+    SmallVector<Value> sums;
+    forEach([&](unsigned, Value r, Value from, int64_t width) {
+      sums.push_back(e.loadVector(out, {r, from}, width));
+    });
+    sums = e.loop(begin, end, 1, sums, [&](Value c, ValueRange so) {
+      Scope place(&scope);
+      place.bind(key, tile.getKeys().at(e, c));
+      place.prepareRow(row);
+      for (auto [distance, cache] : ahead) {
+        Scope next(&scope);
+        tile.getKeys().bindAhead(next, e.add(c, distance));
+        prefetchLines(next, sources, pass, passes, cache);
+      }
+      SmallVector<Value> features, next(so);
+      for (auto [from, width] : chunks) {
+        features.push_back(
+            e.convertFloat(RowChunk(place, from, width).get(row), element));
+      }
+      forEach([&](unsigned k, Value r, Value, int64_t width) {
+        Value x = e.convertFloat(e.load(coefficients, {r, c}), element);
+        next[k] = vector::FMAOp::create(e, e.broadcast(x, width),
+                                        features[k % chunks.size()], next[k]);
+      });
+      return next;
+    });
+    forEach([&](unsigned k, Value r, Value from, int64_t) {
+      e.storeVector(sums[k], out, {r, from});
+    });
+  };
+  // Loops, and not copies of a pass: LLVM would keep the sums of all of them.
+  int64_t wholeRows = rows / together * together;
+  int64_t wholeDepth = depth / span * span;
+  auto emitRows = [&](Value begin, Value end, Value first, int64_t count) {
+    Value pass = e.mul(e.div(first, together), passesOfRows);
+    e.loop(e.index(0), e.index(wholeDepth), span, [&](Value d) {
+      emitPass(begin, end, first, count, d, span, e.add(pass, e.div(d, span)));
+    });
+    if (wholeDepth < depth) {
+      emitPass(begin, end, first, count, e.index(wholeDepth),
+               depth - wholeDepth, e.add(pass, wholeDepth / span));
+    }
+  };
+  touchPages(scope, tile, sources, ahead.front().first);
+  e.loop(tile.firstColumn, tile.columns, kKeysTogether, [&](Value begin) {
+    Value end = e.min(e.add(begin, kKeysTogether), tile.columns);
+    e.loop(e.index(0), e.index(wholeRows), together,
+           [&](Value first) { emitRows(begin, end, first, together); });
+    if (wholeRows < rows) {
+      emitRows(begin, end, e.index(wholeRows), rows - wholeRows);
+    }
+  });
 }

@@ -68,6 +68,8 @@ struct KeyRange {
 
   /// The key of column `c`, held to the range.
   Value at(Emit &e, Value c) const;
+  /// Gives `place` the key of column `c`, which may be one of the next tile.
+  void bindAhead(Scope &place, Value c) const;
 };
 
 /// Rows of a block or tile that `packStationary` reads.
@@ -96,10 +98,19 @@ void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
 bool streamsRow(const Contraction &contraction, Value row);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
+/// Where to lines are brought.
+enum class Cache : unsigned { Second = 2, First = 3 };
 /// Asks for the rows of `sources` at columns [first, first + count), ahead of
 /// the tile that packs them.
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                   Value first, int64_t count);
+/// The same of one key, that of `place`, and only the lines of `share` of
+/// `shares`: memory answers a core a few requests at a time, and more of them
+/// at once would hold up its loads.
+void prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
+                   int64_t shares, Cache cache);
+/// The line that holds feature d.
+void prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache);
 /// The rows in memory from which `row` is computed.
 SmallVector<RowOf> getSourceRows(const RowOf &row);
 /// Whether the packed rows hold an infinity or a NaN.

@@ -201,35 +201,52 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   });
 }
 
+void KeyRange::bindAhead(Scope &place, Value c) const {
+  Emit &e = place.kernel.e;
+  if (table) {
+    auto type = cast<MemRefType>(table.getType());
+    c = e.min(c, e.index(type.getDimSize(0) - 1));
+  }
+  place.bind(keyArg, at(e, c));
+}
+
+void cpu::prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache) {
+  SmallVector<Value> indices = place.get(row.indices);
+  indices.push_back(d);
+  memref::PrefetchOp::create(place.kernel.e, place.get(row.source), indices,
+                             /*isWrite=*/false, static_cast<unsigned>(cache),
+                             /*isDataCache=*/true);
+}
+
+void cpu::prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
+                        int64_t shares, Cache cache) {
+  Emit &e = place.kernel.e;
+  constexpr int64_t lineBits = 512;
+  for (const RowOf &row : sources) {
+    bool streamed = llvm::any_of(row.indices, [&](Value index) {
+      return place.kernel.analysis.getClass(index).key;
+    });
+    if (!streamed) {
+      continue;
+    }
+    auto type = cast<ShapedType>(row.source.getType());
+    int64_t step = lineBits / type.getElementTypeBitWidth();
+    int64_t lines = (type.getShape().back() + step - 1) / step;
+    int64_t count = (lines + shares - 1) / shares;
+    Value first = e.mul(share, count * step);
+    for (int64_t line = 0; line < count; ++line) {
+      prefetchLine(place, row, e.add(first, line * step), cache);
+    }
+  }
+}
+
 void cpu::prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
                        Value first, int64_t count) {
   Emit &e = tile.kernel.e;
-  constexpr int64_t cacheLineBits = 512;
   auto ask = [&](Value column) {
     Scope place(&tile);
-    if (keys.table) {
-      auto table = cast<MemRefType>(keys.table.getType());
-      column = e.min(column, e.index(table.getDimSize(0) - 1));
-    }
-    place.bind(keys.keyArg, keys.at(e, column));
-    for (const RowOf &row : sources) {
-      bool streamed = llvm::any_of(row.indices, [&](Value index) {
-        return tile.kernel.analysis.getClass(index).key;
-      });
-      if (!streamed) {
-        continue;
-      }
-      auto type = cast<ShapedType>(row.source.getType());
-      int64_t step = cacheLineBits / type.getElementTypeBitWidth();
-      Value source = place.get(row.source);
-      SmallVector<Value> indices = place.get(row.indices);
-      indices.push_back({});
-      for (int64_t d = 0; d < type.getShape().back(); d += step) {
-        indices.back() = e.index(d);
-        memref::PrefetchOp::create(e, source, indices, /*isWrite=*/false,
-                                   /*localityHint=*/2, /*isDataCache=*/true);
-      }
-    }
+    keys.bindAhead(place, column);
+    prefetchLines(place, sources, e.index(0), 1, Cache::Second);
   };
   // Blocks of few rows ask for many columns at once: a loop then.
   constexpr int64_t unrolled = 8;
