@@ -144,7 +144,11 @@ Value Entries::compute(Value value) {
     return kernel.unsupported(value, getVectorType(e.getF32Type()));
   }
   if (isSaved && saved->second == tile.stage) {
-    e.storeVector(result, buffer, {tileRow, column});
+    Value stored = result;
+    if (value.getType().isInteger(1)) {
+      stored = arith::ExtUIOp::create(e, getVectorType(e.getI8Type()), stored);
+    }
+    e.storeVector(stored, buffer, {tileRow, column});
   }
   return result;
 }
