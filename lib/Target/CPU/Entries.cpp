@@ -132,6 +132,8 @@ Value Entries::compute(Value value) {
   } else if (auto compared = dyn_cast<arith::CmpIOp>(op);
              compared && (result = compare(compared))) {
     // Done in lane numbers.
+  } else if ((result = divide(op))) {
+    // Done in floats.
   } else if (isElementwise(op) && !isa<VectorType>(value.getType())) {
     SmallVector<Value> operands = llvm::map_to_vector(
         op->getOperands(), [&](Value operand) { return get(operand); });
