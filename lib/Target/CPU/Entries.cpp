@@ -132,6 +132,8 @@ Value Entries::compute(Value value) {
   } else if (auto compared = dyn_cast<arith::CmpIOp>(op);
              compared && (result = compare(compared))) {
     // Done in lane numbers.
+  } else if ((result = divide(op))) {
+    // Done in floats.
   } else if (isElementwise(op) && !isa<VectorType>(value.getType())) {
     SmallVector<Value> operands = llvm::map_to_vector(
         op->getOperands(), [&](Value operand) { return get(operand); });
@@ -144,7 +146,11 @@ Value Entries::compute(Value value) {
     return kernel.unsupported(value, getVectorType(e.getF32Type()));
   }
   if (isSaved && saved->second == tile.stage) {
-    e.storeVector(result, buffer, {tileRow, column});
+    Value stored = result;
+    if (value.getType().isInteger(1)) {
+      stored = arith::ExtUIOp::create(e, getVectorType(e.getI8Type()), stored);
+    }
+    e.storeVector(stored, buffer, {tileRow, column});
   }
   return result;
 }
@@ -215,30 +221,43 @@ Value Entries::compare(arith::CmpIOp op) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-enum class Stride { None, Clamped, Unit };
+/// How an index moves from key to key: by 1, by -1, or (0) in some other way;
+/// `clamped` where a bound may hold it.
+struct Stride {
+  int64_t step = 0;
+  bool clamped = false;
+};
 } // namespace
 
-/// How an index moves from key to key: by 1; by 1 or, where a clamp holds it,
-/// by 0; or in some other way.
 static Stride getStride(StreamAnalysis &analysis, Value value, Value key) {
   if (value == key) {
-    return Stride::Unit;
+    return {1};
   }
   Operation *op = value.getDefiningOp();
   if (!op ||
       !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
-    return Stride::None;
+    return {};
   }
   bool left = analysis.getClass(op->getOperand(0)).key;
   bool right = analysis.getClass(op->getOperand(1)).key;
-  if (left == right || (isa<arith::SubIOp>(op) && right)) {
-    return Stride::None;
+  if (left == right) {
+    return {};
   }
-  Stride inner = getStride(analysis, op->getOperand(left ? 0 : 1), key);
-  if (inner == Stride::None) {
-    return inner;
+  Stride stride = getStride(analysis, op->getOperand(left ? 0 : 1), key);
+  if (isa<arith::SubIOp>(op) && right) {
+    stride.step = -stride.step;
   }
-  return isa<arith::MinSIOp, arith::MaxSIOp>(op) ? Stride::Clamped : inner;
+  stride.clamped |= isa<arith::MinSIOp, arith::MaxSIOp>(op);
+  return stride;
+}
+
+/// The elements from `last`, on, the last one first.
+static Value loadReversed(Emit &e, Value source, ValueRange last,
+                          int64_t lanes) {
+  SmallVector<int64_t> order(lanes);
+  std::iota(order.rbegin(), order.rend(), 0);
+  Value ascending = e.loadVector(source, last, lanes);
+  return vector::ShuffleOp::create(e, ascending, ascending, order);
 }
 
 Value Entries::load(AtOp op) {
@@ -248,10 +267,11 @@ Value Entries::load(AtOp op) {
   auto type = getVectorType(op.getResult().getType());
   auto indices = op.getIndices();
   auto isKey = [&](Value index) { return analysis.getClass(index).key; };
-  Stride stride = tile.scattered || llvm::any_of(indices.drop_back(), isKey)
-                      ? Stride::None
-                      : getStride(analysis, indices.back(), key);
-  if (stride == Stride::None) {
+  Stride stride;
+  if (!tile.scattered && llvm::none_of(indices.drop_back(), isKey)) {
+    stride = getStride(analysis, indices.back(), key);
+  }
+  if (!stride.step) {
     return gather(op);
   }
   auto indicesAt = [&](Value at) {
@@ -260,18 +280,29 @@ Value Entries::load(AtOp op) {
                tile.isWhole() ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
     return place.get(indices);
   };
-  SmallVector<Value> first = indicesAt(column);
   Value source = scope.get(op.getSource());
-  if (stride == Stride::Unit && tile.isWhole()) {
-    return e.loadVector(source, first, getLanes());
+  bool ascends = stride.step > 0, certain = !stride.clamped && tile.isWhole();
+  SmallVector<Value> first, last;
+  if (ascends || !certain) {
+    first = indicesAt(column);
   }
-  Value last = indicesAt(e.add(column, getLanes() - 1)).back();
-  Value contiguous =
-      arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
-                            e.sub(last, first.back()), e.index(getLanes() - 1));
-  return e.ifValue(
-      contiguous, type, [&] { return e.loadVector(source, first, getLanes()); },
-      [&] { return Entries(scope, tile, tileRow, column).gather(op); });
+  if (!ascends || !certain) {
+    last = indicesAt(e.add(column, getLanes() - 1));
+  }
+  auto loadAll = [&] {
+    return ascends ? e.loadVector(source, first, getLanes())
+                   : loadReversed(e, source, last, getLanes());
+  };
+  if (certain) {
+    return loadAll();
+  }
+  Value distance = ascends ? e.sub(last.back(), first.back())
+                           : e.sub(first.back(), last.back());
+  Value contiguous = arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
+                                           distance, e.index(getLanes() - 1));
+  return e.ifValue(contiguous, type, loadAll, [&] {
+    return Entries(scope, tile, tileRow, column).gather(op);
+  });
 }
 
 /// Lane by lane: offsets from the buffer's first element, as 64-bit indices.

@@ -100,6 +100,9 @@ private:
   Value load(AtOp op);
   Value gather(AtOp op);
   Value compare(arith::CmpIOp op);
+  /// The quotient or remainder that `op` asks for, where there is a way that
+  /// does not go lane by lane (IndexDivision.cpp); or null.
+  Value divide(Operation *op);
   Value emitLaneBase(Value value);
   Value clampLane(Value offset);
   Value getKeys();

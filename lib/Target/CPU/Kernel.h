@@ -94,6 +94,9 @@ private:
   void emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span);
   void emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
                    const Span &span);
+  std::pair<Value, Value> trim(Scope &scope, Sweep &sweep, Value firstRow,
+                               Value lastRow, Value firstKey, Value from,
+                               Value end, Value full);
   /// The tile, with the columns that the rows of a microkernel from `row` on
   /// have in it.
   Tile narrow(Scope &scope, const Tile &tile, Value row);

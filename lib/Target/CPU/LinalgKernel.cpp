@@ -300,6 +300,10 @@ Value LinalgKernel::loadOperand(Place &place, OpOperand &operand,
   if (!plan.dependsOnLane(map)) {
     return e.load(source, at);
   }
+  return loadLanes(place, source, at);
+}
+
+Value LinalgKernel::loadLanes(Place &place, Value source, ValueRange at) {
   if (!place.mask) {
     return e.loadVector(source, at, plan.lanes);
   }
@@ -356,6 +360,17 @@ LinalgKernel::emitBody(Place &place, const Offsets &copy, ValueRange sums,
         at = e.add(e.broadcast(at, plan.lanes), iota);
       }
       mapping.map(index.getResult(), at);
+      continue;
+    }
+    if (auto load = dyn_cast<memref::LoadOp>(inner);
+        load && loadsLanes(load, plan.lane)) {
+      SmallVector<Value> at =
+          llvm::map_to_vector(load.getIndices().drop_back(), [&](Value v) {
+            return mapping.lookupOrDefault(v);
+          });
+      at.push_back(e.add(place.indices[plan.lane], copy[plan.lane]));
+      Value source = mapping.lookupOrDefault(load.getMemRef());
+      mapping.map(load.getResult(), loadLanes(place, source, at));
       continue;
     }
     if (inner.hasTrait<OpTrait::ConstantLike>() || isa<memref::LoadOp>(inner)) {

@@ -62,6 +62,7 @@ private:
                               ValueRange sums,
                               DenseMap<Value, SmallVector<Value>> &loaded);
   Value loadOperand(Place &place, OpOperand &operand, const Offsets &copy);
+  Value loadLanes(Place &place, Value source, ValueRange at);
   SmallVector<Value> getIndices(Place &place, AffineMap map,
                                 const Offsets &copy);
   Value createMask(Value first, Value last);

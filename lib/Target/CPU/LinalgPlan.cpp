@@ -64,8 +64,17 @@ static bool isUnitStep(AffineMap map, unsigned loop) {
   return true;
 }
 
+bool cpu::loadsLanes(memref::LoadOp load, unsigned lane) {
+  auto last = load.getIndices().empty()
+                  ? linalg::IndexOp()
+                  : load.getIndices().back().getDefiningOp<linalg::IndexOp>();
+  return last && last.getDim() == lane &&
+         hasUnitLastStride(load.getMemRefType()) &&
+         load.getType().isIntOrFloat() && !load.getType().isInteger(1);
+}
+
 /// Whether the body maps lanes to lanes if the arguments in `wide` are vectors:
-/// reads of captured buffers are by scalars only.
+/// reads of captured buffers are by scalars, or of consecutive elements.
 static bool hasVectorBody(linalg::GenericOp op, unsigned lane) {
   DenseSet<Value> wide;
   for (OpOperand &operand : op->getOpOperands()) {
@@ -79,8 +88,11 @@ static bool hasVectorBody(linalg::GenericOp op, unsigned lane) {
                                [&](Value v) { return wide.contains(v); });
     if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
       isWide = index.getDim() == lane;
-    } else if (isa<memref::LoadOp>(inner)) {
-      if (isWide) {
+    } else if (auto load = dyn_cast<memref::LoadOp>(inner)) {
+      auto places = load.getIndices();
+      bool lanes = loadsLanes(load, lane);
+      if (llvm::any_of(lanes ? places.drop_back() : places,
+                       [&](Value v) { return wide.contains(v); })) {
         return false;
       }
     } else if (!(isElementwise(&inner) && isPure(&inner)) &&
@@ -141,9 +153,11 @@ static void blockRegisters(LinalgPlan &plan, ArrayRef<int64_t> extents,
       reused.push_back(loop);
     }
   }
+  // Of loops that are long enough, the inner one: a batch may be 1.
+  constexpr int64_t kEnough = 48;
   llvm::sort(reused, [&](unsigned a, unsigned b) {
-    return std::pair(-guessExtent(extents, a), a) <
-           std::pair(-guessExtent(extents, b), b);
+    return std::pair(std::min(guessExtent(extents, a), kEnough), a) >
+           std::pair(std::min(guessExtent(extents, b), kEnough), b);
   });
   auto block = [&](unsigned loop, int64_t steps, int64_t chunk) {
     plan.blocked.push_back(

@@ -46,6 +46,10 @@ struct LinalgPlan {
   bool dependsOnLane(AffineMap map) const { return map.isFunctionOfDim(lane); }
 };
 
+/// Whether `load`, in the body of an op, reads consecutive elements of a
+/// captured buffer as `lane` goes on.
+bool loadsLanes(memref::LoadOp load, unsigned lane);
+
 /// A plan for an op on buffers; none where a region or a layout asks for more
 /// than 1-D vectors with unit strides.
 std::optional<LinalgPlan> planLinalg(linalg::GenericOp op,

@@ -265,7 +265,8 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
         }
         for (auto [value, stage] : plan.saved) {
           for (Entries &one : entries) {
-            if (stage == tile.stage) {
+            if (stage == tile.stage &&
+                !(tile.isWhole() && plan.presences.contains(value))) {
               one.get(value);
             }
           }

@@ -306,6 +306,37 @@ static bool isExpensive(Operation *op) {
          isa<arith::DivFOp, arith::RemFOp>(op);
 }
 
+/// Whether `value` only says which entries are present.
+static bool isPresence(Value value) {
+  return value.getType().isInteger(1) &&
+         llvm::all_of(value.getUses(), [&](OpOperand &use) {
+           auto reducer = dyn_cast<ReducerOpInterface>(use.getOwner());
+           return reducer && reducer.getCond() == value &&
+                  !llvm::is_contained(getReducedValues(reducer), value);
+         });
+}
+
+/// Presence that a later stage had better load: more than a few operations per
+/// entry.
+bool StreamAnalysis::isCostlyPresence(Value value) {
+  constexpr size_t kFew = 4;
+  if (!isPresence(value)) {
+    return false;
+  }
+  SetVector<Operation *> ops;
+  SmallVector<Value> work{value};
+  while (!work.empty() && ops.size() <= kFew) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (op &&
+        llvm::any_of(op->getResults(),
+                     [&](Value result) { return getClass(result).key; }) &&
+        ops.insert(op)) {
+      llvm::append_range(work, op->getOperands());
+    }
+  }
+  return ops.size() > kFew;
+}
+
 void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
                            DenseSet<Value> &seen,
                            DenseMap<Value, unsigned> &computed) {
@@ -321,10 +352,14 @@ void StreamAnalysis::visit(SweepPlan &plan, Value value, unsigned stage,
     plan.lastUse[value] = stage;
     return;
   }
-  if (isExpensive(op)) {
+  bool presence = isCostlyPresence(value);
+  if (presence || isExpensive(op)) {
     auto [it, fresh] = computed.try_emplace(value, stage);
     if (!fresh) {
       plan.saved.insert({value, it->second});
+      if (presence) {
+        plan.presences.insert(value);
+      }
       return;
     }
   }

@@ -106,6 +106,9 @@ struct TilePlan {
   SmallVector<Value> filled;
   /// Values computed in one stage (the mapped number) and read in later ones.
   llvm::MapVector<Value, unsigned> saved;
+  /// Those of them that only say which entries are present, which is neither
+  /// computed nor read where all are.
+  DenseSet<Value> presences;
   /// Row values that are kept in arrays, because they cost more than
   /// arithmetic.
   SmallVector<Value> rowValues;
@@ -240,6 +243,7 @@ private:
   LogicalResult findRowBlock();
   void visit(SweepPlan &plan, Value value, unsigned stage,
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
+  bool isCostlyPresence(Value value);
   unsigned levelOf(ValueRange values) const;
   void collectRowValues(SweepPlan &plan);
   bool isCheap(Value value);

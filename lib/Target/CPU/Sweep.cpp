@@ -507,6 +507,29 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   });
 }
 
+/// Columns [from, end) of a tile without the panels at both ends in which no
+/// entry is present; all of them if the tile is full.
+std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
+                                     Value lastRow, Value firstKey, Value from,
+                                     Value end, Value full) {
+  SmallVector<Value> rows = state.getRowRange(firstRow, lastRow);
+  auto found =
+      e.loop(from, e.select(full, from, end), getPanel(), {end, from},
+             [&](Value column, ValueRange so) -> SmallVector<Value> {
+               Value next = e.min(e.add(column, getPanel()), end);
+               SmallVector<Value> corners(rows);
+               corners.append({e.add(firstKey, column),
+                               e.min(e.sub(e.add(firstKey, next), 1),
+                                     e.sub(sweep.upper, 1))});
+               Value some =
+                   evaluateHere(scope, sweep.plan.op.getTiles(), corners).first;
+               return {e.select(some, e.min(so[0], column), so[0]),
+                       e.select(some, next, so[1])};
+             });
+  return {e.select(full, from, e.min(found[0], found[1])),
+          e.select(full, end, found[1])};
+}
+
 void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
                          const Span &span) {
   SweepPlan &plan = sweep.plan;
@@ -544,6 +567,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   }
   e.ifThen(needed, [&] {
     Scope inside(&scope);
+    if (!op.getTiles().empty() && !sweep.table) {
+      std::tie(from, end) =
+          trim(inside, sweep, firstRow, lastRow, firstKey, from, end, full);
+    }
     Tile tile{plan,
               sweep.entries.tiles,
               firstKey,

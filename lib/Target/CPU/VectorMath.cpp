@@ -13,8 +13,9 @@
 //   exp(x)   = 2^n p(x - n ln 2),     n = round(x log2 e),   ln 2 in two parts
 //   log2(x)  = e + f log2 e + f^2 q(f), x = 2^e (1 + f),     f exact
 //   log(x)   = e ln 2 + f + f^2 q(f)
-//   tanh(x)  = x + x^3 q(x^2)         for |x| < 0.625, else 1 - 2 / (e^2|x| +
-//   1)
+//   tanh(x)  = x + x^3 q(x^2)         for |x| < 0.625,
+//              1 - 2 / (e^2|x| + 1)   else; on AVX-512 h / (h + 1) for all,
+//                                     h = (e^2|x| - 1) / 2
 //
 // 2^n reaches subnormal results in one rounding: vscalefps on AVX-512, else two
 // factors of which the first is exact. On AVX-512 exp2 is nine instructions:
@@ -154,21 +155,22 @@ Value VectorMath::polynomial(Value x, ArrayRef<float> coefficients) {
   return sum;
 }
 
-/// An AVX-512 intrinsic without mask; the rounding operand exists at 512 bits.
-Value VectorMath::intrinsic(StringRef stem, ValueRange args) {
+/// An AVX-512 intrinsic without mask; where it rounds, the rounding operand
+/// exists at 512 bits.
+Value VectorMath::intrinsic(StringRef stem, ValueRange args, bool rounds) {
   int64_t lanes = cast<VectorType>(type).getNumElements();
   SmallVector<Value> operands(args);
   operands.push_back(args.front());
   Type mask = builder.getIntegerType(lanes == 16 ? 16 : 8);
   operands.push_back(arith::ConstantOp::create(
       builder, loc, builder.getIntegerAttr(mask, -1)));
-  if (lanes == 16) {
+  if (lanes == 16 && rounds) {
     constexpr int kCurrentDirection = 4;
     operands.push_back(
         arith::ConstantIntOp::create(builder, loc, kCurrentDirection, 32));
   }
   std::string name =
-      ("llvm.x86.avx512.mask." + stem + ".ps." + Twine(lanes * 32)).str();
+      ("llvm.x86.avx512." + stem + ".ps." + Twine(lanes * 32)).str();
   return LLVM::CallIntrinsicOp::create(builder, loc, type,
                                        builder.getStringAttr(name), operands)
       .getResult(0);
@@ -192,7 +194,7 @@ Value VectorMath::round(Value x) {
 
 Value VectorMath::scale(Value p, Value n) {
   if (avx512) {
-    return intrinsic("scalef", {p, n});
+    return intrinsic("mask.scalef", {p, n});
   }
   // 2^n as 2^a 2^b with a = n div 2, b = n - a, both normal; p 2^a is exact.
   // The integer is read off the sum, as converting NaN would be undefined.
@@ -213,7 +215,7 @@ Value VectorMath::exp2(Value x) {
   if (avx512) {
     // imm8: no fraction bits kept, to nearest even, no exceptions.
     Value imm = arith::ConstantIntOp::create(builder, loc, 8, 32);
-    fraction = intrinsic("reduce", {x, imm});
+    fraction = intrinsic("mask.reduce", {x, imm});
     whole = sub(x, fraction);
   } else {
     x = clamp(x, -151.0, 129.0);
@@ -286,8 +288,39 @@ Value VectorMath::log(Value x) {
 // Hyperbolic tangent
 //===----------------------------------------------------------------------===//
 
+/// h / (h + 1) with h = (e^2x - 1) / 2 = 2^n (e^2r - 1) / 2 + (2^n - 1) / 2,
+/// for x >= 0: one way for all of them, as h keeps its precision near 0.
+Value VectorMath::tanhByQuotient(Value x) {
+  // From 9.02 on the result is 1.
+  x = select(arith::CmpFPredicate::OGT, x, constant(10.0), constant(10.0), x);
+  Value n = round(mul(x, constant(2.0 * kLog2eHigh)));
+  Value r = fma(n, constant(-kLn2High / 2), x);
+  r = fma(n, constant(-kLn2Low / 2), r);
+  // (e^2r - 1) / 2 = r + r^2 q(r).
+  SmallVector<float> tail(ArrayRef(kExp).drop_front(2));
+  float factor = 2.0f;
+  for (float &coefficient : tail) {
+    coefficient *= factor;
+    factor *= 2.0f;
+  }
+  Value inside = fma(mul(r, r), polynomial(r, tail), r);
+  Value power = scale(constant(1.0), n);
+  Value h = fma(power, inside, fma(power, constant(0.5), constant(-0.5)));
+  // An estimate of the inverse; the quotient's remainder h - q (h + 1), without
+  // what the sum loses.
+  Value inverse = intrinsic("rcp14", {add(h, constant(1.0))}, /*rounds=*/false);
+  Value quotient = mul(h, inverse);
+  Value rest = fma(LLVM::FNegOp::create(builder, loc, type, quotient), h,
+                   sub(h, quotient));
+  return fma(rest, inverse, quotient);
+}
+
 Value VectorMath::tanh(Value x) {
   Value magnitude = LLVM::FAbsOp::create(builder, loc, type, x);
+  if (avx512) {
+    return LLVM::CopySignOp::create(builder, loc, type,
+                                    tanhByQuotient(magnitude), x);
+  }
   Value square = mul(x, x);
   Value near =
       fma(mul(magnitude, square), polynomial(square, kTanh), magnitude);

@@ -41,6 +41,7 @@ private:
   Value fixLogarithm(Value x, Value result);
   /// p * 2^n for whole n, |n| <= 151, rounded once.
   Value scale(Value p, Value n);
+  Value tanhByQuotient(Value x);
   /// Rounds to the nearest whole number, ties to even; |x| < 2^22.
   Value round(Value x);
 
@@ -57,7 +58,7 @@ private:
   Value fromBits(Value bits);
   /// Horner's scheme; coefficients from the constant term up.
   Value polynomial(Value x, ArrayRef<float> coefficients);
-  Value intrinsic(StringRef stem, ValueRange args);
+  Value intrinsic(StringRef stem, ValueRange args, bool rounds = true);
 
   OpBuilder &builder;
   Location loc;

@@ -550,6 +550,14 @@ FailureOr<Value> SweepFusion::emitTerm(Plan &plan, Value streamed,
 
 LogicalResult SweepFusion::emit(Plan &plan, GaugeTyping &typing) {
   Location loc = plan.carry.getLoc();
+  // One condition in two orders is one value: targets evaluate it once.
+  for (auto running : trial.getBody().front().getOps<RunningOp>()) {
+    Value cond = running.getCond();
+    if (plan.cond && cond && implies(plan.cond, cond) &&
+        implies(cond, plan.cond)) {
+      plan.cond = cond;
+    }
+  }
   if (plan.cond && !typing.typeOf(plan.cond).isInvariant()) {
     return fail("a mask on values that move with a running maximum");
   }
