@@ -202,8 +202,10 @@ protected:
     SizeMap sizes;
     std::vector<std::string> chosen;
     auto inputs = makeInputs(signature, options, sizes, chosen);
-    if (!inputs) { // sizes that only fit together as they are chosen
-      llvm::consumeError(inputs.takeError());
+    llvm::Error error = inputs ? checkExtents(signature, *inputs)
+                               : inputs.takeError();
+    if (error) { // sizes that only fit together as they are chosen
+      llvm::consumeError(std::move(error));
       options.sizes.clear();
       inputs = makeInputs(signature, options, sizes, chosen);
     }
