@@ -325,20 +325,31 @@ void attn::readExtentRelations(func::FuncOp func, Signature &signature) {
           source && source->argument == number && source->axis == axis;
       if (source && !isItself && !isSaid(signature, number, axis, *source)) {
         signature.relations.push_back({number, static_cast<unsigned>(axis),
-                                       *source, /*isMultiple=*/false});
+                                       *source, ExtentRelation::Equal});
       }
     }
   }
   for (auto [scores, stored] : classes.groups) {
     std::optional<ExtentSource> heads = classes.find(scores, kHeads),
                                 groups = classes.find(stored, kHeads);
-    if (heads && groups && heads->argument &&
-        !isSaid(signature, *heads->argument, heads->axis, *groups)) {
-      ExtentRelation relation = {*heads->argument, heads->axis, *groups,
-                                 /*isMultiple=*/true};
-      if (!llvm::is_contained(signature.relations, relation)) {
-        signature.relations.push_back(relation);
-      }
+    if (!heads || !groups) {
+      continue;
+    }
+    // Blames the one that is open.
+    ExtentRelation relation = {0, 0, {}, ExtentRelation::Multiple};
+    if (heads->argument) {
+      relation = {*heads->argument, heads->axis, *groups,
+                  ExtentRelation::Multiple};
+    } else if (groups->argument) {
+      relation = {*groups->argument, groups->axis, *heads,
+                  ExtentRelation::Divisor};
+    } else {
+      continue;
+    }
+    if (!isSaid(signature, relation.argument, relation.axis,
+                relation.source) &&
+        !llvm::is_contained(signature.relations, relation)) {
+      signature.relations.push_back(relation);
     }
   }
   func.walk([&](AxisOpInterface op) {
@@ -356,7 +367,7 @@ void attn::readExtentRelations(func::FuncOp func, Signature &signature) {
 
 std::string attn::describe(const ExtentRelation &relation,
                            const Signature &signature) {
-  const auto &[argument, axis, source, isMultiple] = relation;
+  const auto &[argument, axis, source, kind] = relation;
   std::string what =
       !source.argument
           ? std::to_string(source.factor)
@@ -364,5 +375,8 @@ std::string attn::describe(const ExtentRelation &relation,
                 "what '" + signature.arguments[*source.argument].name +
                 "' has on axis " + std::to_string(source.axis);
   return "needs on axis " + std::to_string(axis) + " " +
-         (isMultiple ? "a multiple of " : "") + what;
+         (kind == ExtentRelation::Multiple  ? "a multiple of "
+          : kind == ExtentRelation::Divisor ? "a divisor of "
+                                            : "") +
+         what;
 }

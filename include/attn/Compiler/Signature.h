@@ -44,9 +44,9 @@ struct ExtentSource {
 struct ExtentRelation {
   unsigned argument;
   unsigned axis;
-  /// What its extent is, or is a multiple of.
+  /// What its extent is, or is a multiple or a divisor of.
   ExtentSource source;
-  bool isMultiple;
+  enum Kind { Equal, Multiple, Divisor } kind;
 
   bool operator==(const ExtentRelation &) const = default;
 };
