@@ -13,8 +13,8 @@
 //   attn.with_axes %s key_length(%l)      %l is at most axis 2 of %k
 //
 // Axes of values are put into classes of one extent; what two arguments have in
-// one class must agree. A static extent of 1 broadcasts where the operation says
-// so, and says nothing then.
+// one class must agree. A static extent of 1 broadcasts where the operation
+// says so, and says nothing then.
 //
 //===----------------------------------------------------------------------===//
 
@@ -98,7 +98,8 @@ private:
     if (!a || !b) {
       return;
     }
-    int64_t extentOfA = getExtent(a, axisOfA), extentOfB = getExtent(b, axisOfB);
+    int64_t extentOfA = getExtent(a, axisOfA),
+            extentOfB = getExtent(b, axisOfB);
     bool areStatic =
         !ShapedType::isDynamic(extentOfA) && !ShapedType::isDynamic(extentOfB);
     if (areStatic || (broadcasts && (extentOfA == 1 || extentOfB == 1))) {
@@ -249,17 +250,15 @@ private:
         }
       }
     }
-    for (auto [init, result] :
-         llvm::zip(op.getDpsInits(), op->getResults())) {
+    for (auto [init, result] : llvm::zip(op.getDpsInits(), op->getResults())) {
       visitSameShape({init, result});
     }
   }
 
   void visit(Operation *op) {
     llvm::TypeSwitch<Operation *>(op)
-        .Case<ScoreOp, ScoreWithOp, LaneOp>([&](auto score) {
-          visitScore(score);
-        })
+        .Case<ScoreOp, ScoreWithOp, LaneOp>(
+            [&](auto score) { visitScore(score); })
         .Case([&](BiasOp bias) {
           joinBatchAndHeads(bias.getTensor(), bias.getResult());
           join(bias.getTensor(), 2, bias.getResult(), kQueries);
@@ -346,8 +345,7 @@ void attn::readExtentRelations(func::FuncOp func, Signature &signature) {
     } else {
       continue;
     }
-    if (!isSaid(signature, relation.argument, relation.axis,
-                relation.source) &&
+    if (!isSaid(signature, relation.argument, relation.axis, relation.source) &&
         !llvm::is_contained(signature.relations, relation)) {
       signature.relations.push_back(relation);
     }
@@ -371,7 +369,8 @@ std::string attn::describe(const ExtentRelation &relation,
   std::string what =
       !source.argument
           ? std::to_string(source.factor)
-          : (source.factor == 1 ? "" : std::to_string(source.factor) + " times ") +
+          : (source.factor == 1 ? ""
+                                : std::to_string(source.factor) + " times ") +
                 "what '" + signature.arguments[*source.argument].name +
                 "' has on axis " + std::to_string(source.axis);
   return "needs on axis " + std::to_string(axis) + " " +

@@ -108,8 +108,8 @@ public:
       }
     }
     writer.writeU32(signature.results.size());
-    for (auto [result, axes, isPassed] : llvm::zip_equal(
-             signature.results, record.extents, record.isPassed)) {
+    for (auto [result, axes, isPassed] :
+         llvm::zip_equal(signature.results, record.extents, record.isPassed)) {
       writeParameter(result, result.alias ? ATTN_RESULT_ALIAS
                              : isPassed   ? ATTN_RESULT_PASSED
                                           : ATTN_RESULT_RETURNED);
@@ -141,11 +141,11 @@ private:
   }
 
   ExtentExpression getSource(const ExtentSource &source) const {
-    return source.argument
-               ? combine(symbols.getExtent(
-                             signature.arguments[*source.argument], source.axis),
-                         getConstant(source.factor), ATTN_OP_MUL)
-               : getConstant(source.factor);
+    return source.argument ? combine(symbols.getExtent(
+                                         signature.arguments[*source.argument],
+                                         source.axis),
+                                     getConstant(source.factor), ATTN_OP_MUL)
+                           : getConstant(source.factor);
   }
 
   void writeRelations() {

@@ -57,9 +57,9 @@ llvm::Error attn::checkLists(const Signature &signature,
 }
 
 static int64_t getExtent(const ExtentSource &source, ArrayRef<Array> inputs) {
-  return source.factor *
-         (source.argument ? inputs[*source.argument].getShape()[source.axis]
-                          : 1);
+  return source.factor * (source.argument
+                              ? inputs[*source.argument].getShape()[source.axis]
+                              : 1);
 }
 
 llvm::Error attn::checkExtents(const Signature &signature,
@@ -75,8 +75,8 @@ llvm::Error attn::checkExtents(const Signature &signature,
     if (!holds) {
       return llvm::createStringError(
           "argument '" + signature.arguments[relation.argument].name + "' " +
-          describe(relation, signature) + ", which is " +
-          llvm::Twine(source) + ", but has " + llvm::Twine(extent));
+          describe(relation, signature) + ", which is " + llvm::Twine(source) +
+          ", but has " + llvm::Twine(extent));
     }
   }
   for (auto [lengths, parameter] : llvm::zip(inputs, signature.arguments)) {
