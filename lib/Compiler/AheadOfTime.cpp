@@ -178,8 +178,7 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
   std::vector<FunctionRecord> records;
   for (const Signature &signature : impl.signatures) {
     records.push_back(makeRecord(
-        signature,
-        SymbolTable::lookupSymbolIn(**lowered, signature.function)));
+        signature, SymbolTable::lookupSymbolIn(**lowered, signature.function)));
   }
   nameResultDims(impl.signatures, records);
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {

@@ -134,8 +134,8 @@ static ExtentExpression isAtMost(const ExtentExpression &a,
 /// 1 where a is not b, else 0.
 static ExtentExpression isOther(const ExtentExpression &a,
                                 const ExtentExpression &b) {
-  return combine(combine(combine(a, b, ATTN_OP_SUB),
-                         combine(b, a, ATTN_OP_SUB), ATTN_OP_MAX),
+  return combine(combine(combine(a, b, ATTN_OP_SUB), combine(b, a, ATTN_OP_SUB),
+                         ATTN_OP_MAX),
                  getConstant(1), ATTN_OP_MIN);
 }
 
@@ -253,8 +253,8 @@ Bounds BoundsReader::computeParameter(BlockArgument argument) {
   Operation *parent = argument.getOwner()->getParentOp();
   if (isEntryParameter(argument)) {
     Type type = argument.getType();
-    bool isNumber = type.isIndex() || type.isInteger(8) ||
-                    type.isInteger(32) || type.isInteger(64);
+    bool isNumber = type.isIndex() || type.isInteger(8) || type.isInteger(32) ||
+                    type.isInteger(64);
     return isNumber ? Bounds::getExact(
                           {{ATTN_OP_ARGUMENT, argument.getArgNumber()}}, false)
                     : Bounds();
@@ -291,9 +291,10 @@ Bounds BoundsReader::compute(Value value) {
   }
   Operation *op = value.getDefiningOp();
   unsigned result = cast<OpResult>(value).getResultNumber();
-  auto both = [&](llvm::function_ref<Bounds(const Bounds &, const Bounds &)> f) {
-    return f(read(op->getOperand(0)), read(op->getOperand(1)));
-  };
+  auto both =
+      [&](llvm::function_ref<Bounds(const Bounds &, const Bounds &)> f) {
+        return f(read(op->getOperand(0)), read(op->getOperand(1)));
+      };
   auto quotient = [&](attn_op code) {
     return divide(read(op->getOperand(0)), read(op->getOperand(1)), code);
   };
@@ -307,9 +308,8 @@ Bounds BoundsReader::compute(Value value) {
           [&](auto) { return both(getRemainder); })
       .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
           [&](auto) { return quotient(ATTN_OP_CEILDIV); })
-      .Case<arith::FloorDivSIOp>([&](auto) {
-        return quotient(ATTN_OP_FLOORDIV);
-      })
+      .Case<arith::FloorDivSIOp>(
+          [&](auto) { return quotient(ATTN_OP_FLOORDIV); })
       .Case<arith::DivSIOp, arith::DivUIOp>([&](auto) {
         // Rounds towards zero.
         return read(op->getOperand(0)).isNonNegative
@@ -470,9 +470,8 @@ Bounds BoundsReader::readEntryDim(BlockArgument argument, unsigned axis) const {
                             true);
   }
   unsigned result = number - numArguments;
-  return result < passed.size()
-             ? Bounds::getExact(passed[result][axis], true)
-             : Bounds();
+  return result < passed.size() ? Bounds::getExact(passed[result][axis], true)
+                                : Bounds();
 }
 
 Bounds BoundsReader::readCarriedDim(scf::ForOp loop, BlockArgument carried,
@@ -568,8 +567,7 @@ Bounds BoundsReader::readStride(Value buffer, unsigned axis) {
     return getNumber(strides[axis]);
   }
   if (auto argument = dyn_cast<BlockArgument>(buffer)) {
-    return isEntryParameter(argument) &&
-                   argument.getArgNumber() < numArguments
+    return isEntryParameter(argument) && argument.getArgNumber() < numArguments
                ? Bounds::getExact(
                      {{ATTN_OP_STRIDE,
                        getAxisNumber(argument.getArgNumber(), axis)}},

@@ -166,8 +166,8 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
 /// a directory that cannot be written, is no reason to fail.
 static llvm::Expected<ObjectCode>
 findOrMakeObject(ModuleOp module, const CompileOptions &options, StringRef form,
-           bool &isFound,
-           llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
+                 bool &isFound,
+                 llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
   isFound = false;
   if (!options.cache || options.exact || !options.plantFault.empty()) {
     return make();
@@ -230,22 +230,22 @@ llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
   double start = getMilliseconds();
-  auto code =
-      findOrMakeObject(module, options, "plain", program.fromCache,
-                 [&]() -> llvm::Expected<ObjectCode> {
-                   double beforeLowering = getMilliseconds();
-                   auto lowered = lowerProgram(module, options);
-                   if (!lowered) {
-                     return lowered.takeError();
-                   }
-                   program.loweringTime = getMilliseconds() - beforeLowering;
-                   if (auto bits = (**lowered)->getAttrOfType<IntegerAttr>(
-                           kExactBitsAttrName)) {
-                     program.exactBits = static_cast<unsigned>(bits.getInt());
-                     (**lowered)->removeAttr(kExactBitsAttrName);
-                   }
-                   return generateObject(**lowered, !options.isQuick);
-                 });
+  auto code = findOrMakeObject(
+      module, options, "plain", program.fromCache,
+      [&]() -> llvm::Expected<ObjectCode> {
+        double beforeLowering = getMilliseconds();
+        auto lowered = lowerProgram(module, options);
+        if (!lowered) {
+          return lowered.takeError();
+        }
+        program.loweringTime = getMilliseconds() - beforeLowering;
+        if (auto bits =
+                (**lowered)->getAttrOfType<IntegerAttr>(kExactBitsAttrName)) {
+          program.exactBits = static_cast<unsigned>(bits.getInt());
+          (**lowered)->removeAttr(kExactBitsAttrName);
+        }
+        return generateObject(**lowered, !options.isQuick);
+      });
   if (!code) {
     return code.takeError();
   }
@@ -308,7 +308,7 @@ Compiler::compile(ModuleOp module) const {
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;
   auto code = findOrMakeObject(module, options, "checked", impl.isFromCache,
-                         [&] { return makeObject(module, options); });
+                               [&] { return makeObject(module, options); });
   if (!code) {
     return code.takeError();
   }

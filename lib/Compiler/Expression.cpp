@@ -64,8 +64,8 @@ ExtentExpression attn::combine(ExtentExpression lhs,
     }
   }
   bool isSum = op == ATTN_OP_ADD || op == ATTN_OP_SUB;
-  bool isProduct = op == ATTN_OP_MUL || op == ATTN_OP_FLOORDIV ||
-                   op == ATTN_OP_CEILDIV;
+  bool isProduct =
+      op == ATTN_OP_MUL || op == ATTN_OP_FLOORDIV || op == ATTN_OP_CEILDIV;
   if ((right == 0 && isSum) || (right == 1 && isProduct)) {
     return lhs;
   }

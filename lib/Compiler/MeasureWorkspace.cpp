@@ -8,10 +8,11 @@
 // Says of every public function how much memory a call takes at most, before it
 // is called:
 //
-//   %a = memref.alloc(%n) : memref<?x64xf32>     64 + ceil(256 N / 64) * 64 + 64
-//   scf.if %strided { %c = memref.alloc() ... }  times 1 where it is, else 0
-//   scf.for { %t = memref.alloc() ... }          once: a round frees what it took
-//   call @attn_parallel_for(@kernel, ...)        per thread: the largest kernel
+//   %a = memref.alloc(%n) : memref<?x64xf32>     64 + ceil(256 N / 64) * 64 +
+//   64 scf.if %strided { %c = memref.alloc() ... }  times 1 where it is, else 0
+//   scf.for { %t = memref.alloc() ... }          once: a round frees what it
+//   took call @attn_parallel_for(@kernel, ...)        per thread: the largest
+//   kernel
 //
 // The workspace of the runtime is a stack: what was freed below something that
 // is in use is taken again by something of the same size, or when all above it
@@ -67,9 +68,9 @@ struct Usage {
     }
     ExtentExpression sum = getConstant(constant);
     for (const auto &[term, count] : terms) {
-      sum = combine(std::move(sum),
-                    combine(term, getConstant(count), ATTN_OP_MUL),
-                    ATTN_OP_ADD);
+      sum =
+          combine(std::move(sum),
+                  combine(term, getConstant(count), ATTN_OP_MUL), ATTN_OP_ADD);
     }
     return sum;
   }
@@ -173,10 +174,8 @@ private:
     Type element = type.getElementType();
     int64_t width = 8; // of an index
     if (auto vector = dyn_cast<VectorType>(element)) {
-      width = llvm::PowerOf2Ceil(
-          llvm::divideCeil(vector.getNumElements() *
-                               vector.getElementTypeBitWidth(),
-                           8));
+      width = llvm::PowerOf2Ceil(llvm::divideCeil(
+          vector.getNumElements() * vector.getElementTypeBitWidth(), 8));
     } else if (element.isIntOrFloat()) {
       width = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
     }
@@ -208,9 +207,8 @@ private:
       bytes = combine(combine(bytes, getConstant(line), ATTN_OP_CEILDIV),
                       getConstant(line), ATTN_OP_MUL);
     }
-    ExtentExpression piece =
-        combine(bytes, getConstant(llvm::alignTo(more, line) + line),
-                ATTN_OP_ADD);
+    ExtentExpression piece = combine(
+        bytes, getConstant(llvm::alignTo(more, line) + line), ATTN_OP_ADD);
     Usage usage;
     (isFixed ? usage.fixed : usage.varying).push_back(piece);
     return usage;

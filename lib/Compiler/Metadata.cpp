@@ -108,8 +108,8 @@ public:
       }
     }
     writer.writeU32(signature.results.size());
-    for (auto [result, axes, isPassed] : llvm::zip_equal(
-             signature.results, record.extents, record.isPassed)) {
+    for (auto [result, axes, isPassed] :
+         llvm::zip_equal(signature.results, record.extents, record.isPassed)) {
       writeParameter(result, result.alias ? ATTN_RESULT_ALIAS
                              : isPassed   ? ATTN_RESULT_PASSED
                                           : ATTN_RESULT_RETURNED);
@@ -140,6 +140,14 @@ private:
     writer.writeU32(parameter.shape.size());
   }
 
+  ExtentExpression getSource(const ExtentSource &source) const {
+    return source.argument ? combine(symbols.getExtent(
+                                         signature.arguments[*source.argument],
+                                         source.axis),
+                                     getConstant(source.factor), ATTN_OP_MUL)
+                           : getConstant(source.factor);
+  }
+
   void writeRelations() {
     uint32_t count = 0;
     Writer relations;
@@ -153,6 +161,23 @@ private:
       relations.writeExpression(rhs);
       relations.writeString(text.str());
     };
+    for (const ExtentRelation &relation : signature.relations) {
+      ExtentExpression extent = symbols.getExtent(
+          signature.arguments[relation.argument], relation.axis);
+      ExtentExpression source = getSource(relation.source);
+      std::string text = describe(relation, signature);
+      if (relation.kind == ExtentRelation::Equal) {
+        add(ATTN_RELATION_EQUAL, relation.argument, extent, source, text);
+        continue;
+      }
+      bool isMultiple = relation.kind == ExtentRelation::Multiple;
+      add(ATTN_RELATION_EQUAL, relation.argument,
+          combine(isMultiple ? extent : source,
+                  combine(isMultiple ? source : extent, getConstant(1),
+                          ATTN_OP_MAX),
+                  ATTN_OP_MOD),
+          getConstant(0), text + "; the remainder");
+    }
     for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
       // A name that stands for a number here and is open elsewhere.
       for (auto [extent, dim] : llvm::zip(argument.shape, argument.dims)) {
@@ -194,6 +219,10 @@ private:
       if (argument.pool) {
         add(number, ATTN_RULE_PAGE_TABLE, -1,
             symbols.getExtent(signature.arguments[*argument.pool], 0));
+      }
+      for (const ExtentSource &most : argument.lengths) {
+        add(number, ATTN_RULE_LENGTHS, 0,
+            combine(getSource(most), getConstant(1), ATTN_OP_ADD));
       }
       for (const MapTarget &target : argument.maps) {
         attn_rule_kind kind =

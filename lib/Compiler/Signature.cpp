@@ -17,6 +17,7 @@
 
 #include "attn/Compiler/Signature.h"
 
+#include "ExtentClasses.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/SourceOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
@@ -268,6 +269,7 @@ llvm::Expected<Signature> attn::readSignature(func::FuncOp func) {
   readStorage(func, signature);
   readLists(func, signature);
   readMaps(func, signature);
+  readExtentRelations(func, signature);
   return signature;
 }
 

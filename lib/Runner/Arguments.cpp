@@ -56,6 +56,46 @@ llvm::Error attn::checkLists(const Signature &signature,
   return llvm::Error::success();
 }
 
+static int64_t getExtent(const ExtentSource &source, ArrayRef<Array> inputs) {
+  return source.factor * (source.argument
+                              ? inputs[*source.argument].getShape()[source.axis]
+                              : 1);
+}
+
+llvm::Error attn::checkExtents(const Signature &signature,
+                               ArrayRef<Array> inputs) {
+  for (const ExtentRelation &relation : signature.relations) {
+    int64_t extent = inputs[relation.argument].getShape()[relation.axis];
+    int64_t source = getExtent(relation.source, inputs);
+    bool holds = relation.kind == ExtentRelation::Multiple
+                     ? extent % std::max<int64_t>(source, 1) == 0
+                 : relation.kind == ExtentRelation::Divisor
+                     ? source % std::max<int64_t>(extent, 1) == 0
+                     : extent == source;
+    if (!holds) {
+      return llvm::createStringError(
+          "argument '" + signature.arguments[relation.argument].name + "' " +
+          describe(relation, signature) + ", which is " + llvm::Twine(source) +
+          ", but has " + llvm::Twine(extent));
+    }
+  }
+  for (auto [lengths, parameter] : llvm::zip(inputs, signature.arguments)) {
+    for (const ExtentSource &source : parameter.lengths) {
+      int64_t most = getExtent(source, inputs);
+      for (int64_t i = 0; i < lengths.size(); ++i) {
+        int64_t length = lengths.getInt(i);
+        if (length < 0 || length > most) {
+          return llvm::createStringError(
+              "length '" + parameter.name + "' has " + llvm::Twine(length) +
+              " as element " + llvm::Twine(i) + ", allowed are 0 to " +
+              llvm::Twine(most));
+        }
+      }
+    }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error attn::checkMaps(const Signature &signature,
                             ArrayRef<Array> inputs) {
   for (auto [map, parameter] : llvm::zip(inputs, signature.arguments)) {

@@ -155,6 +155,9 @@ Executable::run(ArrayRef<Array> inputs) const {
     }
     descriptors.push_back(makeDescriptor(input));
   }
+  if (llvm::Error error = checkExtents(signature, inputs)) {
+    return error;
+  }
   if (llvm::Error error = checkPages(signature, inputs)) {
     return error;
   }

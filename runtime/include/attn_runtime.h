@@ -46,7 +46,7 @@ typedef enum attn_status {
   /** There is no such function, parameter or file. */
   ATTN_NOT_FOUND = 2,
   /** The memory could not be had. What was passed is as it was, but for
-   *  writable arguments of a call that was under way. */
+   *  writable arguments and results of a call that was under way. */
   ATTN_OUT_OF_MEMORY = 3,
   /** A compiled program is truncated, damaged, or no compiled program. */
   ATTN_DAMAGED = 4,
@@ -261,13 +261,14 @@ typedef struct attn_call_options {
 
 /**
  * Calls a function. `results` are tensors that the caller provides; those of
- * results that are writable arguments are null. `stream` and `options` may be
- * null.
+ * results that are writable arguments are null. The program writes row-major
+ * ones itself; others are copied from one that is. `stream` and `options` may
+ * be null.
  *
  * Everything is checked before the call: the number of tensors, their ranks,
  * element types, extents (also between arguments), strides, alignments,
  * devices, that writable arguments and results do not overlap anything, and the
- * values of indices. int8 accepts uint8, and bool accepts uint8.
+ * values of indices and lengths. int8 accepts uint8, and bool accepts uint8.
  *
  * Errors: ATTN_INVALID_ARGUMENT with a sentence that names the argument, before
  * anything has been written (but extents of results that only the call can tell

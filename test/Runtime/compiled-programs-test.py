@@ -119,6 +119,73 @@ func.func @attention(
 """
 
 
+SHAPES = """
+func.func @attention(
+    %q: tensor<?x4x?x16xf32> {attn.name = "q"},
+    %k: tensor<?x?x?x16xf32> {attn.name = "k"},
+    %v: tensor<?x?x?x16xf32> {attn.name = "v"},
+    %n: tensor<?x1xi32> {attn.name = "n", attn.init = "lengths(k.2)"}
+  ) -> (tensor<?x4x?x16xf32> {attn.name = "o"}) {
+  %s = attn.score %q, %k key_length(%n : tensor<?x1xi32>)
+     : tensor<?x4x?x16xf32>, tensor<?x?x?x16xf32> -> !attn.scores<?x4x?x?xf32>
+  %p = attn.softmax %s : !attn.scores<?x4x?x?xf32>
+  %o = attn.aggregate %p, %v : !attn.scores<?x4x?x?xf32>, tensor<?x?x?x16xf32>
+     -> tensor<?x4x?x16xf32>
+  return %o : tensor<?x4x?x16xf32>
+}
+"""
+
+
+def test_derived_shapes():
+    """What operations relate is checked without attn.dims, here and by attn-run."""
+    source, program = compile_program("shapes", SHAPES)
+
+    def check(b, bk, g, n, nv, length, sentence=None, said=None):
+        operands = [
+            random.standard_normal((b, 4, 3, 16)).astype("f4"),
+            random.standard_normal((bk, g, n, 16)).astype("f4"),
+            random.standard_normal((b, g, nv, 16)).astype("f4"),
+            np.full((b, 1), length, "i4"),
+        ]
+        np.savez(WORK / "wrong.npz", **dict(zip("qkvn", operands)))
+        command = [TOOLS / "attn-run", source, "--inputs", WORK / "wrong.npz"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        if sentence is None:
+            program.call(operands)
+            expect(f"attn-run: {run.stderr}", run.returncode == 0)
+            return
+        expect_refused(sentence, sentence, program, operands)
+        expect(f"attn-run: {run.stderr}, not {said}", run.returncode != 0 and said in run.stderr)
+
+    check(2, 2, 2, 7, 7, 7)
+    check(
+        *(2, 1, 2, 7, 7, 7),
+        "argument 'k' of 'attention' needs on axis 0 what 'q' has on axis 0: 1 is not 2",
+        "argument 'k' needs on axis 0 what 'q' has on axis 0, which is 2, but has 1",
+    )
+    check(
+        *(2, 2, 2, 7, 6, 5),
+        "argument 'v' of 'attention' needs on axis 2 what 'k' has on axis 2: 6 is not 7",
+        "argument 'v' needs on axis 2 what 'k' has on axis 2, which is 7, but has 6",
+    )
+    check(
+        *(2, 2, 3, 7, 7, 7),
+        "argument 'k' of 'attention' needs on axis 1 a divisor of 4; the remainder: 1 is not 0",
+        "argument 'k' needs on axis 1 a divisor of 4, which is 4, but has 3",
+    )
+    check(
+        *(2, 2, 2, 7, 7, 8),
+        "length 'n' of 'attention' has 8 at [0, 0], allowed are 0 to 7",
+        "length 'n' has 8 as element 0, allowed are 0 to 7",
+    )
+    check(
+        *(2, 2, 4, 7, 7, -1),
+        "length 'n' of 'attention' has -1 at [0, 0], allowed are 0 to 7",
+        "length 'n' has -1 as element 0, allowed are 0 to 7",
+    )
+    program.close()
+
+
 def test_refusals():
     text = (ROOT / "examples" / "paged-decode-int8.mlir").read_text()
     _, program = compile_program("pages", text)
@@ -218,6 +285,7 @@ shutil.rmtree(WORK, ignore_errors=True)
 WORK.mkdir(parents=True)
 test_examples()
 test_bfloats_and_scalars()
+test_derived_shapes()
 test_refusals()
 test_threads()
 try:

@@ -20,8 +20,8 @@ namespace mlir::attn {
 int parseProgram(StringRef path, MLIRContext &context, llvm::SourceMgr &sources,
                  OwningOpRef<ModuleOp> &module);
 
-/// The user's cache of compiled programs; null, after a warning, where it cannot
-/// be had.
+/// The user's cache of compiled programs; null, after a warning, where it
+/// cannot be had.
 std::shared_ptr<const Cache> openCache();
 
 } // namespace mlir::attn

@@ -162,9 +162,9 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
       return output.kind ? program->emit(*output.kind, name)
                          : makeReport(module, compile, *program);
     };
-    auto bytes = findOrMake(
-        module, compile, ("file " + getForm(output.kind) + " " + name).str(),
-        make);
+    auto bytes =
+        findOrMake(module, compile,
+                   ("file " + getForm(output.kind) + " " + name).str(), make);
     if (!bytes) {
       return bytes.takeError();
     }

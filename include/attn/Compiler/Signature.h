@@ -31,6 +31,26 @@ struct MapTarget {
   int64_t extent; // static, or that of the argument
 };
 
+/// `factor` times the extent of an axis of an argument; a number without one.
+struct ExtentSource {
+  std::optional<unsigned> argument;
+  unsigned axis = 0;
+  int64_t factor = 1;
+
+  bool operator==(const ExtentSource &) const = default;
+};
+
+/// What must hold of an axis of an argument.
+struct ExtentRelation {
+  unsigned argument;
+  unsigned axis;
+  /// What its extent is, or is a multiple or a divisor of.
+  ExtentSource source;
+  enum Kind { Equal, Multiple, Divisor } kind;
+
+  bool operator==(const ExtentRelation &) const = default;
+};
+
 /// An argument or a result.
 struct Parameter {
   std::string name;
@@ -50,6 +70,8 @@ struct Parameter {
   std::optional<ListRows> list;
   /// For a map of heads or batches: of each tensor that is read through it.
   SmallVector<MapTarget, 1> maps;
+  /// For the lengths of an axis: extents that no element is beyond.
+  SmallVector<ExtentSource, 1> lengths;
   /// How to generate it: the attn.init attribute, or "normal".
   std::string init;
 };
@@ -61,6 +83,8 @@ struct Signature {
   std::string function;
   std::vector<Parameter> arguments;
   std::vector<Parameter> results;
+  /// What operations say of shapes, beyond types and names of dimensions.
+  std::vector<ExtentRelation> relations;
   /// What attn.sizes says: the sizes of dimensions that nobody else gives.
   SizeMap sizes;
 
@@ -70,6 +94,11 @@ struct Signature {
 /// Reads names, dimensions and types off a function; an error names what
 /// cannot be passed.
 llvm::Expected<Signature> readSignature(func::FuncOp func);
+
+/// What a relation asks of its argument, as the end of a sentence: "needs on
+/// axis 2 what 'k' has on axis 2".
+std::string describe(const ExtentRelation &relation,
+                     const Signature &signature);
 
 /// The public function called `name`, or the only one if that is empty.
 llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef name);

@@ -20,6 +20,10 @@ llvm::Error checkPages(const Signature &signature, ArrayRef<Array> inputs);
 /// Checks that lists have a row for every block of queries.
 llvm::Error checkLists(const Signature &signature, ArrayRef<Array> inputs);
 
+/// An error if shapes do not agree as operations ask, or if an element of
+/// lengths is beyond its axis.
+llvm::Error checkExtents(const Signature &signature, ArrayRef<Array> inputs);
+
 /// Checks that maps name heads or batches that are there.
 llvm::Error checkMaps(const Signature &signature, ArrayRef<Array> inputs);
 

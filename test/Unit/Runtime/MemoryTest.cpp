@@ -85,11 +85,11 @@ TEST_F(Memory, WorkspaceMayBeUnbounded) {
   size_t bytes = 1;
   auto much = makeScalar(int64_t(5000)), where = makeScalar(int64_t(3));
   const DLTensor *all[] = {x.get(), much.get(), where.get()};
-  EXPECT_FAILS(ATTN_UNBOUNDED,
-               "nobody can tell beforehand what memory 'greedy' works in: it "
-               "takes what it is told to",
-               attn_function_get_workspace(find(module, "greedy"), all, 3,
-                                           &bytes));
+  EXPECT_FAILS(
+      ATTN_UNBOUNDED,
+      "nobody can tell beforehand what memory 'greedy' works in: it "
+      "takes what it is told to",
+      attn_function_get_workspace(find(module, "greedy"), all, 3, &bytes));
   EXPECT_EQ(bytes, 0u);
 }
 

@@ -15,12 +15,12 @@
 #include "attn/Compiler/Signature.h"
 #include "attn/Runner/Inputs.h"
 #include "attn_runtime.h"
-#include "gtest/gtest.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "gtest/gtest.h"
 #include <atomic>
 #include <cstring>
 #include <dlfcn.h>
@@ -202,8 +202,10 @@ protected:
     SizeMap sizes;
     std::vector<std::string> chosen;
     auto inputs = makeInputs(signature, options, sizes, chosen);
-    if (!inputs) { // sizes that only fit together as they are chosen
-      llvm::consumeError(inputs.takeError());
+    llvm::Error error =
+        inputs ? checkExtents(signature, *inputs) : inputs.takeError();
+    if (error) { // sizes that only fit together as they are chosen
+      llvm::consumeError(std::move(error));
       options.sizes.clear();
       inputs = makeInputs(signature, options, sizes, chosen);
     }
@@ -212,7 +214,8 @@ protected:
 
   /// Tensors for the results; none for those that are arguments.
   std::vector<std::unique_ptr<View>>
-  makeResults(ArrayRef<const DLTensor *> arguments, std::vector<Array> &owners) {
+  makeResults(ArrayRef<const DLTensor *> arguments,
+              std::vector<Array> &owners) {
     std::vector<std::unique_ptr<View>> views;
     for (auto [number, result] : llvm::enumerate(signature.results)) {
       SmallVector<int64_t> shape(result.shape.size());
@@ -232,9 +235,9 @@ protected:
   /// Calls the program twice, and compares: as it allocates, and in a workspace
   /// without allocating.
   void check(int64_t odd, bool areStrided, int numThreads) {
-    SCOPED_TRACE(testing::Message() << "extents " << odd << ", strided "
-                                    << areStrided << ", threads "
-                                    << numThreads);
+    SCOPED_TRACE(testing::Message()
+                 << "extents " << odd << ", strided " << areStrided
+                 << ", threads " << numThreads);
     attn_set_num_threads(numThreads);
     std::vector<Array> first = makeArguments(odd, areStrided),
                        second = makeArguments(odd, areStrided);
@@ -318,12 +321,12 @@ std::vector<std::string> getExamples() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Examples, Workspaces, testing::ValuesIn(getExamples()),
-    [](const testing::TestParamInfo<std::string> &info) {
-      std::string name = StringRef(info.param).drop_back(5).str();
-      llvm::replace(name, '-', '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Examples, Workspaces, testing::ValuesIn(getExamples()),
+                         [](const testing::TestParamInfo<std::string> &info) {
+                           std::string name =
+                               StringRef(info.param).drop_back(5).str();
+                           llvm::replace(name, '-', '_');
+                           return name;
+                         });
 
 } // namespace
