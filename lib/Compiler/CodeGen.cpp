@@ -22,6 +22,7 @@
 #include "llvm-c/Target.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -276,6 +277,20 @@ void attn::optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.addPass(
       llvm::createModuleToFunctionPassAdaptor(buildFunctionPipeline()));
   passes.run(module, moduleAnalyses);
+}
+
+void attn::hoistSlots(llvm::Module &module) {
+  for (llvm::Function &function : module) {
+    for (llvm::Instruction &op :
+         llvm::make_early_inc_range(llvm::instructions(function))) {
+      auto *slot = dyn_cast<llvm::AllocaInst>(&op);
+      llvm::BasicBlock &entry = function.getEntryBlock();
+      if (slot && slot->getParent() != &entry &&
+          isa<llvm::ConstantInt>(slot->getArraySize())) {
+        slot->moveBefore(entry.begin());
+      }
+    }
+  }
 }
 
 bool attn::emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,

@@ -50,6 +50,10 @@ void addPackedEntries(llvm::Module &module);
 /// The trimmed optimization pipeline.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine);
 
+/// Moves slots of known size to the entries of their functions. Optimization
+/// removes those inside of loops; without it, each turn would take more stack.
+void hoistSlots(llvm::Module &module);
+
 /// Machine code; false if the target cannot write this kind of file.
 bool emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
                      llvm::CodeGenFileType type,

@@ -98,6 +98,7 @@ llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module,
         if (isOptimized) {
           optimize(*translation->module, *translation->machine);
         } else {
+          hoistSlots(*translation->module);
           translation->machine->setOptLevel(llvm::CodeGenOptLevel::None);
         }
         llvm::raw_svector_ostream stream(object);

@@ -23,6 +23,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -375,13 +376,37 @@ Outcome Trial::checkF64() {
   return allPass ? Outcome() : Outcome{Verdict::WrongResult, text};
 }
 
+/// An operand with infinities, which are ends of the order of the ring, and
+/// nothing that arithmetic knows.
+static const Parameter *findInfinite(const Signature &signature,
+                                     ArrayRef<Array> operands) {
+  for (auto [parameter, array] :
+       llvm::zip_equal(signature.arguments, operands)) {
+    for (int64_t i = 0; isFloat(parameter.type) && i < array.size(); ++i) {
+      if (std::isinf(array.getFloat(i))) {
+        return &parameter;
+      }
+    }
+  }
+  return nullptr;
+}
+
 Outcome Trial::checkExact() {
-  ExecutableOptions plain = getExactReferenceOptions();
-  plain.isQuick = true;
-  auto actually = compile(getExactOptions(options.compile), false);
-  auto reference = actually ? compile(plain, true) : nullptr;
-  auto operands = reference ? makeOperands(options.seed) : std::nullopt;
+  auto operands = makeOperands(options.seed);
   if (!operands) {
+    return failed;
+  }
+  if (const Parameter *operand = findInfinite(signature, *operands)) {
+    return {Verdict::Unchecked, "exact mode does not apply: '" + operand->name +
+                                    "' has infinities, which no sum or product "
+                                    "of the ring keeps"};
+  }
+  auto actually = compile(getExactOptions(options.compile), false);
+  // Not quick: unoptimized code moves bf16 through f32, which changes the bits
+  // of a signalling NaN.
+  auto reference =
+      actually ? compile(getExactReferenceOptions(), true) : nullptr;
+  if (!reference) {
     return failed;
   }
   auto embedded = embedInputs(signature, *operands, options.seed);

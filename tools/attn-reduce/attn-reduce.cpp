@@ -190,6 +190,7 @@ static bool runTest(StringRef command, ModuleOp module) {
 static std::string getKind(const Outcome &outcome) {
   std::string kind = getName(outcome.verdict).str();
   if (outcome.verdict == Verdict::Refused ||
+      outcome.verdict == Verdict::Unchecked ||
       outcome.verdict == Verdict::Miscompiled ||
       outcome.verdict == Verdict::NoReference) {
     for (char c : StringRef(outcome.reason).split('\n').first) {

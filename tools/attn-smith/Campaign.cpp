@@ -186,6 +186,10 @@ void Campaign::tryOne(int fd, uint64_t seed) {
 }
 
 void Campaign::work(int fd, std::optional<uint64_t> only) {
+  // The parent says when it is over.
+  for (int signal : {SIGINT, SIGTERM}) {
+    std::signal(signal, SIG_IGN);
+  }
   attn_set_num_threads(static_cast<int>(options.threads));
   if (only) {
     tryOne(fd, *only);
@@ -303,6 +307,9 @@ void Campaign::record(uint64_t seed, Outcome outcome) {
   }
 }
 
+/// Set by an interrupt: no seed is begun any more.
+static volatile std::sig_atomic_t isStopped = 0;
+
 int Campaign::run() {
   void *shared = mmap(nullptr, sizeof *next, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -315,7 +322,14 @@ int Campaign::run() {
                      ? options.jobs
                      : std::max(1u, std::thread::hardware_concurrency());
   std::vector<Worker> workers(static_cast<size_t>(std::min(jobs, options.run)));
+  for (int signal : {SIGINT, SIGTERM}) {
+    std::signal(signal, [](int) { isStopped = 1; });
+  }
   while (true) {
+    if (isStopped) {
+      next->store(options.run);
+      retries.clear();
+    }
     std::vector<pollfd> polled;
     for (Worker &worker : workers) {
       bool isNeeded = next->load() < options.run || !retries.empty();

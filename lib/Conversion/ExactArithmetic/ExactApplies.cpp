@@ -101,45 +101,65 @@ static CarryOp findRoundedCarry(StreamOp stream) {
 }
 
 /// Whether lower bits of what `op` computes depend on upper ones: anything but
-/// sums, products and moves.
+/// sums, products, exponentials and moves.
 static bool needsUpperBits(Operation *op) {
   if (isa<arith::CmpFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
           arith::MinNumFOp>(op)) {
     return true;
   }
   if (isa<math::MathDialect>(op->getDialect())) {
-    return !isa<math::FmaOp>(op);
+    return !isa<math::FmaOp, math::ExpOp, math::Exp2Op>(op);
   }
   return isa<AttnDialect>(op->getDialect()) &&
          !op->hasTrait<OpTrait::IsTerminator>() && !isa<StreamOp, OpaqueOp>(op);
 }
 
-/// The upper bits of such sums are not determined; maxima of another stream
-/// would depend on them. (Streams without a sweep merge ranges of keys.)
-static LogicalResult checkRounded(StreamOp stream) {
+/// An op on whole tensors among `readers` that needs the upper bits of what it
+/// reads.
+static Operation *findUpperBitsReader(ArrayRef<Operation *> readers) {
+  Operation *found = nullptr;
+  for (Operation *reader : readers) {
+    if (!isa<StreamOp>(reader) && !reader->getParentOfType<StreamOp>()) {
+      reader->walk(
+          [&](Operation *op) { found = needsUpperBits(op) ? op : found; });
+    }
+  }
+  return found;
+}
+
+/// The upper bits of such sums, and two of logarithms, are not determined;
+/// maxima of another stream would depend on them. (Streams without a sweep
+/// merge ranges of keys.)
+static LogicalResult checkUpperBits(StreamOp stream) {
   CarryOp rounded = findRoundedCarry(stream);
-  if (!rounded) {
+  Operation *logarithm = nullptr;
+  stream.walk([&](Operation *op) {
+    if (isa<math::LogOp, math::Log2Op, math::Log1pOp, math::SqrtOp,
+            math::RsqrtOp, math::PowFOp>(op)) {
+      logarithm = op;
+    }
+  });
+  if (!rounded && !logarithm) {
     return success();
   }
   SetVector<Operation *> readers;
   getForwardSlice(stream.getOperation(), &readers);
+  Operation *found = findUpperBitsReader(readers.getArrayRef());
   for (Operation *reader : readers) {
     auto other = dyn_cast<StreamOp>(reader);
-    if (other && !other.getBody().getOps<SweepOp>().empty()) {
+    if (rounded && other && !other.getBody().getOps<SweepOp>().empty()) {
       return refuse(rounded) << "a sum of operands that are rounded has low "
                                 "bits only, and another sweep reads it";
     }
-    if (other || reader->getParentOfType<StreamOp>()) {
-      continue;
-    }
-    Operation *found = nullptr;
-    reader->walk(
-        [&](Operation *op) { found = needsUpperBits(op) ? op : found; });
-    if (found) {
-      return refuse(rounded) << "a sum of operands that are rounded has low "
-                                "bits only, and '"
-                             << found->getName() << "' needs more";
-    }
+  }
+  if (found && rounded) {
+    return refuse(rounded) << "a sum of operands that are rounded has low "
+                              "bits only, and '"
+                           << found->getName() << "' needs more";
+  }
+  if (found) {
+    return refuse(logarithm) << "two bits of a logarithm are not known, and '"
+                             << found->getName() << "' needs all";
   }
   return success();
 }
@@ -213,7 +233,7 @@ struct ExactAppliesPass : attn::impl::ExactAppliesPassBase<ExactAppliesPass> {
     WalkResult result = getOperation().walk([](Operation *op) {
       LogicalResult checked =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
-              .Case([](StreamOp stream) { return checkRounded(stream); })
+              .Case([](StreamOp stream) { return checkUpperBits(stream); })
               .Case([](SweepOp sweep) { return checkSweep(sweep); })
               .Case([](arith::MulFOp product) { return checkMerge(product); })
               .Default([](Operation *) { return success(); });
