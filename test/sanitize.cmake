@@ -6,8 +6,8 @@
 
 set(FOLDER ${SOURCE}/build-sanitize)
 set(REPORTS ${FOLDER}/reports)
-set(SUITES "Dialect/Attn/(IR|Transforms)/[^/]*$|Conversion/|tools/attn-(compile|reduce|smith)/|tools/attn-run/(errors|cache|files)|Errors/malformed-data")
-set(EXAMPLES "(causal-gqa|sliding-window|alibi)[^/]*$")
+set(SUITES "Dialect/Attn/(IR|Transforms)/[^/]*$|Conversion/|tools/attn-(compile|smith)/|tools/attn-run/(errors|cache|files)|Errors/malformed-data")
+set(EXAMPLES "(alibi|causal-gqa|nested-attention-tree|quest-pages)[.]mlir")
 
 function(run)
   execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${SOURCE}
@@ -32,8 +32,8 @@ file(REMOVE_RECURSE ${REPORTS})
 file(MAKE_DIRECTORY ${REPORTS})
 set(ENV{ASAN_OPTIONS} "allow_user_poisoning=0:detect_odr_violation=0:\
 handle_abort=1:abort_on_error=1:log_path=${REPORTS}/report")
-run(${LIT} -q "--filter= :: (${SUITES})" ${FOLDER}/test)
-run(${LIT} -q "--filter= :: ${EXAMPLES}" ${FOLDER}/examples)
+run(${LIT} -v "--filter= :: (${SUITES})" ${FOLDER}/test)
+run(${LIT} -v "--filter= :: ${EXAMPLES}" ${FOLDER}/examples)
 run(${FOLDER}/bin/attn-smith --run=24 --seed=1 --sizes=tiny)
 
 file(GLOB reports ${REPORTS}/*)
