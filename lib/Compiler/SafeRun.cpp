@@ -68,8 +68,7 @@ llvm::Error attn::runSafely(llvm::Twine doing, llvm::function_ref<void()> fn) {
   return llvm::createStringError(doing + " failed: " + message);
 }
 
-llvm::Error attn::runProgramSafely(llvm::Twine form,
-                                   llvm::function_ref<void()> fn) {
+llvm::Error attn::runProgramSafely(llvm::function_ref<void()> fn) {
   installHandlerOnce();
   llvm::CrashRecoveryContext context;
   if (context.RunSafely(fn)) {
@@ -77,9 +76,7 @@ llvm::Error attn::runProgramSafely(llvm::Twine form,
   }
   // A signal is reported as shells do.
   int signal = context.RetCode - 128;
-  const char *reason = signal == SIGSEGV || signal == SIGBUS
-                           ? "it touched memory that is not its own"
-                           : strsignal(signal);
-  return llvm::createStringError("the program crashed (" + form +
-                                 "): " + reason);
+  bool isMemory = signal == SIGSEGV || signal == SIGBUS;
+  return llvm::createStringError(
+      isMemory ? "it touched memory that is not its own" : strsignal(signal));
 }

@@ -122,7 +122,7 @@ llvm::Expected<std::vector<Array>> Executable::runSafely(ArrayRef<Array> inputs,
                                                          bool &crashed) const {
   std::vector<Array> results;
   llvm::Error inner = llvm::Error::success();
-  llvm::Error outer = runProgramSafely(form, [&] {
+  llvm::Error outer = runProgramSafely([&] {
     llvm::consumeError(std::move(inner));
     auto computed = run(inputs);
     inner = computed.takeError();
@@ -131,9 +131,13 @@ llvm::Expected<std::vector<Array>> Executable::runSafely(ArrayRef<Array> inputs,
     }
   });
   crashed = static_cast<bool>(outer);
-  if (llvm::Error error =
-          llvm::joinErrors(std::move(outer), std::move(inner))) {
-    return error;
+  if (crashed) {
+    llvm::consumeError(std::move(inner));
+    return llvm::createStringError("the program crashed (" + form +
+                                   "): " + llvm::toString(std::move(outer)));
+  }
+  if (inner) {
+    return inner;
   }
   return results;
 }

@@ -107,14 +107,17 @@ private:
     if (failed(verify(*copy))) {
       return false;
     }
-    // The parser asks more than the verifier: that operands are there at all.
+    // The parser asks more than the verifier: that operands are there at all,
+    // and that constants are what their types say. What it read goes on.
     std::string text = print(*copy);
-    if (!tried.insert(text).second ||
-        !parseSourceString<ModuleOp>(text, copy->getContext()) ||
-        !isInteresting(*copy)) {
+    if (!tried.insert(text).second) {
       return false;
     }
-    module = std::move(copy);
+    auto read = parseSourceString<ModuleOp>(text, copy->getContext());
+    if (!read || !isInteresting(*read)) {
+      return false;
+    }
+    module = std::move(read);
     accepted(move.name, *module);
     return true;
   }

@@ -90,9 +90,8 @@ getFunctionSizes(ModuleOp module, const TargetSpec &target);
 /// says what was being done.
 llvm::Error runSafely(llvm::Twine doing, llvm::function_ref<void()> fn);
 
-/// Runs compiled code on this thread; a crash of it there becomes an error,
-/// which says what `form` of a program it was.
-llvm::Error runProgramSafely(llvm::Twine form, llvm::function_ref<void()> fn);
+/// Runs compiled code on this thread; a crash of it there becomes an error.
+llvm::Error runProgramSafely(llvm::function_ref<void()> fn);
 
 /// What compiled programs allocate: counted, and filled with NaN on demand.
 /// Compiled code must not be running while a setting is changed.

@@ -160,6 +160,16 @@ TEST_F(Jit, PoisonsAndCountsMemory) {
   EXPECT_EQ(jit_memory::getOverruns(), overruns);
 }
 
+TEST_F(Jit, RefusesWhatIsNotLowered) {
+  auto module = parseSourceString<ModuleOp>(kHypot, &context);
+  ScopedDiagnosticHandler quiet(&context,
+                                [](Diagnostic &) { return success(); });
+  auto jit = JitModule::create(*module);
+  ASSERT_FALSE(static_cast<bool>(jit));
+  EXPECT_EQ(llvm::toString(jit.takeError()),
+            "the module could not be translated to LLVM IR");
+}
+
 TEST_F(Jit, NoticesWritesBeyondABuffer) {
   auto jit = compile(kBuffer);
   int64_t overruns = jit_memory::getOverruns();

@@ -128,13 +128,15 @@ TEST(Npy, RefusesIntegersThatDoNotFit) {
 
 TEST(Npy, RefusesShapesThatOverflow) {
   expectError(makeFile(makeHeader("<f4", "(4611686018427387904, 4)"), "data"),
-              ElementType::F32, "more elements than 63 bits can count");
+              ElementType::F32,
+              "the shape describes more elements than 63 bits can count");
   expectError(makeFile(makeHeader("<f4", "(2305843009213693952,)"), "data"),
-              ElementType::F32, "more elements than 63 bits can count");
+              ElementType::F32,
+              "the shape describes more elements than 63 bits can count");
   expectError(makeFile(makeHeader("<f4", "(99999999999999999999,)"), "data"),
-              ElementType::F32, "an extent that is not a size");
+              ElementType::F32, "the shape has an extent that is not a size");
   expectError(makeFile(makeHeader("<f4", "(-1,)"), "data"), ElementType::F32,
-              "an extent that is not a size");
+              "the shape has an extent that is not a size");
 }
 
 TEST(Npy, RefusesMissingElements) {
@@ -149,19 +151,44 @@ TEST(Npy, RefusesMalformedHeaders) {
   expectError("PK\3\4", type, "magic string");
   expectError(std::string("\x93NUMPY\x09\x00\0\0", 10), type,
               "unknown format version 9");
-  expectError(makeFile("[1]", ""), type, "not a dictionary");
-  expectError(makeFile("{'descr': '<f4'", ""), type, "cut off");
+  expectError("\x93NUMPY\x01", type, "it ends inside the version");
+  expectError(std::string("\x93NUMPY\x01\x00\x09", 9), type,
+              "it ends inside the header length");
+  expectError(std::string("\x93NUMPY\x01\x00\x09\x00{", 11), type,
+              "it ends inside the header");
+  expectError(makeFile("[1]", ""), type, "the header is not a dictionary");
+  expectError(makeFile("{'descr': '<f4'", ""), type,
+              "the header is cut off or malformed");
   expectError(makeFile("{'descr': '<f4', 'descr': '<f4'}", ""), type,
               "unexpected key 'descr'");
-  expectError(makeFile("{'colour': 1}", ""), type, "unexpected key 'colour'");
-  expectError(makeFile("{'descr': '<f4'}", ""), type, "lacks");
+  expectError(makeFile("{'colour': 1}", ""), type,
+              "unexpected key 'colour' in the header");
+  expectError(makeFile("{'descr': '<f4'}", ""), type,
+              "the header lacks descr, fortran_order or shape");
   expectError(makeFile("{'descr': [('a', '<f4')]}", ""), type,
-              "structured element types");
+              "structured element types are not supported");
   expectError(makeFile("{'descr': 'f'}", ""), type, "unknown element type 'f'");
   expectError(makeFile("{'fortran_order': 1}", ""), type,
-              "neither True nor False");
-  expectError(makeFile("{'shape': 3}", ""), type, "not a tuple");
-  expectError(makeFile("{'shape': (3 4)}", ""), type, "malformed");
+              "fortran_order is neither True nor False");
+}
+
+TEST(Npy, RefusesMalformedShapes) {
+  ElementType type = ElementType::F32;
+  expectError(makeFile("{'shape': 3}", ""), type, "the shape is not a tuple");
+  expectError(makeFile("{'shape': (3 4)}", ""), type, "the shape is malformed");
+  std::string many;
+  for (int axis = 0; axis < 65; ++axis) {
+    many += "1, ";
+  }
+  expectError(makeFile(makeHeader("<f4", "(" + many + ")"), "data"), type,
+              "the shape has more than 64 dimensions");
+}
+
+TEST(Npy, NamesTypesThatNoElementHas) {
+  auto type = getNpyType(makeFile(makeHeader("<c16", "(1,)"), ""));
+  ASSERT_FALSE(static_cast<bool>(type));
+  EXPECT_EQ(llvm::toString(type.takeError()),
+            "elements of type 'c16' are not supported");
 }
 
 TEST(Npy, EveryTruncationIsAnError) {

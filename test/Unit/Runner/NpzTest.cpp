@@ -99,8 +99,65 @@ TEST(Npz, RefusesImpossibleSizes) {
   size_t entry = deflated.rfind("PK\1\2");
   ASSERT_NE(entry, std::string::npos);
   deflated.replace(entry + 24, 4, std::string("\xff\xff\xff\x7f", 4));
-  EXPECT_NE(getError(deflated).find("impossible size"), std::string::npos)
+  EXPECT_NE(getError(deflated).find("has an impossible size"),
+            std::string::npos)
       << getError(deflated);
+}
+
+/// Where fields of an entry of the directory, and of the end record, lie.
+constexpr size_t kFlags = 8, kMethod = 10, kSizes = 20, kNameBytes = 28,
+                 kLocalOffset = 42;
+constexpr size_t kDirectoryOffset = 16;
+
+/// What is said of an archive of one member after some bytes of its entry in
+/// the directory, or of the end record, are replaced.
+std::string damage(const char *record, size_t at, std::string bytes) {
+  std::string archive = makeDeflated();
+  size_t start = archive.rfind(record);
+  EXPECT_NE(start, std::string::npos);
+  archive.replace(start + at, bytes.size(), bytes);
+  return getError(archive);
+}
+
+constexpr const char *kEntry = "PK\1\2", *kEnd = "PK\5\6";
+
+TEST(Npz, RefusesDamagedEntries) {
+  std::string prefix = "not a readable .npz file: ";
+  EXPECT_EQ(damage(kEntry, 0, "XX"),
+            prefix + "the central directory is cut off or malformed");
+  EXPECT_EQ(damage(kEntry, kNameBytes, "\xff\x7f"),
+            prefix + "the central directory ends inside an entry");
+  EXPECT_EQ(damage(kEntry, kFlags, "\1"),
+            prefix + "member 'x.npy' is encrypted");
+  EXPECT_EQ(damage(kEntry, kMethod, "\x0c"),
+            prefix + "member 'x.npy' is compressed by a method other "
+                     "than stored and deflated");
+  EXPECT_EQ(damage(kEntry, kLocalOffset, "\5"),
+            prefix + "member 'x.npy' has no local header");
+  EXPECT_EQ(damage(kEnd, kDirectoryOffset, "\xff\xff\xff\x7f"),
+            prefix + "the central directory lies outside of the file");
+}
+
+TEST(Npz, RefusesWhatDoesNotInflate) {
+  // There is no third kind of compressed block.
+  std::string archive = makeDeflated();
+  size_t name = archive.find("x.npy");
+  ASSERT_NE(name, std::string::npos);
+  size_t extra = static_cast<unsigned char>(archive[28]);
+  archive[name + 5 + extra] = '\x07';
+  EXPECT_EQ(getError(archive),
+            "not a readable .npz file: member 'x.npy' does not decompress");
+}
+
+TEST(Npz, RefusesMalformedSizesOf64Bits) {
+  EXPECT_EQ(damage(kEntry, kSizes, std::string(4, '\xff')),
+            "not a readable .npz file: member 'x.npy' has malformed 64-bit "
+            "sizes");
+  std::string locator("PK\6\7\0\0\0\0\xff\xff\0\0\0\0\0\0\1\0\0\0", 20);
+  std::string archive = makeDeflated();
+  archive.insert(archive.rfind(kEnd), locator);
+  EXPECT_EQ(getError(archive),
+            "not a readable .npz file: the 64-bit end record is missing");
 }
 
 TEST(Npz, EveryTruncationIsAnError) {

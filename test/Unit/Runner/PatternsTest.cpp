@@ -121,9 +121,11 @@ TEST(Patterns, ErrorsNameThePattern) {
             std::string::npos);
   EXPECT_NE(getError(ElementType::F32, "segments(2)").find("elements of f32"),
             std::string::npos);
-  EXPECT_NE(getError(ElementType::I32, "range 1").find("needs 2 numbers"),
+  EXPECT_NE(getError(ElementType::I32, "range 1")
+                .find("needs 2 numbers or dimensions after its name"),
             std::string::npos);
-  EXPECT_NE(getError(ElementType::I32, "range 0 Q").find("'Q' is neither"),
+  EXPECT_NE(getError(ElementType::I32, "range 0 Q")
+                .find("'Q' is neither a number nor a dimension"),
             std::string::npos);
   EXPECT_NE(getError(ElementType::I32, "").find("the pattern is empty"),
             std::string::npos);

@@ -500,9 +500,6 @@ void MaskOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 //===----------------------------------------------------------------------===//
 
 LogicalResult FillOp::verify() {
-  if (getResult().getType() != getInput().getType()) {
-    return emitOpError() << "the result has the type of the operand";
-  }
   bool loses = false;
   APFloat value = getValue();
   if (getInput().getType().getElementType().isInteger()) {

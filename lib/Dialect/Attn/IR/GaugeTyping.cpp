@@ -523,9 +523,6 @@ Movement GaugeTyping::typeSame(Operation *op) {
 }
 
 Movement GaugeTyping::typeSelect(arith::SelectOp op) {
-  if (!typeOf(op.getCondition()).isInvariant()) {
-    return fail("a select by a condition that moves");
-  }
   Value x = op.getTrueValue(), y = op.getFalseValue();
   Movement a = typeOf(x), b = typeOf(y);
   if (a.kind == Movement::Linear && b.kind == Movement::Linear &&

@@ -76,11 +76,6 @@ static SmallVector<int64_t> keptShape(ReduceOp op) {
 }
 
 static LogicalResult verifyGroups(ReduceOp op) {
-  int64_t heads = op.getInput().getType().getDim(ScoresType::Heads);
-  if (op.getHeads() && ShapedType::isDynamic(heads)) {
-    return op.emitOpError() << "C6: heads are reduced where their number is "
-                               "static";
-  }
   if (!op.getGroups()) {
     return success();
   }
@@ -89,6 +84,7 @@ static LogicalResult verifyGroups(ReduceOp op) {
                             << op.getAxesText();
   }
   int64_t groups = *op.getGroups();
+  int64_t heads = op.getInput().getType().getDim(ScoresType::Heads);
   if (groups < 1 || heads % groups) {
     return op.emitOpError() << "C6: the number of groups divides the " << heads
                             << " heads, got " << groups;

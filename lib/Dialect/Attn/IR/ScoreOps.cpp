@@ -192,9 +192,6 @@ LogicalResult WithAxesOp::verify() {
                            << " axis has positions or an offset, not both";
     }
   }
-  if (getResult().getType() != type) {
-    return emitOpError() << "the result has the type of the operand";
-  }
   auto check = [&](bool isQuery) -> LogicalResult {
     unsigned dim = isQuery ? ScoresType::Queries : ScoresType::Keys;
     StringRef name = isQuery ? "query" : "key";

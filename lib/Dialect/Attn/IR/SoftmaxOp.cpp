@@ -12,9 +12,6 @@ using namespace mlir::attn;
 
 LogicalResult SoftmaxOp::verify() {
   ScoresType type = getInput().getType();
-  if (getResult().getType() != type) {
-    return emitOpError() << "the result has the type of the operand";
-  }
   double base = getBase().convertToDouble();
   if (!(base >= 0) || base == 1 || std::isinf(base)) {
     return emitOpError() << "C1: base is 0 (for e) or positive and not 1, got "

@@ -182,9 +182,6 @@ FailureOr<Value> SweepFusion::cloneIn(Value value) {
 FailureOr<Value> SweepFusion::gaugeOf(OpResult result, Value init) {
   Value accumulator = trial.getYield().getOperand(result.getResultNumber());
   if (auto running = accumulator.getDefiningOp<RunningOp>()) {
-    if (init && running.getInit() != init) {
-      return fail("a maximum with two initial values");
-    }
     return running.getResult();
   }
   auto carry = accumulator.getDefiningOp<CarryOp>();
@@ -727,9 +724,6 @@ FailureOr<SweepOp> SweepFusion::run() {
   auto build = [&]() -> LogicalResult {
     for (Operation &op : later.getBody().front().without_terminator()) {
       if (auto carry = dyn_cast<CarryOp>(op)) {
-        if (!carry.getGauges().empty() || carry.getPolyGauge()) {
-          return fail("it follows running values of its own");
-        }
         if (failed(plan(carry))) {
           return failure();
         }

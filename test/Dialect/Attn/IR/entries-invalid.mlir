@@ -336,7 +336,7 @@ func.func @mask_zero_division(%s: !attn.scores<1x8x5x5xf32>) {
 // -----
 
 func.func @mask_type(%s: !attn.scores<1x8x5x5xf32>) {
-  // expected-error @+1 {{the result has the type of the operand}}
+  // expected-error @+1 {{'attn.mask' op the result has the type of the operand}}
   %r = "attn.mask"(%s) <{kind = #attn.causal}> ({}) : (!attn.scores<1x8x5x5xf32>) -> !attn.scores<1x8x6x6xf32>
   return
 }

@@ -111,6 +111,15 @@ func.func @matmul_shared(%a: !attn.scores<1x8x5x7xf32>, %b: !attn.scores<1x8x6x9
 // -----
 
 // attn.matmul C2
+func.func @matmul_elements(%a: !attn.scores<1x8x5x7xf32>, %b: !attn.scores<1x8x7x9xf64>) {
+  // expected-error @+1 {{C2: element types agree, got '!attn.scores<1x8x5x7xf32>' and '!attn.scores<1x8x7x9xf64>'}}
+  %c = attn.matmul %a, %b : !attn.scores<1x8x5x7xf32>, !attn.scores<1x8x7x9xf64> -> !attn.scores<1x8x5x9xf32>
+  return
+}
+
+// -----
+
+// attn.matmul C2
 func.func @matmul_heads(%a: !attn.scores<1x8x5x7xf32>, %b: !attn.scores<1x4x7x9xf32>) {
   // expected-error @+1 {{C2: batch and heads agree up to broadcast}}
   %c = attn.matmul %a, %b : !attn.scores<1x8x5x7xf32>, !attn.scores<1x4x7x9xf32> -> !attn.scores<1x8x5x9xf32>
@@ -299,7 +308,7 @@ func.func @partial_use(%s: !attn.scores<1x8x5x7xf32>, %v: tensor<1x8x5xf32>) {
 
 // attn.merge C1
 func.func @merge_nothing() {
-  // expected-error @+1 {{'attn.merge' op }}
+  // expected-error @+1 {{'attn.merge' op expected 1 or more operands, but found 0}}
   %m = "attn.merge"() : () -> !attn.state<tensor<1x8x5xf32>>
   return
 }
