@@ -14,9 +14,11 @@
 
 #include "CodeGen.h"
 #include "JitSymbols.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include <mutex>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -52,6 +54,9 @@ struct JitModule::Impl {
   std::unique_ptr<llvm::orc::LLJIT> jit;
   /// What the session said went wrong; errors of lookups only name victims.
   std::string reports;
+  /// Symbols that were found: a search costs as much as a small kernel.
+  std::mutex mutex;
+  llvm::StringMap<void *> found;
 };
 
 JitModule::JitModule() : impl(std::make_unique<Impl>()) {}
@@ -137,7 +142,11 @@ llvm::Expected<std::unique_ptr<JitModule>> JitModule::create(ModuleOp module) {
 }
 
 llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {
-  void *address = nullptr;
+  std::lock_guard<std::mutex> lock(impl->mutex);
+  void *&address = impl->found[symbol];
+  if (address) {
+    return address;
+  }
   llvm::Error error = runStep("linking", [&]() -> llvm::Error {
     auto found = impl->jit->lookup(symbol);
     if (!found) {

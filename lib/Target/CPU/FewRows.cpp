@@ -13,9 +13,15 @@
 //   a0 a1 .. aF       a0+a1 b0+b1 a2+a3 b2+b3 ..
 //   b0 b1 .. bF  ->   c0+c1 d0+d1 ..              ->  ..  ->  A B C D ..
 //
-// Values are read once, too, and added to accumulators that stay in registers
-// for a tile of keys. Nothing is stored in between, so that a cache of narrow
-// codes is as many times faster to read as it is smaller.
+// Values are read once, too: those of a few keys stay in the first-level cache
+// while they are added to the accumulators of all rows and features, as many at
+// a time as there are registers. Nothing is stored in between, so that a cache
+// of narrow codes is as many times faster to read as it is smaller.
+//
+// What is read next is asked for ahead, a few lines at each step of a product:
+// a core waits for a limited number of lines, and bursts would hold up the
+// loads of the product itself. Pages of a tile are touched together before
+// that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,7 +44,6 @@ static constexpr int64_t kKeysTogether = 16;
 /// Memory is asked for this much ahead of what is read: about what it delivers
 /// to a core in a microsecond or two.
 static constexpr int64_t kBytesAhead = 32 << 10;
-static constexpr int64_t kLineBits = 512;
 static constexpr int64_t kPageBytes = 4096;
 
 /// The rows of a block, if they are few; else 0.
@@ -100,14 +105,23 @@ static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
   return vectors.front();
 }
 
+/// The rows in memory behind `row` that differ from key to key.
+static SmallVector<RowOf> getStreamedRows(const KernelState &state,
+                                          const RowOf &row) {
+  return llvm::filter_to_vector(getSourceRows(row), [&](const RowOf &source) {
+    return llvm::any_of(source.indices, [&](Value index) {
+      return state.analysis.getClass(index).key;
+    });
+  });
+}
+
 /// How many keys ahead of those in use each cache is asked for rows of
 /// `sources`: the nearer cache answers sooner and holds less.
 static SmallVector<std::pair<int64_t, Cache>>
 getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
   int64_t bytes = 1;
   for (const RowOf &row : sources) {
-    auto type = cast<ShapedType>(row.source.getType());
-    bytes += type.getShape().back() * type.getElementTypeBitWidth() / 8;
+    bytes += getRowBytes(row);
   }
   int64_t far = llvm::alignTo(kBytesAhead / bytes, kKeysTogether);
   return {{std::min(far, tiling.tileKeys), Cache::Second},
@@ -121,9 +135,8 @@ static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
                        int64_t ahead) {
   Emit &e = scope.kernel.e;
   for (const RowOf &row : sources) {
-    auto type = cast<ShapedType>(row.source.getType());
-    int64_t bytes = type.getShape().back() * type.getElementTypeBitWidth() / 8;
-    int64_t step = std::clamp<int64_t>(kPageBytes / bytes, 1, kKeysTogether);
+    int64_t step =
+        std::clamp<int64_t>(kPageBytes / getRowBytes(row), 1, kKeysTogether);
     e.loop(tile.firstColumn, tile.columns, step, [&](Value c) {
       Scope place(&scope);
       tile.getKeys().bindAhead(place, e.add(c, ahead));
@@ -144,7 +157,7 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
   auto type = VectorType::get({lanes}, element);
   Value zero = e.constant(type, 0);
   Value buffer = tile.buffers.lookup(contraction.getResult());
-  SmallVector<RowOf> sources = getSourceRows(streamed);
+  SmallVector<RowOf> sources = getStreamedRows(state, streamed);
   auto ahead = getKeysAhead(sources, state.tiling);
   touchPages(scope, tile, sources, ahead.front().first);
   int64_t whole = depth / lanes * lanes;
@@ -242,7 +255,7 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
   Type element = cast<MemRefType>(out.getType()).getElementType();
   int64_t lanes = state.lanes, rows = getRows(state);
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
-  SmallVector<RowOf> sources = getSourceRows(RowOf::get(row));
+  SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
   auto ahead = getKeysAhead(sources, state.tiling);
   int64_t together = std::min(kRowsTogether, rows);
   int64_t span = lanes * std::min(kVectorsTogether, kSumsTogether / together);

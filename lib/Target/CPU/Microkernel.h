@@ -98,8 +98,9 @@ void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
 bool streamsRow(const Contraction &contraction, Value row);
 /// Rows of an outer carry: out[c][d], or pairs of keys out[c / 2][d].
 void packRows(Scope &tile, Value row, KeyRange keys, Packed out);
-/// Where to lines are brought.
+/// The cache that lines are brought to.
 enum class Cache : unsigned { Second = 2, First = 3 };
+constexpr int64_t kLineBits = 512;
 /// Asks for the rows of `sources` at columns [first, first + count), ahead of
 /// the tile that packs them.
 void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
@@ -111,6 +112,8 @@ void prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
                    int64_t shares, Cache cache);
 /// The line that holds feature d.
 void prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache);
+/// The bytes of a row of the source, at least one.
+int64_t getRowBytes(const RowOf &row);
 /// The rows in memory from which `row` is computed.
 SmallVector<RowOf> getSourceRows(const RowOf &row);
 /// Whether the packed rows hold an infinity or a NaN.

@@ -201,6 +201,12 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   });
 }
 
+int64_t cpu::getRowBytes(const RowOf &row) {
+  auto type = cast<ShapedType>(row.source.getType());
+  return llvm::divideCeil(
+      type.getShape().back() * type.getElementTypeBitWidth(), 8);
+}
+
 void KeyRange::bindAhead(Scope &place, Value c) const {
   Emit &e = place.kernel.e;
   if (table) {
@@ -221,7 +227,6 @@ void cpu::prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache) {
 void cpu::prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
                         int64_t shares, Cache cache) {
   Emit &e = place.kernel.e;
-  constexpr int64_t lineBits = 512;
   for (const RowOf &row : sources) {
     bool streamed = llvm::any_of(row.indices, [&](Value index) {
       return place.kernel.analysis.getClass(index).key;
@@ -230,7 +235,7 @@ void cpu::prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
       continue;
     }
     auto type = cast<ShapedType>(row.source.getType());
-    int64_t step = lineBits / type.getElementTypeBitWidth();
+    int64_t step = kLineBits / type.getElementTypeBitWidth();
     int64_t lines = (type.getShape().back() + step - 1) / step;
     int64_t count = (lines + shares - 1) / shares;
     Value first = e.mul(share, count * step);

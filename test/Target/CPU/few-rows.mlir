@@ -3,7 +3,13 @@
 // RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=znver4" --split-input-file | FileCheck %s
 
 // Four rows by four keys: sixteen accumulators over features, summed in a tree.
+// Before each group of four, keys further on are asked for, and before a tile
+// its pages.
 // CHECK-LABEL: func.func private @decode_stream0(
+// CHECK:       scf.for %{{.*}} step %c16
+// CHECK:         memref.prefetch {{.*}}, read, locality<2>, data
+// CHECK:       memref.prefetch {{.*}}, read, locality<2>, data
+// CHECK:       memref.prefetch {{.*}}, read, locality<3>, data
 // CHECK:       %{{.*}}:16 = scf.for
 // CHECK:         vector.load {{.*}}, vector<16xi8>
 // CHECK:         arith.sitofp {{.*}} : vector<16xi8> to vector<16xf32>
