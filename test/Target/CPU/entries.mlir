@@ -31,7 +31,7 @@ func.func @backwards(%t: memref<?xf32>, %o: memref<1x1x?xf32>, %m: index, %n: in
 // CHECK:       llvm.sitofp {{.*}} : vector<16xi64> to vector<16xf64>
 // CHECK-NOT:   llvm.intr.copysign
 // CHECK:       llvm.fptosi {{.*}} : vector<16xf64> to vector<16xi64>
-// CHECK:       llvm.intr.copysign {{.*}} : vector<16xf64>
+// CHECK:       llvm.intr.copysign({{.*}} {attn.positions}
 // CHECK:       llvm.fptosi {{.*}} : vector<16xf64> to vector<16xi64>
 // CHECK:       arith.divui {{.*}} : vector<16xindex>
 // AVX2-LABEL: func.func private @columns_stream0(
