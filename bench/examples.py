@@ -215,8 +215,8 @@ def make_examples():
         work=8 * count_tiles(same_document(ids)), inputs={"segments": ids})
     yield Example("entropy-and-column-statistics", square, grouped(), note="two sweeps: columns need the rows' sums")
     yield Example("eviction-scores", square, grouped(), note="a second sweep over the last 32 queries")
-    yield Example("expert-choice", {"B": 8, "N": 4096}, Plain(16, 16, 8, 6, features=32), "runs",
-        note="chooses 16 of 4096 rows and writes 4096; plain attends to 16 alone")
+    yield Example("expert-choice", {"B": 8, "N": 1024}, Plain(1024, 1024, 8, 6, features=32, causal=True), "runs",
+        note="chooses 16 of 1024 rows and writes 1024; plain attends to all, as the other choosers' do")
     yield Example("hopfield-retrieval", {"B": 1, "M": 1024, "N": 1024}, Plain(1024, 1024, heads=4),
         work=3 * Plain(1024, 1024, heads=4).flops(), note="three steps")
     yield Example("int8-scores", {"B": 1, "M": 2048, "N": 2048, "MB": 16, "NB": 32},

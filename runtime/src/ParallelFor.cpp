@@ -42,8 +42,10 @@ thread_local bool isInLoop = false;
 
 /// Consecutive items share work, such as packed keys, if a thread gets several
 /// at once; but every thread should come back often enough to end with the
-/// others.
+/// others. Of very many items, which do little each, a thread gets more: asking
+/// for work must not take longer than doing it.
 constexpr int64_t kMostTogether = 4, kSharesPerThread = 8;
+constexpr int64_t kMostShares = 512;
 
 #if defined(_OPENMP)
 /// Whether this process is a child of one that may have used OpenMP.
@@ -227,6 +229,8 @@ void runLoop(Loop &loop, int64_t count) {
   loop.count = count;
   loop.chunk = std::clamp<int64_t>(
       count / (int64_t{numThreads} * kSharesPerThread), 1, kMostTogether);
+  loop.chunk =
+      std::max(loop.chunk, count / (int64_t{numThreads} * kMostShares));
 #if defined(_OPENMP)
   if (mayUseOpenMP()) {
     return runOnOpenMP(loop, numThreads);

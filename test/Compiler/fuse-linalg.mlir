@@ -84,3 +84,25 @@ func.func @named(%a: tensor<4x5xf32>, %b: tensor<5x6xf32>, %c: tensor<4x6xf32>) 
   %r = linalg.matmul ins(%a, %b : tensor<4x5xf32>, tensor<5x6xf32>) outs(%c : tensor<4x6xf32>) -> tensor<4x6xf32>
   return %r : tensor<4x6xf32>
 }
+
+// Two reductions of one tensor read it once.
+// CHECK-LABEL: func.func @extrema
+// CHECK:     %[[R:.*]]:2 = linalg.generic {{.*}}["parallel", "reduction"]
+// CHECK:       arith.maximumf
+// CHECK:       arith.minimumf
+// CHECK-NOT: linalg.generic
+// CHECK:     return %[[R]]#0, %[[R]]#1
+func.func @extrema(%a: tensor<4x5xf32>, %c: tensor<4xf32>, %d: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %max = linalg.reduce { arith.maximumf } ins(%a : tensor<4x5xf32>) outs(%c : tensor<4xf32>) dimensions = [1]
+  %min = linalg.reduce { arith.minimumf } ins(%a : tensor<4x5xf32>) outs(%d : tensor<4xf32>) dimensions = [1]
+  return %max, %min : tensor<4xf32>, tensor<4xf32>
+}
+
+// One that starts from what the other found does not.
+// CHECK-LABEL: func.func @chained
+// CHECK-COUNT-2: linalg.generic
+func.func @chained(%a: tensor<4x5xf32>, %c: tensor<4xf32>) -> tensor<4xf32> {
+  %max = linalg.reduce { arith.maximumf } ins(%a : tensor<4x5xf32>) outs(%c : tensor<4xf32>) dimensions = [1]
+  %both = linalg.reduce { arith.addf } ins(%a : tensor<4x5xf32>) outs(%max : tensor<4xf32>) dimensions = [1]
+  return %both : tensor<4xf32>
+}

@@ -23,6 +23,7 @@
 
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/IR/ExactOps.h"
+#include "attn/Support/Positions.h"
 #include "attn/Support/Ring.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -425,7 +426,8 @@ static void rewriteGlobal(memref::GlobalOp global) {
 static bool computesFloats(Operation *op) {
   bool floats = llvm::any_of(op->getOperandTypes(), isFloat) ||
                 llvm::any_of(op->getResultTypes(), isFloat);
-  if (!floats || isa<arith::SelectOp, arith::BitcastOp>(op)) {
+  if (!floats || isa<arith::SelectOp, arith::BitcastOp>(op) ||
+      op->hasAttr(kPositionsAttr)) {
     return false;
   }
   if (isa_and_present<LLVM::LLVMDialect>(op->getDialect())) {

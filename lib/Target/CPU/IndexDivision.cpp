@@ -18,7 +18,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Entries.h"
+#include "attn/Support/Positions.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -166,21 +168,26 @@ Value Entries::divide(Operation *op) {
   Value x = get(op->getOperand(0));
   Type integers = getVectorType(e.getI64Type());
   Type floats = getVectorType(e.getF64Type());
-  Value number = arith::SIToFPOp::create(
-      e, floats, arith::IndexCastOp::create(e, integers, x));
-  auto constant = [&](double value) -> Value {
-    return arith::ConstantOp::create(
-        e, DenseElementsAttr::get(cast<VectorType>(floats), value));
+  // These floats are none of the program's.
+  auto marked = [&](Operation *made) -> Value {
+    made->setAttr(kPositionsAttr, e.getUnitAttr());
+    return made->getResult(0);
   };
+  auto constant = [&](double value) -> Value {
+    return marked(LLVM::ConstantOp::create(
+        e, floats, DenseElementsAttr::get(cast<VectorType>(floats), value)));
+  };
+  Value number = marked(LLVM::SIToFPOp::create(
+      e, floats, arith::IndexCastOp::create(e, integers, x)));
   Value half = constant(0.5);
   if (bounds->low < 0) {
-    half = math::CopySignOp::create(e, half, number);
+    half = marked(LLVM::CopySignOp::create(e, floats, half, number));
   }
-  Value quotient =
-      arith::MulFOp::create(e, arith::AddFOp::create(e, number, half),
-                            constant(1.0 / static_cast<double>(*divisor)));
+  Value inverse = constant(1.0 / static_cast<double>(*divisor));
+  Value sum = marked(LLVM::FAddOp::create(e, number, half));
+  Value quotient = marked(LLVM::FMulOp::create(e, sum, inverse));
   Value whole = arith::IndexCastOp::create(
-      e, x.getType(), arith::FPToSIOp::create(e, integers, quotient));
+      e, x.getType(), marked(LLVM::FPToSIOp::create(e, integers, quotient)));
   if (isa<arith::DivSIOp, arith::DivUIOp>(op)) {
     return whole;
   }

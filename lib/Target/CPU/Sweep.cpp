@@ -507,6 +507,17 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   });
 }
 
+/// Whether entries may be missing where bounds of rows do not tell: sums and
+/// comparisons of positions leave one range of keys, which bounds are.
+static bool leavesGaps(Region &tiles) {
+  return !tiles.empty() &&
+         llvm::any_of(tiles.front().without_terminator(), [](Operation &op) {
+           return !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp,
+                       arith::MaxSIOp, arith::CmpIOp, arith::AndIOp,
+                       arith::ConstantOp>(op);
+         });
+}
+
 /// Columns [from, end) of a tile without the panels at both ends in which no
 /// entry is present; all of them if the tile is full.
 std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
@@ -567,7 +578,7 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   }
   e.ifThen(needed, [&] {
     Scope inside(&scope);
-    if (!op.getTiles().empty() && !sweep.table) {
+    if (leavesGaps(op.getTiles()) && !sweep.table) {
       std::tie(from, end) =
           trim(inside, sweep, firstRow, lastRow, firstKey, from, end, full);
     }

@@ -112,6 +112,17 @@ func.func @two_dimensions(%x: vector<2x8xf32>) -> vector<2x8xf32> {
   return %y : vector<2x8xf32>
 }
 
+// A quotient by an estimate of the inverse.
+
+// AVX512-LABEL: @tanh(
+// AVX512:         llvm.call_intrinsic "llvm.x86.avx512.rcp14.ps.512"
+// AVX512-NOT:     arith.divf
+// AVX512:         return
+func.func @tanh(%x: vector<16xf32>) -> vector<16xf32> {
+  %y = math.tanh %x : vector<16xf32>
+  return %y : vector<16xf32>
+}
+
 // Other types and functions are left to the library.
 
 // CHECK-LABEL: @left(

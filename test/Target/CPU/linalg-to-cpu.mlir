@@ -87,3 +87,36 @@ func.func @lookup(%x: memref<8xindex>, %t: memref<9xf32>, %i: memref<8xi64>, %y:
   }
   return
 }
+
+// Of a batch and a length, neither known, the rows in registers are those of the
+// length; elements of a captured buffer are loaded as vectors where they are
+// consecutive.
+// CHECK-LABEL: func.func private @batched_linalg0(
+// AVX512:      scf.for %[[L:.*]] = {{.*}} step %c6
+// AVX512:        %{{.*}}:24 = scf.for
+// CHECK-LABEL: func.func private @batched_linalg1(
+// AVX512:      vector.load {{.*}} : memref<?x64xf32>, vector<16xf32>
+func.func @batched(%x: memref<?x?x96xf32>, %w: memref<96x256xf32>, %y: memref<?x?x256xf32>,
+                   %t: memref<?x64xf32>, %z: memref<?x64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(b, l, n, k) -> (b, l, k)>, affine_map<(b, l, n, k) -> (k, n)>,
+                                   affine_map<(b, l, n, k) -> (b, l, n)>],
+                  iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : memref<?x?x96xf32>, memref<96x256xf32>) outs(%y : memref<?x?x256xf32>) {
+  ^bb0(%a: f32, %b: f32, %sum: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %sum, %p : f32
+    linalg.yield %s : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(i, d) -> (i, d)>], iterator_types = ["parallel", "parallel"]}
+      outs(%z : memref<?x64xf32>) {
+  ^bb0(%old: f32):
+    %c2 = arith.constant 2 : index
+    %i = linalg.index 0 : index
+    %d = linalg.index 1 : index
+    %half = arith.divui %i, %c2 : index
+    %value = memref.load %t[%half, %d] : memref<?x64xf32>
+    %sum = arith.addf %old, %value : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
