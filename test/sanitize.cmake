@@ -6,7 +6,7 @@
 
 set(FOLDER ${SOURCE}/build-sanitize)
 set(REPORTS ${FOLDER}/reports)
-set(SUITES "Dialect/Attn/(IR|Transforms)/[^/]*$|Conversion/|tools/attn-compile/(errors|outputs)|tools/attn-smith/|tools/attn-run/(errors|cache|files)|Errors/malformed-data")
+set(SUITES "Dialect/Attn/(IR|Transforms)/[^/]*$|Conversion/|tools/attn-compile/(errors|outputs)|tools/attn-(reduce|smith)/|tools/attn-run/(errors|cache|files)|Errors/malformed-(data|segments)")
 set(EXAMPLES "(alibi|causal-gqa|nested-attention-tree|quest-pages)[.]mlir")
 
 function(run)

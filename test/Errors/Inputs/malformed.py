@@ -4,6 +4,7 @@ usage: malformed.py SUITE EXAMPLES_DIR WORK
 
 Programs are cut short, or have words removed, doubled or exchanged, by a fixed
 seed; most no longer parse, some parse and no longer verify, a few still run.
+Segments of operands, in the generic form, have their sizes exchanged.
 """
 
 import glob
@@ -102,6 +103,33 @@ def programs(examples, report):
         report.expect(what, run(["attn-run", "-"], text), {2, 3})
 
 
+SEGMENTS = re.compile(r'"([\w.]+)"\([^)]*\) <\{[^>]*operandSegmentSizes = array<i32: ([\d, ]+)>')
+
+
+def segments(examples, report):
+    """One operand of every op counts for the next segment of its op."""
+    seen = set()
+    for path in sorted(glob.glob(os.path.join(examples, "*.mlir"))):
+        code, text, err = run(["attn-opt", "--mlir-print-op-generic", path])
+        if code:
+            report.expect(path, (code, text, err), {0})
+            continue
+        bad = []
+        for op in SEGMENTS.finditer(text):
+            sizes = [int(size) for size in op[2].split(",")]
+            for k, size in enumerate(sizes):
+                changed = list(sizes)
+                changed[k] -= 1
+                changed[(k + 1) % len(sizes)] += 1
+                if size and (op[1], *changed) not in seen:
+                    seen.add((op[1], *changed))
+                    bad.append(text[: op.start(2)] + ", ".join(map(str, changed)) + text[op.end(2) :])
+        if bad:
+            result = run(["attn-opt", "--split-input-file", "-o", os.devnull, "-"], "\n// -----\n".join(bad))
+            report.expect(f"segments of {os.path.basename(path)}", result, {0, 1})
+    print(len(seen), "exchanged segments")
+
+
 SQUARE = """
 func.func @f(%x: tensor<?x3xf32> {attn.name = "x", attn.dims = ["L", "3"]},
              %y: tensor<?xf32> {attn.name = "y", attn.dims = ["L"]}) -> tensor<?x3xf32> {
@@ -182,6 +210,8 @@ def main():
     report = Report()
     if suite == "programs":
         programs(examples, report)
+    elif suite == "segments":
+        segments(examples, report)
     else:
         data(examples, report, work)
     report.finish()

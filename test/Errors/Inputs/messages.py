@@ -21,7 +21,6 @@ REPORTERS = {
 # What no test can bring about, by its first words, and why.
 EXCUSED = {
     "not enough memory": "memory runs out",
-    "C1: there is at least one state": "MLIR counts operands first",
     "no memory to": "memory runs out",
     "this system does not let a process": "needs a system without /proc/self/clear_refs",
     "/proc/self/status cannot be read": "needs a system without /proc",

@@ -131,6 +131,19 @@ void AttnDialect::initialize() {
       >();
 }
 
+LogicalResult attn::verifyRequiredOperands(Operation *op,
+                                           ArrayRef<int32_t> sizes,
+                                           ArrayRef<unsigned> required) {
+  for (unsigned segment : required) {
+    if (sizes[segment] != 1) {
+      return op->emitOpError() << "operandSegmentSizes has " << sizes[segment]
+                               << " operands for segment " << segment
+                               << ", which always has 1";
+    }
+  }
+  return success();
+}
+
 Operation *AttnDialect::materializeConstant(OpBuilder &builder, Attribute value,
                                             Type type, Location loc) {
   return arith::ConstantOp::materialize(builder, value, type, loc);

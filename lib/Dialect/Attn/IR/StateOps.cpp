@@ -114,13 +114,6 @@ LogicalResult PartialOp::verify() {
 // attn.merge, attn.finish, attn.state_from
 //===----------------------------------------------------------------------===//
 
-LogicalResult MergeOp::verify() {
-  if (getStates().empty()) {
-    return emitOpError() << "C1: there is at least one state";
-  }
-  return success();
-}
-
 ParseResult FinishOp::parse(OpAsmParser &parser, OperationState &result) {
   OpAsmParser::UnresolvedOperand state;
   StateType type;

@@ -435,3 +435,13 @@ func.func @softmax_sink(%s: !attn.scores<1x8x5x7xf32>, %z: tensor<4xf32>) {
   %r = attn.softmax %s sink(%z : tensor<4xf32>) : !attn.scores<1x8x5x7xf32>
   return
 }
+
+// -----
+
+// In the generic form, an operand that softmax always has can be counted as one
+// that it may have.
+func.func @segments(%s: !attn.scores<1x8x5x5xf32>) {
+  // expected-error @+1 {{'attn.softmax' op operandSegmentSizes has 0 operands for segment 0, which always has 1}}
+  %r = "attn.softmax"(%s) <{operandSegmentSizes = array<i32: 0, 1, 0>}> : (!attn.scores<1x8x5x5xf32>) -> !attn.scores<1x8x5x5xf32>
+  return
+}

@@ -8,6 +8,7 @@
 #ifndef ATTN_DIALECT_ATTN_IR_ATTNBASE_TD
 #define ATTN_DIALECT_ATTN_IR_ATTNBASE_TD
 
+include "attn/Dialect/Attn/IR/RequiredOperands.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/OpBase.td"
 

@@ -15,6 +15,7 @@ include "attn/Dialect/Attn/IR/AttnOpBase.td"
 //===----------------------------------------------------------------------===//
 
 def Attn_ScoreOp : Attn_ScoresOp<"score", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1">,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "scaled dot products of queries and keys";
   let description = [{
@@ -80,6 +81,7 @@ def Attn_ScoreOp : Attn_ScoresOp<"score", [AttrSizedOperandSegments,
 }
 
 def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1">,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "a reduction over features of a region on (q_d, k_d)";
   let description = [{
@@ -119,6 +121,7 @@ def Attn_ScoreWithOp : Attn_ScoresOp<"score_with", [AttrSizedOperandSegments,
 }
 
 def Attn_BiasOp : Attn_ScoresOp<"bias", [AttrSizedOperandSegments,
+    RequiredOperands<"0">,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "a stored tensor [B, H, M, N] seen as scores";
   let description = [{
@@ -140,6 +143,7 @@ def Attn_BiasOp : Attn_ScoresOp<"bias", [AttrSizedOperandSegments,
 }
 
 def Attn_WithAxesOp : Attn_ScoresOp<"with_axes", [AttrSizedOperandSegments,
+    RequiredOperands<"0">,
     AllTypesMatch<["input", "result"]>,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "attaches positions, offsets, lengths and segments to the axes";
@@ -280,6 +284,7 @@ def Attn_FillOp : Attn_ScoresOp<"fill", [AllTypesMatch<["input", "result"]>]> {
 }
 
 def Attn_SoftmaxOp : Attn_ScoresOp<"softmax", [AttrSizedOperandSegments,
+    RequiredOperands<"0">,
     AllTypesMatch<["input", "result"]>]> {
   let summary = "row normalizer: exponentials over their sum";
   let description = [{
@@ -344,7 +349,8 @@ def Attn_TransposeOp : Attn_ScoresOp<"transpose", [], ["getAxisSources"]> {
 // Scores to tensors
 //===----------------------------------------------------------------------===//
 
-def Attn_ReduceOp : Attn_Op<"reduce", [Pure, AttrSizedOperandSegments]> {
+def Attn_ReduceOp : Attn_Op<"reduce", [Pure, AttrSizedOperandSegments,
+    RequiredOperands<"0">]> {
   let summary = "reduces scores over keys, queries or both, and over heads and batch";
   let description = [{
     Over `keys` the results are [B, H, M], over `queries` [B, H, N], over `both`
@@ -448,7 +454,8 @@ def Attn_ReduceOp : Attn_Op<"reduce", [Pure, AttrSizedOperandSegments]> {
   }];
 }
 
-def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments]> {
+def Attn_AggregateOp : Attn_Op<"aggregate", [Pure, AttrSizedOperandSegments,
+    RequiredOperands<"0">]> {
   let summary = "sums values over keys, weighted by scores";
   let description = [{
     `o[b, h, i, :] = sum over present j of p[b, h, i, j] * v[c(b), g(h), j, :]`, in

@@ -17,6 +17,7 @@ def Attn_ListTensor : RankedTensorOf<[I32, I64]>;
 //===----------------------------------------------------------------------===//
 
 def Attn_RestrictOp : Attn_ScoresOp<"restrict", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1">,
     AllTypesMatch<["input", "result"]>]> {
   let summary = "keeps the entries whose key block is in the query block's list";
   let description = [{
@@ -229,7 +230,8 @@ def Attn_ListTransposeOp : Attn_ListMakerOp<"list_transpose"> {
   }];
 }
 
-def Attn_ListIndexOp : Attn_Op<"list_index", [AttrSizedOperandSegments, Pure]> {
+def Attn_ListIndexOp : Attn_Op<"list_index", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 3">, Pure]> {
   let summary = "a list by key blocks, in the space of the list";
   let description = [{
     What `attn.list_transpose` gives, without a bound and in compressed rows:
@@ -262,7 +264,8 @@ def Attn_ListIndexOp : Attn_Op<"list_index", [AttrSizedOperandSegments, Pure]> {
 // In sweeps
 //===----------------------------------------------------------------------===//
 
-def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments, Pure]> {
+def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 5">, Pure]> {
   let summary = "whether a list names the block of a key";
   let description = [{
     True iff some element of the list `source[indices..]` names `key div c`: is
@@ -298,7 +301,8 @@ def Attn_ListedOp : Attn_Op<"listed", [AttrSizedOperandSegments, Pure]> {
   let hasVerifier = 1;
 }
 
-def Attn_TopOp : Attn_Op<"top", [AttrSizedOperandSegments, NoMemoryEffect,
+def Attn_TopOp : Attn_Op<"top", [AttrSizedOperandSegments,
+    RequiredOperands<"0">, NoMemoryEffect,
     HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "an accumulator of a sweep: the best K entries";
   let description = [{
@@ -322,7 +326,8 @@ def Attn_TopOp : Attn_Op<"top", [AttrSizedOperandSegments, NoMemoryEffect,
   let hasVerifier = 1;
 }
 
-def Attn_BinsOp : Attn_Op<"bins", [AttrSizedOperandSegments, NoMemoryEffect,
+def Attn_BinsOp : Attn_Op<"bins", [AttrSizedOperandSegments,
+    RequiredOperands<"1">, NoMemoryEffect,
     HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "an accumulator of a sweep: one result per bin";
   let description = [{

@@ -155,7 +155,8 @@ def Attn_ReduceHeadsOp : Attn_ScoresOp<"reduce_heads"> {
 // Collectives of a sweep
 //===----------------------------------------------------------------------===//
 
-def Attn_StencilOp : Attn_Op<"stencil", [AttrSizedOperandSegments, Pure,
+def Attn_StencilOp : Attn_Op<"stencil", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1, 2, 3, 4, 5">, Pure,
     SingleBlock]> {
   let summary = "a weighted sum over the entries around one";
   let description = [{

@@ -70,7 +70,8 @@ def Attn_Triangle : Attn_SelectionEnum<"Triangle", "the triangle that is read", 
 // Order
 //===----------------------------------------------------------------------===//
 
-def Attn_SelectTopKOp : Attn_SelectionOp<"select_topk", [AttrSizedOperandSegments]> {
+def Attn_SelectTopKOp : Attn_SelectionOp<"select_topk", [AttrSizedOperandSegments,
+    RequiredOperands<"0">]> {
   let summary = "the k largest or smallest elements along one or several dimensions";
   let description = [{
     Over each stretch of `input` along `dims` (consecutive dimensions, joined in

@@ -51,6 +51,7 @@ def Attn_ConcatOp : Attn_ScoresOp<"concat", [], ["getAxisSources"]> {
 }
 
 def Attn_LaneOp : Attn_ScoresOp<"lane", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1">,
     DeclareOpInterfaceMethods<Attn_AxisOpInterface>]> {
   let summary = "scores of queries with keys of their own";
   let description = [{
@@ -203,7 +204,6 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
   let arguments = (ins Variadic<Attn_StateType>:$states);
   let results = (outs Attn_StateType:$result);
   let assemblyFormat = "$states attr-dict `:` qualified(type($result))";
-  let hasVerifier = 1;
 }
 
 def Attn_FinishOp : Attn_Op<"finish", [Pure]> {

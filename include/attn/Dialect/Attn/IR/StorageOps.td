@@ -190,6 +190,7 @@ def Attn_QuantizeOp : Attn_StorageOp<"quantize", [Pure]> {
 }
 
 def Attn_RopeOp : Attn_StorageOp<"rope", [Pure, AttrSizedOperandSegments,
+    RequiredOperands<"0">,
     AllTypesMatch<["input", "result"]>]> {
   let summary = "rotary position embedding of rows";
   let description = [{

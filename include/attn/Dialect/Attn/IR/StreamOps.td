@@ -9,6 +9,7 @@
 #define ATTN_DIALECT_ATTN_IR_STREAMOPS_TD
 
 def Attn_StreamOp : Attn_Op<"stream", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 1, 2, 3">,
     IsolatedFromAbove, SingleBlock,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "a scalar program per row (or column): one kernel";
@@ -158,6 +159,7 @@ def Attn_FoldOp : Attn_Op<"fold", [AttrSizedOperandSegments, SingleBlock,
 }
 
 def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
+    RequiredOperands<"0">,
     NoMemoryEffect, HasParent<"SweepOp">, Attn_ReducerOpInterface]> {
   let summary = "a gauge: the maximum or mean over all keys so far";
   let description = [{
@@ -178,7 +180,8 @@ def Attn_RunningOp : Attn_Op<"running", [AttrSizedOperandSegments,
   let hasVerifier = 1;
 }
 
-def Attn_DotOp : Attn_Op<"dot", [AttrSizedOperandSegments, Pure]> {
+def Attn_DotOp : Attn_Op<"dot", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 2">, Pure]> {
   let summary = "contraction of two feature rows";
   let description = [{
     `sum_d lhs[indices, d] * rhs[indices, d]` in the result type: i32 for rows of
@@ -203,7 +206,8 @@ def Attn_DotOp : Attn_Op<"dot", [AttrSizedOperandSegments, Pure]> {
   let hasVerifier = 1;
 }
 
-def Attn_DotWithOp : Attn_Op<"dot_with", [AttrSizedOperandSegments, Pure,
+def Attn_DotWithOp : Attn_Op<"dot_with", [AttrSizedOperandSegments,
+    RequiredOperands<"0, 2">, Pure,
     SingleBlock]> {
   let summary = "reduction of a region over two feature rows";
   let description = [{
