@@ -16,7 +16,7 @@ func.func @fixed() {
 
 // 256 n + 128.
 // CHECK-LABEL: func.func @dynamic
-// CHECK-SAME: attn.workspace = array<i64: 0, 0, 1, 0, 0, 256, 5, 0, 0, 128, 3, 0, 3, 0>
+// CHECK-SAME: attn.workspace = array<i64: 1, 0, 0, 256, 5, 0, 0, 128, 3, 0>
 func.func @dynamic(%a: memref<?x64xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %a, %c0 : memref<?x64xf32>
@@ -28,7 +28,7 @@ func.func @dynamic(%a: memref<?x64xf32>) {
 
 // A copy that is made where a stride is not 1: operator 11 is the stride.
 // CHECK-LABEL: func.func @strided
-// CHECK-SAME: attn.workspace = array<i64: 0, 0, 1, 0, 1, 11, 0, 0, 1, 4, 0, 0, 1, 11, 0, 4, 0, 10, 0, 0, 1, 9, 0, 4, 0, 4, 0, 0, 192, 5, 0, 3, 0>
+// CHECK-SAME: attn.workspace = array<i64: 11, 0, 0, 1, 4, 0, 0, 1, 11, 0, 4, 0, 10, 0, 0, 1, 9, 0, 0, 192, 5, 0>
 func.func @strided(%a: memref<16xf32, strided<[?]>>) {
   %c1 = arith.constant 1 : index
   %buffer, %offset, %size, %stride = memref.extract_strided_metadata %a : memref<16xf32, strided<[?]>> -> memref<f32>, index, index, index
@@ -44,7 +44,7 @@ func.func @strided(%a: memref<16xf32, strided<[?]>>) {
 
 // Data decides, but not without bounds: at most n.
 // CHECK-LABEL: func.func @bounded
-// CHECK-SAME: attn.workspace = array<i64: 0, 0, 1, 0, 0, 64, 5, 0, 0, 128, 3, 0, 3, 0>
+// CHECK-SAME: attn.workspace = array<i64: 1, 0, 0, 64, 5, 0, 0, 128, 3, 0>
 func.func @bounded(%a: memref<?xi8>, %lengths: memref<1xindex>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %a, %c0 : memref<?xi8>
@@ -146,5 +146,43 @@ func.func @jumps(%again: i1) {
   %a = memref.alloc() : memref<16xf32>
   cf.cond_br %again, ^bb1, ^bb2
 ^bb2:
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @reallocated
+// CHECK-SAME: attn.unbounded_workspace = "a buffer of it grows"
+func.func @reallocated(%a: memref<?xf32>, %n: index) {
+  %b = memref.realloc %a(%n) : memref<?xf32> to memref<?xf32>
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @unknown
+// CHECK-SAME: attn.unbounded_workspace = "it runs a loop that is not known"
+func.func private @attn_parallel_for(!llvm.ptr, !llvm.ptr, i64)
+func.func @unknown(%f: !llvm.ptr, %args: !llvm.ptr, %n: i64) {
+  func.call @attn_parallel_for(%f, %args, %n) : (!llvm.ptr, !llvm.ptr, i64) -> ()
+  return
+}
+
+// -----
+
+// Thirty-six conditions, one inside of the other.
+// CHECK-LABEL: func.func @deep
+// CHECK-SAME: attn.unbounded_workspace = "the sizes of its buffers are too complicated"
+func.func @deep(%a: memref<?xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n = memref.dim %a, %c0 : memref<?xf32>
+  %p = arith.cmpi slt, %c1, %n : index
+  scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p {
+  scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p {
+  scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p {
+  scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p { scf.if %p {
+  %b = memref.alloc(%n) : memref<?xf32>
+  }}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}
   return
 }
