@@ -194,12 +194,13 @@ TEST_F(Memory, WorkspaceDependsOnStrides) {
     function.workspace = {{ATTN_OP_STRIDE, number}};
     EXPECT_FAILS(ATTN_DAMAGED, kUnknown, loads());
   }
-  function.workspace = {};
+  function.workspace = constant(0);
+  function.threadWorkspace = {};
   EXPECT_FAILS(ATTN_DAMAGED,
                "the metadata of the program is damaged: a workspace is neither "
                "known nor unknown",
                loads());
-  function.workspace = constant(0);
+  function.threadWorkspace = constant(0);
   function.results[0].extents[0] = {stride};
   EXPECT_FAILS(ATTN_DAMAGED,
                "the metadata of the program is damaged: an expression names an "
