@@ -9,7 +9,7 @@
 //
 // RUN: attn-run %s --check --size B=2 pages=9 maxpages=4
 // RUN: attn-run %s --check --splits=3 --size B=1 pages=5 maxpages=21
-// RUN: attn-run %s --check --loops=fused --size B=1 pages=3 maxpages=2
+// RUN: attn-run %s --check --loops=fused --size B=1 pages=3 maxpages=4
 // RUN: attn-run %s --check --size B=2 pages=9 maxpages=7 --pattern table="constant 3"
 // RUN: attn-run %s --check --size B=2 pages=9 maxpages=20 --pattern ks=nan-row --pattern vs=inf-row
 

@@ -69,9 +69,6 @@ public:
     return product;
   }
 
-  /// Heads that must be a multiple of others.
-  SmallVector<std::pair<Value, Value>> groups;
-
 private:
   static int64_t getExtent(Value value, unsigned axis) {
     if (auto scores = dyn_cast<ScoresType>(value.getType())) {
@@ -137,11 +134,8 @@ private:
     } else {
       join(batchMap, 0, scores, kBatch);
     }
-    if (!headMap) {
-      groups.push_back({scores, stored});
-    } else {
-      join(headMap, 0, scores, kHeads);
-    }
+    // Without a map, the numbers of heads are part of the types.
+    join(headMap, 0, scores, kHeads);
     if (cast<RankedTensorType>(stored.getType()).getRank() == 5) {
       join(stored, 2, scores, kQueries);
     }
@@ -323,31 +317,9 @@ void attn::readExtentRelations(func::FuncOp func, Signature &signature) {
       bool isItself =
           source && source->argument == number && source->axis == axis;
       if (source && !isItself && !isSaid(signature, number, axis, *source)) {
-        signature.relations.push_back({number, static_cast<unsigned>(axis),
-                                       *source, ExtentRelation::Equal});
+        signature.relations.push_back(
+            {number, static_cast<unsigned>(axis), *source});
       }
-    }
-  }
-  for (auto [scores, stored] : classes.groups) {
-    std::optional<ExtentSource> heads = classes.find(scores, kHeads),
-                                groups = classes.find(stored, kHeads);
-    if (!heads || !groups) {
-      continue;
-    }
-    // Blames the one that is open.
-    ExtentRelation relation = {0, 0, {}, ExtentRelation::Multiple};
-    if (heads->argument) {
-      relation = {*heads->argument, heads->axis, *groups,
-                  ExtentRelation::Multiple};
-    } else if (groups->argument) {
-      relation = {*groups->argument, groups->axis, *heads,
-                  ExtentRelation::Divisor};
-    } else {
-      continue;
-    }
-    if (!isSaid(signature, relation.argument, relation.axis, relation.source) &&
-        !llvm::is_contained(signature.relations, relation)) {
-      signature.relations.push_back(relation);
     }
   }
   func.walk([&](AxisOpInterface op) {
@@ -365,7 +337,7 @@ void attn::readExtentRelations(func::FuncOp func, Signature &signature) {
 
 std::string attn::describe(const ExtentRelation &relation,
                            const Signature &signature) {
-  const auto &[argument, axis, source, kind] = relation;
+  const auto &[argument, axis, source] = relation;
   std::string what =
       !source.argument
           ? std::to_string(source.factor)
@@ -373,9 +345,5 @@ std::string attn::describe(const ExtentRelation &relation,
                                 : std::to_string(source.factor) + " times ") +
                 "what '" + signature.arguments[*source.argument].name +
                 "' has on axis " + std::to_string(source.axis);
-  return "needs on axis " + std::to_string(axis) + " " +
-         (kind == ExtentRelation::Multiple  ? "a multiple of "
-          : kind == ExtentRelation::Divisor ? "a divisor of "
-                                            : "") +
-         what;
+  return "needs on axis " + std::to_string(axis) + " " + what;
 }

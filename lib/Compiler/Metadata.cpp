@@ -165,18 +165,8 @@ private:
       ExtentExpression extent = symbols.getExtent(
           signature.arguments[relation.argument], relation.axis);
       ExtentExpression source = getSource(relation.source);
-      std::string text = describe(relation, signature);
-      if (relation.kind == ExtentRelation::Equal) {
-        add(ATTN_RELATION_EQUAL, relation.argument, extent, source, text);
-        continue;
-      }
-      bool isMultiple = relation.kind == ExtentRelation::Multiple;
-      add(ATTN_RELATION_EQUAL, relation.argument,
-          combine(isMultiple ? extent : source,
-                  combine(isMultiple ? source : extent, getConstant(1),
-                          ATTN_OP_MAX),
-                  ATTN_OP_MOD),
-          getConstant(0), text + "; the remainder");
+      add(ATTN_RELATION_EQUAL, relation.argument, extent, source,
+          describe(relation, signature));
     }
     for (auto [number, argument] : llvm::enumerate(signature.arguments)) {
       // A name that stands for a number here and is open elsewhere.

@@ -67,12 +67,7 @@ llvm::Error attn::checkExtents(const Signature &signature,
   for (const ExtentRelation &relation : signature.relations) {
     int64_t extent = inputs[relation.argument].getShape()[relation.axis];
     int64_t source = getExtent(relation.source, inputs);
-    bool holds = relation.kind == ExtentRelation::Multiple
-                     ? extent % std::max<int64_t>(source, 1) == 0
-                 : relation.kind == ExtentRelation::Divisor
-                     ? source % std::max<int64_t>(extent, 1) == 0
-                     : extent == source;
-    if (!holds) {
+    if (extent != source) {
       return llvm::createStringError(
           "argument '" + signature.arguments[relation.argument].name + "' " +
           describe(relation, signature) + ", which is " + llvm::Twine(source) +

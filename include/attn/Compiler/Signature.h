@@ -44,11 +44,8 @@ struct ExtentSource {
 struct ExtentRelation {
   unsigned argument;
   unsigned axis;
-  /// What its extent is, or is a multiple or a divisor of.
+  /// What its extent is.
   ExtentSource source;
-  enum Kind { Equal, Multiple, Divisor } kind;
-
-  bool operator==(const ExtentRelation &) const = default;
 };
 
 /// An argument or a result.

@@ -188,6 +188,12 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
           tile.getKeys().bindAhead(place, e.add(c, distance + i));
           if (!byStep) {
             prefetchLines(place, sources, e.index(0), 1, to);
+            continue;
+          }
+          // Where they are is for all steps, of which some are in a loop.
+          for (const RowOf &source : sources) {
+            place.get(source.source);
+            place.get(source.indices);
           }
         }
       }

@@ -13,7 +13,11 @@ from harness import check_all, sizes
 
 H, D = 4, 24
 CAPS = {
-    "cap": ["%e = math.tanh %x : ELEMENT", "%y = arith.mulf %e, %five : ELEMENT"],
+    "cap": [
+        "%d = arith.divf %x, %five : ELEMENT",
+        "%e = math.tanh %d : ELEMENT",
+        "%y = arith.mulf %e, %five : ELEMENT",
+    ],
     "far": [
         "%jj = arith.index_cast %j : index to i64",
         "%f = arith.sitofp %jj : i64 to ELEMENT",
