@@ -167,7 +167,8 @@ int Session::runPlain() {
     llvm::outs() << llvm::format(
         "time: text %.1f ms, passes %.1f ms, code %.1f ms%s, run %.1f ms; text "
         "to first result %.1f ms (beside %.1f ms for the operands)\n",
-        prepared - operandsTime, executable->getLoweringTime(), executable->getCodegenTime(),
+        prepared - operandsTime, executable->getLoweringTime(),
+        executable->getCodegenTime(),
         executable->isFromCache() ? " (from the cache)" : "", after - before,
         after - operandsTime, operandsTime);
   }

@@ -136,9 +136,9 @@ LogicalResult attn::verifyRequiredOperands(Operation *op,
                                            ArrayRef<unsigned> required) {
   for (unsigned segment : required) {
     if (sizes[segment] != 1) {
-      return op->emitOpError() << "operandSegmentSizes has " << sizes[segment]
-                               << " operands for segment " << segment
-                               << ", which always has 1";
+      return op->emitOpError()
+             << "operandSegmentSizes has " << sizes[segment]
+             << " operands for segment " << segment << ", which always has 1";
     }
   }
   return success();

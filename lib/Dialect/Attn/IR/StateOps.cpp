@@ -21,8 +21,8 @@ using namespace mlir::attn;
 /// C4: what an op of a program may do with the keys.
 static LogicalResult verifyKeepsKeys(PartialOp partial, Operation *op) {
   auto reduce = dyn_cast<ReduceOp>(op);
-  bool queries = reduce && (!reduce.isOverOneAxis() ||
-                            reduce.getAxis() == Axis::Queries);
+  bool queries =
+      reduce && (!reduce.isOverOneAxis() || reduce.getAxis() == Axis::Queries);
   bool other =
       isa<TransposeOp, MatmulOp, ConcatOp, MaterializeOp, PartialOp>(op);
   if (isa<ScoresOpInterface>(op)) {

@@ -23,8 +23,7 @@ namespace mlir::attn {
 LogicalResult verifyRequiredOperands(Operation *op, ArrayRef<int32_t> sizes,
                                      ArrayRef<unsigned> required);
 
-template <unsigned... segments>
-struct RequiredOperands {
+template <unsigned... segments> struct RequiredOperands {
   template <typename ConcreteType>
   class Impl : public OpTrait::TraitBase<ConcreteType, Impl> {
   public:
