@@ -24,18 +24,18 @@ is, the last column says, example by example:
 import argparse
 import json
 import pathlib
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
 
 import numpy as np
+from attn_run import benchmark
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BLOCK = 64
 GOAL = 0.85
+RUNS = 9  # of a program in a round
 
 
 @dataclass(frozen=True)
@@ -279,17 +279,6 @@ def make_examples():
 # ----------------------------------------------------------------------------
 
 
-def run(tool, program, arguments, threads):
-    """Median and least milliseconds, and the flops that were counted."""
-    command = [tool, "-", *arguments, f"--threads={threads}", "--benchmark=9"]
-    done = subprocess.run(command, input=program, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}:\n{done.stderr[-2000:]}")
-    median, least = re.search(r"median ([\d.]+) ms, min ([\d.]+) ms", done.stdout).groups()
-    work = re.search(r"work ([\d.]+) GFLOP", done.stdout)
-    return float(median), float(least), float(work[1]) * 1e9 if work else 0.0
-
-
 def measure(example, options, folder):
     arguments = ["--size", *(f"{k}={v}" for k, v in example.sizes.items()), *example.options]
     for name, array in example.inputs.items():
@@ -298,8 +287,8 @@ def measure(example, options, folder):
         arguments += ["--input", f"{name}={path}"]
     mine, its = [], []
     for _ in range(options.rounds):
-        mine.append(run(options.tool, example.program(), arguments, options.threads))
-        its.append(run(options.tool, example.plain.program(), example.plain.options(), options.threads))
+        mine.append(benchmark(options.tool, example.program(), arguments, options.threads, RUNS))
+        its.append(benchmark(options.tool, example.plain.program(), example.plain.options(), options.threads, RUNS))
     work = {"flops": example.plain.flops, "tiles": example.plain.tiles, "entries": example.plain.entries,
             "runs": lambda: 1}[example.unit]()
     own = example.work or (1 if example.unit == "runs" else mine[0][2])

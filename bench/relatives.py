@@ -15,12 +15,11 @@ or per run, as the row says.
 import argparse
 import pathlib
 import random
-import re
 import statistics
 import struct
-import subprocess
-import sys
 import tempfile
+
+from attn_run import benchmark
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -160,17 +159,6 @@ def pairs(folder):
     ], 1
 
 
-def time(tool, program, arguments, threads):
-    command = [tool, "-", *arguments, "--benchmark"]
-    if threads:
-        command.append(f"--threads={threads}")
-    run = subprocess.run(command, input=program, capture_output=True, text=True)
-    if run.returncode:
-        sys.exit(f"{' '.join(map(str, command))}:\n{run.stderr[-2000:]}")
-    median, least = re.search(r"median ([\d.]+) ms, min ([\d.]+) ms", run.stdout).groups()
-    return float(median), float(least)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", help="neighbors, heads, lists, decode (default: all)")
@@ -185,7 +173,10 @@ def main():
             if options.groups and group not in options.groups:
                 continue
             rounds = [
-                (time(options.tool, program, mine, options.threads), time(options.tool, plain, its, options.threads))
+                (
+                    benchmark(options.tool, program, mine, options.threads),
+                    benchmark(options.tool, plain, its, options.threads),
+                )
                 for _ in range(options.rounds)
             ]
             ratio = statistics.median(a[0] / b[0] for a, b in rounds) / work
