@@ -8,27 +8,38 @@ packages=(
   clang-22 libclang-rt-22-dev clang-format-22 clang-tidy-22 libomp-22-dev
   ninja-build ccache cmake libgtest-dev libgmock-dev libbenchmark-dev
   zlib1g-dev libzstd-dev libedit-dev libcurl4-openssl-dev libxml2-dev
-  python3 libdlpack-dev
+  python3 python3-dev python3-venv libdlpack-dev
   qemu-user g++-aarch64-linux-gnu # to test code for 64-bit Arm
 )
-
-# The execution tests compare with NumPy; any python3 that has it will do.
-has_numpy() {
-  local python
-  for python in "$(dirname "$0")/../.venv/bin/python" python3 /usr/bin/python3
-  do
-    "$python" -c 'import numpy' >/dev/null 2>&1 && return 0
-  done
-  return 1
-}
-has_numpy || packages+=(python3-numpy)
 
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
+# The Python package is built and tested in an environment of its own.
+install_python() {
+  local root venv
+  root=$(dirname "$0")/..
+  venv=$root/.venv
+  if "$venv/bin/python" - "$root/python/requirements.txt" 2>/dev/null <<'CHECK'
+import importlib.metadata as metadata, re, sys
+for line in open(sys.argv[1]):
+    name = re.match(r"[\w-]+", line)
+    if name:
+        metadata.version(name.group())
+CHECK
+  then
+    return
+  fi
+  echo "dependencies: installing the Python packages of python/requirements.txt"
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check \
+    -r "$root/python/requirements.txt"
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
+  install_python
   echo "dependencies: all installed"
   exit 0
 fi
@@ -62,4 +73,5 @@ if ! install; then
     exit 1
   fi
 fi
+install_python
 echo "dependencies: installed"

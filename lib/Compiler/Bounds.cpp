@@ -528,7 +528,8 @@ Bounds BoundsReader::computeDim(Value buffer, unsigned axis) {
       })
       .Case([&](memref::CollapseShapeOp view) {
         Bounds product = getNumber(1);
-        for (int64_t from : view.getReassociationIndices()[axis]) {
+        ReassociationIndices joined = view.getReassociationIndices()[axis];
+        for (int64_t from : joined) {
           product = multiply(product, readDim(view.getSrc(), from));
         }
         return product;

@@ -57,6 +57,19 @@ func.func @kept(%a: memref<?xf32>, %lengths: memref<1xindex>) -> memref<?xf32> {
 
 // -----
 
+// Axes that are joined: the extent is a product.
+// CHECK-LABEL: func.func @joined
+// CHECK-SAME: attn.passed_results = {{\[\[}}array<i64: 1, 0, 0, 2, 5, 0>, array<i64: 0, 4>]]
+func.func @joined(%a: memref<?x4xf32>) -> memref<?x4xf32> {
+  %c0 = arith.constant 0 : index
+  %n = memref.dim %a, %c0 : memref<?x4xf32>
+  %o = memref.alloc(%n) : memref<?x2x4xf32>
+  %j = memref.collapse_shape %o [[0, 1], [2]] : memref<?x2x4xf32> into memref<?x4xf32>
+  return %j : memref<?x4xf32>
+}
+
+// -----
+
 // Others call it, and know it as it is.
 // CHECK-LABEL: func.func @called(%{{.*}}: memref<4xf32>) -> memref<4xf32> {
 func.func @called(%a: memref<4xf32>) -> memref<4xf32> {

@@ -1,0 +1,338 @@
+"""Functions that compile themselves when they are called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import threading
+import time
+
+import numpy as np
+
+from . import _native, _types
+from ._array import Array, as_array, pointwise
+from ._control import _flatten, _rebuild
+from ._errors import CompileError
+from ._extents import Extent, Retrace, Rules, hint
+from ._scores import Scores
+from ._trace import Trace, is_tracing
+
+__all__ = ["jit", "Function"]
+
+_STATIC = (bool, int, float, complex, str, bytes, type(None))
+
+
+def _is_array(value) -> bool:
+    return isinstance(value, np.ndarray) or (hasattr(value, "__dlpack__") and hasattr(value, "shape"))
+
+
+def capture(trace: Trace, value) -> Array:
+    """An array of outside as an argument that the caller does not see."""
+    if not _is_array(value):
+        raise TypeError(f"a {type(value).__name__} is no array")
+    known = trace._captured_by_id.get(id(value))
+    if known is not None:
+        return known
+    index = len(trace.arguments)
+    trace.rules.pinned.update((index, axis) for axis in range(len(value.shape)))
+    element = _types.from_dtype(value.dtype)
+    shape = trace.add_argument(f"captured{len(trace.captured)}", element, tuple(value.shape))
+    array = Array(trace, f"%arg{index}", element, shape)
+    trace.captured.append(value)
+    trace._captured_by_id[id(value)] = array
+    return array
+
+
+class _Program:
+    """One compiled form of a function."""
+
+    def __init__(self, text, rules, captured, tree, places, options):
+        self.text = text
+        self.rules = rules
+        self.captured = tuple(captured)
+        self.tree = tree
+        #: Of every leaf of the result: the index of a result, or ("static", value).
+        self.places = places
+        self.options = options
+        self.compiled = None
+        self.is_single = isinstance(tree, Array)
+
+    def compile(self):
+        if self.compiled is None:
+            made = _native.compile(self.text, *self.options)
+            if isinstance(made, dict):
+                raise CompileError(made["reason"], made["messages"])
+            self.compiled = made
+        return self.compiled
+
+
+class Function:
+    """A function that is traced and compiled for the arguments it is called with.
+
+    Calls with other batch sizes and lengths use the program that there is; other
+    dtypes, ranks, head counts and feature sizes, and other Python values, make a
+    new one. Made by `jit`.
+    """
+
+    def __init__(self, function, max_recompute_factor=4, splits=0, cache=True):
+        functools.update_wrapper(self, function)
+        self.function = function
+        self._signature = inspect.signature(function)
+        self._options = (int(max_recompute_factor), int(splits))
+        self._cache = cache
+        self._exact = {}  # by shapes
+        self._forms = {}  # by everything but shapes
+        self._lock = threading.Lock()
+        #: How many programs have been compiled.
+        self.num_compiled = 0
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    # Calls.
+
+    def __call__(self, *args, **kwargs):
+        if is_tracing():
+            return self.function(*args, **kwargs)
+        key, arrays = [], []
+        for value in args:
+            if type(value) is np.ndarray:
+                key.append(value.shape)
+                key.append(value.dtype.num)
+                arrays.append(value)
+            else:
+                key = None
+                break
+        if key is not None and not kwargs:
+            program = self._exact.get(tuple(key))
+            if program is not None:
+                results = program.compiled((*arrays, *program.captured), True)
+                return results[0] if program.is_single else self._assemble(program, results, None)
+        program, arrays, library = self._find(args, kwargs)
+        program.compile()
+        if key is not None and not kwargs:
+            if len(self._exact) > 4096:
+                self._exact.clear()
+            self._exact[tuple(key)] = program
+        return self._run(program, arrays, library)
+
+    def _run(self, program, arrays, library):
+        results = program.compiled((*arrays, *program.captured), library is None)
+        if library is not None:
+            results = [library(result) for result in results]
+        return self._assemble(program, results, library)
+
+    def _assemble(self, program, results, library):
+        if program.is_single:
+            return results[0]
+        return _rebuild(program.tree, [results[p] if isinstance(p, int) else p[1] for p in program.places])
+
+    def _find(self, args, kwargs):
+        """The program for arguments, traced if there is none yet."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        names, leaves = [], []
+        for name, value in bound.arguments.items():
+            _collect(name, value, names, leaves)
+        arrays = [leaf for leaf in leaves if _is_array(leaf)]
+        library = _find_library(arrays)
+        form = tuple(("array", len(leaf.shape), _types.from_dtype(leaf.dtype)) if _is_array(leaf)
+                     else _static_key(leaf) for leaf in leaves)
+        form = (form, _structure(bound.arguments))
+        shapes = [tuple(leaf.shape) for leaf in arrays]
+        with self._lock:
+            for program in self._forms.get(form, ()):
+                if program.rules.hold(shapes):
+                    return program, arrays, library
+            program = self._trace(bound, names, leaves)
+            self._forms.setdefault(form, []).append(program)
+            self.num_compiled += 1
+        return program, arrays, library
+
+    def _trace(self, bound, names, leaves) -> _Program:
+        rules = Rules()
+        name = re.sub(r"\W", "_", self.__name__)
+        name = name if re.match(r"[A-Za-z]", name) else "program"
+        elements = [_types.from_dtype(leaf.dtype) for leaf in leaves if _is_array(leaf)]
+        for _ in range(1000):
+            rules.fixed.clear()
+            trace = Trace(name, rules)
+            trace.default_float = "f64" if "f64" in elements else "f32"
+            with trace.active():
+                try:
+                    return self._trace_once(trace, bound, names, leaves)
+                except Retrace:
+                    continue
+        raise RuntimeError(f"tracing {self.__name__} finds no end")
+
+    def _trace_once(self, trace, bound, names, leaves):
+        values = []
+        for leaf_name, leaf in zip(names, leaves):
+            if _is_array(leaf):
+                element = _types.from_dtype(leaf.dtype)
+                index = len(trace.arguments)
+                shape = trace.add_argument(leaf_name, element, tuple(leaf.shape))
+                values.append(Array(trace, f"%arg{index}", element, shape))
+            else:
+                values.append(leaf)
+        values = iter(values)
+        arguments = {name: _substitute(value, values) for name, value in bound.arguments.items()}
+        copy = inspect.BoundArguments(self._signature, arguments)
+        tree = self.function(*copy.args, **copy.kwargs)
+        results, places = [], []
+        for leaf in _flatten(tree):
+            if isinstance(leaf, Scores):
+                raise TypeError("a result is a matrix of scores, which nothing stores; use attn.materialize")
+            if not isinstance(leaf, Array):
+                places.append(("static", int(leaf) if isinstance(leaf, Extent) else leaf))
+                continue
+            array = leaf.stored()
+            if array.source.startswith("%arg") or any(array.source == r[1] for r in results):
+                array = pointwise(trace, [array.compact()], array.shape, array.element, lambda blocks: blocks[0][0])
+            places.append(len(results))
+            results.append((f"r{len(results)}", array.source, array.element, array.shape))
+        if not results:
+            raise TypeError(f"{self.__name__} returns no array")
+        text = trace.finish(results)
+        return _Program(text, trace.rules, trace.captured, tree, places, (*self._options, self._cache))
+
+    # Looking at it.
+
+    def lower(self, *args, **kwargs) -> str:
+        """The program for these arguments, in the attn dialect."""
+        program, _, _ = self._find(args, kwargs)
+        return self._print(program, False)
+
+    def plan(self, *args, **kwargs):
+        """What the program becomes: kernels, sweeps, what they carry."""
+        from ._plan import Plan
+        program, arrays, _ = self._find(args, kwargs)
+        return Plan(self._print(program, True), self.__name__)
+
+    def _print(self, program, plan):
+        printed = _native.print(program.text, *self._options, plan)
+        if isinstance(printed, dict):
+            raise CompileError(printed["reason"], printed["messages"])
+        return printed
+
+    def check(self, *args, **kwargs):
+        """Compares the program on these arguments with the same program run op by
+        op on stored matrices, in f64: a `Check`, true if all results are within
+        twice the error that the stored computation has in its own dtypes."""
+        from ._plan import Check
+        program, arrays, _ = self._find(args, kwargs)
+        found = _native.check(program.text, (*arrays, *program.captured), *self._options)
+        if isinstance(found, dict):
+            raise CompileError(found["reason"], found["messages"])
+        return Check(found)
+
+    def benchmark(self, *args, seconds=1.0, **kwargs):
+        """Calls for about so many seconds: a `Timing`, in seconds per call."""
+        from ._plan import Timing
+        self(*args, **kwargs)
+        times, start = [], time.perf_counter()
+        while time.perf_counter() - start < seconds or len(times) < 3:
+            before = time.perf_counter()
+            self(*args, **kwargs)
+            times.append(time.perf_counter() - before)
+        return Timing(times)
+
+
+def _collect(name, value, names, leaves):
+    """Leaves of an argument, with names for those that are arrays."""
+    if isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            _collect(f"{name}_{index}", item, names, leaves)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            _collect(f"{name}_{key}" if not re.fullmatch(r"kwargs|options", name) else str(key),
+                     value[key], names, leaves)
+    else:
+        names.append(name)
+        leaves.append(value.item() if isinstance(value, np.generic) else value)
+
+
+def _substitute(value, values):
+    if isinstance(value, (tuple, list)):
+        return type(value)(_substitute(item, values) for item in value)
+    if isinstance(value, dict):
+        return {key: _substitute(value[key], values) for key in sorted(value)}
+    return next(values)
+
+
+def _structure(value):
+    if isinstance(value, (tuple, list)):
+        return (type(value).__name__, *map(_structure, value))
+    if isinstance(value, dict):
+        return ("dict", *((key, _structure(value[key])) for key in sorted(value)))
+    return None
+
+
+def _static_key(value):
+    if isinstance(value, _STATIC):
+        return (type(value), value)
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"a {type(value).__name__} is neither an array nor a value that programs can be told apart "
+                        "by; pass arrays, numbers, strings, or tuples, lists and dicts of them") from None
+    return ("object", value)
+
+
+def _find_library(arrays):
+    """How results become arrays of the library that the arguments are of; None
+    for NumPy."""
+    for array in arrays:
+        module = type(array).__module__.partition(".")[0]
+        if module == "torch":
+            import torch
+            if any(getattr(a, "requires_grad", False) for a in arrays) and torch.is_grad_enabled():
+                raise RuntimeError("gradients of compiled functions are not available yet: call under "
+                                   "torch.no_grad(), or detach the arguments")
+            return torch.from_dlpack
+        if module == "jax" or module == "jaxlib":
+            import jax.numpy
+            return jax.numpy.from_dlpack
+        if module == "cupy":
+            import cupy
+            return cupy.from_dlpack
+    return None
+
+
+def jit(function=None, *, max_recompute_factor=4, splits=0, cache=True):
+    """Compiles a function of arrays.
+
+    The function is called once with arrays that record what is done with them:
+    NumPy-like code, the functions of this package, and Python around them. Loops
+    of Python are unrolled, and values that it looks at (flags, numbers, extents
+    that it computes with) become part of the program.
+
+    Args:
+      function: takes and returns arrays, and tuples, lists and dicts of them.
+        Other arguments (numbers, strings, None) are fixed per program.
+      max_recompute_factor: how often scores may be computed again in place of
+        being stored; a program that needs more is refused. 0: no limit.
+      splits: ranges into which keys are split for few queries; 0: as the
+        target sees fit.
+      cache: keep compiled code on disk, where ATTN_CACHE_DIR says.
+
+    Returns:
+      A `Function`, which takes NumPy arrays, or whatever speaks DLPack on the
+      host (PyTorch, JAX), and returns arrays of the kind that came in.
+
+    Raises:
+      CompileError: when called, for a program that cannot be compiled; it names
+        the line.
+
+    >>> import numpy as np, attn_mlir as attn
+    >>> @attn.jit
+    ... def attention(q, k, v):
+    ...     return attn.softmax(q @ k.mT * 0.125, where=attn.causal) @ v
+    >>> q = np.zeros((1, 2, 5, 64), np.float32)
+    >>> attention(q, q, q).shape
+    (1, 2, 5, 64)
+    """
+    if function is None:
+        return functools.partial(jit, max_recompute_factor=max_recompute_factor, splits=splits, cache=cache)
+    return Function(function, max_recompute_factor, splits, cache)

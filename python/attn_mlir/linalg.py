@@ -1,0 +1,77 @@
+"""Small dense algebra on the last two axes of arrays, computed in the
+accumulation type (f32 for 16-bit floats)."""
+
+from __future__ import annotations
+
+from ._array import as_array, Array, convert
+from ._selection import _type
+from ._shapes import eye
+from ._trace import current, tensor_type
+from . import _types
+
+__all__ = ["solve_triangular", "cholesky", "qr", "inv_triangular", "cho_solve", "norm"]
+
+
+def _pair(a, b):
+    a, b = as_array(a), as_array(b)
+    element = _types.promote(a.element, b.element)
+    a, b = convert(a, element), convert(b, element)
+    from ._shapes import broadcast_to
+    from ._array import broadcast_shapes
+    lead = broadcast_shapes(a.trace, a.shape[:-2], b.shape[:-2]) if a.ndim > 2 or b.ndim > 2 else ()
+    if tuple(a.shape[:-2]) != tuple(lead):
+        a = broadcast_to(a, (*lead, *a.shape[-2:]))
+    if tuple(b.shape[:-2]) != tuple(lead):
+        b = broadcast_to(b, (*lead, *b.shape[-2:]))
+    return a.stored(), b.stored()
+
+
+def solve_triangular(a, b, lower=True, unit_diagonal=False, transposed=False) -> Array:
+    """X with op(A) X = B for the lower (upper) triangle A of `a` [..., n, n] and
+    B [..., n, r]; op transposes if `transposed`. A vector b [n] is a column."""
+    b = as_array(b)
+    if b.ndim == 1:
+        return solve_triangular(a, b[:, None], lower, unit_diagonal, transposed)[:, 0]
+    a, b = _pair(a, b)
+    option = (" unit" if unit_diagonal else "") + (" transposed" if transposed else "")
+    value = a.trace.emit(f"attn.solve {'lower' if lower else 'upper'} {a.source}, {b.source}{option} : "
+                         f"{_type(a)}, {_type(b)}")
+    return Array(a.trace, value, b.element, b.shape)
+
+
+def inv_triangular(a, lower=True, unit_diagonal=False) -> Array:
+    """The inverse of a triangle."""
+    a = as_array(a)
+    n = a.shape[-1]
+    return solve_triangular(a, eye(n, dtype=a.dtype), lower, unit_diagonal)
+
+
+def cholesky(a) -> Array:
+    """The lower L with A = L L^T for positive definite A [..., n, n]; NaN from
+    the first pivot that is not positive on."""
+    a = as_array(a).stored()
+    return Array(a.trace, a.trace.emit(f"attn.cholesky {a.source} : {_type(a)}"), a.element, a.shape)
+
+
+def cho_solve(factor, b) -> Array:
+    """X with L L^T X = B for a factor of `cholesky`."""
+    return solve_triangular(factor, solve_triangular(factor, b), transposed=True)
+
+
+def qr(a):
+    """Thin Q [..., m, p] and R [..., p, n] of A [..., m, n], p = min(m, n), with a
+    diagonal of R that is not negative."""
+    a = as_array(a).stored()
+    m, n = int(a.shape[-2]), int(a.shape[-1])
+    p = min(m, n)
+    q, r = a.shape[:-2] + (m, p), a.shape[:-2] + (p, n)
+    names = a.trace.emit(f"attn.qr {a.source} : {_type(a)} -> {tensor_type(q, a.element)}, "
+                         f"{tensor_type(r, a.element)}", 2)
+    return Array(a.trace, names[0], a.element, q), Array(a.trace, names[1], a.element, r)
+
+
+def norm(x, axis=-1, keepdims=False) -> Array:
+    """The Euclidean norm along axes."""
+    from ._array import elementwise
+    x = as_array(x)
+    return elementwise("sqrt", elementwise("square", x).sum(axis, keepdims))

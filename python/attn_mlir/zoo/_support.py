@@ -1,0 +1,41 @@
+"""What the mechanisms share: how inputs are read, how targets are named."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Targets that programs can be compiled for.
+TARGETS = ("cpu",)
+
+
+def check_target(target: str) -> None:
+    """A ValueError for a target that there is not."""
+    if target not in TARGETS:
+        raise ValueError(f"there is no target '{target}'; there is: {', '.join(TARGETS)}")
+
+
+def number(value):
+    """A Python number, or bool, for one that came as an array without axes."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def array(value, like=None):
+    """An array for a list or a number; of the dtype of `like`, if it is a float."""
+    if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):
+        return value
+    value = np.asarray(value)
+    if like is not None and value.dtype.kind == "f":
+        value = value.astype(like.dtype)
+    return value
+
+
+def heads(x, count: int):
+    """[B, L, H * D] as [B, H, L, D]: a traced array, cut into heads."""
+    batch, length, width = x.shape
+    return x.reshape(batch, length, count, width // count).swapaxes(1, 2)
+
+
+def join_heads(x):
+    """[B, H, L, D] as [B, L, H * D]."""
+    batch, count, length, width = x.shape
+    return x.swapaxes(1, 2).reshape(batch, length, count * width)

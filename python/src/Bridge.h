@@ -1,0 +1,90 @@
+//===- Bridge.h - the compiler as the Python module sees it -----*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The binding is compiled with exceptions and RTTI, the compiler and LLVM
+// without: nothing of theirs may be in this header.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_PYTHON_BRIDGE_H
+#define ATTN_PYTHON_BRIDGE_H
+
+#include "attn_runtime.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attn_python {
+
+/// What the compiler has to say about a place of a program.
+struct Message {
+  /// "error", "warning", "remark" or "note".
+  std::string severity;
+  std::string text;
+  /// The place in the user's file; no file if there is none.
+  std::string file;
+  int line = 0, column = 0;
+};
+
+/// Why something was not made.
+struct Failure {
+  /// The last step's own sentence.
+  std::string reason;
+  std::vector<Message> messages;
+};
+
+struct Options {
+  /// How often a stream may compute its scores again; 0: no limit.
+  int64_t maxRecomputeFactor = 4;
+  /// Ranges into which keys are split for few rows; 0: chosen by the target.
+  int64_t splits = 0;
+  /// Look code up in the user's cache, and store it there.
+  bool useCache = true;
+};
+
+/// A result beside the reference.
+struct Comparison {
+  std::string name;
+  double error, budget, magnitude;
+  int64_t mismatches;
+  bool passes;
+};
+
+/// A compiled program with its function. Any number of threads may share one.
+class Program {
+public:
+  /// Null, with `failure`, for a program that is not to be compiled.
+  static std::shared_ptr<Program>
+  compile(const std::string &text, const Options &options, Failure &failure);
+  ~Program();
+
+  const attn_function *getFunction() const { return function; }
+  bool isFromCache() const { return fromCache; }
+
+private:
+  Program() = default;
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+  const attn_function *function = nullptr;
+  bool fromCache = false;
+};
+
+/// The program, parsed and verified; after planning, where `plan` says so.
+/// Empty, with `failure`, if that is not possible.
+std::string print(const std::string &text, const Options &options, bool plan,
+                  Failure &failure);
+
+/// Compares the program with its f64 reference on these arguments. Nothing,
+/// with `failure`, if that is not possible.
+std::vector<Comparison> check(const std::string &text, const Options &options,
+                              const std::vector<const DLTensor *> &arguments,
+                              Failure &failure);
+
+} // namespace attn_python
+
+#endif // ATTN_PYTHON_BRIDGE_H

@@ -1,0 +1,178 @@
+//===- Native.cpp - compiled programs as Python objects -------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bridge.h"
+#include <cstring>
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace attn_python;
+
+namespace {
+
+/// Arguments as the runtime takes them. What nanobind keeps of an array lives
+/// as long as this does.
+class Arguments {
+public:
+  explicit Arguments(const nb::tuple &values) {
+    size_t count = values.size();
+    arrays.reserve(count);
+    tensors.resize(count);
+    for (size_t index = 0; index < count; ++index) {
+      auto &array = arrays.emplace_back(
+          nb::cast<nb::ndarray<nb::ro>>(nb::handle(values[index])));
+      DLTensor &tensor = tensors[index];
+      tensor.data = const_cast<void *>(array.data());
+      tensor.device = {static_cast<DLDeviceType>(array.device_type()),
+                       array.device_id()};
+      tensor.ndim = static_cast<int32_t>(array.ndim());
+      nb::dlpack::dtype type = array.dtype();
+      tensor.dtype = {type.code, type.bits, type.lanes};
+      tensor.shape = const_cast<int64_t *>(array.shape_ptr());
+      tensor.strides = const_cast<int64_t *>(array.stride_ptr());
+      tensor.byte_offset = 0;
+      pointers.push_back(&tensor);
+    }
+  }
+
+  const std::vector<const DLTensor *> &get() const { return pointers; }
+
+private:
+  std::vector<nb::ndarray<nb::ro>> arrays;
+  std::vector<DLTensor> tensors;
+  std::vector<const DLTensor *> pointers;
+};
+
+/// A Python object over a tensor of the runtime, which it gives back.
+template <typename Framework> nb::object wrap(DLManagedTensor *tensor) {
+  nb::capsule owner(tensor, [](void *data) noexcept {
+    auto *managed = static_cast<DLManagedTensor *>(data);
+    managed->deleter(managed);
+  });
+  const DLTensor &value = tensor->dl_tensor;
+  std::vector<size_t> shape(value.shape, value.shape + value.ndim);
+  nb::dlpack::dtype type = {value.dtype.code, value.dtype.bits,
+                            value.dtype.lanes};
+  return nb::cast(nb::ndarray<Framework>(
+      static_cast<char *>(value.data) + value.byte_offset, shape.size(),
+      shape.data(), owner, value.strides, type));
+}
+
+/// Calls the function. Results are NumPy arrays, or, where NumPy is not asked
+/// for, objects that any library takes by DLPack.
+nb::list call(const Program &program, const nb::tuple &values, bool numpy) {
+  Arguments arguments(values);
+  const attn_function *function = program.getFunction();
+  size_t count = attn_function_get_num_results(function);
+  std::vector<DLManagedTensor *> results(count, nullptr);
+  attn_status status;
+  {
+    nb::gil_scoped_release release;
+    status = attn_function_call_new(function, nullptr, arguments.get().data(),
+                                    arguments.get().size(), results.data(),
+                                    count, nullptr);
+  }
+  if (status != ATTN_OK) {
+    const char *message = attn_get_message();
+    if (status == ATTN_OUT_OF_MEMORY) {
+      PyErr_SetString(PyExc_MemoryError, message);
+    } else {
+      PyErr_SetString(PyExc_ValueError, message);
+    }
+    throw nb::python_error();
+  }
+  nb::list list;
+  for (DLManagedTensor *result : results) {
+    list.append(numpy ? wrap<nb::numpy>(result) : wrap<nb::array_api>(result));
+  }
+  return list;
+}
+
+nb::dict describe(const Failure &failure) {
+  nb::list messages;
+  for (const Message &message : failure.messages) {
+    messages.append(nb::make_tuple(message.severity, message.text, message.file,
+                                   message.line, message.column));
+  }
+  nb::dict result;
+  result["reason"] = failure.reason;
+  result["messages"] = messages;
+  return result;
+}
+
+Options makeOptions(int64_t maxRecomputeFactor, int64_t splits, bool cache) {
+  return {maxRecomputeFactor, splits, cache};
+}
+
+/// A result, or a dictionary that says why there is none.
+nb::object compileText(const std::string &text, int64_t maxRecomputeFactor,
+                       int64_t splits, bool cache) {
+  Failure failure;
+  std::shared_ptr<Program> program;
+  {
+    nb::gil_scoped_release release;
+    program = Program::compile(
+        text, makeOptions(maxRecomputeFactor, splits, cache), failure);
+  }
+  return program ? nb::cast(program) : describe(failure);
+}
+
+nb::object printText(const std::string &text, int64_t maxRecomputeFactor,
+                     int64_t splits, bool plan) {
+  Failure failure;
+  std::string printed;
+  {
+    nb::gil_scoped_release release;
+    printed = print(text, makeOptions(maxRecomputeFactor, splits, false), plan,
+                    failure);
+  }
+  return failure.reason.empty() ? nb::cast(printed) : describe(failure);
+}
+
+nb::object checkText(const std::string &text, const nb::tuple &values,
+                     int64_t maxRecomputeFactor, int64_t splits) {
+  Failure failure;
+  Arguments arguments(values);
+  std::vector<Comparison> comparisons;
+  {
+    nb::gil_scoped_release release;
+    comparisons = check(text, makeOptions(maxRecomputeFactor, splits, false),
+                        arguments.get(), failure);
+  }
+  if (!failure.reason.empty()) {
+    return describe(failure);
+  }
+  nb::list result;
+  for (const Comparison &comparison : comparisons) {
+    result.append(nb::make_tuple(comparison.name, comparison.error,
+                                 comparison.budget, comparison.magnitude,
+                                 comparison.mismatches, comparison.passes));
+  }
+  return result;
+}
+
+} // namespace
+
+NB_MODULE(_native, m) {
+  nb::class_<Program>(m, "Program")
+      .def("__call__", &call, "arguments"_a, "numpy"_a)
+      .def_prop_ro("from_cache", &Program::isFromCache);
+  m.def("compile", &compileText, "text"_a, "max_recompute_factor"_a, "splits"_a,
+        "cache"_a);
+  m.def("print", &printText, "text"_a, "max_recompute_factor"_a, "splits"_a,
+        "plan"_a);
+  m.def("check", &checkText, "text"_a, "arguments"_a, "max_recompute_factor"_a,
+        "splits"_a);
+  m.def("set_num_threads", &attn_set_num_threads, "count"_a);
+  m.def("get_num_threads", &attn_get_num_threads);
+  m.def("version", &attn_get_version);
+}
