@@ -503,7 +503,7 @@ def _emit_map(node) -> Scores:
     trace = current()
     shape = node.shape
     element = element_of(node)
-    operands, head, lines = _region(node, shape, element, "float", _operands(node))
+    operands, head, lines = _region(node, shape, element, "float", _operands(node) + _widening(node, shape))
     types = ", ".join(value.data[2] for value in operands)
     result = scores_type(shape, element)
     sizes = "" if operands or not trace.sizes(shape) else f" sizes({trace.sizes(shape)})"
@@ -516,6 +516,18 @@ def _emit_map(node) -> Scores:
     mapped = Scores("value", (), "float", shape, (name, element, result))
     mapped.has_origin = any(value.has_origin for value in operands)
     return mapped
+
+
+def _widening(node, shape):
+    """Zeros [B, H, M, N], where an array gives scores more batch elements or heads
+    than their operands have."""
+    operands = [value for _, value in _operands(node)]
+    is_wider = any(hint(shape[axis]) != 1 and all(hint(value.shape[axis]) == 1 for value in operands)
+                   for axis in (0, 1))
+    if not operands or not is_wider:
+        return []
+    zeros = emit(generate(0.0, shape))
+    return [(zeros, zeros)]
 
 
 def _check_axes(operands, shape):
