@@ -178,6 +178,43 @@ class Scores:
         own = _namespace.find_function(function.__name__)
         return NotImplemented if own is None else own(*args, **kwargs)
 
+    # Functions and methods of PyTorch, which score_mod and mask_mod are written in.
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        from ._torch_functions import call
+        return call(function, args, kwargs or {})
+
+    def new_ones(self, size=(), dtype=None):
+        """Of tensors without axes: 1, or true."""
+        return _lift(True if "bool" in str(dtype) else 1.0)
+
+    def new_zeros(self, size=(), dtype=None):
+        """Of tensors without axes: 0, or false."""
+        return _lift(False if "bool" in str(dtype) else 0.0)
+
+    def to(self, *args, dtype=None, **kwargs):
+        """In another dtype; a device changes nothing."""
+        for value in (*args, dtype):
+            if value is not None and str(value).startswith("torch.") and "strided" not in str(value):
+                return self.astype(value)
+        return self
+
+    def type(self, dtype):
+        """In another dtype."""
+        return self.astype(dtype)
+
+    def float(self):
+        """As floats."""
+        return self.astype("f32")
+
+    def __getattr__(self, name):
+        # Methods of tensors: score.abs(), score.tanh(), ...
+        from ._torch_functions import METHODS
+        if name in METHODS:
+            return lambda *args: METHODS[name](self, *args)
+        raise AttributeError(f"scores have no attribute '{name}'")
+
 
 def _install_operators():
     names = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floordiv", "mod": "mod",
@@ -814,14 +851,38 @@ def fill(scores, value) -> Scores:
 # ===----------------------------------------------------------------------===
 
 
+def _peel(scores):
+    """Entries that are -inf where a condition says so, as absent entries: the same
+    to a softmax, and tiles without others can be skipped."""
+    conditions = []
+    while scores.op == "where":
+        condition, yes, no = scores.args
+        if no.op == "const" and no.data == -math.inf:
+            scores = yes
+        elif yes.op == "const" and yes.data == -math.inf:
+            condition, scores = pointwise("not", condition), no
+        else:
+            break
+        conditions.append(condition)
+    return scores, conditions
+
+
+def mask_for_softmax(scores, where) -> Scores:
+    """`mask`, where -inf is as good as absent."""
+    scores, conditions = _peel(_lift(scores))
+    for condition in conditions:
+        scores = mask(scores, condition)
+    return mask(scores, where)
+
+
 def softmax(scores, where=None, axis=-1, scale=None, base=None, temperature=None, sink=None, plus_one=False) -> Scores:
     axis = normalize_axes(axis, 4)[0]
     if axis == 2:
-        flipped = softmax(mask(scores, where).mT, None, -1, scale, base, temperature, sink, plus_one)
+        flipped = softmax(mask_for_softmax(scores, where).mT, None, -1, scale, base, temperature, sink, plus_one)
         return flipped.mT
     if axis != 3:
         raise ValueError("softmax runs over keys (axis -1) or queries (axis -2) of scores")
-    inner = emit(mask(scores, where))
+    inner = emit(mask_for_softmax(scores, where))
     options = ""
     if scale is not None:
         options += f" scale({float(scale)!r})"
@@ -1003,10 +1064,21 @@ def reduce_heads(kind, scores, groups=1) -> Scores:
 
 
 def restrict(scores, blocks, block, counts=None) -> Scores:
-    inner, blocks = emit(_lift(scores)), as_array(blocks).stored()
+    """Keeps the entries whose key block is in the list of the query block.
+
+    Args:
+      blocks: integers [B or 1, H or 1, ceil(M / r), L]: blocks of keys.
+      block: (r, c), queries and keys of a block.
+      counts: integers [B or 1, H or 1, ceil(M / r)]: elements in use.
+    """
+    inner, blocks = emit(_lift(scores)), as_array(blocks)
+    _fixed(blocks, 1)
+    blocks = blocks.stored()
     option = ""
     if counts is not None:
-        counts = as_array(counts).stored()
+        counts = as_array(counts)
+        _fixed(counts, 1)
+        counts = counts.stored()
         option = f" counts({counts.source} : {tensor_type(counts.shape, counts.element)})"
     r, c = block
     return operation(f"attn.restrict {inner.data[0]}, {blocks.source}{option} block({int(r)}, {int(c)}) : "
