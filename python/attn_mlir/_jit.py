@@ -56,6 +56,8 @@ class _Program:
         self.places = places
         self.options = options
         self.compiled = None
+        #: (element type, shape) of the results.
+        self.results = []
         self.is_single = isinstance(tree, Array)
 
     def compile(self):
@@ -95,37 +97,26 @@ class Function:
     def __call__(self, *args, **kwargs):
         if is_tracing():
             return self.function(*args, **kwargs)
-        key, arrays = [], []
-        for value in args:
-            if type(value) is np.ndarray:
-                key.append(value.shape)
-                key.append(value.dtype.num)
-                arrays.append(value)
-            else:
-                key = None
-                break
-        if key is not None and not kwargs:
-            program = self._exact.get(tuple(key))
-            if program is not None:
-                results = program.compiled((*arrays, *program.captured), True)
-                return results[0] if program.is_single else self._assemble(program, results, None)
+        # The short way: arrays of one library alone, of shapes that were seen.
+        key = None if kwargs else _fast_key(args)
+        if key is not None:
+            found = self._exact.get(key)
+            if found is not None:
+                program, kind = found
+                results = program.compiled(args + program.captured, kind)
+                return results[0] if program.is_single else self._assemble(program, results)
         program, arrays, library = self._find(args, kwargs)
-        program.compile()
-        if key is not None and not kwargs:
-            if len(self._exact) > 4096:
+        compiled = program.compile()
+        if key is not None:
+            if len(self._exact) >= _MOST_SHAPES:
                 self._exact.clear()
-            self._exact[tuple(key)] = program
-        return self._run(program, arrays, library)
+            self._exact[key] = program, _KINDS[library]
+        results = compiled((*arrays, *program.captured), _KINDS.get(library, 2))
+        if library in _IMPORTS:
+            results = [_IMPORTS[library](result) for result in results]
+        return results[0] if program.is_single else self._assemble(program, results)
 
-    def _run(self, program, arrays, library):
-        results = program.compiled((*arrays, *program.captured), library is None)
-        if library is not None:
-            results = [library(result) for result in results]
-        return self._assemble(program, results, library)
-
-    def _assemble(self, program, results, library):
-        if program.is_single:
-            return results[0]
+    def _assemble(self, program, results):
         return _rebuild(program.tree, [results[p] if isinstance(p, int) else p[1] for p in program.places])
 
     def _find(self, args, kwargs):
@@ -195,7 +186,9 @@ class Function:
         if not results:
             raise TypeError(f"{self.__name__} returns no array")
         text = trace.finish(results)
-        return _Program(text, trace.rules, trace.captured, tree, places, (*self._options, self._cache))
+        program = _Program(text, trace.rules, trace.captured, tree, places, (*self._options, self._cache))
+        program.results = [(element, shape) for _, _, element, shape in results]
+        return program
 
     # Looking at it.
 
@@ -280,24 +273,59 @@ def _static_key(value):
     return ("object", value)
 
 
-def _find_library(arrays):
-    """How results become arrays of the library that the arguments are of; None
-    for NumPy."""
+#: How results come back: as arrays of NumPy, of PyTorch, or to be imported.
+_KINDS = {"numpy": 0, "torch": 1}
+
+
+def _fast_key(args):
+    """What tells calls apart whose arguments are arrays of NumPy, or tensors of
+    PyTorch that want no gradient; None for others."""
+    key = []
+    for value in args:
+        if type(value) is np.ndarray:
+            key.append(value.shape)
+            key.append(value.dtype.num)
+        elif type(value) in _TENSORS and not value.requires_grad:
+            key.append(value.shape)
+            key.append(value.dtype)
+        else:
+            return None
+    return tuple(key)
+
+
+#: The type of PyTorch's tensors, once one was seen.
+_TENSORS = set()
+
+
+def _import_jax(result):
+    import jax.numpy
+    return jax.numpy.from_dlpack(result)
+
+
+def _import_cupy(result):
+    import cupy
+    return cupy.from_dlpack(result)
+
+
+_IMPORTS = {"jax": _import_jax, "jaxlib": _import_jax, "cupy": _import_cupy}
+#: So many shapes of arguments are remembered per function.
+_MOST_SHAPES = 4096
+
+
+def _find_library(arrays) -> str:
+    """The library that the arguments are of, and the results are to be."""
     for array in arrays:
-        module = type(array).__module__.partition(".")[0]
-        if module == "torch":
+        library = type(array).__module__.partition(".")[0]
+        if library == "torch":
             import torch
-            if any(getattr(a, "requires_grad", False) for a in arrays) and torch.is_grad_enabled():
+            _TENSORS.add(torch.Tensor)
+            if torch.is_grad_enabled() and any(getattr(a, "requires_grad", False) for a in arrays):
                 raise RuntimeError("gradients of compiled functions are not available yet: call under "
                                    "torch.no_grad(), or detach the arguments")
-            return torch.from_dlpack
-        if module == "jax" or module == "jaxlib":
-            import jax.numpy
-            return jax.numpy.from_dlpack
-        if module == "cupy":
-            import cupy
-            return cupy.from_dlpack
-    return None
+        if library in _KINDS or library in _IMPORTS:
+            if library != "numpy":
+                return library
+    return "numpy"
 
 
 def jit(function=None, *, max_recompute_factor=4, splits=0, cache=True):

@@ -148,7 +148,7 @@ def log_softmax(x, axis=-1):
 def logsumexp(x, where=None, axis=-1, keepdims=False):
     """ln sum exp x, without overflow; -inf of nothing."""
     if isinstance(x, Scores):
-        return _scores.reduce("lse", _scores.mask(x, where), axis, keepdims)
+        return _scores.reduce("lse", _scores.mask_for_softmax(x, where), axis, keepdims)
     x = _array._as_float(x)
     top = x.max(axis, keepdims=True)
     safe = globals()["where"](top == -np.inf, 0.0, top)

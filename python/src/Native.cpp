@@ -67,9 +67,18 @@ template <typename Framework> nb::object wrap(DLManagedTensor *tensor) {
       shape.data(), owner, value.strides, type));
 }
 
-/// Calls the function. Results are NumPy arrays, or, where NumPy is not asked
-/// for, objects that any library takes by DLPack.
-nb::list call(const Program &program, const nb::tuple &values, bool numpy) {
+/// What results are: arrays of NumPy or PyTorch, or objects that any library
+/// takes by DLPack.
+enum class Kind { NumPy = 0, PyTorch = 1, Other = 2 };
+
+nb::object wrap(DLManagedTensor *tensor, Kind kind) {
+  return kind == Kind::NumPy     ? wrap<nb::numpy>(tensor)
+         : kind == Kind::PyTorch ? wrap<nb::pytorch>(tensor)
+                                 : wrap<nb::array_api>(tensor);
+}
+
+/// Calls the function.
+nb::list call(const Program &program, const nb::tuple &values, int kind) {
   Arguments arguments(values);
   const attn_function *function = program.getFunction();
   size_t count = attn_function_get_num_results(function);
@@ -92,7 +101,7 @@ nb::list call(const Program &program, const nb::tuple &values, bool numpy) {
   }
   nb::list list;
   for (DLManagedTensor *result : results) {
-    list.append(numpy ? wrap<nb::numpy>(result) : wrap<nb::array_api>(result));
+    list.append(wrap(result, static_cast<Kind>(kind)));
   }
   return list;
 }
@@ -163,8 +172,10 @@ nb::object checkText(const std::string &text, const nb::tuple &values,
 } // namespace
 
 NB_MODULE(_native, m) {
+  // Programs live in caches of the interpreter, which may outlive the module.
+  nb::set_leak_warnings(false);
   nb::class_<Program>(m, "Program")
-      .def("__call__", &call, "arguments"_a, "numpy"_a)
+      .def("__call__", &call, "arguments"_a, "kind"_a)
       .def_prop_ro("from_cache", &Program::isFromCache);
   m.def("compile", &compileText, "text"_a, "max_recompute_factor"_a, "splits"_a,
         "cache"_a);
