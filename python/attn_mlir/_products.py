@@ -6,7 +6,7 @@ import math
 
 from . import _types
 from ._array import Array, as_array, convert, full, generic, projection
-from ._extents import Extent, hint
+from ._extents import Extent
 from ._scalar import Scalars
 from ._shapes import pad
 from ._trace import current, tensor_type
@@ -81,7 +81,9 @@ def _contract(terms, arrays, result) -> Array:
                 extents[name] = extent
             else:
                 extents[name] = trace.unify(known, extent, f"axis '{name}' of a product")
-    names = list(dict.fromkeys(result)) + [n for n in extents if n not in result]
+    # A sum over an axis that has extent 1 in all operands is none.
+    names = list(dict.fromkeys(result)) + [n for n, e in extents.items() if n not in result
+                                           and (isinstance(e, Extent) or e != 1)]
     if any(name not in extents for name in result):
         raise ValueError(f"'{result}' names an axis that no operand has")
     rank = len(names)
@@ -89,10 +91,6 @@ def _contract(terms, arrays, result) -> Array:
     inputs, maps = [], []
     for term, array in zip(terms, arrays):
         compact = array.compact()
-        if any(extents[n] is not e and hint(extents[n]) == hint(e) == 1 and n not in result
-               for n, e in zip(term, array.shape)):
-            # An axis of extent 1 that is summed needs somebody to have it.
-            compact = array.stored()
         places = [None] * len(compact.source_shape)
         for name, source in zip(term, compact.axes):
             if source is not None:
