@@ -38,7 +38,8 @@ class Rules:
     def hold(self, shapes) -> bool:
         """Whether arguments of these shapes may be passed."""
         for (argument, axis), extent in self.fixed.items():
-            if shapes[argument][axis] != extent:
+            # Captured arrays come behind the arguments, and stay what they are.
+            if argument < len(shapes) and shapes[argument][axis] != extent:
                 return False
         return all(_evaluate(a, shapes) == _evaluate(b, shapes) for a, b in self.equal) and \
             all(_evaluate(a, shapes) >= 0 for a in self.natural)

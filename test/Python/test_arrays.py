@@ -154,3 +154,10 @@ def test_cond(sign, same):
 
 def test_empty_extents(same):
     same(lambda a: (a * 2, a.sum(0)), lambda a: (a * 2, a.sum(0)), np.zeros((0, 4)))
+
+
+def test_captured_arrays_do_not_tell_programs_apart():
+    function = attn.jit(lambda a: a * np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    for length in (7, 3):
+        np.testing.assert_allclose(function(X[:, :length]), X[:, :length] * [1, 2, 3, 4, 5])
+    assert function.num_compiled == 1
