@@ -68,6 +68,8 @@ def _slice(array: Array, keys) -> Array:
             length = stop - start
             if hint(length) < 0:
                 length = 0
+            if not isinstance(length, Extent) and length == 0:
+                start = 0  # a slice of nothing may not begin at the end
             trace.require_natural(length)
             offsets[axis], strides[axis] = start, step
             sizes[axis] = (length + step - 1) // step if step != 1 else length

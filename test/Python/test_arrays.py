@@ -37,7 +37,7 @@ BOTH = {
     "index of the extremum": lambda x, y: (x.argmax(-1), x.argmin(1)),
     "reshape": lambda x, y: x.reshape(3, 7, 5, 1).reshape(21, 5).reshape(3, -1, 5) + y.transpose(0, 2, 1).reshape(3, 7, 5),
     "merging and cutting axes": lambda x, y: (x.reshape(-1), x.reshape(3, 35), x.reshape(3, 7, 5, 1)),
-    "slices": lambda x, y: (x[0], x[:, 1:4], x[:, :-1, ::2], x[..., -1], x[:, None, 2], x[:, 5:]),
+    "slices": lambda x, y: (x[0], x[:, 1:4], x[:, :-1, ::2], x[..., -1], x[:, None, 2], x[:, 5:], x[..., 5:]),
     "rows at indices": lambda x, y: (x[PICKS], x[:, PICKS], x[:, PICKS, None]),
     "concatenation": lambda x, y: np.concatenate([x, y[:, :2]], 1),
     "stacking": lambda x, y: np.stack([x, y], -1),
