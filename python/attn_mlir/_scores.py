@@ -16,7 +16,7 @@ from . import _types
 from ._array import Array, as_array, convert, is_number, normalize_axes
 from ._extents import Extent, hint
 from ._scalar import COMPARISONS, FLOAT_OPS, Scalars, power
-from ._trace import current, scores_type, tensor_type
+from ._trace import current, format_attribute, scores_type, tensor_type
 
 __all__ = ["Scores", "Mask"]
 
@@ -416,7 +416,7 @@ def emit(node: Scores) -> Scores:
 def _emit_dot(node):
     query, key, scale, options = node.data
     element = _types.accumulation(query.element) if query.element != "i8" else "i32"
-    factor = f" scale({scale!r})" if scale != 1.0 else ""
+    factor = f" scale({format_attribute(scale)})" if scale != 1.0 else ""
     text = (f"attn.score {query.source}, {key.source}{factor}{options} : "
             f"{tensor_type(query.shape, query.element)}, {tensor_type(key.shape, key.element)} -> "
             f"{scores_type(node.shape, element)}")
@@ -639,7 +639,7 @@ def lane(query, key, scale=1.0, heads=None) -> Scores:
     current().unify(query.shape[2], key.shape[2], "queries with keys of their own")
     shape = (batch, _fixed(query, 1), query.shape[2], key.shape[3])
     element = _types.accumulation(query.element)
-    factor = f" scale({float(scale)!r})" if scale != 1.0 else ""
+    factor = f" scale({format_attribute(scale)})" if scale != 1.0 else ""
     return operation(f"attn.lane {query.source}, {key.source}{factor}{_map_operand('heads', heads, 0)} : "
                      f"{tensor_type(query.shape, query.element)}, {tensor_type(key.shape, key.element)} -> "
                      f"{scores_type(shape, element)}", shape, element)
@@ -842,8 +842,8 @@ def _prefix_operand(value):
 def fill(scores, value) -> Scores:
     """Absent entries become present with a value."""
     inner = emit(_lift(scores))
-    return operation(f"attn.fill {inner.data[0]}, {float(value)!r} : {inner.data[2]}", inner.shape, inner.data[1],
-                     inner)
+    return operation(f"attn.fill {inner.data[0]}, {format_attribute(value)} : {inner.data[2]}", inner.shape,
+                     inner.data[1], inner)
 
 
 # ===----------------------------------------------------------------------===
@@ -885,9 +885,9 @@ def softmax(scores, where=None, axis=-1, scale=None, base=None, temperature=None
     inner = emit(mask_for_softmax(scores, where))
     options = ""
     if scale is not None:
-        options += f" scale({float(scale)!r})"
+        options += f" scale({format_attribute(scale)})"
     if base is not None:
-        options += f" base({float(base)!r})"
+        options += f" base({format_attribute(base)})"
     if temperature is not None:
         if is_number(temperature):
             inner = emit(pointwise("div", inner, temperature))
@@ -992,6 +992,9 @@ def aggregate(weights, values, heads=None, operand_type=None):
         total = keys if total is None else total + keys
         if hint(array.shape[0]) != 1:
             batch = _joined_batch(batch, array.shape[0])
+    if hint(inner.shape[0]) != hint(batch):
+        # Weights of one batch element, for all of them.
+        inner = emit(Scores("add", (inner, _lift(0.0)), "float", (batch, h, m, n)))
     current().unify(n, total, "keys of the scores and rows of the values")
     element = arrays[-1].element
     shape = (batch, h, m, _fixed(arrays[0], arrays[0].ndim - 1))
@@ -1088,7 +1091,7 @@ def restrict(scores, blocks, block, counts=None) -> Scores:
 def materialize(scores, absent=0.0) -> Array:
     """Stores the matrix: [B, H, M, N] elements, and the time to write them."""
     inner = emit(_lift(scores))
-    option = f" absent({float(absent)!r})" if absent else ""
+    option = f" absent({format_attribute(absent)})" if absent else ""
     value = current().emit(f"attn.materialize {inner.data[0]}{option} : {inner.data[2]} -> "
                            f"{tensor_type(inner.shape, inner.data[1])}")
     return Array(current(), value, inner.data[1], inner.shape)
