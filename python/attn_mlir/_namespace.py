@@ -392,7 +392,7 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
       rotary_dim: R, the features that are rotated; all by default.
       cos, sin: [L, R / 2] or [B, L, R / 2], in place of positions and base.
     """
-    from ._trace import tensor_type
+    from ._trace import format_attribute, tensor_type
     x = as_array(x).stored()
     if x.ndim != 4:
         raise ValueError("attn.rope takes rows [B, H, L, D]")
@@ -409,7 +409,7 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
         options = f" positions({positions.source} : {tensor_type(positions.shape, positions.element)})"
     options += f" {pairing}"
     if cos is None:
-        options += f" base({float(base)!r})"
+        options += f" base({format_attribute(base)})"
     if rotary_dim is not None:
         options += f" rotary_dim({int(rotary_dim)})"
     value = x.trace.emit(f"attn.rope {x.source}{options} : {tensor_type(x.shape, x.element)}")

@@ -51,6 +51,11 @@ def format_float(value: float, element: str) -> str:
     return f"0x{bits:0{digits}X}"
 
 
+def format_attribute(value: float) -> str:
+    """A number in the text of an operation, where its attributes are f64."""
+    return format_float(float(value), "f64")
+
+
 class Trace:
     """A function under construction.
 

@@ -99,6 +99,10 @@ PROGRAMS = {
     "additive scores": (lambda q, k, v: attn.softmax(attn.score_with(lambda a, b, d: attn.tanh(a + b), q, k)) @ v,
                         lambda q, k, v: softmax(np.tanh(q[:, :, :, None] + values(k)[:, :, None]).sum(-1))
                         @ values(v), ()),
+    "small and large numbers": (
+        lambda q, k, v: (attn.softmax(q @ k.mT * 1e-5, scale=1e5) @ v,
+                         attn.materialize(attn.mask(q @ k.mT * 1e-20, attn.kv_idx > 0), absent=-np.inf)),
+        lambda q, k, v: (softmax(scores(q, k)) @ values(v), np.where(J > 0, scores(q, k) * 1e-20, -np.inf)), ()),
     "moments and entropy": (
         lambda q, k, v: ((q @ k.mT).mean(), (q @ k.mT).var(), attn.entropy(q @ k.mT)),
         lambda q, k, v: (scores(q, k).mean(-1), scores(q, k).var(-1),
