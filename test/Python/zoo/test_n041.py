@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from attn_mlir.zoo import n041_shakti_vlm_qknorm as shakti
+
+from conftest import close, repeat_heads, softmax
+
+
+def rope(x, positions, base):
+    half = x.shape[-1] // 2
+    angle = positions[:, None] * base ** (-np.arange(half) / half)
+    a, b = x[..., :half], x[..., half:]
+    return np.concatenate([a * np.cos(angle) - b * np.sin(angle), a * np.sin(angle) + b * np.cos(angle)], -1)
+
+
+def oracle(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, causal, heads):
+    def rms(y, gain):
+        return gain * y / np.sqrt((y * y).mean(-1, keepdims=True) + 1e-6)
+
+    def turned(y):
+        if cols is None:
+            return rope(y, rows, 500000.0)
+        return np.concatenate([rope(y[..., :heads[2] // 2], rows, 1e4), rope(y[..., heads[2] // 2:], cols, 1e4)], -1)
+
+    centred = x - x.mean(-1, keepdims=True)
+    y = rms(x, g_block) if norm_kind else rms(centred, g_block) + b_block
+    q, k, v = ((y @ w).reshape(*x.shape[:2], -1, heads[2]).swapaxes(1, 2) for w in (wq, wk, wv))
+    k, v = (repeat_heads(t, heads[0]) for t in (turned(rms(k, gk)), v))
+    s = turned(rms(q, gq)) @ k.swapaxes(-1, -2) / heads[2] ** 0.5
+    seen = np.tri(x.shape[1], dtype=bool) | (not causal)
+    o = (softmax(np.where(seen, s, -np.inf)) @ v).swapaxes(1, 2).reshape(*x.shape[:2], -1)
+    return {"attn": o, "scores": s, "out": x + o @ wo}
+
+
+def check(inputs, tolerance=1e-10):
+    wanted = oracle(**{n: x.astype(float) if getattr(x, "dtype", None) == np.float32 else x
+                       for n, x in inputs.items()})
+    found = shakti.run(**inputs)
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        close(found[name], wanted[name], tolerance)
+    return found
+
+
+@pytest.mark.parametrize("flags", [{}, {"norm_kind": np.array(1), "causal": np.array(1)},
+                                   {"cols": None, "rows": np.arange(63), "causal": True}])
+def test_equals_the_definition(rng, flags):
+    check({**shakti.example(rng), **flags})
+
+
+def test_float32(rng):
+    found = check(shakti.example(rng, np.float32), 1e-5)
+    assert all(x.dtype == np.float32 for x in found.values())
+
+
+def test_agrees_with_the_reference(rng):
+    inputs = shakti.example(rng)
+    assert shakti.block.check(*list(inputs.values())[:-3], 0, False, (4, 2, 16))
+
+
+def test_scores_are_bounded_and_know_no_scale_of_projections(rng):
+    inputs = shakti.example(rng)
+    scores = shakti.run(**inputs)["scores"]
+    assert abs(scores).max() <= 4 * abs(inputs["gq"]).max() * abs(inputs["gk"]).max()
+    close(shakti.run(**{**inputs, "wq": inputs["wq"] * 50})["scores"], scores, 1e-4)
+
+
+def test_scores_depend_on_differences_of_coordinates(rng):
+    inputs = shakti.example(rng)
+    moved = {**inputs, "rows": inputs["rows"] + 5, "cols": inputs["cols"] + 11}
+    close(shakti.run(**moved)["scores"], shakti.run(**inputs)["scores"])
