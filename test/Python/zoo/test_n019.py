@@ -1,0 +1,78 @@
+import numpy as np
+
+from attn_mlir.zoo import n019_goat as goat
+
+from conftest import close, repeat_heads, softmax
+
+ARGUMENTS = ("q", "k", "v", "lam_sym", "lam_asym", "freq", "u", "gain", "bump", "slope", "gate_scale", "gate_bias")
+
+
+def oracle(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, causal, gate, off):
+    """With the prior as a matrix that is added."""
+    Hq, Dc = q.shape[1], q.shape[3] - 2 * len(freq) - 1
+    p, p_j = off + np.arange(q.shape[2]), off + np.arange(k.shape[2])
+    angle = (p[:, None] - p_j)[..., None] * freq
+    kappa = np.cos(angle) @ lam_sym.T + np.sin(angle) @ lam_asym.T
+    U = gain[:, None] * u + bump[:, None] * (p_j == 0) + causal * slope[:, None] * p_j
+    K = np.moveaxis(kappa, -1, 0) + U[:, None]
+    K = np.repeat(K, Hq // len(K), 0)[None]
+    content = q[..., :Dc]
+    if gate:
+        x = gate_bias[:, None] - gate_scale[:, None] * np.linalg.norm(content, axis=-1)
+        K = K / (1 + np.exp(-x))[..., None]
+    s = content @ repeat_heads(k[..., :Dc], Hq).swapaxes(-1, -2) / Dc ** 0.5 + K
+    seen = np.tri(*s.shape[2:], dtype=bool) | (not causal)
+    return softmax(np.where(seen, s, -np.inf)) @ repeat_heads(v, Hq)
+
+
+def check(inputs, tolerance=1e-10):
+    wanted = oracle(**{name: x.astype(float) if np.ndim(x) else x for name, x in inputs.items()})
+    found = goat.run(**inputs)["o"]
+    assert found.dtype == inputs["v"].dtype
+    close(found, wanted, tolerance)
+
+
+def test_spare_columns_equal_an_added_prior(rng):
+    inputs = goat.example(rng)
+    check(inputs)
+    check({**inputs, "gate": np.bool_(True), "off": np.array(5)})
+    check({**inputs, "causal": False, "gate": True, **{name: inputs[name][:1, :, :33] for name in "q"}})
+    check(goat.example(rng, np.float32), 1e-4)
+
+
+def test_without_a_prior_it_is_attention_on_the_content(rng):
+    zero = {name: 0 * x for name, x in goat.example(rng).items() if name in ARGUMENTS[3:] and name != "freq"}
+    inputs = {**goat.example(rng), **zero}
+    q, k = inputs["q"][..., :17], repeat_heads(inputs["k"], 4)[..., :17]
+    s = np.where(np.tri(70, dtype=bool), q @ k.swapaxes(-1, -2) / 17 ** 0.5, -np.inf)
+    close(goat.run(**inputs)["o"], softmax(s) @ repeat_heads(inputs["v"], 4))
+
+
+def test_a_slope_alone_is_alibi(rng):
+    zero = {name: 0 * x for name, x in goat.example(rng).items() if name in ARGUMENTS[3:9]}
+    inputs = {**goat.example(rng), **zero}
+    q, k = inputs["q"][..., :17], repeat_heads(inputs["k"], 4)[..., :17]
+    s = q @ k.swapaxes(-1, -2) / 17 ** 0.5
+    s = s - np.repeat(inputs["slope"], 2)[:, None, None] * (np.arange(70)[:, None] - np.arange(70))
+    close(goat.run(**inputs)["o"], softmax(np.where(np.tri(70, dtype=bool), s, -np.inf))
+          @ repeat_heads(inputs["v"], 4))
+
+
+def test_what_cannot_matter(rng):
+    inputs = goat.example(rng)
+    wanted = goat.run(**inputs)["o"]
+    other = inputs["q"].copy()
+    other[..., 17:] = 99
+    close(goat.run(**{**inputs, "q": other})["o"], wanted)
+    close(goat.run(**{**inputs, "u": inputs["u"] + 3.0})["o"], wanted)
+
+
+def test_a_large_bump_is_a_sink(rng):
+    inputs = goat.example(rng)
+    o = goat.run(**{**inputs, "bump": np.array([1e3, 1e3])})["o"]
+    close(o, np.broadcast_to(repeat_heads(inputs["v"], 4)[:, :, :1], o.shape))
+
+
+def test_fused_as_the_reference(rng):
+    inputs = goat.example(rng, np.float32)
+    assert goat.goat.check(*(inputs[name] for name in ARGUMENTS), np.int64(0), True, True)
