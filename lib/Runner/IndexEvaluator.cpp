@@ -66,9 +66,50 @@ std::optional<int64_t> IndexEvaluator::compute(Value value) {
   return number;
 }
 
+const Array *IndexEvaluator::findExpanded(tensor::ExpandShapeOp op) {
+  auto found = expanded.find(op);
+  if (found != expanded.end()) {
+    return found->second.get();
+  }
+  const Array *source = findInput(op.getSrc());
+  if (!source) {
+    return nullptr;
+  }
+  SmallVector<int64_t> shape(op.getStaticOutputShape());
+  SmallVector<int64_t> strides(shape.size());
+  for (auto [axis, group] : llvm::enumerate(op.getReassociationIndices())) {
+    int64_t left = source->getShape()[axis];
+    int64_t *dynamic = nullptr;
+    for (int64_t k : group) {
+      if (!ShapedType::isDynamic(shape[k])) {
+        left = shape[k] == 0 ? 0 : left / shape[k];
+      } else if (dynamic) {
+        return nullptr;
+      } else {
+        dynamic = &shape[k];
+      }
+    }
+    if (dynamic) {
+      *dynamic = left;
+    }
+    int64_t stride = source->getStrides()[axis];
+    for (int64_t k : llvm::reverse(group)) {
+      strides[k] = stride;
+      stride *= shape[k];
+    }
+  }
+  auto &view = expanded[op];
+  view = std::make_unique<Array>(Array::wrap(source->getType(), shape, strides,
+                                             nullptr, source->getOrigin()));
+  return view.get();
+}
+
 const Array *IndexEvaluator::findInput(Value tensor) {
   while (true) {
     if (Operation *op = tensor.getDefiningOp()) {
+      if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+        return findExpanded(expand);
+      }
       if (!isa<tensor::CastOp>(op)) {
         return nullptr;
       }

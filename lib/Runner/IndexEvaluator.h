@@ -39,8 +39,11 @@ private:
   std::optional<int64_t> evaluateListed(ListedOp op);
   /// The operand of the function that a tensor is, if it is one.
   const Array *findInput(Value tensor);
+  const Array *findExpanded(tensor::ExpandShapeOp op);
 
   ArrayRef<Array> inputs;
+  /// Operands in the shapes that programs give them.
+  llvm::DenseMap<Operation *, std::unique_ptr<Array>> expanded;
   llvm::DenseMap<Value, int64_t> bound;
   /// What was evaluated since the last binding.
   llvm::DenseMap<Value, std::optional<int64_t>> known;

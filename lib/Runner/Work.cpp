@@ -149,7 +149,90 @@ bool addStream(StreamOp stream, ArrayRef<Array> inputs, Work &work) {
   return true;
 }
 
+/// Whether any entry of rows [i0, i1] and keys [j0, j1] is needed, and whether
+/// all are present.
+TileMap::Tile classify(IndexEvaluator &evaluator, SweepOp sweep, int64_t i0,
+                       int64_t i1, int64_t j0, int64_t j1) {
+  if (ListedOp list = getDriver(sweep)) {
+    bool any = false;
+    for (int64_t j = j0; j <= j1 && !any; j += list.getKeyBlock()) {
+      evaluator.bind(sweep.getKeyArg(), j);
+      any = evaluator.evaluate(list).value_or(1) != 0;
+    }
+    if (!any) {
+      return TileMap::Empty;
+    }
+  }
+  if (sweep.getTiles().empty()) {
+    return TileMap::Full;
+  }
+  Block &tiles = sweep.getTiles().front();
+  for (auto [argument, value] : llvm::zip_equal(
+           tiles.getArguments(), std::array<int64_t, 4>{i0, i1, j0, j1})) {
+    evaluator.bind(argument, value);
+  }
+  Operation *end = tiles.getTerminator();
+  if (evaluator.evaluate(end->getOperand(0)).value_or(1) == 0) {
+    return TileMap::Empty;
+  }
+  bool isFull = evaluator.evaluate(end->getOperand(1)).value_or(0) != 0;
+  return isFull ? TileMap::Full : TileMap::Partial;
+}
+
+bool addMaps(StreamOp stream, unsigned number, ArrayRef<Array> inputs,
+             int64_t block, std::vector<TileMap> &maps) {
+  IndexEvaluator evaluator(inputs);
+  std::optional<int64_t> rows = evaluator.evaluate(stream.getRows());
+  if (!rows) {
+    return false;
+  }
+  evaluator.bind(stream.getBatchArg(), 0);
+  evaluator.bind(stream.getHeadArg(), 0);
+  evaluator.bind(stream.getRowArg(), 0);
+  unsigned count = 0;
+  for (auto sweep : stream.getBody().getOps<SweepOp>()) {
+    std::optional<int64_t> lower = evaluator.evaluate(sweep.getLower());
+    std::optional<int64_t> upper = evaluator.evaluate(sweep.getUpper());
+    if (!lower || !upper) {
+      return false;
+    }
+    TileMap map;
+    map.stream = number;
+    map.sweep = count++;
+    map.rows = *rows;
+    map.keys = *upper;
+    for (int64_t i = 0; i < *rows; i += block) {
+      for (int64_t j = 0; j < *upper; j += block) {
+        int64_t last = std::min(j + block, *upper) - 1;
+        evaluator.bind(stream.getRowArg(), i);
+        map.tiles.push_back(last < *lower
+                                ? TileMap::Empty
+                                : classify(evaluator, sweep, i,
+                                           std::min(i + block, *rows) - 1,
+                                           std::max(j, *lower), last));
+      }
+    }
+    maps.push_back(std::move(map));
+  }
+  return true;
+}
+
 } // namespace
+
+std::optional<std::vector<TileMap>>
+attn::mapTiles(func::FuncOp plan, ArrayRef<Array> inputs, int64_t block) {
+  std::vector<TileMap> maps;
+  unsigned number = 0;
+  WalkResult result = plan.walk([&](StreamOp stream) {
+    bool mapped = stream->getParentOp() == plan &&
+                  addMaps(stream, number++, inputs, block, maps);
+    return mapped ? WalkResult::skip() : WalkResult::interrupt();
+  });
+  if (result.wasInterrupted()) {
+    return std::nullopt;
+  }
+  return maps;
+}
 
 std::optional<Work> attn::countWork(func::FuncOp plan, ArrayRef<Array> inputs) {
   Work work;

@@ -197,11 +197,17 @@ class Function:
         program, _, _ = self._find(args, kwargs)
         return self._print(program, False)
 
-    def plan(self, *args, **kwargs):
-        """What the program becomes: kernels, sweeps, what they carry."""
-        from ._plan import Plan
+    def plan(self, *args, block=64, **kwargs):
+        """What the program becomes for these arguments: a `Plan`, with kernels,
+        sweeps and what they carry as text, and the tiles of `block` queries and
+        keys that they visit as a picture."""
+        from ._plan import Plan, TileMap
         program, arrays, _ = self._find(args, kwargs)
-        return Plan(self._print(program, True), self.__name__)
+        text = self._print(program, True)
+        maps = _native.map_tiles(program.text, (*arrays, *program.captured), *self._options, block)
+        if isinstance(maps, dict):
+            raise CompileError(maps["reason"], maps["messages"])
+        return Plan(text, self.__name__, [TileMap(stream + 1, sweep + 1, *rest, block) for stream, sweep, *rest in maps])
 
     def _print(self, program, plan):
         printed = _native.print(program.text, *self._options, plan)

@@ -185,11 +185,13 @@ class Scores:
         from ._torch_functions import call
         return call(function, args, kwargs or {})
 
-    def new_ones(self, size=(), dtype=None):
+    device = "cpu"
+
+    def new_ones(self, size=(), dtype=None, device=None):
         """Of tensors without axes: 1, or true."""
         return _lift(True if "bool" in str(dtype) else 1.0)
 
-    def new_zeros(self, size=(), dtype=None):
+    def new_zeros(self, size=(), dtype=None, device=None):
         """Of tensors without axes: 0, or false."""
         return _lift(False if "bool" in str(dtype) else 0.0)
 

@@ -234,6 +234,31 @@ def _block_list(block_mask):
     return listed
 
 
+#: Block masks of more entries are not looked through.
+_MOST_ENTRIES = 1 << 28
+
+
+def _says_all(block_mask) -> bool:
+    """Whether the blocks that a BlockMask lists are those in which its mask_mod holds
+    somewhere, as create_block_mask makes them: the list then adds nothing."""
+    known = getattr(block_mask, "_attn_mlir_says_all", None)
+    if known is not None:
+        return known
+    from torch.nn.attention.flex_attention import create_block_mask, noop_mask
+    rows, keys = block_mask.seq_lengths
+    known = False
+    if block_mask.mask_mod is not noop_mask and rows * keys <= _MOST_ENTRIES:
+        batch, heads = block_mask.kv_indices.shape[:2]
+        made = create_block_mask(block_mask.mask_mod, batch, heads, rows, keys, device=block_mask.kv_indices.device,
+                                 BLOCK_SIZE=block_mask.BLOCK_SIZE)
+        known = torch.equal(made.to_dense(), block_mask.to_dense())
+    try:
+        block_mask._attn_mlir_says_all = known
+    except AttributeError:
+        pass
+    return known
+
+
 def _reads_only_vectors(mask) -> bool:
     """Whether mask analysis sees which tiles a condition empties: it reads indices,
     and captured vectors at the index of the query or of the key."""
@@ -286,8 +311,9 @@ def flex_attention(query, key, value, score_mod=None, block_mask=None, scale=Non
     else:
         _functions.move_to_end(identity)
     listed = None if block_mask is None else _block_list(block_mask)
+    says_all = block_mask is not None and _says_all(block_mask)
     with torch.no_grad():
-        results = function(query, key, value, [t.detach() for t in tensors], listed)
+        results = function(query, key, value, [t.detach() for t in tensors], listed, says_all)
     o, lse, top = results
     if return_aux is not None:
         from torch.nn.attention.flex_attention import AuxOutput
@@ -298,7 +324,7 @@ def flex_attention(query, key, value, score_mod=None, block_mask=None, scale=Non
 def _make_flex(score_mod, mask_mod, tensors, scale, wants_lse, wants_max, blocks):
     ids = [id(t) for t in tensors]
 
-    def flex(query, key, value, captured, listed):
+    def flex(query, key, value, captured, listed, says_all):
         entry = (attn.batch, attn.head, attn.q_idx, attn.kv_idx)
         s = _scores.score(query, key, scale)
         with _Captured(dict(zip(ids, captured))) as mode:
@@ -307,7 +333,8 @@ def _make_flex(score_mod, mask_mod, tensors, scale, wants_lse, wants_max, blocks
             where = None if mask_mod is None else mask_mod(*entry)
         if isinstance(where, (bool, Array, torch.Tensor)):
             where = _scores._lift(where)
-        if listed is not None and not (where is not None and _reads_only_vectors(where)):
+        # Arithmetic on positions finds the tiles without the list.
+        if listed is not None and not (says_all and _reads_only_vectors(where)):
             s = _scores.restrict(s, listed, blocks)
         if where is not None:
             s = _scores.mask(s, where)

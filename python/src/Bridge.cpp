@@ -11,6 +11,7 @@
 #include "attn/Compiler/Registration.h"
 #include "attn/Dialect/Attn/Transforms/PrintPlan.h"
 #include "attn/Runner/Check.h"
+#include "attn/Runner/Work.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -185,7 +186,7 @@ std::string attn_python::print(const std::string &text, const Options &options,
 }
 
 //===----------------------------------------------------------------------===//
-// Checks
+// Arguments
 //===----------------------------------------------------------------------===//
 
 /// An array over memory that outlives it.
@@ -200,6 +201,57 @@ static Array wrap(const DLTensor &tensor, const Parameter &parameter) {
   return Array::wrap(parameter.type, shape, strides, nullptr,
                      static_cast<char *>(tensor.data) + tensor.byte_offset);
 }
+
+/// The arguments of the one function of a module; nothing, after a failure.
+static std::optional<Signature>
+readArguments(Session &session, const std::vector<const DLTensor *> &tensors,
+              std::vector<Array> &arrays) {
+  auto func = findEntry(session.get(), "");
+  auto signature =
+      func ? readSignature(*func) : llvm::Expected<Signature>(func.takeError());
+  if (!signature) {
+    session.fail(signature.takeError());
+    return std::nullopt;
+  }
+  for (auto [tensor, parameter] :
+       llvm::zip_equal(tensors, signature->arguments)) {
+    arrays.push_back(wrap(*tensor, parameter));
+  }
+  return std::move(*signature);
+}
+
+std::vector<attn_python::TileMap>
+attn_python::mapTiles(const std::string &text, const Options &options,
+                      const std::vector<const DLTensor *> &arguments,
+                      int64_t block, Failure &failure) {
+  Session session(text, options, failure);
+  std::vector<Array> arrays;
+  if (!session || !readArguments(session, arguments, arrays)) {
+    return {};
+  }
+  auto plan = planProgram(session.get(), session.compile);
+  if (!plan) {
+    session.fail(plan.takeError());
+    return {};
+  }
+  auto func = findEntry(**plan, "");
+  if (!func) {
+    session.fail(func.takeError());
+    return {};
+  }
+  std::vector<TileMap> result;
+  if (auto maps = mlir::attn::mapTiles(*func, arrays, block)) {
+    for (mlir::attn::TileMap &map : *maps) {
+      result.push_back(
+          {map.stream, map.sweep, map.rows, map.keys, std::move(map.tiles)});
+    }
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
 
 /// The results of the program compiled in one way.
 static llvm::Expected<std::vector<Array>>
@@ -228,17 +280,10 @@ attn_python::check(const std::string &text, const Options &options,
   if (!session) {
     return {};
   }
-  auto func = findEntry(session.get(), "");
-  auto signature =
-      func ? readSignature(*func) : llvm::Expected<Signature>(func.takeError());
-  if (!signature) {
-    session.fail(signature.takeError());
-    return {};
-  }
   std::vector<Array> arrays;
-  for (auto [tensor, parameter] :
-       llvm::zip_equal(arguments, signature->arguments)) {
-    arrays.push_back(wrap(*tensor, parameter));
+  auto signature = readArguments(session, arguments, arrays);
+  if (!signature) {
+    return {};
   }
   ExecutableOptions subject, plain, exact;
   static_cast<CompileOptions &>(subject) = session.compile;

@@ -79,6 +79,19 @@ private:
 std::string print(const std::string &text, const Options &options, bool plan,
                   Failure &failure);
 
+/// What a sweep visits, tile by tile: 0 nothing, 1 some entries, 2 all.
+struct TileMap {
+  unsigned stream, sweep;
+  int64_t rows, keys;
+  std::vector<uint8_t> tiles;
+};
+
+/// A map of every sweep of the plan for these arguments, in tiles of `block`
+/// rows and keys. Nothing where only the program can tell its extents.
+std::vector<TileMap> mapTiles(const std::string &text, const Options &options,
+                              const std::vector<const DLTensor *> &arguments,
+                              int64_t block, Failure &failure);
+
 /// Compares the program with its f64 reference on these arguments. Nothing,
 /// with `failure`, if that is not possible.
 std::vector<Comparison> check(const std::string &text, const Options &options,

@@ -147,6 +147,28 @@ nb::object printText(const std::string &text, int64_t maxRecomputeFactor,
   return failure.reason.empty() ? nb::cast(printed) : describe(failure);
 }
 
+nb::object mapText(const std::string &text, const nb::tuple &values,
+                   int64_t maxRecomputeFactor, int64_t splits, int64_t block) {
+  Failure failure;
+  Arguments arguments(values);
+  std::vector<TileMap> maps;
+  {
+    nb::gil_scoped_release release;
+    maps = mapTiles(text, makeOptions(maxRecomputeFactor, splits, false),
+                    arguments.get(), block, failure);
+  }
+  if (!failure.reason.empty()) {
+    return describe(failure);
+  }
+  nb::list result;
+  for (const TileMap &map : maps) {
+    nb::bytes tiles(map.tiles.data(), map.tiles.size());
+    result.append(
+        nb::make_tuple(map.stream, map.sweep, map.rows, map.keys, tiles));
+  }
+  return result;
+}
+
 nb::object checkText(const std::string &text, const nb::tuple &values,
                      int64_t maxRecomputeFactor, int64_t splits) {
   Failure failure;
@@ -183,6 +205,8 @@ NB_MODULE(_native, m) {
         "plan"_a);
   m.def("check", &checkText, "text"_a, "arguments"_a, "max_recompute_factor"_a,
         "splits"_a);
+  m.def("map_tiles", &mapText, "text"_a, "arguments"_a,
+        "max_recompute_factor"_a, "splits"_a, "block"_a);
   m.def("set_num_threads", &attn_set_num_threads, "count"_a);
   m.def("get_num_threads", &attn_get_num_threads);
   m.def("version", &attn_get_version);

@@ -30,6 +30,22 @@ struct Work {
 /// leave is sampled, everything else is exact.
 std::optional<Work> countWork(func::FuncOp plan, ArrayRef<Array> inputs);
 
+/// What a sweep visits, tile by tile, for one batch element and head.
+struct TileMap {
+  enum Tile : uint8_t { Empty, Partial, Full };
+  /// Of the function.
+  unsigned stream = 0, sweep = 0;
+  int64_t rows = 0, keys = 0;
+  /// Row by row; a tile may be smaller at the ends.
+  std::vector<uint8_t> tiles;
+};
+
+/// A map of every sweep of a plan, in tiles of `block` rows and keys; nothing
+/// if an extent cannot be told from the operands. Conditions that only the
+/// program can answer count as partial tiles.
+std::optional<std::vector<TileMap>>
+mapTiles(func::FuncOp plan, ArrayRef<Array> inputs, int64_t block);
+
 } // namespace mlir::attn
 
 #endif // ATTN_RUNNER_WORK_H
