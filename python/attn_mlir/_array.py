@@ -15,6 +15,8 @@ from ._trace import current, tensor_type
 
 __all__ = ["Array"]
 
+#: The recipe of what a reduction of scores gives.
+_REDUCED = ("reduced", ())
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
 
@@ -45,6 +47,9 @@ class Array:
         self.axes = tuple(range(len(shape))) if axes is None else tuple(axes)
         self._stored = None
         self._compact = None
+        #: How it was computed of reductions of scores: (operation, operands). Used
+        #: with scores again, it is computed where they are.
+        self.recipe = None
 
     # What it is.
 
@@ -88,7 +93,15 @@ class Array:
     # Views.
 
     def _view(self, axes):
-        return Array(self.trace, self.source, self.element, (), axes, self.source_shape)
+        view = Array(self.trace, self.source, self.element, (), axes, self.source_shape)
+        if self.recipe and self.axes == tuple(range(len(self.source_shape))):
+            name, operands = self.recipe
+            if all(not isinstance(o, Array) or o.ndim == self.ndim for o in operands):
+                view.recipe = name, tuple(o._view([None if a is None else o.axes[a] for a in axes])
+                                          if isinstance(o, Array) else o for o in operands)
+        elif self.recipe == _REDUCED:
+            view.recipe = _REDUCED
+        return view
 
     def stored(self) -> "Array":
         """The same array without a view, which may cost a copy."""
@@ -489,7 +502,10 @@ def elementwise(name: str, *operands) -> Array:
                 parts.append(scalars.constant(operand, wanted))
         return scalars.convert(scalars.apply(name, parts), element)[0]
 
-    return pointwise(trace, inputs, shape, element, body)
+    result = pointwise(trace, inputs, shape, element, body)
+    if any(isinstance(a, Array) and a.recipe for a in operands) and len(shape) <= 4:
+        result.recipe = name, tuple(operands)
+    return result
 
 
 def pointwise(trace, inputs, shape, element, body) -> Array:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from . import _types
-from ._array import Array, as_array, convert, is_number, normalize_axes
+from ._array import _REDUCED, Array, as_array, convert, is_number, normalize_axes
 from ._extents import Extent, hint
 from ._scalar import COMPARISONS, FLOAT_OPS, Scalars, power
 from ._trace import current, format_attribute, scores_type, tensor_type
@@ -277,6 +277,10 @@ def _lift(value, shape=None) -> Scores:
 
 def spread(array: Array) -> Scores:
     """An array, broadcast to scores as NumPy does."""
+    if array.recipe and array.recipe[0] != "reduced":
+        # Arithmetic on results of rows is done in their kernel.
+        name, operands = array.recipe
+        return pointwise(name, *(spread(o) if isinstance(o, Array) else o for o in operands))
     if array.ndim == 4 and array.element in ("f32", "f64", "bf16", "f16") and \
             all(array.axes[a] is not None and hint(array.shape[a]) != 1 for a in (2, 3)):
         return bias(array)
@@ -946,6 +950,7 @@ def reduce(kind, scores, axis=-1, keepdims=False, groups=None):
     arrays = []
     for value, element in zip(values, elements):
         array = Array(current(), value, element, tuple(kept))
+        array.recipe = _REDUCED
         if keepdims:
             own = iter(range(array.ndim))
             array = array._view([None if a in axes and not (groups is not None and a == 1) else next(own)
