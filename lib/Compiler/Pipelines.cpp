@@ -206,6 +206,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   StreamToCPUPassOptions target;
   target.triple = options.triple;
   target.cpu = options.cpu;
+  target.oneRowForms = options.oneRowForms;
   pm.addPass(createStreamToCPUPass(target));
   // Bufferization writes padding and copies as named ops.
   pm.addNestedPass<func::FuncOp>(

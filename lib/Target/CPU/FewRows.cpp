@@ -46,17 +46,16 @@ static constexpr int64_t kKeysTogether = 16;
 static constexpr int64_t kBytesAhead = 32 << 10;
 static constexpr int64_t kPageBytes = 4096;
 
-/// The rows of a block, if they are few; else 0.
-static int64_t getRows(const KernelState &state) {
-  int64_t rows = state.analysis.getFewRows() * state.analysis.getPackedHeads();
+int64_t StreamAnalysis::getDirectRows() const {
+  int64_t rows = fewRows * packedHeads;
   return rows <= kMostRows ? rows : 0;
 }
 
-bool Kernel::isDirect(const Contraction &contraction) const {
+bool StreamAnalysis::isDirect(const Contraction &contraction) const {
   bool exact = !contraction.getResult().getType().isInteger() ||
                contraction.getDepth() <= kExactTerms;
-  return getRows(state) && state.analysis.contractsInPlace() &&
-         contraction.group == 1 && exact && !isa<DotWithOp>(contraction.op);
+  return getDirectRows() && contractsInPlace() && contraction.group == 1 &&
+         exact && !isa<DotWithOp>(contraction.op);
 }
 
 /// Whether any chunk of a row can be computed by itself.
@@ -79,7 +78,8 @@ static bool hasIndependentChunks(Value row) {
 }
 
 bool Kernel::isDirect(Value row, Packed packed) const {
-  return getRows(state) && !packed.pairs && hasIndependentChunks(row);
+  return state.analysis.getDirectRows() && !packed.pairs &&
+         hasIndependentChunks(row);
 }
 
 /// Lane i of the result is the sum of the lanes of vector i.
@@ -148,7 +148,7 @@ static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
 void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
                               Scope &scope, Tile &tile) {
   const RowOf &streamed = contraction.streamed;
-  int64_t lanes = state.lanes, rows = getRows(state);
+  int64_t lanes = state.lanes, rows = state.analysis.getDirectRows();
   // A power of two, so that rows times keys are the lanes of a vector.
   int64_t together = rows == 1 ? 1 : rows == 2 ? 2 : kRowsTogether;
   together = std::min(together, lanes);
@@ -259,7 +259,7 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
   Value coefficients = sweep.coefficients.lookup(outer).floats;
   Value out = state.rowVectors.lookup(outer.getResult());
   Type element = cast<MemRefType>(out.getType()).getElementType();
-  int64_t lanes = state.lanes, rows = getRows(state);
+  int64_t lanes = state.lanes, rows = state.analysis.getDirectRows();
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
   auto ahead = getKeysAhead(sources, state.tiling);

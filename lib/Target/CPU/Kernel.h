@@ -117,8 +117,7 @@ private:
   void emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
   Value packValues(Sweep &sweep, Scope &tile, KeyRange keys, bool direct);
   void packPartial(Sweep &sweep, Scope &outside, Value partial, KeyRange keys);
-  /// Whether keys, or rows of an outer carry, are read where they are.
-  bool isDirect(const Contraction &contraction) const;
+  /// Whether rows of an outer carry are read where they are.
   bool isDirect(Value row, Packed packed) const;
 
   // OwnKeys.cpp.

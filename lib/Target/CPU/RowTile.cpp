@@ -65,7 +65,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       emitDotWith(contraction, rows.floats, keys, scope, tile);
       continue;
     }
-    if (isDirect(contraction)) {
+    if (state.analysis.isDirect(contraction)) {
       emitScoresDirect(contraction, rows, scope, tile);
       continue;
     }

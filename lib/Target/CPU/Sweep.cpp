@@ -488,7 +488,7 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   sweep.nonFinite = packValues(sweep, tile, keys, /*direct=*/false);
   for (auto [contraction, staging, packedKeys] : llvm::zip(
            plan.contractions, sweep.entries.staging, sweep.entries.keys)) {
-    if (isDirect(contraction)) {
+    if (state.analysis.isDirect(contraction)) {
       continue;
     }
     Packed sameRows;
