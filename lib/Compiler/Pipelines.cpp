@@ -70,6 +70,7 @@ void addPlan(OpPassManager &pm, const PlanOptions<Derived> &options) {
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
   pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
+  pm.addNestedPass<func::FuncOp>(createFoldSingleKeysPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = options.splits;

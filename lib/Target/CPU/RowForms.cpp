@@ -34,23 +34,38 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-/// The name that the program gives an extent; empty without one.
-static StringRef getName(Value extent) {
+/// The axis of an argument of the program that an extent is, if it is one.
+static std::optional<std::pair<BlockArgument, int64_t>> getAxis(Value extent) {
   auto dim = extent.getDefiningOp<memref::DimOp>();
   auto argument = dim ? dyn_cast<BlockArgument>(dim.getSource()) : nullptr;
   std::optional<int64_t> axis = dim ? dim.getConstantIndex() : std::nullopt;
-  auto func = argument
-                  ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
-                  : nullptr;
-  if (!func || !axis) {
-    return {};
+  if (!axis || !argument ||
+      !isa<func::FuncOp>(argument.getOwner()->getParentOp())) {
+    return std::nullopt;
   }
+  return std::make_pair(argument, *axis);
+}
+
+/// The name that the program gives an axis; empty without one.
+static StringRef getName(BlockArgument argument, int64_t axis) {
+  auto func = cast<func::FuncOp>(argument.getOwner()->getParentOp());
   auto names =
       func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "attn.dims");
-  auto name = names && *axis < static_cast<int64_t>(names.size())
-                  ? dyn_cast<StringAttr>(names[*axis])
+  auto name = names && axis < static_cast<int64_t>(names.size())
+                  ? dyn_cast<StringAttr>(names[axis])
                   : nullptr;
   return name ? name.getValue() : StringRef();
+}
+
+/// Whether rows are as many as keys, or nothing says that they are not: both
+/// were computed.
+static bool isSquare(StreamOp stream) {
+  auto rows = getAxis(stream.getRows()), keys = getAxis(stream.getExtent());
+  if (stream.getRows() == stream.getExtent() || (!rows && !keys)) {
+    return true;
+  }
+  StringRef name = rows ? getName(rows->first, rows->second) : StringRef();
+  return keys && !name.empty() && name == getName(keys->first, keys->second);
 }
 
 /// Whether one row of `stream` is done in place. Says nothing of what stops it.
@@ -69,10 +84,7 @@ static bool isDirect(StreamOp stream, const TargetInfo &target) {
 
 StreamOp cpu::addOneRowForm(StreamOp stream, const TargetInfo &target) {
   Value rows = stream.getRows();
-  StringRef name = getName(rows);
-  bool square = rows == stream.getExtent() ||
-                (!name.empty() && name == getName(stream.getExtent()));
-  if (getConstantIntValue(rows) || square) {
+  if (getConstantIntValue(rows) || isSquare(stream)) {
     return {};
   }
   Emit e(stream.getLoc(), stream);

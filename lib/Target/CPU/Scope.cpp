@@ -155,6 +155,34 @@ Value cpu::emitSum(Emit &e, Value vector, Value start) {
                                      start, flags);
 }
 
+/// Halves against each other: LLVM would order floats of the last four lanes by
+/// way of integers, one after the other.
+Value cpu::emitExtremum(Emit &e, Value vector, Value start, bool max) {
+  auto join = [&](Value a, Value b) -> Value {
+    return max ? arith::MaximumFOp::create(e, a, b).getResult()
+               : arith::MinimumFOp::create(e, a, b).getResult();
+  };
+  constexpr int64_t kLeast = 4; // lanes of the smallest registers
+  int64_t lanes = cast<VectorType>(vector.getType()).getDimSize(0);
+  vector = join(vector, e.broadcast(start, lanes));
+  for (; lanes > kLeast; lanes /= 2) {
+    auto half = [&](int64_t from) {
+      return vector::ExtractStridedSliceOp::create(
+          e, vector, ArrayRef<int64_t>{from}, ArrayRef<int64_t>{lanes / 2},
+          ArrayRef<int64_t>{1});
+    };
+    vector = join(half(0), half(lanes / 2));
+  }
+  for (int64_t distance = lanes / 2; distance; distance /= 2) {
+    SmallVector<int64_t> other;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      other.push_back(lane ^ distance);
+    }
+    vector = join(vector, vector::ShuffleOp::create(e, vector, vector, other));
+  }
+  return vector::ExtractOp::create(e, vector, 0);
+}
+
 Value Scope::computeDot(DotOp op) {
   Emit &e = kernel.e;
   Type type = op.getResult().getType();

@@ -142,6 +142,8 @@ Value inlineRegion(Emit &e, Region &region, ValueRange arguments,
 Value emitGuard(Emit &e, Value maximum);
 /// start + the sum of the lanes, of floats or of integers.
 Value emitSum(Emit &e, Value vector, Value start);
+/// The largest or smallest of `start` and the lanes, NaN if there is one.
+Value emitExtremum(Emit &e, Value vector, Value start, bool max);
 
 } // namespace mlir::attn::cpu
 
