@@ -171,6 +171,7 @@ private:
   void emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
                    Packed rows);
   void emitStore(RowBlock &block, ValueRange outputs);
+  void fillRowValues(RowBlock &block); // RowLanes.cpp
   /// Computes in `scope` what all rows and keys of a block share, and all
   /// heads, or those that are `ofHead` too.
   void computeUniform(Scope &scope, Block &block, bool ofHead);

@@ -239,7 +239,7 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
   case CarryKind::Max:
   case CarryKind::Min:
     storeState(op,
-               emitExtremum(e, partials[0], loadState(op, r),
+               reduceExtremum(e, partials[0], loadState(op, r),
                             carry.getKind() == CarryKind::Max),
                r);
     return;

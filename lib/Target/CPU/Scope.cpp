@@ -155,13 +155,18 @@ Value cpu::emitSum(Emit &e, Value vector, Value start) {
                                      start, flags);
 }
 
-/// Halves against each other: LLVM would order floats of the last four lanes by
-/// way of integers, one after the other.
-Value cpu::emitExtremum(Emit &e, Value vector, Value start, bool max) {
-  auto join = [&](Value a, Value b) -> Value {
-    return max ? arith::MaximumFOp::create(e, a, b).getResult()
-               : arith::MinimumFOp::create(e, a, b).getResult();
-  };
+/// To tell zeros apart, arith.maximumf takes twice as many instructions.
+Value cpu::emitExtremum(Emit &e, Value a, Value b, bool max) {
+  using P = arith::CmpFPredicate;
+  Value better = arith::CmpFOp::create(e, max ? P::OGT : P::OLT, a, b);
+  Value isNaN = arith::CmpFOp::create(e, P::UNO, a, a);
+  return e.select(isNaN, a, e.select(better, a, b));
+}
+
+/// Halves against each other: LLVM would go through the last four lanes one
+/// after the other.
+Value cpu::reduceExtremum(Emit &e, Value vector, Value start, bool max) {
+  auto join = [&](Value a, Value b) { return emitExtremum(e, a, b, max); };
   constexpr int64_t kLeast = 4; // lanes of the smallest registers
   int64_t lanes = cast<VectorType>(vector.getType()).getDimSize(0);
   vector = join(vector, e.broadcast(start, lanes));
