@@ -334,3 +334,43 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
     }
   });
 }
+
+/// Whether the rows of a tile that are read where they are hold an infinity or
+/// a NaN. The products that follow find them in the caches.
+Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
+  Type element = getElementTypeOrSelf(row.getType());
+  int64_t lanes = state.lanes;
+  int64_t depth = cast<VectorType>(row.getType()).getNumElements();
+  SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
+  auto ahead = getKeysAhead(sources, state.tiling);
+  touchPages(scope, tile, sources, ahead.front().first);
+  auto type = VectorType::get({lanes}, element);
+  Value zero = e.constant(type, 0);
+  // x - x is 0 for finite x and NaN otherwise, and NaN stays.
+  Value found = e.loop(
+      tile.firstColumn, tile.columns, 1, zero, [&](Value c, ValueRange so) {
+        Scope place(&scope);
+        place.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+        place.prepareRow(row);
+        for (auto [distance, cache] : ahead) {
+          Scope next(&scope);
+          tile.getKeys().bindAhead(next, e.add(c, distance));
+          prefetchLines(next, sources, e.index(0), 1, cache);
+        }
+        Value sum = foldChunks(e, depth, lanes, so[0],
+                               [&](Value d, int64_t width, Value sum) -> Value {
+                                 Value x = RowChunk(place, d, width).get(row);
+                                 Value rest = arith::SubFOp::create(e, x, x);
+                                 if (width < lanes) {
+                                   rest = vector::InsertStridedSliceOp::create(
+                                       e, rest, zero, ArrayRef<int64_t>{0},
+                                       ArrayRef<int64_t>{1});
+                                 }
+                                 return arith::AddFOp::create(e, sum, rest);
+                               });
+        return SmallVector<Value>{sum};
+      })[0];
+  Value total = vector::ReductionOp::create(
+      e, vector::CombiningKind::ADD, found, arith::FastMathFlags::reassoc);
+  return arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, total, total);
+}
