@@ -41,6 +41,8 @@ static constexpr int64_t kSumsTogether = 16;
 static constexpr int64_t kVectorsTogether = 8;
 /// Keys whose values stay in the first-level cache from pass to pass.
 static constexpr int64_t kKeysTogether = 16;
+/// Sums that a check for infinities keeps.
+static constexpr int64_t kSumsOfCheck = 4;
 /// Memory is asked for this much ahead of what is read: about what it delivers
 /// to a core in a microsecond or two.
 static constexpr int64_t kBytesAhead = 32 << 10;
@@ -346,9 +348,11 @@ Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
   touchPages(scope, tile, sources, ahead.front().first);
   auto type = VectorType::get({lanes}, element);
   Value zero = e.constant(type, 0);
-  // x - x is 0 for finite x and NaN otherwise, and NaN stays.
-  Value found = e.loop(
-      tile.firstColumn, tile.columns, 1, zero, [&](Value c, ValueRange so) {
+  // 0 x is 0 for finite x and NaN otherwise, and NaN stays. Chunks of a row
+  // take turns with the sums, so that none waits for another.
+  SmallVector<Value> sums(kSumsOfCheck, zero);
+  sums = e.loop(
+      tile.firstColumn, tile.columns, 1, sums, [&](Value c, ValueRange so) {
         Scope place(&scope);
         place.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
         place.prepareRow(row);
@@ -357,20 +361,33 @@ Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
           tile.getKeys().bindAhead(next, e.add(c, distance));
           prefetchLines(next, sources, e.index(0), 1, cache);
         }
-        Value sum = foldChunks(e, depth, lanes, so[0],
-                               [&](Value d, int64_t width, Value sum) -> Value {
-                                 Value x = RowChunk(place, d, width).get(row);
-                                 Value rest = arith::SubFOp::create(e, x, x);
-                                 if (width < lanes) {
-                                   rest = vector::InsertStridedSliceOp::create(
-                                       e, rest, zero, ArrayRef<int64_t>{0},
-                                       ArrayRef<int64_t>{1});
-                                 }
-                                 return arith::AddFOp::create(e, sum, rest);
-                               });
-        return SmallVector<Value>{sum};
-      })[0];
-  Value total = vector::ReductionOp::create(
-      e, vector::CombiningKind::ADD, found, arith::FastMathFlags::reassoc);
+        auto add = [&](Value d, int64_t width, ValueRange so) {
+          SmallVector<Value> next(so);
+          for (int64_t from = 0, k = 0; from < width; from += lanes, ++k) {
+            int64_t count = std::min(lanes, width - from);
+            Value x = RowChunk(place, e.add(d, from), count).get(row);
+            if (count < lanes) {
+              x = vector::InsertStridedSliceOp::create(
+                  e, x, zero, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+            }
+            next[k] = vector::FMAOp::create(e, x, zero, next[k]);
+          }
+          return next;
+        };
+        int64_t span = kSumsOfCheck * lanes, whole = depth / span * span;
+        SmallVector<Value> next(so);
+        if (whole) {
+          next =
+              e.loop(e.index(0), e.index(whole), span, next,
+                     [&](Value d, ValueRange so) { return add(d, span, so); });
+        }
+        return whole < depth ? add(e.index(whole), depth - whole, next) : next;
+      });
+  Value all = sums.front();
+  for (Value sum : ArrayRef(sums).drop_front()) {
+    all = arith::AddFOp::create(e, all, sum);
+  }
+  Value total = vector::ReductionOp::create(e, vector::CombiningKind::ADD, all,
+                                            arith::FastMathFlags::reassoc);
   return arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, total, total);
 }
