@@ -253,35 +253,34 @@ Value Scope::computeDotWith(DotWithOp op) {
   return result[0];
 }
 
+/// Lanes first, then the lanes among each other.
 Value Scope::computeReduction(vector::ReductionOp op) {
   Emit &e = kernel.e;
   int64_t extent = op.getSourceVectorType().getNumElements();
-  auto reduce = [&](Value first, int64_t width, Value sum) -> Value {
-    RowChunk chunk(*this, first, width);
-    return vector::ReductionOp::create(
-        e, op.getKind(), chunk.get(op.getVector()), sum, op.getFastmath());
+  int64_t lanes = std::min(extent, kernel.lanes),
+          whole = extent / lanes * lanes;
+  auto flags = op.getFastmath() | arith::FastMathFlags::reassoc;
+  auto reduce = [&](Value row, Value start) -> Value {
+    return start
+               ? vector::ReductionOp::create(e, op.getKind(), row, start, flags)
+               : vector::ReductionOp::create(e, op.getKind(), row, flags);
   };
   prepareRow(op.getVector());
-  // The first feature starts the reduction, whatever its neutral element.
-  RowChunk start(*this, e.index(0), 1);
-  Value init = op.getAcc() ? get(op.getAcc()) : Value();
-  if (!init) {
-    init = vector::ExtractOp::create(e, start.get(op.getVector()),
-                                     ArrayRef<int64_t>{0});
-    Value rest = init;
-    for (int64_t d = 1; d < std::min(extent, kernel.lanes); ++d) {
-      rest = reduce(e.index(d), 1, rest);
-    }
-    if (extent <= kernel.lanes) {
-      return rest;
-    }
-    int64_t left = extent - kernel.lanes;
-    return foldChunks(e, left, kernel.lanes, rest,
-                      [&](Value first, int64_t width, Value sum) {
-                        return reduce(e.add(first, kernel.lanes), width, sum);
-                      });
+  // The first features start the reduction, whatever its neutral element.
+  Value first = RowChunk(*this, e.index(0), lanes).get(op.getVector());
+  Value joined =
+      e.loop(e.index(lanes), e.index(whole), lanes, first,
+             [&](Value d, ValueRange so) -> SmallVector<Value> {
+               Value x = RowChunk(*this, d, lanes).get(op.getVector());
+               return {vector::makeArithReduction(e, e.getLoc(), op.getKind(),
+                                                  x, so[0])};
+             })[0];
+  Value result = reduce(joined, op.getAcc() ? get(op.getAcc()) : Value());
+  if (whole < extent) {
+    RowChunk rest(*this, e.index(whole), extent - whole);
+    result = reduce(rest.get(op.getVector()), result);
   }
-  return foldChunks(e, extent, kernel.lanes, init, reduce);
+  return result;
 }
 
 /// Asks the map of the list's blocks or, outside of a sweep, the list itself.
