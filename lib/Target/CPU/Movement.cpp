@@ -94,12 +94,12 @@ static Value factorOf(Emit &e, Value rate, Value before, Value distance) {
   Type type = distance.getType();
   Value first = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, before,
                                       e.infinity(type, /*negative=*/true));
-  return e.ifValue(
-      first, type, [&] { return e.constant(type, 0); },
-      [&]() -> Value {
-        return math::Exp2Op::create(e,
-                                    arith::MulFOp::create(e, rate, distance));
-      });
+  Value zero = e.constant(type, 0);
+  // No infinite distance: a power that underflows takes a hundred cycles.
+  distance = e.select(first, zero, distance);
+  Value power =
+      math::Exp2Op::create(e, arith::MulFOp::create(e, rate, distance));
+  return e.select(first, zero, power);
 }
 
 void Reducers::move(RunningOp gauge, Scope &row, Value before, Value after) {

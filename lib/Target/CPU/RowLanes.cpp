@@ -5,15 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What a row divides by, its logarithm, and the weights with which it merges
-// ranges of keys are scalars of one row, and a chain of twenty dependent
+// The logarithm of a row's denominator, and the weights with which it merges
+// ranges of keys, are scalars of one row, and a chain of twenty dependent
 // instructions each. Rows do not wait for one another: such values are computed
 // before the rows are stored, W rows in a vector.
 //
-//   for each row: x = 1 / l[r]; o[r, :] = acc[r, :] * x
+//   for each row: lse[r] = m[r] + log2(l[r])
 //   ->
-//   for each W rows: x[r, W) = 1 / l[r, W)
-//   for each row: o[r, :] = acc[r, :] * x[r]
+//   for each W rows: x[r, W) = m[r, W) + log2(l[r, W))
+//   for each row: lse[r] = x[r]
 //
 // Loads and whatever else has no lanes are written to arrays first, row by row.
 //
@@ -97,8 +97,7 @@ bool Finder::find(Value value) {
     return !isBit && op;
   }
   bool slow = op->getName().getDialectNamespace() ==
-                  math::MathDialect::getDialectNamespace() ||
-              isa<arith::DivFOp>(op);
+              math::MathDialect::getDialectNamespace();
   if (slow || llvm::any_of(op->getOperands(),
                            [&](Value operand) { return isCostly(operand); })) {
     costly.insert(value);
