@@ -240,7 +240,7 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
   case CarryKind::Min:
     storeState(op,
                reduceExtremum(e, partials[0], loadState(op, r),
-                            carry.getKind() == CarryKind::Max),
+                              carry.getKind() == CarryKind::Max),
                r);
     return;
   case CarryKind::Count:
