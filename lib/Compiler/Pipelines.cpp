@@ -70,6 +70,7 @@ void addPlan(OpPassManager &pm, const PlanOptions<Derived> &options) {
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createShareStreamsPass());
   pm.addNestedPass<func::FuncOp>(createSplitSegmentsPass());
+  pm.addNestedPass<func::FuncOp>(createFoldSingleKeysPass());
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = options.splits;
@@ -206,6 +207,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   StreamToCPUPassOptions target;
   target.triple = options.triple;
   target.cpu = options.cpu;
+  target.oneRowForms = options.oneRowForms;
   pm.addPass(createStreamToCPUPass(target));
   // Bufferization writes padding and copies as named ops.
   pm.addNestedPass<func::FuncOp>(

@@ -83,6 +83,11 @@ struct CPUPipelineOptions : PlanOptions<CPUPipelineOptions> {
   Option<std::string> cpu{
       *this, "cpu",
       llvm::cl::desc("Target CPU; the host's if it and triple are empty")};
+  Option<bool> oneRowForms{
+      *this, "one-row-forms",
+      llvm::cl::desc(
+          "Make kernels for one row where the number of rows is not known"),
+      llvm::cl::init(true)};
 };
 
 /// `attn-plan`: score programs to the streams that run.

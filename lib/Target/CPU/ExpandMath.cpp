@@ -65,6 +65,13 @@ static Value expand(OpBuilder &builder, Location loc, Function function,
   auto vector = dyn_cast<VectorType>(x.getType());
   int64_t lanes = vector ? vector.getNumElements() : 1;
   int64_t step = VectorMath::getRegisterLanes(lanes);
+  if (!vector && avx512) {
+    // The instructions for exponents exist for vectors.
+    Value four = vector::BroadcastOp::create(
+        builder, loc, VectorType::get({4}, builder.getF32Type()), x);
+    four = expand(builder, loc, function, four, avx512);
+    return vector::ExtractOp::create(builder, loc, four, 0);
+  }
   if (!vector || !avx512 || step == 0 || step == lanes) {
     VectorMath math(builder, loc, x.getType(), avx512);
     return (math.*function)(x);

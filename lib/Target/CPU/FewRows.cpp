@@ -41,22 +41,23 @@ static constexpr int64_t kSumsTogether = 16;
 static constexpr int64_t kVectorsTogether = 8;
 /// Keys whose values stay in the first-level cache from pass to pass.
 static constexpr int64_t kKeysTogether = 16;
+/// Sums that a check for infinities keeps.
+static constexpr int64_t kSumsOfCheck = 4;
 /// Memory is asked for this much ahead of what is read: about what it delivers
 /// to a core in a microsecond or two.
 static constexpr int64_t kBytesAhead = 32 << 10;
 static constexpr int64_t kPageBytes = 4096;
 
-/// The rows of a block, if they are few; else 0.
-static int64_t getRows(const KernelState &state) {
-  int64_t rows = state.analysis.getFewRows() * state.analysis.getPackedHeads();
+int64_t StreamAnalysis::getDirectRows() const {
+  int64_t rows = fewRows * packedHeads;
   return rows <= kMostRows ? rows : 0;
 }
 
-bool Kernel::isDirect(const Contraction &contraction) const {
+bool StreamAnalysis::isDirect(const Contraction &contraction) const {
   bool exact = !contraction.getResult().getType().isInteger() ||
                contraction.getDepth() <= kExactTerms;
-  return getRows(state) && state.analysis.contractsInPlace() &&
-         contraction.group == 1 && exact && !isa<DotWithOp>(contraction.op);
+  return getDirectRows() && contractsInPlace() && contraction.group == 1 &&
+         exact && !isa<DotWithOp>(contraction.op);
 }
 
 /// Whether any chunk of a row can be computed by itself.
@@ -79,7 +80,8 @@ static bool hasIndependentChunks(Value row) {
 }
 
 bool Kernel::isDirect(Value row, Packed packed) const {
-  return getRows(state) && !packed.pairs && hasIndependentChunks(row);
+  return state.analysis.getDirectRows() && !packed.pairs &&
+         hasIndependentChunks(row);
 }
 
 /// Lane i of the result is the sum of the lanes of vector i.
@@ -148,7 +150,7 @@ static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
 void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
                               Scope &scope, Tile &tile) {
   const RowOf &streamed = contraction.streamed;
-  int64_t lanes = state.lanes, rows = getRows(state);
+  int64_t lanes = state.lanes, rows = state.analysis.getDirectRows();
   // A power of two, so that rows times keys are the lanes of a vector.
   int64_t together = rows == 1 ? 1 : rows == 2 ? 2 : kRowsTogether;
   together = std::min(together, lanes);
@@ -259,7 +261,7 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
   Value coefficients = sweep.coefficients.lookup(outer).floats;
   Value out = state.rowVectors.lookup(outer.getResult());
   Type element = cast<MemRefType>(out.getType()).getElementType();
-  int64_t lanes = state.lanes, rows = getRows(state);
+  int64_t lanes = state.lanes, rows = state.analysis.getDirectRows();
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
   auto ahead = getKeysAhead(sources, state.tiling);
@@ -333,4 +335,59 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
       emitRows(begin, end, e.index(wholeRows), rows - wholeRows);
     }
   });
+}
+
+/// Whether the rows of a tile that are read where they are hold an infinity or
+/// a NaN. The products that follow find them in the caches.
+Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
+  Type element = getElementTypeOrSelf(row.getType());
+  int64_t lanes = state.lanes;
+  int64_t depth = cast<VectorType>(row.getType()).getNumElements();
+  SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
+  auto ahead = getKeysAhead(sources, state.tiling);
+  touchPages(scope, tile, sources, ahead.front().first);
+  auto type = VectorType::get({lanes}, element);
+  Value zero = e.constant(type, 0);
+  // 0 x is 0 for finite x and NaN otherwise, and NaN stays. Chunks of a row
+  // take turns with the sums, so that none waits for another.
+  SmallVector<Value> sums(kSumsOfCheck, zero);
+  sums = e.loop(
+      tile.firstColumn, tile.columns, 1, sums, [&](Value c, ValueRange so) {
+        Scope place(&scope);
+        place.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+        place.prepareRow(row);
+        for (auto [distance, cache] : ahead) {
+          Scope next(&scope);
+          tile.getKeys().bindAhead(next, e.add(c, distance));
+          prefetchLines(next, sources, e.index(0), 1, cache);
+        }
+        auto add = [&](Value d, int64_t width, ValueRange so) {
+          SmallVector<Value> next(so);
+          for (int64_t from = 0, k = 0; from < width; from += lanes, ++k) {
+            int64_t count = std::min(lanes, width - from);
+            Value x = RowChunk(place, e.add(d, from), count).get(row);
+            if (count < lanes) {
+              x = vector::InsertStridedSliceOp::create(
+                  e, x, zero, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+            }
+            next[k] = vector::FMAOp::create(e, x, zero, next[k]);
+          }
+          return next;
+        };
+        int64_t span = kSumsOfCheck * lanes, whole = depth / span * span;
+        SmallVector<Value> next(so);
+        if (whole) {
+          next =
+              e.loop(e.index(0), e.index(whole), span, next,
+                     [&](Value d, ValueRange so) { return add(d, span, so); });
+        }
+        return whole < depth ? add(e.index(whole), depth - whole, next) : next;
+      });
+  Value all = sums.front();
+  for (Value sum : ArrayRef(sums).drop_front()) {
+    all = arith::AddFOp::create(e, all, sum);
+  }
+  Value total = vector::ReductionOp::create(e, vector::CombiningKind::ADD, all,
+                                            arith::FastMathFlags::reassoc);
+  return arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, total, total);
 }

@@ -92,7 +92,7 @@ void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
         op, columns, partials[0], e.infinity(partials[0].getType(), true),
         [&](Entries &entries) { return entries.get(op.getValue()); },
         [&](Value a, Value b) -> Value {
-          return isResult(op) ? arith::MaximumFOp::create(e, a, b).getResult()
+          return isResult(op) ? emitExtremum(e, a, b, /*max=*/true)
                               : e.greater(a, b);
         });
     return;
@@ -121,10 +121,8 @@ void Reducers::takeJoined(AcrossOp op, MutableArrayRef<Entries> columns) {
     Value joined;
     switch (op.getKind()) {
     case CarryKind::Max:
-      joined = arith::MaximumFOp::create(e, before, x);
-      break;
     case CarryKind::Min:
-      joined = arith::MinimumFOp::create(e, before, x);
+      joined = emitExtremum(e, before, x, op.getKind() == CarryKind::Max);
       break;
     default:
       joined = arith::AddFOp::create(e, before, x);
@@ -180,14 +178,12 @@ SmallVector<Value> Reducers::take(Operation *op,
     return next;
   case CarryKind::Max:
   case CarryKind::Min:
-    next[0] = joinEntries(
-        op, columns, next[0],
-        e.infinity(next[0].getType(), kind == CarryKind::Max), value,
-        [&](Value a, Value b) -> Value {
-          return kind == CarryKind::Max
-                     ? arith::MaximumFOp::create(e, a, b).getResult()
-                     : arith::MinimumFOp::create(e, a, b).getResult();
-        });
+    next[0] =
+        joinEntries(op, columns, next[0],
+                    e.infinity(next[0].getType(), kind == CarryKind::Max),
+                    value, [&](Value a, Value b) {
+                      return emitExtremum(e, a, b, kind == CarryKind::Max);
+                    });
     return next;
   case CarryKind::Count:
   case CarryKind::Any:

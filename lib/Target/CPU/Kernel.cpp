@@ -192,6 +192,7 @@ void Kernel::forEachRow(Scope &outside, const Tile &tile,
 void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
   StreamOp stream = state.stream;
   forEachHead(block, [&](RowBlock &here) {
+    fillRowValues(here);
     forEachRow(here, [&](Scope &row, Value) {
       SmallVector<Value> place{row.get(stream.getBatchArg()),
                                row.get(stream.getHeadArg()),

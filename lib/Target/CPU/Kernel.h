@@ -87,6 +87,8 @@ private:
   void emitRange(RowBlock &block, Sweep &sweep, Value lower);
   void emitListed(RowBlock &block, Sweep &sweep, Value lower);
   KeyRange getKeys(Sweep &sweep, const Span &span);
+  Value packValues(Sweep &sweep, Scope &tile, KeyRange keys);
+  void checkPartial(Sweep &sweep, Scope &outside, Value partial, Tile &tile);
   void fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
                  Value firstColumn);
   void emitCollected(RowBlock &block, Sweep &sweep, const Visits &visits);
@@ -115,10 +117,8 @@ private:
   void emitScoresDirect(const Contraction &contraction, Packed rows,
                         Scope &scope, Tile &tile);
   void emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
-  Value packValues(Sweep &sweep, Scope &tile, KeyRange keys, bool direct);
-  void packPartial(Sweep &sweep, Scope &outside, Value partial, KeyRange keys);
-  /// Whether keys, or rows of an outer carry, are read where they are.
-  bool isDirect(const Contraction &contraction) const;
+  Value findNonFiniteDirect(Scope &scope, Tile &tile, Value row);
+  /// Whether rows of an outer carry are read where they are.
   bool isDirect(Value row, Packed packed) const;
 
   // OwnKeys.cpp.
@@ -172,6 +172,7 @@ private:
   void emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
                    Packed rows);
   void emitStore(RowBlock &block, ValueRange outputs);
+  void fillRowValues(RowBlock &block); // RowLanes.cpp
   /// Computes in `scope` what all rows and keys of a block share, and all
   /// heads, or those that are `ofHead` too.
   void computeUniform(Scope &scope, Block &block, bool ofHead);

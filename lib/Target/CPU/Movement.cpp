@@ -23,8 +23,7 @@ void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
   Value r = row.getBlockRow();
   Value before = loadState(op, r);
   if (isResult(op)) {
-    Value after = vector::ReductionOp::create(
-        e, vector::CombiningKind::MAXIMUMF, partials[0], before);
+    Value after = reduceExtremum(e, partials[0], before, /*max=*/true);
     e.ifThen(e.differs(after, before), [&] {
       storeState(op, after, r);
       move(op, row, before, after);
@@ -95,9 +94,12 @@ static Value factorOf(Emit &e, Value rate, Value before, Value distance) {
   Type type = distance.getType();
   Value first = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, before,
                                       e.infinity(type, /*negative=*/true));
+  Value zero = e.constant(type, 0);
+  // No infinite distance: a power that underflows takes a hundred cycles.
+  distance = e.select(first, zero, distance);
   Value power =
       math::Exp2Op::create(e, arith::MulFOp::create(e, rate, distance));
-  return e.select(first, e.constant(type, 0), power);
+  return e.select(first, zero, power);
 }
 
 void Reducers::move(RunningOp gauge, Scope &row, Value before, Value after) {

@@ -30,6 +30,11 @@ LogicalResult outlineParallelLoop(
 LogicalResult outlineStream(StreamOp stream, StringRef name,
                             const TargetInfo &target, bool sharesScores);
 
+/// A form of `stream` for one row, chosen where it has one, if its rows are not
+/// known and one would be done in place; else null. No other stream may compute
+/// its scores again.
+StreamOp addOneRowForm(StreamOp stream, const TargetInfo &target);
+
 } // namespace mlir::attn::cpu
 
 #endif // ATTN_LIB_TARGET_CPU_OUTLINE_H

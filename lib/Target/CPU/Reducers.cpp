@@ -237,15 +237,12 @@ void Reducers::finish(Operation *op, Scope &row, Tile &tile, Value tileRow,
         r);
     return;
   case CarryKind::Max:
-  case CarryKind::Min: {
-    auto kind = carry.getKind() == CarryKind::Max
-                    ? vector::CombiningKind::MAXIMUMF
-                    : vector::CombiningKind::MINIMUMF;
-    storeState(
-        op, vector::ReductionOp::create(e, kind, partials[0], loadState(op, r)),
-        r);
+  case CarryKind::Min:
+    storeState(op,
+               reduceExtremum(e, partials[0], loadState(op, r),
+                              carry.getKind() == CarryKind::Max),
+               r);
     return;
-  }
   case CarryKind::Count:
     storeState(op, e.add(loadState(op, r), countOf(tile, partials)), r);
     return;

@@ -71,48 +71,70 @@ void Scope::copyRow(Value value) {
   rowCopies[value] = copy;
 }
 
-/// Coefficients are taken one by one, a few at a time so that their sums do not
-/// wait for each other.
+/// Coefficients are taken one by one, each for a few chunks, and so that sums
+/// do not wait for each other.
 void Scope::copyExpanded(ExpandOp op) {
-  constexpr int64_t together = 4;
+  constexpr int64_t sumsTogether = 4;
   Emit &e = kernel.e;
   VectorType type = op.getResult().getType();
+  Type element = type.getElementType();
   int64_t rank = op.getCoefficients().getType().getNumElements();
+  int64_t lanes = kernel.lanes;
   Value copy = kernel.allocateRow(type);
   Value matrix = get(op.getMatrix());
   SmallVector<Value> indices = get(op.getIndices());
   indices.append(2, Value());
   forEachChunk(
-      e, type.getNumElements(), kernel.lanes, [&](Value d, int64_t width) {
-        auto here = VectorType::get(width, type.getElementType());
-        auto addTerm = [&](Value r, Value sum) -> Value {
+      e, type.getNumElements(), sumsTogether * lanes,
+      [&](Value d, int64_t extent) {
+        int64_t chunks = llvm::divideCeil(extent, lanes);
+        int64_t together = sumsTogether / chunks;
+        auto widthOf = [&](int64_t chunk) {
+          return std::min(lanes, extent - chunk * lanes);
+        };
+        // Adds a term to each chunk of `sums`.
+        auto addTerm = [&](Value r, MutableArrayRef<Value> sums) {
           Value x = RowChunk(*this, r, 1).get(op.getCoefficients());
           x = vector::ExtractOp::create(e, x, ArrayRef<int64_t>{0});
-          x = e.broadcast(e.convertFloat(x, type.getElementType()), width);
+          x = e.convertFloat(x, element);
           SmallVector<Value> place(indices);
           place[place.size() - 2] = r;
-          place.back() = d;
-          Value features = e.convertFloat(e.loadVector(matrix, place, width),
-                                          type.getElementType());
-          return vector::FMAOp::create(e, x, features, sum);
+          for (auto [chunk, sum] : llvm::enumerate(sums)) {
+            int64_t width = widthOf(static_cast<int64_t>(chunk));
+            place.back() = e.add(d, static_cast<int64_t>(chunk) * lanes);
+            Value features =
+                e.convertFloat(e.loadVector(matrix, place, width), element);
+            sum =
+                vector::FMAOp::create(e, e.broadcast(x, width), features, sum);
+          }
         };
-        SmallVector<Value> sums(together, e.constant(here, 0));
-        int64_t whole = rank / together * together;
-        sums = e.loop(e.index(0), e.index(whole), together, sums,
-                      [&](Value r, ValueRange so) {
-                        SmallVector<Value> next;
-                        for (auto [k, sum] : llvm::enumerate(so)) {
-                          next.push_back(
-                              addTerm(e.add(r, static_cast<int64_t>(k)), sum));
-                        }
-                        return next;
-                      });
-        for (int64_t r = whole; r < rank; ++r) {
-          sums[r - whole] = addTerm(e.index(r), sums[r - whole]);
+        SmallVector<Value> sums;
+        for (int64_t k = 0; k < together * chunks; ++k) {
+          auto here = VectorType::get(widthOf(k % chunks), element);
+          sums.push_back(e.constant(here, 0));
         }
-        Value low = arith::AddFOp::create(e, sums[0], sums[1]);
-        Value high = arith::AddFOp::create(e, sums[2], sums[3]);
-        e.storeVector(arith::AddFOp::create(e, low, high), copy, d);
+        int64_t whole = rank / together * together;
+        sums =
+            e.loop(e.index(0), e.index(whole), together, sums,
+                   [&](Value r, ValueRange so) {
+                     SmallVector<Value> next(so);
+                     for (int64_t k = 0; k < together; ++k) {
+                       addTerm(e.add(r, k),
+                               MutableArrayRef(next).slice(k * chunks, chunks));
+                     }
+                     return next;
+                   });
+        MutableArrayRef<Value> all(sums);
+        for (int64_t r = whole; r < rank; ++r) {
+          addTerm(e.index(r), all.slice((r - whole) * chunks, chunks));
+        }
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+          Value sum = sums[chunk];
+          for (int64_t k = 1; k < together; ++k) {
+            sum = arith::AddFOp::create(e, sum, sums[k * chunks + chunk]);
+          }
+          e.storeVector(sum, copy, e.add(d, chunk * lanes));
+        }
       });
   rowCopies[op.getResult()] = copy;
 }

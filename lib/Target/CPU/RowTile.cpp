@@ -65,7 +65,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
       emitDotWith(contraction, rows.floats, keys, scope, tile);
       continue;
     }
-    if (isDirect(contraction)) {
+    if (state.analysis.isDirect(contraction)) {
       emitScoresDirect(contraction, rows, scope, tile);
       continue;
     }
@@ -411,17 +411,16 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
         emitPanel(e.index(whole * lanes), width - whole);
       }
     };
-    auto emitPacked = [&] {
-      e.ifThen(
-          e.both(partial, sweep.nonFinite),
-          [&] { emitGuarded(sweep, outer, scope, tile, b); }, emitAll);
-    };
-    if (isDirect(outer.getRow(), b)) {
-      e.ifThen(partial, emitPacked,
-               [&] { emitOuterDirect(sweep, outer, scope, tile); });
-    } else {
-      emitPacked();
-    }
+    e.ifThen(
+        e.both(partial, sweep.nonFinite),
+        [&] { emitGuarded(sweep, outer, scope, tile, b); },
+        [&] {
+          if (isDirect(outer.getRow(), b)) {
+            emitOuterDirect(sweep, outer, scope, tile);
+          } else {
+            emitAll();
+          }
+        });
   }
 }
 
@@ -431,14 +430,33 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
   Value coefficients = sweep.coefficients.lookup(outer).floats;
   Value out = state.rowVectors.lookup(outer.getResult());
   auto outType = cast<MemRefType>(out.getType());
+  Type element = outType.getElementType();
+  bool direct = isDirect(outer.getRow(), rows);
   e.loop(e.index(0), whole.rows, 1, [&](Value r) {
     Tile tile = narrow(scope, whole, e.roundDown(r, state.target.kernelRows));
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value x = e.load(coefficients, {r, c});
       e.ifThen(isPresent(e, x), [&] {
-        Value lanes = e.broadcast(e.convertFloat(x, outType.getElementType()),
-                                  state.lanes);
+        Value weight = e.convertFloat(x, element);
         Value row = e.add(tile.firstRow, r);
+        auto add = [&](Value features, Value d, int64_t width) {
+          Value sum = e.loadVector(out, {row, d}, width);
+          e.storeVector(vector::FMAOp::create(e, e.broadcast(weight, width),
+                                              features, sum),
+                        out, {row, d});
+        };
+        if (direct) {
+          Value values = outer.getRow();
+          Scope place(&scope);
+          place.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
+          place.prepareRow(values);
+          forEachChunk(e, cast<VectorType>(values.getType()).getNumElements(),
+                       state.lanes, [&](Value d, int64_t width) {
+                         Value x = RowChunk(place, d, width).get(values);
+                         add(e.convertFloat(x, element), d, width);
+                       });
+          return;
+        }
         e.loop(e.index(0), e.index(outType.getDimSize(1)), state.lanes,
                [&](Value d) {
                  Value features;
@@ -459,9 +477,7 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
                  } else {
                    features = e.loadVector(rows.floats, {c, d}, state.lanes);
                  }
-                 Value sum = e.loadVector(out, {row, d}, state.lanes);
-                 e.storeVector(vector::FMAOp::create(e, lanes, features, sum),
-                               out, {row, d});
+                 add(features, d, state.lanes);
                });
       });
     });

@@ -155,6 +155,39 @@ Value cpu::emitSum(Emit &e, Value vector, Value start) {
                                      start, flags);
 }
 
+/// To tell zeros apart, arith.maximumf takes twice as many instructions.
+Value cpu::emitExtremum(Emit &e, Value a, Value b, bool max) {
+  using P = arith::CmpFPredicate;
+  Value better = arith::CmpFOp::create(e, max ? P::OGT : P::OLT, a, b);
+  Value isNaN = arith::CmpFOp::create(e, P::UNO, a, a);
+  return e.select(isNaN, a, e.select(better, a, b));
+}
+
+/// Halves against each other: LLVM would go through the last four lanes one
+/// after the other.
+Value cpu::reduceExtremum(Emit &e, Value vector, Value start, bool max) {
+  auto join = [&](Value a, Value b) { return emitExtremum(e, a, b, max); };
+  constexpr int64_t kLeast = 4; // lanes of the smallest registers
+  int64_t lanes = cast<VectorType>(vector.getType()).getDimSize(0);
+  vector = join(vector, e.broadcast(start, lanes));
+  for (; lanes > kLeast; lanes /= 2) {
+    auto half = [&](int64_t from) {
+      return vector::ExtractStridedSliceOp::create(
+          e, vector, ArrayRef<int64_t>{from}, ArrayRef<int64_t>{lanes / 2},
+          ArrayRef<int64_t>{1});
+    };
+    vector = join(half(0), half(lanes / 2));
+  }
+  for (int64_t distance = lanes / 2; distance; distance /= 2) {
+    SmallVector<int64_t> other;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      other.push_back(lane ^ distance);
+    }
+    vector = join(vector, vector::ShuffleOp::create(e, vector, vector, other));
+  }
+  return vector::ExtractOp::create(e, vector, 0);
+}
+
 Value Scope::computeDot(DotOp op) {
   Emit &e = kernel.e;
   Type type = op.getResult().getType();
@@ -220,35 +253,34 @@ Value Scope::computeDotWith(DotWithOp op) {
   return result[0];
 }
 
+/// Lanes first, then the lanes among each other.
 Value Scope::computeReduction(vector::ReductionOp op) {
   Emit &e = kernel.e;
   int64_t extent = op.getSourceVectorType().getNumElements();
-  auto reduce = [&](Value first, int64_t width, Value sum) -> Value {
-    RowChunk chunk(*this, first, width);
-    return vector::ReductionOp::create(
-        e, op.getKind(), chunk.get(op.getVector()), sum, op.getFastmath());
+  int64_t lanes = std::min(extent, kernel.lanes),
+          whole = extent / lanes * lanes;
+  auto flags = op.getFastmath() | arith::FastMathFlags::reassoc;
+  auto reduce = [&](Value row, Value start) -> Value {
+    return start
+               ? vector::ReductionOp::create(e, op.getKind(), row, start, flags)
+               : vector::ReductionOp::create(e, op.getKind(), row, flags);
   };
   prepareRow(op.getVector());
-  // The first feature starts the reduction, whatever its neutral element.
-  RowChunk start(*this, e.index(0), 1);
-  Value init = op.getAcc() ? get(op.getAcc()) : Value();
-  if (!init) {
-    init = vector::ExtractOp::create(e, start.get(op.getVector()),
-                                     ArrayRef<int64_t>{0});
-    Value rest = init;
-    for (int64_t d = 1; d < std::min(extent, kernel.lanes); ++d) {
-      rest = reduce(e.index(d), 1, rest);
-    }
-    if (extent <= kernel.lanes) {
-      return rest;
-    }
-    int64_t left = extent - kernel.lanes;
-    return foldChunks(e, left, kernel.lanes, rest,
-                      [&](Value first, int64_t width, Value sum) {
-                        return reduce(e.add(first, kernel.lanes), width, sum);
-                      });
+  // The first features start the reduction, whatever its neutral element.
+  Value first = RowChunk(*this, e.index(0), lanes).get(op.getVector());
+  Value joined =
+      e.loop(e.index(lanes), e.index(whole), lanes, first,
+             [&](Value d, ValueRange so) -> SmallVector<Value> {
+               Value x = RowChunk(*this, d, lanes).get(op.getVector());
+               return {vector::makeArithReduction(e, e.getLoc(), op.getKind(),
+                                                  x, so[0])};
+             })[0];
+  Value result = reduce(joined, op.getAcc() ? get(op.getAcc()) : Value());
+  if (whole < extent) {
+    RowChunk rest(*this, e.index(whole), extent - whole);
+    result = reduce(rest.get(op.getVector()), result);
   }
-  return foldChunks(e, extent, kernel.lanes, init, reduce);
+  return result;
 }
 
 /// Asks the map of the list's blocks or, outside of a sweep, the list itself.

@@ -142,6 +142,10 @@ Value inlineRegion(Emit &e, Region &region, ValueRange arguments,
 Value emitGuard(Emit &e, Value maximum);
 /// start + the sum of the lanes, of floats or of integers.
 Value emitSum(Emit &e, Value vector, Value start);
+/// The larger or smaller one, or that which is NaN; of zeros either.
+Value emitExtremum(Emit &e, Value a, Value b, bool max);
+/// The largest or smallest of `start` and the lanes, NaN if there is one.
+Value reduceExtremum(Emit &e, Value vector, Value start, bool max);
 
 } // namespace mlir::attn::cpu
 

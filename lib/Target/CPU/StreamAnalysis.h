@@ -212,6 +212,11 @@ public:
   /// Whether few rows are contracted with keys where they are, in an order of
   /// summation of their own.
   bool contractsInPlace() const { return fewRows && !sharesScores; }
+  /// The rows of a block if they are so few that packing a tile would cost more
+  /// than its products; else 0.
+  int64_t getDirectRows() const;
+  /// Whether the keys of a contraction are read where they are.
+  bool isDirect(const Contraction &contraction) const;
   /// Heads whose rows share a block because they read the same keys.
   int64_t getPackedHeads() const { return packedHeads; }
   /// Rows per block that shares the bins of a tally; null if none does.

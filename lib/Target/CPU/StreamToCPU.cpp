@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The CPU lowering: every stream becomes a kernel and a call. Kernel.h draws
-// the loop nest, Outline.cpp the call.
+// The CPU lowering: every stream becomes a kernel and a call, some two of which
+// the number of rows chooses one (RowForms.cpp). Kernel.h draws the loop nest,
+// Outline.cpp the call.
 //
 //===----------------------------------------------------------------------===//
 
@@ -105,8 +106,14 @@ struct StreamToCPUPass : attn::impl::StreamToCPUPassBase<StreamToCPUPass> {
       DenseSet<Operation *> shared = findSharedScores(streams);
       for (auto [k, stream] : llvm::enumerate(streams)) {
         std::string name = (function.getName() + "_stream" + Twine(k)).str();
-        if (failed(cpu::outlineStream(stream, name, *target,
-                                      shared.contains(stream)))) {
+        bool isShared = shared.contains(stream);
+        StreamOp one;
+        if (oneRowForms && !isShared) {
+          one = cpu::addOneRowForm(stream, *target);
+        }
+        if (failed(cpu::outlineStream(stream, name, *target, isShared)) ||
+            (one && failed(cpu::outlineStream(one, name + "_one_row", *target,
+                                              /*sharesScores=*/false)))) {
           return signalPassFailure();
         }
       }

@@ -141,6 +141,11 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
     int64_t rowUnits = group == 4 ? units + 1 : units;
     buffers.rows.push_back(
         scratch.getPacked(packedRows, group * rowUnits, element, group));
+    if (state.analysis.isDirect(contraction)) {
+      buffers.staging.emplace_back();
+      buffers.keys.emplace_back();
+      continue;
+    }
     buffers.staging.push_back(
         scratch.getPacked(state.lanes, group * units, element, group));
     buffers.keys.push_back(scratch.get({columns / panel, units, panel},
@@ -222,7 +227,7 @@ void Kernel::allocateTiles(Sweep &sweep) {
       if (!values && pairs) {
         values.pairs = scratch.get({columns / 2, width}, e.getI32Type());
         values.floats = values.pairs;
-      } else if (!values) {
+      } else if (!values && !isDirect(outer.getRow(), values)) {
         values.floats = scratch.get({columns, width}, type);
       }
     }
@@ -389,14 +394,13 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
   });
 }
 
-/// Packs the rows of outer carries, either those that are read where they are
-/// or the others. Whether any number in them is not finite; null without any.
-Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
-                         bool direct) {
+/// Packs the rows of outer carries that are not read where they are. Whether
+/// any number in them is not finite; null without any.
+Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys) {
   Value result;
   for (auto &[key, packed] : sweep.values) {
     Value row = key.first;
-    if (isDirect(row, packed) != direct) {
+    if (isDirect(row, packed)) {
       continue;
     }
     packRows(tile, row, keys, packed);
@@ -408,26 +412,23 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys,
 }
 
 /// Absent entries must not meet numbers that are not finite: in partial tiles,
-/// rows that are otherwise read where they are go the long way.
-void Kernel::packPartial(Sweep &sweep, Scope &outside, Value partial,
-                         KeyRange keys) {
-  bool any = llvm::any_of(sweep.values, [&](auto &entry) {
-    return isDirect(entry.first.first, entry.second);
-  });
-  if (!any) {
-    return;
+/// those of rows that are read where they are count, too.
+void Kernel::checkPartial(Sweep &sweep, Scope &outside, Value partial,
+                          Tile &tile) {
+  for (auto &[key, packed] : sweep.values) {
+    Value row = key.first;
+    if (!isDirect(row, packed)) {
+      continue;
+    }
+    Value found = e.ifValue(
+        partial, e.getI1Type(),
+        [&] { return findNonFiniteDirect(outside, tile, row); },
+        [&] { return e.truth(false); });
+    sweep.nonFinite =
+        sweep.nonFinite
+            ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
+            : found;
   }
-  Value found = e.ifValue(
-      partial, e.getI1Type(),
-      [&] {
-        Scope tile(&outside);
-        return packValues(sweep, tile, keys, /*direct=*/true);
-      },
-      [&] { return e.truth(false); });
-  sweep.nonFinite =
-      sweep.nonFinite
-          ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-          : found;
 }
 
 void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
@@ -485,10 +486,10 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   Scope &tile = *block.scope;
   KeyRange keys = getKeys(sweep, span);
-  sweep.nonFinite = packValues(sweep, tile, keys, /*direct=*/false);
+  sweep.nonFinite = packValues(sweep, tile, keys);
   for (auto [contraction, staging, packedKeys] : llvm::zip(
            plan.contractions, sweep.entries.staging, sweep.entries.keys)) {
-    if (isDirect(contraction)) {
+    if (state.analysis.isDirect(contraction)) {
       continue;
     }
     Packed sameRows;
@@ -610,7 +611,7 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     Value partial =
         everFull ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
                  : e.truth(true);
-    packPartial(sweep, *block.scope, partial, getKeys(sweep, span));
+    checkPartial(sweep, inside, partial, tile);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;

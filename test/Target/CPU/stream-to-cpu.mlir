@@ -1,7 +1,7 @@
 // A fused causal stream as a kernel for three register files.
-// RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=znver4" | FileCheck %s --check-prefixes=CHECK,AVX512
-// RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=haswell" | FileCheck %s --check-prefixes=CHECK,AVX2
-// RUN: attn-opt %s --attn-stream-to-cpu="triple=aarch64-unknown-linux-gnu" | FileCheck %s --check-prefixes=CHECK,NEON
+// RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=znver4 one-row-forms=false" | FileCheck %s --check-prefixes=CHECK,AVX512
+// RUN: attn-opt %s --attn-stream-to-cpu="triple=x86_64-unknown-linux-gnu cpu=haswell one-row-forms=false" | FileCheck %s --check-prefixes=CHECK,AVX2
+// RUN: attn-opt %s --attn-stream-to-cpu="triple=aarch64-unknown-linux-gnu one-row-forms=false" | FileCheck %s --check-prefixes=CHECK,NEON
 
 // The kernel takes its operands in a struct and loops over row blocks.
 // CHECK-LABEL: func.func private @attention_stream0(

@@ -18,8 +18,14 @@ def StreamToCPUPass : Pass<"attn-stream-to-cpu", "ModuleOp"> {
     microkernel whose accumulators are carried by the loop; every stage of the
     sweep's program is a row loop around a column loop with the scalar program
     widened to 1-D vectors, once for full and once for partial tiles.
+
+    A stream whose number of rows is not known becomes two functions where the
+    keys of a single row would be read in place: `..._one_row` is called for one
+    row, as while decoding.
   }];
   let options = [
+    Option<"oneRowForms", "one-row-forms", "bool", "true",
+           "Make kernels for one row where the number of rows is not known">,
     Option<"triple", "triple", "std::string", "\"\"",
            "Target triple; the host's if empty">,
     Option<"cpu", "cpu", "std::string", "\"\"",

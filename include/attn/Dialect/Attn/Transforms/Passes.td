@@ -148,6 +148,18 @@ def SplitSegmentsPass : Pass<"attn-split-segments", "func::FuncOp"> {
                            "vector::VectorDialect"];
 }
 
+def FoldSingleKeysPass : Pass<"attn-fold-single-keys", "func::FuncOp"> {
+  let summary = "turn sweeps over a single key into arithmetic of their rows";
+  let description = [{
+    An imported state (`attn.state_from`) is a segment of one key. What a sweep
+    over it accumulates is its only entry, or the neutral element where that is
+    absent: arithmetic of the row, which needs no tiles. Sweeps that contract
+    rows stay.
+  }];
+  let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
+                           "vector::VectorDialect"];
+}
+
 def AnalyzeMasksPass : Pass<"attn-analyze-masks", "func::FuncOp"> {
   let summary = "find empty and full tiles by interval analysis";
   let description = [{
