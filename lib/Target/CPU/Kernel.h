@@ -69,6 +69,7 @@ private:
   /// The keys of a tile: columns of which the first and the last key are these.
   struct Span {
     Value firstKey, columns, lastKey;
+    Value begin = {}; // columns before it are not needed
   };
 
   /// Does up to `most` items from `item` on, of the same heads; how many.
@@ -98,8 +99,8 @@ private:
                                Value lastRow, Value firstKey, Value from,
                                Value end, Value full);
   /// The tile, with the columns that the rows of a microkernel from `row` on
-  /// have in it.
-  Tile narrow(Scope &scope, const Tile &tile, Value row);
+  /// have in it, in vectors of `width` columns.
+  Tile narrow(Scope &scope, const Tile &tile, Value row, int64_t width);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);
@@ -191,6 +192,9 @@ private:
   /// The same where one head is known.
   static std::pair<Value, Value> evaluateHere(Scope &outside, Region &region,
                                               ValueRange arguments);
+  /// Binds the first arguments of `region` in `rows` and evaluates there what
+  /// needs no others: a loop over the others does not repeat it.
+  static void evaluateRows(Scope &rows, Region &region, ValueRange arguments);
   /// Elements of the arrays of a block.
   int64_t getStateRows() const {
     return state.tiling.heads * state.tiling.blockRows;

@@ -65,7 +65,9 @@ struct KeyRange {
   Value upper;          // keys end here; columns beyond repeat the last one
   bool halo = false;    // columns before key 0 repeat the first one
   Value table = {};     // the key of each column; null for consecutive ones
+  Value begin = {};     // columns before it, whole panels, are not looked at
 
+  Value getBegin(Emit &e) const { return begin ? begin : e.index(0); }
   /// The key of column `c`, held to the range.
   Value at(Emit &e, Value c) const;
   /// Gives `place` the key of column `c`, which may be one of the next tile.
@@ -110,6 +112,11 @@ void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
 /// at once would hold up its loads.
 void prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
                    int64_t shares, Cache cache);
+/// Rows of queries and results are asked for this many rows ahead: what the
+/// hardware foresees ends with the page.
+constexpr int64_t kRowsAhead = 24;
+/// All lines of row `indices` of `source`.
+void prefetchRow(Emit &e, Value source, ValueRange indices, bool isWrite);
 /// The line that holds feature d.
 void prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache);
 /// The bytes of a row of the source, at least one.

@@ -37,7 +37,7 @@ void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                e.add(ahead, first), count);
 }
 
-Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row) {
+Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row, int64_t width) {
   Tile narrowed = tile;
   if (tile.bounds) {
     int64_t rows = state.target.kernelRows;
@@ -49,10 +49,10 @@ Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row) {
     auto clamp = [&](Value column) {
       return e.max(tile.firstColumn, e.min(column, tile.columns));
     };
-    narrowed.firstColumn = clamp(e.roundDown(
-        e.max(e.sub(lower, tile.firstKey), e.index(0)), state.lanes));
-    narrowed.columns = clamp(
-        e.roundUp(e.max(e.sub(upper, tile.firstKey), e.index(0)), state.lanes));
+    narrowed.firstColumn = clamp(
+        e.roundDown(e.max(e.sub(lower, tile.firstKey), e.index(0)), width));
+    narrowed.columns =
+        clamp(e.roundUp(e.max(e.sub(upper, tile.firstKey), e.index(0)), width));
   }
   return narrowed;
 }
@@ -95,7 +95,7 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
           emitVectors(first, state.tiling.keyVectors);
           return;
         }
-        Tile narrowed = narrow(scope, tile, r);
+        Tile narrowed = narrow(scope, tile, r, state.lanes);
         Value lower = e.max(first, narrowed.firstColumn);
         Value upper = e.min(e.add(first, panel), narrowed.columns);
         e.ifThen(
@@ -285,6 +285,8 @@ std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
   Value count = e.min(e.index(state.target.kernelRows), e.sub(tile.rows, row));
   SmallVector<Value> rows =
       state.getRowRange(first, e.sub(e.add(first, count), 1));
+  Scope place(&scope);
+  evaluateRows(place, plan.op.getTiles(), rows);
   SmallVector<Value> found = e.loop(
       e.div(e.add(from, panel - 1), panel), e.div(tile.columns, panel), 1,
       {from, from}, [&](Value p, ValueRange so) -> SmallVector<Value> {
@@ -292,7 +294,7 @@ std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
         Value key = e.add(tile.firstKey, column), last = e.add(key, panel - 1);
         SmallVector<Value> corners(rows);
         corners.append({key, last});
-        Value all = evaluateHere(scope, plan.op.getTiles(), corners).second;
+        Value all = evaluateHere(place, plan.op.getTiles(), corners).second;
         all = e.both(all, e.less(last, tile.upper));
         Value none = e.equal(so[0], so[1]);
         Value grows = e.both(all, e.either(none, e.equal(so[1], column)));
@@ -351,7 +353,7 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   RowRange rows = tile.getRows();
   int64_t together = state.target.kernelRows;
   e.loop(e.index(0), tile.rows, together, [&](Value group) {
-    Tile part = narrow(scope, tile, group);
+    Tile part = narrow(scope, tile, group, state.lanes);
     auto [from, to] = findDense(scope, sweep.plan, part, group);
     ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
                             {from, to, unroll / 2, true},
@@ -392,7 +394,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
           return e.loadVector(b.operand(), {k, e.add(column, v * lanes)},
                               lanes);
         };
-        Tile narrowed = narrow(scope, tile, r);
+        Tile narrowed = narrow(scope, tile, r, step);
         emitProduct(state, {a.operand(), r, e.div(narrowed.firstColumn, step),
                             e.div(narrowed.columns, step), out,
                             e.add(tile.firstRow, r), column, count,
@@ -432,7 +434,8 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
   Value out = state.rowVectors.lookup(outer.getResult());
   auto outType = cast<MemRefType>(out.getType());
   e.loop(e.index(0), whole.rows, 1, [&](Value r) {
-    Tile tile = narrow(scope, whole, e.roundDown(r, state.target.kernelRows));
+    Tile tile = narrow(scope, whole, e.roundDown(r, state.target.kernelRows),
+                       state.lanes);
     e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
       Value x = e.load(coefficients, {r, c});
       e.ifThen(isPresent(e, x), [&] {

@@ -279,11 +279,6 @@ void Scope::computeRange(RangeOp op) {
   Value last = e.sub(end, 1), zero = e.index(0);
   Value from = e.max(zero, e.min(get(op.getFirst()), last));
   Value to = e.max(zero, e.min(get(op.getLast()), last));
-  auto at = [&](Value k) {
-    SmallVector<Value> full(indices);
-    full.push_back(k);
-    return e.load(source, full);
-  };
   // An empty source gives the extremes of nothing, and is not read.
   Type type = op.getMin().getType();
   unsigned bits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
@@ -292,12 +287,28 @@ void Scope::computeRange(RangeOp op) {
   };
   SmallVector<Value> start{extreme(APInt::getSignedMaxValue(bits)),
                            extreme(APInt::getSignedMinValue(bits))};
-  SmallVector<Value> result =
-      e.loop(from, e.min(e.add(to, 1), end), 1, start,
-             [&](Value k, ValueRange seen) -> SmallVector<Value> {
-               Value x = at(k);
-               return {e.min(seen[0], x), e.max(seen[1], x)};
-             });
+  // Whole vectors, then what is left.
+  int64_t lanes = kernel.lanes;
+  end = e.min(e.add(to, 1), end);
+  Value count = e.max(e.sub(end, from), zero);
+  Value middle = e.add(from, e.roundDown(count, lanes));
+  auto scan = [&](Value lower, Value upper, int64_t width, ValueRange init) {
+    return e.loop(lower, upper, width, init,
+                  [&](Value k, ValueRange seen) -> SmallVector<Value> {
+                    SmallVector<Value> full(indices);
+                    full.push_back(k);
+                    Value x = width == 1 ? e.load(source, full)
+                                         : e.loadVector(source, full, width);
+                    return {e.min(seen[0], x), e.max(seen[1], x)};
+                  });
+  };
+  SmallVector<Value> wide =
+      scan(from, middle, lanes,
+           {e.broadcast(start[0], lanes), e.broadcast(start[1], lanes)});
+  SmallVector<Value> result = scan(
+      middle, end, 1,
+      {vector::ReductionOp::create(e, vector::CombiningKind::MINSI, wide[0]),
+       vector::ReductionOp::create(e, vector::CombiningKind::MAXSI, wide[1])});
   known[op.getMin()] = result[0];
   known[op.getMax()] = result[1];
 }

@@ -26,6 +26,25 @@ std::pair<Value, Value> Kernel::evaluateHere(Scope &outside, Region &region,
   return {first, scope.get(yield->getOperand(1))};
 }
 
+void Kernel::evaluateRows(Scope &rows, Region &region, ValueRange arguments) {
+  DenseSet<Value> unknown;
+  for (auto [k, argument] : llvm::enumerate(region.getArguments())) {
+    if (k < arguments.size()) {
+      rows.bind(argument, arguments[k]);
+    } else {
+      unknown.insert(argument);
+    }
+  }
+  for (Operation &op : region.front().without_terminator()) {
+    if (llvm::any_of(op.getOperands(),
+                     [&](Value v) { return unknown.contains(v); })) {
+      unknown.insert(op.result_begin(), op.result_end());
+    } else {
+      rows.get(op.getResult(0));
+    }
+  }
+}
+
 std::pair<Value, Value> Kernel::evaluate(RowBlock &block, Region &region,
                                          ValueRange arguments) {
   if (!state.analysis.keepsHeads()) {
@@ -271,6 +290,7 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     // Tiles start at the same keys whatever the block, and results of a row do
     // not depend on the number of threads.
     Value before = e.max(e.sub(from, lower), e.index(0));
+    sweep.begin = e.add(lower, before);
     lower = e.add(lower, e.roundDown(before, state.tiling.tileKeys));
     sweep.upper = e.min(sweep.upper, to);
   }
@@ -310,8 +330,12 @@ void Kernel::emitRange(RowBlock &block, Sweep &sweep, Value lower) {
   int64_t tileKeys = state.tiling.tileKeys;
   e.loop(lower, sweep.upper, tileKeys, [&](Value firstKey) {
     Value columns = e.min(e.index(tileKeys), e.sub(sweep.upper, firstKey));
-    emitTile(block, sweep,
-             {firstKey, columns, e.sub(e.add(firstKey, columns), 1)});
+    Span span{firstKey, columns, e.sub(e.add(firstKey, columns), 1)};
+    if (sweep.begin) {
+      Value before = e.max(e.sub(sweep.begin, firstKey), e.index(0));
+      span.begin = e.roundDown(before, getPanel());
+    }
+    emitTile(block, sweep, span);
   });
 }
 
@@ -477,7 +501,7 @@ KeyRange Kernel::getKeys(Sweep &sweep, const Span &span) {
   return {
       sweep.plan.keyArg, span.firstKey, e.roundUp(span.columns, state.lanes),
       sweep.upper,
-      /*halo=*/false,    sweep.table};
+      /*halo=*/false,    sweep.table,   span.begin};
 }
 
 /// The keys of a tile, against the rows of a block at one head.
@@ -524,6 +548,8 @@ std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
                                      Value lastRow, Value firstKey, Value from,
                                      Value end, Value full) {
   SmallVector<Value> rows = state.getRowRange(firstRow, lastRow);
+  Scope place(&scope);
+  evaluateRows(place, sweep.plan.op.getTiles(), rows);
   auto found =
       e.loop(from, e.select(full, from, end), getPanel(), {end, from},
              [&](Value column, ValueRange so) -> SmallVector<Value> {
@@ -533,7 +559,7 @@ std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
                                e.min(e.sub(e.add(firstKey, next), 1),
                                      e.sub(sweep.upper, 1))});
                Value some =
-                   evaluateHere(scope, sweep.plan.op.getTiles(), corners).first;
+                   evaluateHere(place, sweep.plan.op.getTiles(), corners).first;
                return {e.select(some, e.min(so[0], column), so[0]),
                        e.select(some, next, so[1])};
              });
@@ -548,13 +574,13 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   Scope scope(block.scope);
   Value firstRow = e.add(block.firstRow, first);
   Value lastRow = e.sub(e.add(firstRow, rows), 1);
-  Value from = e.index(0), to = span.columns;
+  Value from = span.begin ? span.begin : e.index(0), to = span.columns;
   Value firstKey = span.firstKey;
   if (!op.getBounds().empty() && !sweep.table) {
     auto [lower, upper] = evaluateHere(scope, op.getBounds(),
                                        state.getRowRange(firstRow, lastRow));
-    from =
-        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)), getPanel());
+    Value first = e.max(e.index(0), e.min(e.sub(lower, firstKey), to));
+    from = e.max(from, e.roundDown(first, getPanel()));
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
   }
   Value end = e.roundUp(to, state.lanes);

@@ -49,6 +49,7 @@ struct Kernel::Sweep {
 
   SweepPlan &plan;
   Value upper; // keys end here, for this block
+  Value begin; // the first key that it needs; null where tiles start with it
   ReducerState reducers;
   TileBuffers entries;
   DenseMap<CollectivePlan *, CollectiveBuffers> collectives;
