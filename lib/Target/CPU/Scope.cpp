@@ -33,22 +33,52 @@ Value KernelState::unsupported(Value value, Type type) {
   return element.isIntOrIndexOrFloat() ? e.constant(type, 0) : Value();
 }
 
-void KernelState::bindRow(Scope &place, Value row) {
-  if (analysis.getPackedHeads() == 1) {
-    place.bind(stream.getRowArg(), row);
-    return;
+void KernelState::startBlock(Value first, Value rows) {
+  int64_t heads = analysis.getPackedHeads();
+  if (heads > 1 && analysis.getRowPeriod()) {
+    blockFirst = first;
+    headFirst = e.div(first, heads);
+    headRows = e.div(rows, heads);
   }
-  Value rows = e.index(analysis.getFewRows());
-  Value head = arith::DivUIOp::create(e, row, rows);
-  place.bind(stream.getHeadArg(), e.add(firstHead, head));
-  place.bind(stream.getRowArg(), arith::RemUIOp::create(e, row, rows));
+}
+
+std::pair<Value, Value> KernelState::findHead(Value row) {
+  if (!analysis.getRowPeriod()) {
+    Value rows = e.index(analysis.getFewRows());
+    return {arith::DivUIOp::create(e, row, rows),
+            arith::RemUIOp::create(e, row, rows)};
+  }
+  Value inside = e.sub(row, blockFirst), head = e.index(0), start = e.index(0);
+  for (int64_t h = 1; h < analysis.getPackedHeads(); ++h) {
+    Value end = e.mul(headRows, h);
+    Value before = e.less(inside, end);
+    head = e.select(before, head, e.index(h));
+    start = e.select(before, start, end);
+  }
+  return {head, e.add(headFirst, e.sub(inside, start))};
+}
+
+void KernelState::bindRow(Scope &place, Value row) {
+  if (analysis.getPackedHeads() > 1) {
+    auto [head, inside] = findHead(row);
+    place.bind(stream.getHeadArg(), e.add(firstHead, head));
+    row = inside;
+  }
+  place.bind(stream.getRowArg(), row);
 }
 
 SmallVector<Value> KernelState::getRowRange(Value first, Value last) {
   if (analysis.getPackedHeads() == 1) {
     return {first, last};
   }
-  return {e.index(0), e.index(analysis.getFewRows() - 1)};
+  if (!analysis.getRowPeriod()) {
+    return {e.index(0), e.index(analysis.getFewRows() - 1)};
+  }
+  auto [head, from] = findHead(first);
+  auto [lastHead, to] = findHead(last);
+  Value same = e.equal(head, lastHead);
+  Value end = e.sub(e.add(headFirst, headRows), 1);
+  return {e.select(same, from, headFirst), e.select(same, to, end)};
 }
 
 Value Scope::lookup(Value value) const {

@@ -304,7 +304,8 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
       prepareRows(here, sweep);
     }
     Scope firstRow(&inside);
-    firstRow.bind(state.stream.getRowArg(), block.firstRow);
+    firstRow.bind(state.stream.getRowArg(),
+                  state.getRowRange(block.firstRow, block.firstRow)[0]);
     for (ListedOp test : plan.tests) {
       state.listMaps[test] = emitListMap(firstRow, test, sweep.upper);
     }
@@ -344,7 +345,8 @@ void Kernel::emitListed(RowBlock &block, Sweep &sweep, Value lower) {
   ListedOp driver = sweep.plan.driver;
   int64_t keys = driver.getKeyBlock();
   Scope first(block.scope);
-  first.bind(state.stream.getRowArg(), block.firstRow);
+  first.bind(state.stream.getRowArg(),
+             state.getRowRange(block.firstRow, block.firstRow)[0]);
   Visits visits = emitVisits(first, driver, lower, sweep.upper);
   // A stencil's halo is made of neighbours, which a collected tile lacks.
   if (keys < state.tiling.tileKeys && sweep.plan.allCollectives.empty()) {
