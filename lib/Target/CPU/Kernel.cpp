@@ -193,16 +193,10 @@ void Kernel::forEachRow(Scope &outside, const Tile &tile,
 void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
   StreamOp stream = state.stream;
   forEachHead(block, [&](RowBlock &here) {
-    forEachRow(here, [&](Scope &row, Value r) {
-      auto getPlace = [&](Scope &scope) {
-        return SmallVector<Value>{scope.get(stream.getBatchArg()),
-                                  scope.get(stream.getHeadArg()),
-                                  scope.get(stream.getRowArg())};
-      };
-      SmallVector<Value> place = getPlace(row);
-      Scope ahead(here.scope);
-      Value next = e.min(e.add(r, kRowsAhead), e.sub(here.rows, 1));
-      state.bindRow(ahead, e.add(here.firstRow, next));
+    forEachRow(here, [&](Scope &row, Value) {
+      SmallVector<Value> place{row.get(stream.getBatchArg()),
+                               row.get(stream.getHeadArg()),
+                               row.get(stream.getRowArg())};
       for (auto [value, output] :
            llvm::zip(stream.getStoreRow().getValues(), outputs)) {
         if (isa<TallyType>(value.getType())) {
@@ -213,7 +207,6 @@ void Kernel::emitStore(RowBlock &block, ValueRange outputs) {
           e.store(row.get(value), output, place);
           continue;
         }
-        prefetchRow(e, output, getPlace(ahead), /*isWrite=*/true);
         row.prepareRow(value);
         forEachChunk(
             e, type.getNumElements(), state.lanes, [&](Value d, int64_t width) {

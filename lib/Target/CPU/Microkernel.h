@@ -112,11 +112,6 @@ void prefetchRows(Scope &tile, ArrayRef<RowOf> sources, KeyRange keys,
 /// at once would hold up its loads.
 void prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
                    int64_t shares, Cache cache);
-/// Rows of queries and results are asked for this many rows ahead: what the
-/// hardware foresees ends with the page.
-constexpr int64_t kRowsAhead = 24;
-/// All lines of row `indices` of `source`.
-void prefetchRow(Emit &e, Value source, ValueRange indices, bool isWrite);
 /// The line that holds feature d.
 void prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache);
 /// The bytes of a row of the source, at least one.

@@ -106,14 +106,7 @@ void RowRange::bind(Scope &place, Value r) const {
 void cpu::packStationary(Scope &block, const Contraction &contraction,
                          RowRange rows, Packed out) {
   Emit &e = block.kernel.e;
-  SmallVector<RowOf> sources = getSourceRows(contraction.stationary);
   e.loop(e.index(0), rows.rows, 1, [&](Value r) {
-    Scope ahead(&block);
-    rows.bind(ahead, e.min(e.add(r, kRowsAhead), e.sub(rows.rows, 1)));
-    for (const RowOf &row : sources) {
-      prefetchRow(e, ahead.get(row.source), ahead.get(row.indices),
-                  /*isWrite=*/false);
-    }
     Scope place(&block);
     rows.bind(place, r);
     place.setBlockRow(r);
@@ -260,18 +253,6 @@ void cpu::prefetchLine(Scope &place, const RowOf &row, Value d, Cache cache) {
   memref::PrefetchOp::create(place.kernel.e, place.get(row.source), indices,
                              /*isWrite=*/false, static_cast<unsigned>(cache),
                              /*isDataCache=*/true);
-}
-
-void cpu::prefetchRow(Emit &e, Value source, ValueRange indices, bool isWrite) {
-  auto type = cast<ShapedType>(source.getType());
-  int64_t step = kLineBits / type.getElementTypeBitWidth();
-  for (int64_t d = 0; d < type.getShape().back(); d += step) {
-    SmallVector<Value> place(indices);
-    place.push_back(e.index(d));
-    memref::PrefetchOp::create(e, source, place, isWrite,
-                               static_cast<unsigned>(Cache::First),
-                               /*isDataCache=*/true);
-  }
 }
 
 void cpu::prefetchLines(Scope &place, ArrayRef<RowOf> sources, Value share,
