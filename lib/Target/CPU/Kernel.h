@@ -101,6 +101,12 @@ private:
   /// The tile, with the columns that the rows of a microkernel from `row` on
   /// have in it, in vectors of `width` columns.
   Tile narrow(Scope &scope, const Tile &tile, Value row, int64_t width);
+  /// Columns in which the rows of a microkernel from `row` on may have entries,
+  /// piece by piece, cut at multiples of `width` or `lanes`.
+  void forEachPiece(Scope &scope, const Tile &tile, Value row, int64_t width,
+                    llvm::function_ref<void(Value, Value)> body);
+  bool mayCutPieces(SweepPlan &plan);
+  void findPieces(Sweep &sweep, Scope &scope, Tile &tile, Value full);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);

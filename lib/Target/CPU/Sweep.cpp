@@ -174,6 +174,12 @@ void Kernel::allocateTiles(Sweep &sweep) {
   int64_t rows = state.tiling.tileRows;
   int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
   allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
+  if (mayCutPieces(plan)) {
+    int64_t most = llvm::divideCeil(columns, 2 * state.lanes);
+    sweep.pieces =
+        scratch.get({rows, 1 + 2 * most},
+                    e.getIndexType());
+  }
   // From the inside: results lend their tiles to what is around them.
   for (auto &collective : llvm::reverse(plan.allCollectives)) {
     allocateCollective(sweep, *collective);
@@ -626,6 +632,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     if (byRow && !op.getTiles().empty() && !sweep.table &&
         plan.allCollectives.empty() && plan.ownRows.empty()) {
       tile.bounds = &op.getBounds();
+    }
+    if (sweep.pieces && tile.bounds) {
+      tile.pieces = sweep.pieces;
+      findPieces(sweep, inside, tile, full);
     }
     tile.table = sweep.table;
     tile.scattered =

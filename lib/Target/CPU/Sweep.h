@@ -58,6 +58,8 @@ struct Kernel::Sweep {
   DenseMap<Operation *, Packed> coefficients;
   /// The key of each column, where a tile collects keys from several places.
   Value table;
+  /// The pieces of a tile (Tile::pieces), where it may have gaps.
+  Value pieces;
   /// Whether the rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };
