@@ -106,6 +106,8 @@ private:
   void forEachPiece(Scope &scope, const Tile &tile, Value row, int64_t width,
                     llvm::function_ref<void(Value, Value)> body);
   bool mayCutPieces(SweepPlan &plan);
+  /// Fills in the pieces of a tile: vectors of keys in which the rows of a
+  /// microkernel may have entries, joined where they are neighbours.
   void findPieces(Sweep &sweep, Scope &scope, Tile &tile, Value full);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,

@@ -175,10 +175,9 @@ void Kernel::allocateTiles(Sweep &sweep) {
   int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
   allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
   if (mayCutPieces(plan)) {
+    int64_t groups = llvm::divideCeil(rows, target.kernelRows);
     int64_t most = llvm::divideCeil(columns, 2 * state.lanes);
-    sweep.pieces =
-        scratch.get({rows, 1 + 2 * most},
-                    e.getIndexType());
+    sweep.pieces = scratch.get({groups, 1 + 2 * most}, e.getIndexType());
   }
   // From the inside: results lend their tiles to what is around them.
   for (auto &collective : llvm::reverse(plan.allCollectives)) {
