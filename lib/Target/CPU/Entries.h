@@ -56,6 +56,9 @@ struct Tile {
   /// Set where only the columns within the bounds of the sweep are computed,
   /// for as many rows at a time as the microkernel has.
   Region *bounds = nullptr;
+  /// Set where there are gaps in that: for each of these groups of rows, the
+  /// number of pieces and the columns where each starts and ends.
+  Value pieces = {};
   /// All entries are present, and all columns are keys.
   bool full = false;
   /// The same of the columns that are looked at, in a tile that is not full.

@@ -120,6 +120,7 @@ Value Kernel::emitItems(Value item, Value most, ValueRange arguments) {
 void Kernel::emitBlock(Scope &scope, Value firstRow, Value rows,
                        ValueRange outputs) {
   RowBlock here{&scope, firstRow, rows, e.index(0)};
+  state.startBlock(firstRow, rows);
   for (SweepPlan &plan : state.analysis.getSweeps()) {
     emitSweep(here, plan);
     scratch.giveBack();

@@ -69,6 +69,7 @@ private:
   /// The keys of a tile: columns of which the first and the last key are these.
   struct Span {
     Value firstKey, columns, lastKey;
+    Value begin = {}; // columns before it are not needed
   };
 
   /// Does up to `most` items from `item` on, of the same heads; how many.
@@ -100,8 +101,16 @@ private:
                                Value lastRow, Value firstKey, Value from,
                                Value end, Value full);
   /// The tile, with the columns that the rows of a microkernel from `row` on
-  /// have in it.
-  Tile narrow(Scope &scope, const Tile &tile, Value row);
+  /// have in it, in vectors of `width` columns.
+  Tile narrow(Scope &scope, const Tile &tile, Value row, int64_t width);
+  /// Columns in which the rows of a microkernel from `row` on may have entries,
+  /// piece by piece, cut at multiples of `width` or `lanes`.
+  void forEachPiece(Scope &scope, const Tile &tile, Value row, int64_t width,
+                    llvm::function_ref<void(Value, Value)> body);
+  bool mayCutPieces(SweepPlan &plan);
+  /// Fills in the pieces of a tile: vectors of keys in which the rows of a
+  /// microkernel may have entries, joined where they are neighbours.
+  void findPieces(Sweep &sweep, Scope &scope, Tile &tile, Value full);
   void emitScores(TileBuffers &buffers, Scope &scope, Tile &tile);
   void emitDotWith(Contraction &contraction, Value rows, Value keys,
                    Scope &scope, Tile &tile);
@@ -192,6 +201,9 @@ private:
   /// The same where one head is known.
   static std::pair<Value, Value> evaluateHere(Scope &outside, Region &region,
                                               ValueRange arguments);
+  /// Binds the first arguments of `region` in `rows` and evaluates there what
+  /// needs no others: a loop over the others does not repeat it.
+  static void evaluateRows(Scope &rows, Region &region, ValueRange arguments);
   /// Elements of the arrays of a block.
   int64_t getStateRows() const {
     return state.tiling.heads * state.tiling.blockRows;

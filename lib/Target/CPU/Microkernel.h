@@ -65,7 +65,9 @@ struct KeyRange {
   Value upper;          // keys end here; columns beyond repeat the last one
   bool halo = false;    // columns before key 0 repeat the first one
   Value table = {};     // the key of each column; null for consecutive ones
+  Value begin = {};     // columns before it, whole panels, are not looked at
 
+  Value getBegin(Emit &e) const { return begin ? begin : e.index(0); }
   /// The key of column `c`, held to the range.
   Value at(Emit &e, Value c) const;
   /// Gives `place` the key of column `c`, which may be one of the next tile.

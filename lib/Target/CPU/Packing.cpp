@@ -18,6 +18,35 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
+/// Chunks of a row that is only copied are written four at a time: a loop
+/// around one load and one store takes longer than these. Rows that are
+/// computed keep their loop.
+static void forEachCopied(Scope &place, bool computed, int64_t extent,
+                          llvm::function_ref<void(Value, int64_t)> body) {
+  constexpr int64_t together = 4;
+  Emit &e = place.kernel.e;
+  int64_t lanes = place.kernel.lanes;
+  if (computed) {
+    forEachChunk(e, extent, lanes, body);
+    return;
+  }
+  int64_t step = together * lanes, whole = extent / step * step;
+  auto copy = [&](Value first, int64_t end) {
+    for (int64_t d = 0; d < end; d += lanes) {
+      body(e.add(first, d), std::min(lanes, end - d));
+    }
+  };
+  if (whole > step) {
+    e.loop(e.index(0), e.index(whole), step,
+           [&](Value first) { copy(first, step); });
+  } else if (whole) {
+    copy(e.index(0), step);
+  }
+  if (extent > whole) {
+    copy(e.index(whole), extent - whole);
+  }
+}
+
 /// Copies row `indices` of `source` to row `outRow` of a packed buffer.
 static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
   Emit &e = place.kernel.e;
@@ -28,11 +57,12 @@ static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
   } else {
     place.get(row.indices);
   }
-  forEachChunk(e, depth, place.kernel.lanes, [&](Value d, int64_t width) {
-    Value features =
-        e.convertFloat(RowChunk(place, d, width).get(row), element);
-    e.storeVector(features, out, {outRow, d});
-  });
+  forEachCopied(
+      place, static_cast<bool>(row.value), depth, [&](Value d, int64_t width) {
+        Value features =
+            e.convertFloat(RowChunk(place, d, width).get(row), element);
+        e.storeVector(features, out, {outRow, d});
+      });
 }
 
 /// What fills the last lane of a row of narrow numbers: zeros.
@@ -129,7 +159,7 @@ void cpu::packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,
   Value zero = e.index(0);
   Value signs = e.constant(VectorType::get({lanes}, e.getI32Type()),
                            static_cast<int32_t>(0x80808080));
-  e.loop(zero, keys.columns, lanes, [&](Value c) {
+  e.loop(keys.getBegin(e), keys.columns, lanes, [&](Value c) {
     if (!sameRows) {
       e.loop(zero, e.index(lanes), 1, [&](Value lane) {
         Scope place(&tile);
@@ -175,7 +205,7 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
   Emit &e = kernel.e;
   int64_t extent = cast<VectorType>(row.getType()).getNumElements();
   int64_t step = out.pairs ? 2 : 1;
-  e.loop(e.index(0), keys.columns, step, [&](Value c) {
+  e.loop(keys.getBegin(e), keys.columns, step, [&](Value c) {
     Scope first(&tile), second(&tile);
     first.bind(keys.keyArg, keys.at(e, c));
     first.prepareRow(row);
@@ -183,7 +213,8 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
       second.bind(keys.keyArg, keys.at(e, e.add(c, 1)));
       second.prepareRow(row);
     }
-    forEachChunk(e, extent, kernel.lanes, [&](Value d, int64_t width) {
+    bool computed = !row.getDefiningOp<AtOp>();
+    forEachCopied(first, computed, extent, [&](Value d, int64_t width) {
       RowChunk low(first, d, width), high(second, d, width);
       if (!out.pairs) {
         Type element = cast<MemRefType>(out.floats.getType()).getElementType();
@@ -293,13 +324,17 @@ Value cpu::findNonFinite(KernelState &kernel, KeyRange keys, Packed rows) {
                      ? e.getF32Type()
                      : cast<MemRefType>(buffer.getType()).getElementType();
   auto type = VectorType::get({kernel.lanes}, element);
-  Value end = rows.pairs ? e.div(keys.columns, 2) : keys.columns;
+  Value begin = keys.getBegin(e), end = keys.columns;
+  if (rows.pairs) {
+    begin = e.div(begin, 2);
+    end = e.div(end, 2);
+  }
   // x - x is 0 for finite x and NaN otherwise, and NaN stays.
   auto collect = [&](Value x, Value sum) -> Value {
     return arith::AddFOp::create(e, sum, arith::SubFOp::create(e, x, x));
   };
   Value sum = e.loop(
-      e.index(0), end, 1, e.constant(type, 0),
+      begin, end, 1, e.constant(type, 0),
       [&](Value c, ValueRange outer) -> SmallVector<Value> {
         return e.loop(
             e.index(0), e.index(shape[1]), kernel.lanes, outer,

@@ -37,7 +37,7 @@ void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
                e.add(ahead, first), count);
 }
 
-Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row) {
+Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row, int64_t width) {
   Tile narrowed = tile;
   if (tile.bounds) {
     int64_t rows = state.target.kernelRows;
@@ -49,12 +49,96 @@ Tile Kernel::narrow(Scope &scope, const Tile &tile, Value row) {
     auto clamp = [&](Value column) {
       return e.max(tile.firstColumn, e.min(column, tile.columns));
     };
-    narrowed.firstColumn = clamp(e.roundDown(
-        e.max(e.sub(lower, tile.firstKey), e.index(0)), state.lanes));
-    narrowed.columns = clamp(
-        e.roundUp(e.max(e.sub(upper, tile.firstKey), e.index(0)), state.lanes));
+    narrowed.firstColumn = clamp(
+        e.roundDown(e.max(e.sub(lower, tile.firstKey), e.index(0)), width));
+    narrowed.columns =
+        clamp(e.roundUp(e.max(e.sub(upper, tile.firstKey), e.index(0)), width));
   }
   return narrowed;
+}
+
+/// Whether a tile is worth looking for gaps in: some mask may leave them, which
+/// scalar arithmetic tells, and whatever reads entries can pass over them.
+bool Kernel::mayCutPieces(SweepPlan &plan) {
+  Region &tiles = plan.op.getTiles();
+  if (tiles.empty() || plan.op.getBounds().empty() ||
+      !plan.allCollectives.empty() || !plan.ownRows.empty() ||
+      !plan.joined.empty() || plan.contractions.empty()) {
+    return false;
+  }
+  bool divides = false, plain = true;
+  for (Operation &op : tiles.front().without_terminator()) {
+    divides |=
+        isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(op);
+    plain &= isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
+  }
+  for (auto &stage : plan.stages) {
+    plain &= llvm::none_of(
+        stage, [](Operation *op) { return isa<FoldOp, TopOp, BinsOp>(op); });
+  }
+  bool direct = llvm::any_of(plan.contractions, [&](Contraction &contraction) {
+    return state.analysis.isDirect(contraction) ||
+           isa<DotWithOp>(contraction.op);
+  });
+  return divides && plain && !direct;
+}
+
+void Kernel::findPieces(Sweep &sweep, Scope &scope, Tile &tile, Value full) {
+  int64_t together = state.target.kernelRows;
+  Region &tiles = sweep.plan.op.getTiles();
+  e.loop(e.index(0), tile.rows, together, [&](Value row) {
+    Value group = e.div(row, together), zero = e.index(0);
+    Tile part = narrow(scope, tile, row, state.lanes);
+    Value first = e.add(tile.globalRow, row);
+    Value count = e.min(e.index(together), e.sub(tile.rows, row));
+    SmallVector<Value> rows =
+        state.getRowRange(first, e.sub(e.add(first, count), 1));
+    Scope place(&scope);
+    evaluateRows(place, tiles, rows);
+    // Pieces so far, where the last one started, and where it ends.
+    SmallVector<Value> start{zero, part.firstColumn, part.firstColumn};
+    SmallVector<Value> found = e.loop(
+        part.firstColumn, e.select(full, part.firstColumn, part.columns),
+        state.lanes, start, [&](Value c, ValueRange so) -> SmallVector<Value> {
+          Value key = e.add(tile.firstKey, c), end = e.add(c, state.lanes);
+          SmallVector<Value> corners(rows);
+          corners.append(
+              {key, e.min(e.add(key, state.lanes - 1), e.sub(tile.upper, 1))});
+          Value some = evaluateHere(place, tiles, corners).first;
+          Value grows = e.both(e.equal(so[2], c), e.less(zero, so[0]));
+          Value opens =
+              e.both(some, arith::XOrIOp::create(e, grows, e.truth(true)));
+          Value pieces = e.add(so[0], e.select(opens, e.index(1), zero));
+          Value from = e.select(opens, c, so[1]);
+          Value to = e.select(some, end, so[2]);
+          // Written again as the piece grows.
+          Value at = e.mul(e.max(e.sub(pieces, 1), zero), 2);
+          e.store(from, tile.pieces, {group, e.add(at, 1)});
+          e.store(to, tile.pieces, {group, e.add(at, 2)});
+          return {pieces, from, to};
+        });
+    e.ifThen(full, [&] {
+      e.store(part.firstColumn, tile.pieces, {group, e.index(1)});
+      e.store(part.columns, tile.pieces, {group, e.index(2)});
+    });
+    e.store(e.select(full, e.index(1), found[0]), tile.pieces, {group, zero});
+  });
+}
+
+void Kernel::forEachPiece(Scope &scope, const Tile &tile, Value row,
+                          int64_t width,
+                          llvm::function_ref<void(Value, Value)> body) {
+  if (!tile.pieces) {
+    Tile part = narrow(scope, tile, row, width);
+    body(part.firstColumn, part.columns);
+    return;
+  }
+  Value group = e.div(row, state.target.kernelRows);
+  e.loop(e.index(0), e.load(tile.pieces, {group, e.index(0)}), 1, [&](Value k) {
+    Value at = e.mul(k, 2);
+    body(e.load(tile.pieces, {group, e.add(at, 1)}),
+         e.load(tile.pieces, {group, e.add(at, 2)}));
+  });
 }
 
 void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
@@ -95,16 +179,17 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
           emitVectors(first, state.tiling.keyVectors);
           return;
         }
-        Tile narrowed = narrow(scope, tile, r);
-        Value lower = e.max(first, narrowed.firstColumn);
-        Value upper = e.min(e.add(first, panel), narrowed.columns);
-        e.ifThen(
-            e.equal(e.sub(upper, lower), e.index(panel)),
-            [&] { emitVectors(first, state.tiling.keyVectors); },
-            [&] {
-              e.loop(lower, upper, state.lanes,
-                     [&](Value column) { emitVectors(column, 1); });
-            });
+        forEachPiece(scope, tile, r, state.lanes, [&](Value from, Value to) {
+          Value lower = e.max(first, from);
+          Value upper = e.min(e.add(first, panel), to);
+          e.ifThen(
+              e.equal(e.sub(upper, lower), e.index(panel)),
+              [&] { emitVectors(first, state.tiling.keyVectors); },
+              [&] {
+                e.loop(lower, upper, state.lanes,
+                       [&](Value column) { emitVectors(column, 1); });
+              });
+        });
       });
     });
   }
@@ -285,6 +370,8 @@ std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
   Value count = e.min(e.index(state.target.kernelRows), e.sub(tile.rows, row));
   SmallVector<Value> rows =
       state.getRowRange(first, e.sub(e.add(first, count), 1));
+  Scope place(&scope);
+  evaluateRows(place, plan.op.getTiles(), rows);
   SmallVector<Value> found = e.loop(
       e.div(e.add(from, panel - 1), panel), e.div(tile.columns, panel), 1,
       {from, from}, [&](Value p, ValueRange so) -> SmallVector<Value> {
@@ -292,7 +379,7 @@ std::pair<Value, Value> Kernel::findDense(Scope &scope, SweepPlan &plan,
         Value key = e.add(tile.firstKey, column), last = e.add(key, panel - 1);
         SmallVector<Value> corners(rows);
         corners.append({key, last});
-        Value all = evaluateHere(scope, plan.op.getTiles(), corners).second;
+        Value all = evaluateHere(place, plan.op.getTiles(), corners).second;
         all = e.both(all, e.less(last, tile.upper));
         Value none = e.equal(so[0], so[1]);
         Value grows = e.both(all, e.either(none, e.equal(so[1], column)));
@@ -312,6 +399,19 @@ void Kernel::emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
   SmallVector<Value> partials;
   for (Operation *op : plan.stages[tile.stage]) {
     llvm::append_range(partials, reducers.partials(op, tile));
+  }
+  if (ranges.empty()) {
+    Value group = e.div(r, state.target.kernelRows), zero = e.index(0);
+    partials = e.loop(zero, e.load(tile.pieces, {group, zero}), 1, partials,
+                      [&](Value k, ValueRange carried) {
+                        SmallVector<Value> next(carried);
+                        Value at = e.mul(k, 2);
+                        emitColumns(sweep, row, tile, r,
+                                    e.load(tile.pieces, {group, e.add(at, 1)}),
+                                    e.load(tile.pieces, {group, e.add(at, 2)}),
+                                    1, next);
+                        return next;
+                      });
   }
   for (const ColumnRange &range : ranges) {
     Tile part = tile;
@@ -351,12 +451,21 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   RowRange rows = tile.getRows();
   int64_t together = state.target.kernelRows;
   e.loop(e.index(0), tile.rows, together, [&](Value group) {
-    Tile part = narrow(scope, tile, group);
+    Value last = e.min(tile.rows, e.add(group, together));
+    if (tile.pieces) {
+      e.loop(group, last, 1, [&](Value r) {
+        Scope row(&scope);
+        rows.bind(row, r);
+        row.setBlockRow(e.add(tile.firstRow, r));
+        emitStageRow(sweep, row, tile, r, {});
+      });
+      return;
+    }
+    Tile part = narrow(scope, tile, group, state.lanes);
     auto [from, to] = findDense(scope, sweep.plan, part, group);
     ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
                             {from, to, unroll / 2, true},
                             {to, part.columns, 1, false}};
-    Value last = e.min(tile.rows, e.add(group, together));
     e.loop(group, last, 1, [&](Value r) {
       Scope row(&scope);
       rows.bind(row, r);
@@ -392,11 +501,12 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
           return e.loadVector(b.operand(), {k, e.add(column, v * lanes)},
                               lanes);
         };
-        Tile narrowed = narrow(scope, tile, r);
-        emitProduct(state, {a.operand(), r, e.div(narrowed.firstColumn, step),
-                            e.div(narrowed.columns, step), out,
-                            e.add(tile.firstRow, r), column, count,
-                            /*accumulate=*/true, loadB});
+        forEachPiece(scope, tile, r, step, [&](Value from, Value to) {
+          emitProduct(state,
+                      {a.operand(), r, e.div(from, step), e.div(to, step), out,
+                       e.add(tile.firstRow, r), column, count,
+                       /*accumulate=*/true, loadB});
+        });
       });
     };
     auto emitAll = [&] {
@@ -433,53 +543,55 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
   Type element = outType.getElementType();
   bool direct = isDirect(outer.getRow(), rows);
   e.loop(e.index(0), whole.rows, 1, [&](Value r) {
-    Tile tile = narrow(scope, whole, e.roundDown(r, state.target.kernelRows));
-    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-      Value x = e.load(coefficients, {r, c});
-      e.ifThen(isPresent(e, x), [&] {
-        Value weight = e.convertFloat(x, element);
-        Value row = e.add(tile.firstRow, r);
-        auto add = [&](Value features, Value d, int64_t width) {
-          Value sum = e.loadVector(out, {row, d}, width);
-          e.storeVector(vector::FMAOp::create(e, e.broadcast(weight, width),
-                                              features, sum),
-                        out, {row, d});
-        };
-        if (direct) {
-          Value values = outer.getRow();
-          Scope place(&scope);
-          place.bind(tile.plan.keyArg, tile.getKeys().at(e, c));
-          place.prepareRow(values);
-          forEachChunk(e, cast<VectorType>(values.getType()).getNumElements(),
-                       state.lanes, [&](Value d, int64_t width) {
-                         Value x = RowChunk(place, d, width).get(values);
-                         add(e.convertFloat(x, element), d, width);
-                       });
-          return;
-        }
-        e.loop(e.index(0), e.index(outType.getDimSize(1)), state.lanes,
-               [&](Value d) {
-                 Value features;
-                 if (rows.pairs) {
-                   // The key is the lower or the upper half of each lane.
-                   Value pair =
-                       e.loadVector(rows.pairs, {e.div(c, 2), d}, state.lanes);
-                   Value odd = arith::TruncIOp::create(
-                       e, e.getI1Type(),
-                       arith::IndexCastOp::create(e, e.getI32Type(), c));
-                   Value sixteen = e.constant(pair.getType(), 16);
-                   Value high = arith::ShLIOp::create(
-                       e, arith::ShRUIOp::create(e, pair, sixteen), sixteen);
-                   Value half = e.select(
-                       odd, high, arith::ShLIOp::create(e, pair, sixteen));
-                   features = arith::BitcastOp::create(
-                       e, VectorType::get({state.lanes}, e.getF32Type()), half);
-                 } else {
-                   features = e.loadVector(rows.floats, {c, d}, state.lanes);
-                 }
-                 add(features, d, state.lanes);
-               });
+    Value group = e.roundDown(r, state.target.kernelRows);
+    forEachPiece(scope, whole, group, state.lanes, [&](Value from, Value to) {
+      e.loop(from, to, 1, [&](Value c) {
+        Value x = e.load(coefficients, {r, c});
+        e.ifThen(isPresent(e, x), [&] {
+          Value weight = e.convertFloat(x, element);
+          Value row = e.add(whole.firstRow, r);
+          auto add = [&](Value features, Value d, int64_t width) {
+            Value sum = e.loadVector(out, {row, d}, width);
+            e.storeVector(vector::FMAOp::create(e, e.broadcast(weight, width),
+                                                features, sum),
+                          out, {row, d});
+          };
+          if (direct) {
+            Value values = outer.getRow();
+            Scope place(&scope);
+            place.bind(whole.plan.keyArg, whole.getKeys().at(e, c));
+            place.prepareRow(values);
+            forEachChunk(e, cast<VectorType>(values.getType()).getNumElements(),
+                         state.lanes, [&](Value d, int64_t width) {
+                           Value x = RowChunk(place, d, width).get(values);
+                           add(e.convertFloat(x, element), d, width);
+                         });
+            return;
+          }
+          e.loop(
+              e.index(0), e.index(outType.getDimSize(1)), state.lanes,
+              [&](Value d) {
+                Value features;
+                if (rows.pairs) {
+                  // The key is the lower or the upper half of each lane.
+                  Value pair =
+                      e.loadVector(rows.pairs, {e.div(c, 2), d}, state.lanes);
+                  Value odd = arith::TruncIOp::create(
+                      e, e.getI1Type(),
+                      arith::IndexCastOp::create(e, e.getI32Type(), c));
+                  Value sixteen = e.constant(pair.getType(), 16);
+                  Value high = arith::ShLIOp::create(
+                      e, arith::ShRUIOp::create(e, pair, sixteen), sixteen);
+                  Value half = e.select(
+                      odd, high, arith::ShLIOp::create(e, pair, sixteen));
+                  features = arith::BitcastOp::create(
+                      e, VectorType::get({state.lanes}, e.getF32Type()), half);
+                } else {
+                  features = e.loadVector(rows.floats, {c, d}, state.lanes);
+                }
+                add(features, d, state.lanes);
+              });
+        });
       });
     });
-  });
 }

@@ -33,22 +33,52 @@ Value KernelState::unsupported(Value value, Type type) {
   return element.isIntOrIndexOrFloat() ? e.constant(type, 0) : Value();
 }
 
-void KernelState::bindRow(Scope &place, Value row) {
-  if (analysis.getPackedHeads() == 1) {
-    place.bind(stream.getRowArg(), row);
-    return;
+void KernelState::startBlock(Value first, Value rows) {
+  int64_t heads = analysis.getPackedHeads();
+  if (heads > 1 && analysis.getRowPeriod()) {
+    blockFirst = first;
+    headFirst = e.div(first, heads);
+    headRows = e.div(rows, heads);
   }
-  Value rows = e.index(analysis.getFewRows());
-  Value head = arith::DivUIOp::create(e, row, rows);
-  place.bind(stream.getHeadArg(), e.add(firstHead, head));
-  place.bind(stream.getRowArg(), arith::RemUIOp::create(e, row, rows));
+}
+
+std::pair<Value, Value> KernelState::findHead(Value row) {
+  if (!analysis.getRowPeriod()) {
+    Value rows = e.index(analysis.getFewRows());
+    return {arith::DivUIOp::create(e, row, rows),
+            arith::RemUIOp::create(e, row, rows)};
+  }
+  Value inside = e.sub(row, blockFirst), head = e.index(0), start = e.index(0);
+  for (int64_t h = 1; h < analysis.getPackedHeads(); ++h) {
+    Value end = e.mul(headRows, h);
+    Value before = e.less(inside, end);
+    head = e.select(before, head, e.index(h));
+    start = e.select(before, start, end);
+  }
+  return {head, e.add(headFirst, e.sub(inside, start))};
+}
+
+void KernelState::bindRow(Scope &place, Value row) {
+  if (analysis.getPackedHeads() > 1) {
+    auto [head, inside] = findHead(row);
+    place.bind(stream.getHeadArg(), e.add(firstHead, head));
+    row = inside;
+  }
+  place.bind(stream.getRowArg(), row);
 }
 
 SmallVector<Value> KernelState::getRowRange(Value first, Value last) {
   if (analysis.getPackedHeads() == 1) {
     return {first, last};
   }
-  return {e.index(0), e.index(analysis.getFewRows() - 1)};
+  if (!analysis.getRowPeriod()) {
+    return {e.index(0), e.index(analysis.getFewRows() - 1)};
+  }
+  auto [head, from] = findHead(first);
+  auto [lastHead, to] = findHead(last);
+  Value same = e.equal(head, lastHead);
+  Value end = e.sub(e.add(headFirst, headRows), 1);
+  return {e.select(same, from, headFirst), e.select(same, to, end)};
 }
 
 Value Scope::lookup(Value value) const {
@@ -311,11 +341,6 @@ void Scope::computeRange(RangeOp op) {
   Value last = e.sub(end, 1), zero = e.index(0);
   Value from = e.max(zero, e.min(get(op.getFirst()), last));
   Value to = e.max(zero, e.min(get(op.getLast()), last));
-  auto at = [&](Value k) {
-    SmallVector<Value> full(indices);
-    full.push_back(k);
-    return e.load(source, full);
-  };
   // An empty source gives the extremes of nothing, and is not read.
   Type type = op.getMin().getType();
   unsigned bits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
@@ -324,12 +349,28 @@ void Scope::computeRange(RangeOp op) {
   };
   SmallVector<Value> start{extreme(APInt::getSignedMaxValue(bits)),
                            extreme(APInt::getSignedMinValue(bits))};
-  SmallVector<Value> result =
-      e.loop(from, e.min(e.add(to, 1), end), 1, start,
-             [&](Value k, ValueRange seen) -> SmallVector<Value> {
-               Value x = at(k);
-               return {e.min(seen[0], x), e.max(seen[1], x)};
-             });
+  // Whole vectors, then what is left.
+  int64_t lanes = kernel.lanes;
+  end = e.min(e.add(to, 1), end);
+  Value count = e.max(e.sub(end, from), zero);
+  Value middle = e.add(from, e.roundDown(count, lanes));
+  auto scan = [&](Value lower, Value upper, int64_t width, ValueRange init) {
+    return e.loop(lower, upper, width, init,
+                  [&](Value k, ValueRange seen) -> SmallVector<Value> {
+                    SmallVector<Value> full(indices);
+                    full.push_back(k);
+                    Value x = width == 1 ? e.load(source, full)
+                                         : e.loadVector(source, full, width);
+                    return {e.min(seen[0], x), e.max(seen[1], x)};
+                  });
+  };
+  SmallVector<Value> wide =
+      scan(from, middle, lanes,
+           {e.broadcast(start[0], lanes), e.broadcast(start[1], lanes)});
+  SmallVector<Value> result = scan(
+      middle, end, 1,
+      {vector::ReductionOp::create(e, vector::CombiningKind::MINSI, wide[0]),
+       vector::ReductionOp::create(e, vector::CombiningKind::MAXSI, wide[1])});
   known[op.getMin()] = result[0];
   known[op.getMax()] = result[1];
 }

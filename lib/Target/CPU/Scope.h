@@ -44,6 +44,9 @@ struct KernelState {
   DenseMap<Operation *, SmallVector<Value>> tallies;
   /// The first of the heads that share a block, where they do.
   Value firstHead;
+  /// Where lists are why they do, of this block: its first row as the rows of
+  /// blocks are counted, and in each head; how many it has of each.
+  Value blockFirst, headFirst, headRows;
   /// A buffer for a row of the stream, for as long as the kernel runs.
   std::function<Value(VectorType)> allocateRow;
   /// Which blocks of keys the lists of this block of rows name, a byte each.
@@ -56,6 +59,12 @@ struct KernelState {
   void bindRow(Scope &place, Value row);
   /// The smallest and largest row, of any head, among rows of a block.
   SmallVector<Value> getRowRange(Value first, Value last);
+  /// Sets what `bindRow` and `getRowRange` need to know of a block.
+  void startBlock(Value first, Value rows);
+
+private:
+  /// The head, counted from the first of the block, and the row in it.
+  std::pair<Value, Value> findHead(Value row);
 };
 
 /// Scalars of one place.

@@ -187,25 +187,51 @@ void StreamAnalysis::classify(Operation &op) {
 // Packed heads
 //===----------------------------------------------------------------------===//
 
+/// The most heads that read the same keys: those of a group.
+int64_t StreamAnalysis::findGroups() {
+  int64_t together = getConstantIntValue(stream.getHeads()).value_or(1);
+  groups.clear();
+  stream.walk([&](arith::DivUIOp op) {
+    std::optional<int64_t> size = getConstantIntValue(op.getRhs());
+    if (op.getLhs() == stream.getHeadArg() && size && *size > 0) {
+      groups.push_back(op);
+      together = std::gcd(together, *size);
+    }
+  });
+  return together;
+}
+
+/// Collectives and products have tiles of their own, tallies an order of rows.
+bool StreamAnalysis::mayPackHeads() {
+  return !stream
+              .walk([&](Operation *op) {
+                auto inner = dyn_cast<SweepOp>(op);
+                auto bins = dyn_cast<BinsOp>(op);
+                return isCollective(op) || (inner && isInner(inner)) ||
+                               (bins && bins.isTally())
+                           ? WalkResult::interrupt()
+                           : WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
+/// Blocks that are left for the threads.
+static constexpr int64_t kFewestBlocks = 4;
+
+static int64_t halve(int64_t together) {
+  return together % 2 ? 1 : together / 2;
+}
+
 /// While decoding there is one query, or a few, per head, and the heads of a
 /// group read the same keys: their rows share a block, so that a key is loaded
-/// once for all of them. Some blocks are left for the threads.
+/// once for all of them.
 void StreamAnalysis::choosePackedHeads() {
-  constexpr int64_t mostRows = 8, fewestBlocks = 4;
-  // Collectives, products and lists have tiles of their own, tallies an order
-  // of rows.
-  bool plain = !stream
-                    .walk([&](Operation *op) {
-                      auto inner = dyn_cast<SweepOp>(op);
-                      auto bins = dyn_cast<BinsOp>(op);
-                      return isCollective(op) || (inner && isInner(inner)) ||
-                                     isa<ListedOp>(op) ||
-                                     (bins && bins.isTally())
-                                 ? WalkResult::interrupt()
-                                 : WalkResult::advance();
-                    })
-                    .wasInterrupted();
-  if (!plain) {
+  constexpr int64_t mostRows = 8;
+  auto has = [&](auto op) {
+    return stream.walk([](decltype(op)) { return WalkResult::interrupt(); })
+        .wasInterrupted();
+  };
+  if (has(ListedOp()) || !mayPackHeads()) {
     return;
   }
   std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
@@ -217,23 +243,60 @@ void StreamAnalysis::choosePackedHeads() {
   if (!heads || stream.getBody().getOps<SweepOp>().empty()) {
     return;
   }
-  int64_t together = *heads;
-  stream.walk([&](arith::DivUIOp op) {
-    std::optional<int64_t> size = getConstantIntValue(op.getRhs());
-    if (op.getLhs() == stream.getHeadArg() && size && *size > 0) {
-      groups.push_back(op);
-      together = std::gcd(together, *size);
-    }
-  });
+  int64_t together = findGroups();
   // Rows that are joined lie in one tile.
-  bool joins = stream.walk([](AcrossOp) { return WalkResult::interrupt(); })
-                   .wasInterrupted();
-  int64_t most = joins ? target.tileRows : target.blockRows;
+  int64_t most = has(AcrossOp()) ? target.tileRows : target.blockRows;
   while (together > 1 &&
-         (*heads / together < fewestBlocks || together * fewRows > most)) {
-    together = together % 2 ? 1 : together / 2;
+         (*heads / together < kFewestBlocks || together * fewRows > most)) {
+    together = halve(together);
   }
   packedHeads = together;
+}
+
+/// A list of keys for few rows makes these keys worth little packing. Where the
+/// heads of a group have the same list, as many rows of each share a block.
+bool StreamAnalysis::packListedHeads() {
+  std::optional<int64_t> heads = getConstantIntValue(stream.getHeads());
+  if (!rowPeriod || mixes || rowBlock || !heads || !mayPackHeads()) {
+    return false;
+  }
+  int64_t together = findGroups();
+  std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
+  while (together > 1 &&
+         (together * rowPeriod > target.blockRows ||
+          (rows && *heads / together * llvm::divideCeil(*rows, rowPeriod) <
+                       kFewestBlocks))) {
+    together = halve(together);
+  }
+  bool differ = stream
+                    .walk([&](ListedOp listed) {
+                      return readsHead(listed) ? WalkResult::interrupt()
+                                               : WalkResult::advance();
+                    })
+                    .wasInterrupted();
+  packedHeads = differ ? 1 : together;
+  return packedHeads > 1;
+}
+
+/// Whether a list is that of a head, and not of its group.
+bool StreamAnalysis::readsHead(ListedOp listed) {
+  SetVector<Value> values;
+  auto add = [&](OperandRange operands) {
+    values.insert(operands.begin(), operands.end());
+  };
+  add(listed.getIndices());
+  add(listed.getFirstMutable());
+  add(listed.getCountMutable());
+  for (size_t k = 0; k < values.size(); ++k) {
+    Operation *op = values[k].getDefiningOp();
+    if (values[k] == stream.getHeadArg()) {
+      return true;
+    }
+    if (op && !llvm::is_contained(groups, op)) {
+      add(op->getOperands());
+    }
+  }
+  return false;
 }
 
 /// Whether what was a key's alone still is.
@@ -629,6 +692,9 @@ LogicalResult StreamAnalysis::run() {
   }
   choosePackedHeads();
   analyse();
+  if (packListedHeads()) {
+    analyse();
+  }
   if (mixes && !getConstantIntValue(stream.getHeads())) {
     return stream.emitError(
         "a stream that mixes heads must have a constant number of them");

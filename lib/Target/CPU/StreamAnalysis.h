@@ -202,8 +202,8 @@ public:
   MutableArrayRef<SweepPlan> getSweeps() { return sweeps; }
   /// Whether a block works on all heads of its rows, as heads are mixed.
   bool keepsHeads() const { return mixes; }
-  /// Rows [k p, (k + 1) p) have one list in every sweep that follows or tests
-  /// lists; 0 if none does.
+  /// Rows [k p, (k + 1) p) of a head have one list in every sweep that follows
+  /// or tests lists; 0 if none does.
   int64_t getRowPeriod() const { return rowPeriod; }
   /// The bits of the widest float type that the kernel computes with.
   int64_t getElementBits() const { return elementBits; }
@@ -226,7 +226,11 @@ public:
 
 private:
   void analyse();
+  int64_t findGroups();
+  bool mayPackHeads();
   void choosePackedHeads();
+  bool packListedHeads();
+  bool readsHead(ListedOp listed);
   bool suitsPackedHeads();
   void classify(Operation &op);
   void classifyRegion(Operation &collective);

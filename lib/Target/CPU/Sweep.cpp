@@ -26,6 +26,25 @@ std::pair<Value, Value> Kernel::evaluateHere(Scope &outside, Region &region,
   return {first, scope.get(yield->getOperand(1))};
 }
 
+void Kernel::evaluateRows(Scope &rows, Region &region, ValueRange arguments) {
+  DenseSet<Value> unknown;
+  for (auto [k, argument] : llvm::enumerate(region.getArguments())) {
+    if (k < arguments.size()) {
+      rows.bind(argument, arguments[k]);
+    } else {
+      unknown.insert(argument);
+    }
+  }
+  for (Operation &op : region.front().without_terminator()) {
+    if (llvm::any_of(op.getOperands(),
+                     [&](Value v) { return unknown.contains(v); })) {
+      unknown.insert(op.result_begin(), op.result_end());
+    } else {
+      rows.get(op.getResult(0));
+    }
+  }
+}
+
 std::pair<Value, Value> Kernel::evaluate(RowBlock &block, Region &region,
                                          ValueRange arguments) {
   if (!state.analysis.keepsHeads()) {
@@ -160,6 +179,11 @@ void Kernel::allocateTiles(Sweep &sweep) {
   int64_t rows = state.tiling.tileRows;
   int64_t columns = llvm::alignTo(state.tiling.tileKeys, getPanel());
   allocateEntries(plan, rows, columns, state.tiling.blockRows, sweep.entries);
+  if (mayCutPieces(plan)) {
+    int64_t groups = llvm::divideCeil(rows, target.kernelRows);
+    int64_t most = llvm::divideCeil(columns, 2 * state.lanes);
+    sweep.pieces = scratch.get({groups, 1 + 2 * most}, e.getIndexType());
+  }
   // From the inside: results lend their tiles to what is around them.
   for (auto &collective : llvm::reverse(plan.allCollectives)) {
     allocateCollective(sweep, *collective);
@@ -276,6 +300,7 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     // Tiles start at the same keys whatever the block, and results of a row do
     // not depend on the number of threads.
     Value before = e.max(e.sub(from, lower), e.index(0));
+    sweep.begin = e.add(lower, before);
     lower = e.add(lower, e.roundDown(before, state.tiling.tileKeys));
     sweep.upper = e.min(sweep.upper, to);
   }
@@ -289,7 +314,8 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
       prepareRows(here, sweep);
     }
     Scope firstRow(&inside);
-    firstRow.bind(state.stream.getRowArg(), block.firstRow);
+    firstRow.bind(state.stream.getRowArg(),
+                  state.getRowRange(block.firstRow, block.firstRow)[0]);
     for (ListedOp test : plan.tests) {
       state.listMaps[test] = emitListMap(firstRow, test, sweep.upper);
     }
@@ -315,8 +341,12 @@ void Kernel::emitRange(RowBlock &block, Sweep &sweep, Value lower) {
   int64_t tileKeys = state.tiling.tileKeys;
   e.loop(lower, sweep.upper, tileKeys, [&](Value firstKey) {
     Value columns = e.min(e.index(tileKeys), e.sub(sweep.upper, firstKey));
-    emitTile(block, sweep,
-             {firstKey, columns, e.sub(e.add(firstKey, columns), 1)});
+    Span span{firstKey, columns, e.sub(e.add(firstKey, columns), 1)};
+    if (sweep.begin) {
+      Value before = e.max(e.sub(sweep.begin, firstKey), e.index(0));
+      span.begin = e.roundDown(before, getPanel());
+    }
+    emitTile(block, sweep, span);
   });
 }
 
@@ -325,7 +355,8 @@ void Kernel::emitListed(RowBlock &block, Sweep &sweep, Value lower) {
   ListedOp driver = sweep.plan.driver;
   int64_t keys = driver.getKeyBlock();
   Scope first(block.scope);
-  first.bind(state.stream.getRowArg(), block.firstRow);
+  first.bind(state.stream.getRowArg(),
+             state.getRowRange(block.firstRow, block.firstRow)[0]);
   Visits visits = emitVisits(first, driver, lower, sweep.upper);
   // A stencil's halo is made of neighbours, which a collected tile lacks.
   if (keys < state.tiling.tileKeys && sweep.plan.allCollectives.empty()) {
@@ -478,7 +509,7 @@ KeyRange Kernel::getKeys(Sweep &sweep, const Span &span) {
   return {
       sweep.plan.keyArg, span.firstKey, e.roundUp(span.columns, state.lanes),
       sweep.upper,
-      /*halo=*/false,    sweep.table};
+      /*halo=*/false,    sweep.table,   span.begin};
 }
 
 /// The keys of a tile, against the rows of a block at one head.
@@ -525,6 +556,8 @@ std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
                                      Value lastRow, Value firstKey, Value from,
                                      Value end, Value full) {
   SmallVector<Value> rows = state.getRowRange(firstRow, lastRow);
+  Scope place(&scope);
+  evaluateRows(place, sweep.plan.op.getTiles(), rows);
   auto found =
       e.loop(from, e.select(full, from, end), getPanel(), {end, from},
              [&](Value column, ValueRange so) -> SmallVector<Value> {
@@ -534,7 +567,7 @@ std::pair<Value, Value> Kernel::trim(Scope &scope, Sweep &sweep, Value firstRow,
                                e.min(e.sub(e.add(firstKey, next), 1),
                                      e.sub(sweep.upper, 1))});
                Value some =
-                   evaluateHere(scope, sweep.plan.op.getTiles(), corners).first;
+                   evaluateHere(place, sweep.plan.op.getTiles(), corners).first;
                return {e.select(some, e.min(so[0], column), so[0]),
                        e.select(some, next, so[1])};
              });
@@ -549,13 +582,13 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
   Scope scope(block.scope);
   Value firstRow = e.add(block.firstRow, first);
   Value lastRow = e.sub(e.add(firstRow, rows), 1);
-  Value from = e.index(0), to = span.columns;
+  Value from = span.begin ? span.begin : e.index(0), to = span.columns;
   Value firstKey = span.firstKey;
   if (!op.getBounds().empty() && !sweep.table) {
     auto [lower, upper] = evaluateHere(scope, op.getBounds(),
                                        state.getRowRange(firstRow, lastRow));
-    from =
-        e.roundDown(e.max(from, e.min(e.sub(lower, firstKey), to)), getPanel());
+    Value first = e.max(e.index(0), e.min(e.sub(lower, firstKey), to));
+    from = e.max(from, e.roundDown(first, getPanel()));
     to = e.max(e.index(0), e.min(e.sub(upper, firstKey), to));
   }
   Value end = e.roundUp(to, state.lanes);
@@ -599,6 +632,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     if (byRow && !op.getTiles().empty() && !sweep.table &&
         plan.allCollectives.empty() && plan.ownRows.empty()) {
       tile.bounds = &op.getBounds();
+    }
+    if (sweep.pieces && tile.bounds) {
+      tile.pieces = sweep.pieces;
+      findPieces(sweep, inside, tile, full);
     }
     tile.table = sweep.table;
     tile.scattered =

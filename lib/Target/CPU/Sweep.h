@@ -49,6 +49,7 @@ struct Kernel::Sweep {
 
   SweepPlan &plan;
   Value upper; // keys end here, for this block
+  Value begin; // the first key that it needs; null where tiles start with it
   ReducerState reducers;
   TileBuffers entries;
   DenseMap<CollectivePlan *, CollectiveBuffers> collectives;
@@ -57,6 +58,8 @@ struct Kernel::Sweep {
   DenseMap<Operation *, Packed> coefficients;
   /// The key of each column, where a tile collects keys from several places.
   Value table;
+  /// The pieces of a tile (Tile::pieces), where it may have gaps.
+  Value pieces;
   /// Whether the rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };

@@ -58,7 +58,8 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   }
   if (collectives.empty()) {
     tiling.fitFewKeys(stream, analysis, target);
-    tiling.cutIntoItems(analysis.getRowPeriod(), target.itemRows);
+    tiling.cutIntoItems(analysis.getRowPeriod() * analysis.getPackedHeads(),
+                        target.itemRows);
     return tiling;
   }
   // Half as many keys, for the tiles of all heads or a halo come with them.

@@ -1,0 +1,55 @@
+"""Tensor attention: a softmax over pairs of keys, as two nested softmaxes.
+
+The score of a pair (j, k) is c sum_l q_l k1_jl k2_kl, its value v1_j v2_k. For one j
+that is attention of the query q k1_j over the second keys, with its logarithm of the
+sum; over j these logarithms are scores again. One inner attention at a time, merged
+into a running state, keeps the memory that of the operands: neither pairs of keys nor
+scores of pairs are stored.
+
+Paper: How to Capture Higher-order Correlations? Generalizing Matrix Softmax Attention
+to Kronecker Computation.
+Inputs: q, k1 and k2 [B, H, n, d], v1 and v2 [B, H, n, dv], scale c (1 / d by default),
+causal (both keys at or before the query).
+Outputs: o [B, H, n, dv], lse [B, H, n].
+"""
+
+import numpy as np
+
+import attn_mlir as attn
+from ._support import array, check_target, number
+
+
+@attn.jit
+def tensor_attention(q, k1, k2, v1, v2, scale, causal):
+    q = q * scale
+    where = attn.causal if causal else None
+    rows = attn.arange(q.shape[2])
+
+    def merge(j, state):
+        top, total, o = state
+        s = (q * k1[:, :, j][:, :, None]) @ k2.mT
+        inner, lse = attn.softmax(s, where=where) @ v2, attn.logsumexp(s, where=where)
+        if causal:
+            lse = attn.where(rows >= j, lse, -np.inf)
+        # The first pair is seen by all queries, so that the top is finite from then on.
+        new = attn.maximum(top, lse)
+        keep, weight = attn.exp(top - new), attn.exp(lse - new)
+        o = keep[..., None] * o + weight[..., None] * (v1[:, :, j][:, :, None] * inner)
+        return new, keep * total + weight, o
+
+    shape = q.shape[:3]
+    start = (attn.full(shape, -np.inf), attn.zeros(shape), attn.zeros((*shape, v1.shape[3])))
+    top, total, o = attn.fori_loop(0, k1.shape[2], merge, start)
+    return o / total[..., None], top + attn.log(total)
+
+
+def run(target="cpu", *, q, k1, k2, v1, v2, scale=None, causal=False):
+    check_target(target)
+    scale = array(1.0 / q.shape[-1] if scale is None else float(scale), q)
+    o, lse = tensor_attention(q, k1, k2, v1, v2, scale, bool(number(causal)))
+    return {"o": o, "lse": lse}
+
+
+def example(rng, dtype=np.float64):
+    inputs = {name: rng.uniform(-1, 1, (2, 2, 21, 4)).astype(dtype) for name in ("q", "k1", "k2", "v1", "v2")}
+    return {**inputs, "scale": 0.25, "causal": False}
