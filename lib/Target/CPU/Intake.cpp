@@ -84,6 +84,15 @@ bool cpu::isResult(RunningOp gauge) {
       });
 }
 
+/// A gauge that others read keeps NaN. The sign of a zero does not move an
+/// exponent, and would double the price of a maximum.
+static Value joinGauge(Emit &e, RunningOp op, Value a, Value b) {
+  return isResult(op)
+             ? arith::MaximumFOp::create(e, a, b, arith::FastMathFlags::nsz)
+                   .getResult()
+             : e.greater(a, b);
+}
+
 void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
                          MutableArrayRef<Value> partials) {
   Emit &e = kernel.e;
@@ -91,10 +100,7 @@ void Reducers::takeGauge(RunningOp op, MutableArrayRef<Entries> columns,
     partials[0] = joinEntries(
         op, columns, partials[0], e.infinity(partials[0].getType(), true),
         [&](Entries &entries) { return entries.get(op.getValue()); },
-        [&](Value a, Value b) -> Value {
-          return isResult(op) ? arith::MaximumFOp::create(e, a, b).getResult()
-                              : e.greater(a, b);
-        });
+        [&](Value a, Value b) { return joinGauge(e, op, a, b); });
     return;
   }
   partials[0] = sumEntries(op, columns, partials[0], [&](Entries &entries) {

@@ -23,8 +23,11 @@ void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
   Value r = row.getBlockRow();
   Value before = loadState(op, r);
   if (isResult(op)) {
-    Value after = vector::ReductionOp::create(
-        e, vector::CombiningKind::MAXIMUMF, partials[0], before);
+    Value after =
+        vector::ReductionOp::create(e, vector::CombiningKind::MAXIMUMF,
+                                    partials[0], arith::FastMathFlags::nsz);
+    after =
+        arith::MaximumFOp::create(e, after, before, arith::FastMathFlags::nsz);
     e.ifThen(e.differs(after, before), [&] {
       storeState(op, after, r);
       move(op, row, before, after);

@@ -28,11 +28,14 @@ static void copyRow(Scope &place, const RowOf &row, Value out, Value outRow) {
   } else {
     place.get(row.indices);
   }
-  forEachChunk(e, depth, place.kernel.lanes, [&](Value d, int64_t width) {
-    Value features =
-        e.convertFloat(RowChunk(place, d, width).get(row), element);
-    e.storeVector(features, out, {outRow, d});
-  });
+  forEachChunk(
+      e, depth, place.kernel.lanes,
+      [&](Value d, int64_t width) {
+        Value features =
+            e.convertFloat(RowChunk(place, d, width).get(row), element);
+        e.storeVector(features, out, {outRow, d});
+      },
+      row.value ? 1 : kCopiedChunks);
 }
 
 /// What fills the last lane of a row of narrow numbers: zeros.
@@ -183,21 +186,25 @@ void cpu::packRows(Scope &tile, Value row, KeyRange keys, Packed out) {
       second.bind(keys.keyArg, keys.at(e, e.add(c, 1)));
       second.prepareRow(row);
     }
-    forEachChunk(e, extent, kernel.lanes, [&](Value d, int64_t width) {
-      RowChunk low(first, d, width), high(second, d, width);
-      if (!out.pairs) {
-        Type element = cast<MemRefType>(out.floats.getType()).getElementType();
-        e.storeVector(e.convertFloat(low.get(row), element), out.floats,
-                      {c, d});
-        return;
-      }
-      Value both = vector::InterleaveOp::create(
-          e, e.convertFloat(low.get(row), e.getBF16Type()),
-          e.convertFloat(high.get(row), e.getBF16Type()));
-      Value lanes = vector::BitCastOp::create(
-          e, VectorType::get({width}, e.getI32Type()), both);
-      e.storeVector(lanes, out.pairs, {e.div(c, 2), d});
-    });
+    forEachChunk(
+        e, extent, kernel.lanes,
+        [&](Value d, int64_t width) {
+          RowChunk low(first, d, width), high(second, d, width);
+          if (!out.pairs) {
+            Type element =
+                cast<MemRefType>(out.floats.getType()).getElementType();
+            e.storeVector(e.convertFloat(low.get(row), element), out.floats,
+                          {c, d});
+            return;
+          }
+          Value both = vector::InterleaveOp::create(
+              e, e.convertFloat(low.get(row), e.getBF16Type()),
+              e.convertFloat(high.get(row), e.getBF16Type()));
+          Value lanes = vector::BitCastOp::create(
+              e, VectorType::get({width}, e.getI32Type()), both);
+          e.storeVector(lanes, out.pairs, {e.div(c, 2), d});
+        },
+        row.getDefiningOp<AtOp>() ? kCopiedChunks : 1);
   });
 }
 

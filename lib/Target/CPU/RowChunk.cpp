@@ -21,11 +21,14 @@ using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
 void cpu::forEachChunk(Emit &e, int64_t extent, int64_t lanes,
-                       llvm::function_ref<void(Value, int64_t)> body) {
+                       llvm::function_ref<void(Value, int64_t)> body,
+                       int64_t straight) {
   int64_t whole = extent / lanes * lanes;
-  if (whole == lanes) {
-    body(e.index(0), lanes);
-  } else if (whole) {
+  if (whole <= straight * lanes) {
+    for (int64_t first = 0; first < whole; first += lanes) {
+      body(e.index(first), lanes);
+    }
+  } else {
     e.loop(e.index(0), e.index(whole), lanes,
            [&](Value first) { body(first, lanes); });
   }

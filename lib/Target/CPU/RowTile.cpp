@@ -110,6 +110,18 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
   }
 }
 
+/// sum + term, fused where the term is a product.
+static Value addTerm(Emit &e, Value sum, Value term) {
+  auto product = term.getDefiningOp<arith::MulFOp>();
+  if (!product || !product->use_empty()) {
+    return arith::AddFOp::create(e, sum, term);
+  }
+  Value fused =
+      vector::FMAOp::create(e, product.getLhs(), product.getRhs(), sum);
+  product->erase();
+  return fused;
+}
+
 /// The region on W keys at a time, over packed keys.
 void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
                          Scope &scope, Tile &tile) {
@@ -141,7 +153,7 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
                 inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
             switch (kind) {
             case FeatureReduceKind::Sum:
-              return {arith::AddFOp::create(e, so[0], term)};
+              return {addTerm(e, so[0], term)};
             case FeatureReduceKind::Max:
               return {arith::MaximumFOp::create(e, so[0], term)};
             case FeatureReduceKind::Min:
@@ -239,40 +251,49 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                          SmallVector<Value> &partials) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
-  partials = e.loop(
-      lower, upper, unroll * state.lanes, partials,
-      [&](Value column, ValueRange carried) {
-        SmallVector<Entries> entries;
-        for (int64_t k = 0; k < unroll; ++k) {
-          entries.emplace_back(row, tile, tileRow,
-                               e.add(column, k * state.lanes));
+  auto takeIn = [&](MutableArrayRef<Entries> entries, ValueRange carried) {
+    // An outer carry may overwrite the scores that another one reads.
+    for (Entries &one : entries) {
+      for (Contraction &contraction : plan.contractions) {
+        one.get(contraction.getResult());
+      }
+      for (CollectivePlan *collective : plan.collectives) {
+        one.get(collective->op->getResult(0));
+      }
+    }
+    SmallVector<Value> next;
+    for (Operation *op : plan.stages[tile.stage]) {
+      size_t count = reducers.partials(op, tile).size();
+      llvm::append_range(next,
+                         reducers.take(op, entries, carried.take_front(count)));
+      carried = carried.drop_front(count);
+    }
+    for (auto [value, stage] : plan.saved) {
+      for (Entries &one : entries) {
+        if (stage == tile.stage &&
+            !(tile.isWhole() && plan.presences.contains(value))) {
+          one.get(value);
         }
-        // An outer carry may overwrite the scores that another one reads.
-        for (Entries &one : entries) {
-          for (Contraction &contraction : plan.contractions) {
-            one.get(contraction.getResult());
-          }
-          for (CollectivePlan *collective : plan.collectives) {
-            one.get(collective->op->getResult(0));
-          }
-        }
-        SmallVector<Value> next;
-        for (Operation *op : plan.stages[tile.stage]) {
-          size_t count = reducers.partials(op, tile).size();
-          llvm::append_range(
-              next, reducers.take(op, entries, carried.take_front(count)));
-          carried = carried.drop_front(count);
-        }
-        for (auto [value, stage] : plan.saved) {
-          for (Entries &one : entries) {
-            if (stage == tile.stage &&
-                !(tile.isWhole() && plan.presences.contains(value))) {
-              one.get(value);
-            }
-          }
-        }
-        return next;
-      });
+      }
+    }
+    return next;
+  };
+  partials = e.loop(lower, upper, unroll * state.lanes, partials,
+                    [&](Value column, ValueRange carried) {
+                      auto take = [&](MutableArrayRef<Entries> entries) {
+                        return takeIn(entries, carried);
+                      };
+                      if (unroll == 1) {
+                        return takeByRuns(plan, row, tile, tileRow, column,
+                                          carried.getTypes(), take);
+                      }
+                      SmallVector<Entries> entries;
+                      for (int64_t k = 0; k < unroll; ++k) {
+                        entries.emplace_back(row, tile, tileRow,
+                                             e.add(column, k * state.lanes));
+                      }
+                      return take(entries);
+                    });
 }
 
 /// Columns [first, end) of a tile of the few rows of a microkernel: whole

@@ -125,9 +125,13 @@ private:
 };
 
 /// Calls `body(first, width)` for chunks of at most `lanes` of `extent`
-/// features: a loop, and what is left.
+/// features: a loop, and what is left. Up to `straight` chunks are written one
+/// after the other.
 void forEachChunk(Emit &e, int64_t extent, int64_t lanes,
-                  llvm::function_ref<void(Value, int64_t)> body);
+                  llvm::function_ref<void(Value, int64_t)> body,
+                  int64_t straight = 1);
+/// Chunks of a row that is copied as it is are worth no loop.
+constexpr int64_t kCopiedChunks = 8;
 /// The same, with one value that each chunk hands to the next.
 Value foldChunks(Emit &e, int64_t extent, int64_t lanes, Value init,
                  llvm::function_ref<Value(Value, int64_t, Value)> body);
