@@ -180,9 +180,9 @@ Value Entries::compute(Value value) {
 // Scaled values
 //===----------------------------------------------------------------------===//
 
-/// The value and the constant that `value` is the product of; a value and 0 if
-/// it is no such product. Of two constants the first is at most 1, so that
-/// their product overflows nowhere else.
+/// The value and the constant that `value` is the product of; 0 if it is no
+/// such product. Of two constants the first is at most 1, so that their product
+/// overflows nowhere else.
 static std::pair<Value, double> splitScale(Value value) {
   auto product = value.getDefiningOp<arith::MulFOp>();
   FloatAttr constant;
@@ -198,28 +198,19 @@ static std::pair<Value, double> splitScale(Value value) {
   return joins ? std::pair(inner, both) : std::pair(product.getLhs(), factor);
 }
 
-/// Scores are scaled for the program, and once more for a power of two; a
-/// maximum is subtracted from them. That takes one multiplication, or one
-/// multiply-add, where nobody asks for what is in between.
+/// Scores are scaled for the program, and once more for a power of two: that
+/// takes one multiplication.
 Value Entries::scale(Operation *op) {
+  if (!isa<arith::MulFOp>(op)) {
+    return {};
+  }
+  auto [value, factor] = splitScale(op->getResult(0));
+  if (!factor || value == op->getOperand(0)) {
+    return {};
+  }
   Emit &e = builder();
-  Type element = op->getResult(0).getType();
-  if (!isa<arith::MulFOp, arith::SubFOp>(op) || !element.isF32()) {
-    return {};
-  }
-  bool subtracts = isa<arith::SubFOp>(op);
-  Value product = subtracts ? op->getOperand(0) : op->getResult(0);
-  auto [value, factor] = splitScale(product);
-  if (!factor || !isKey(value) ||
-      (subtracts && (isKey(op->getOperand(1)) || known.contains(product)))) {
-    return {};
-  }
-  Value scaled = e.constant(getVectorType(element), factor);
-  if (!subtracts) {
-    return arith::MulFOp::create(e, get(value), scaled);
-  }
-  Value less = arith::NegFOp::create(e, get(op->getOperand(1)));
-  return vector::FMAOp::create(e, get(value), scaled, less);
+  return arith::MulFOp::create(
+      e, get(value), e.constant(getVectorType(value.getType()), factor));
 }
 
 //===----------------------------------------------------------------------===//

@@ -129,7 +129,7 @@ private:
   /// The quotient or remainder that `op` asks for, where there is a way that
   /// does not go lane by lane (IndexDivision.cpp); or null.
   Value divide(Operation *op);
-  /// The same of products with constants, and of what is taken off them.
+  /// Products with several constants as one; or null.
   Value scale(Operation *op);
   /// An index as i32, in a run, if bounds say that it fits; or null
   /// (IndexDivision.cpp).

@@ -15,7 +15,7 @@
 //   log(x)   = e ln 2 + f + f^2 q(f)
 //   tanh(x)  = x + x^3 q(x^2)         for |x| < 0.625,
 //              1 - 2 / (e^2|x| + 1)   else; on AVX-512 h / (h + 1) for all,
-//                                     h = (e^2|x| - 1) / 2, 19 instructions
+//                                     h = (e^2|x| - 1) / 2, 20 instructions
 //
 // 2^n reaches subnormal results in one rounding: vscalefps on AVX-512, else two
 // factors of which the first is exact. On AVX-512 exp2 is nine instructions:
@@ -35,11 +35,6 @@ using namespace mlir::attn;
 static constexpr float kExp2[] = {
     1.0f,           0x1.62e432p-1f,  0x1.ebfbe6p-3f, 0x1.c6ada4p-5f,
     0x1.3b21a6p-7f, 0x1.5f9b0ap-10f, 0x1.49c932p-13f};
-
-/// (2^r - 1) / r on the same interval, relative error 2.1e-8.
-static constexpr float kExp2Minus1[] = {0x1.62e430p-1f,  0x1.ebfbdep-3f,
-                                        0x1.c6af6ep-5f,  0x1.3b2ba0p-7f,
-                                        0x1.5f07b4p-10f, 0x1.4308fap-13f};
 
 /// e^r on [-ln(2)/2, ln(2)/2].
 static constexpr float kExp[] = {1.0f,           1.0f,           0x1.fffffcp-2f,
@@ -215,17 +210,12 @@ Value VectorMath::scale(Value p, Value n) {
   return p;
 }
 
-/// x less the next whole number, on AVX-512.
-Value VectorMath::reduce(Value x) {
-  // imm8: no fraction bits kept, to nearest even, no exceptions.
-  Value imm = arith::ConstantIntOp::create(builder, loc, 8, 32);
-  return intrinsic("mask.reduce", {x, imm});
-}
-
 Value VectorMath::exp2(Value x) {
   Value fraction, whole;
   if (avx512) {
-    fraction = reduce(x);
+    // imm8: no fraction bits kept, to nearest even, no exceptions.
+    Value imm = arith::ConstantIntOp::create(builder, loc, 8, 32);
+    fraction = intrinsic("mask.reduce", {x, imm});
     whole = sub(x, fraction);
   } else {
     x = clamp(x, -151.0, 129.0);
@@ -298,15 +288,17 @@ Value VectorMath::log(Value x) {
 // Hyperbolic tangent
 //===----------------------------------------------------------------------===//
 
-/// h / (h + 1) with h = (e^2x - 1) / 2 = 2^n (2^r - 1) / 2 + (2^n - 1) / 2, for
-/// x >= 0: one way for all of them, as h keeps its precision near 0. What is
-/// lost as 2x log2 e is rounded matters the less, the larger x is.
+/// h / (h + 1) with h = (e^2x - 1) / 2 = 2^n (e^r - 1) / 2 + (2^n - 1) / 2, for
+/// x >= 0: one way for all of them, as h keeps its precision near 0. Where n is
+/// not 0, what ln 2 loses as it is rounded no longer matters.
 Value VectorMath::tanhByQuotient(Value x) {
   // From 9.02 on the result is 1.
   x = select(arith::CmpFPredicate::OGT, x, constant(10.0), constant(10.0), x);
-  x = mul(x, constant(2.0 * kLog2eHigh));
-  Value r = reduce(x), n = sub(x, r);
-  Value inside = mul(r, polynomial(r, kExp2Minus1));
+  x = add(x, x);
+  Value n = round(mul(x, constant(kLog2eHigh)));
+  Value r = fma(n, constant(-kLn2High - kLn2Low), x);
+  // e^r - 1 = r + r^2 q(r).
+  Value inside = fma(mul(r, r), polynomial(r, ArrayRef(kExp).drop_front(2)), r);
   Value half = scale(constant(0.5), n);
   Value h = fma(half, inside, sub(half, constant(0.5)));
   // An estimate of the inverse; the quotient's remainder h - q (h + 1), without

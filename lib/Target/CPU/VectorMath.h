@@ -41,7 +41,6 @@ private:
   Value fixLogarithm(Value x, Value result);
   /// p * 2^n for whole n, |n| <= 151, rounded once.
   Value scale(Value p, Value n);
-  Value reduce(Value x);
   Value tanhByQuotient(Value x);
   /// Rounds to the nearest whole number, ties to even; |x| < 2^22.
   Value round(Value x);
