@@ -110,14 +110,22 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
   }
 }
 
-/// sum + term, fused where the term is a product.
-static Value addTerm(Emit &e, Value sum, Value term) {
+/// `term` joined to a reduction over features; sums of products are fused.
+static Value addTerm(Emit &e, FeatureReduceKind kind, Value so, Value term) {
+  switch (kind) {
+  case FeatureReduceKind::Sum:
+    break;
+  case FeatureReduceKind::Max:
+    return arith::MaximumFOp::create(e, so, term);
+  case FeatureReduceKind::Min:
+    return arith::MinimumFOp::create(e, so, term);
+  }
   auto product = term.getDefiningOp<arith::MulFOp>();
   if (!product || !product->use_empty()) {
-    return arith::AddFOp::create(e, sum, term);
+    return arith::AddFOp::create(e, so, term);
   }
   Value fused =
-      vector::FMAOp::create(e, product.getLhs(), product.getRhs(), sum);
+      vector::FMAOp::create(e, product.getLhs(), product.getRhs(), so);
   product->erase();
   return fused;
 }
@@ -137,32 +145,44 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
     SetVector<Value> captured;
     getUsedValuesDefinedAbove(op->getRegions(), captured);
     row.get(captured.getArrayRef());
-    e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
-      Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
-      Value sum = e.loop(
-          e.index(0), e.index(contraction.getDepth()), 1, init,
-          [&](Value d, ValueRange so) -> SmallVector<Value> {
+    // Several vectors at a time, as each is one long chain.
+    auto emitColumns = [&](Value first, int64_t count) {
+      SmallVector<Value> panels, columns, sums(count, init);
+      for (int64_t v = 0; v < count; ++v) {
+        Value c = e.add(first, v * state.lanes);
+        panels.push_back(e.div(c, panel));
+        columns.push_back(e.sub(c, e.mul(panels.back(), panel)));
+      }
+      sums = e.loop(
+          e.index(0), e.index(contraction.getDepth()), 1, sums,
+          [&](Value d, ValueRange so) {
             Value a = e.broadcast(e.load(rows, {e.add(tile.packedRow, r), d}),
                                   state.lanes);
-            Value b = e.loadVector(keys, {p, d, column}, state.lanes);
-            if (contraction.swapped) {
-              std::swap(a, b);
+            SmallVector<Value> next;
+            for (auto [p, column, sum] : llvm::zip(panels, columns, so)) {
+              Value b = e.loadVector(keys, {p, d, column}, state.lanes);
+              Scope place(&row);
+              Value term = inlineRegion(e, op.getBody(),
+                                        contraction.swapped
+                                            ? SmallVector<Value>{b, a, d}
+                                            : SmallVector<Value>{a, b, d},
+                                        place, state.lanes);
+              next.push_back(addTerm(e, kind, sum, term));
             }
-            Scope place(&row);
-            Value term =
-                inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
-            switch (kind) {
-            case FeatureReduceKind::Sum:
-              return {addTerm(e, so[0], term)};
-            case FeatureReduceKind::Max:
-              return {arith::MaximumFOp::create(e, so[0], term)};
-            case FeatureReduceKind::Min:
-              return {arith::MinimumFOp::create(e, so[0], term)};
-            }
-            llvm_unreachable("all kinds handled");
-          })[0];
-      e.storeVector(sum, tile.buffers.lookup(op.getResult()), {r, c});
-    });
+            return next;
+          });
+      for (int64_t v = 0; v < count; ++v) {
+        e.storeVector(sums[v], tile.buffers.lookup(op.getResult()),
+                      {r, e.add(first, v * state.lanes)});
+      }
+    };
+    constexpr int64_t unroll = 4;
+    Value from = tile.firstColumn, to = tile.columns;
+    Value middle =
+        e.add(from, e.roundDown(e.sub(to, from), unroll * state.lanes));
+    e.loop(from, middle, unroll * state.lanes,
+           [&](Value c) { emitColumns(c, unroll); });
+    e.loop(middle, to, state.lanes, [&](Value c) { emitColumns(c, 1); });
   });
 }
 
