@@ -135,6 +135,8 @@ private:
 
   // Collectives.cpp.
   void allocateCollective(Sweep &sweep, CollectivePlan &plan);
+  /// Before the tiles of a block of rows.
+  void startCollectives(Sweep &sweep);
   void fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
                        Scope &scope, const Tile &around);
   void fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
