@@ -104,9 +104,12 @@ func.func @presence(%x: memref<?x?xf32>, %o: memref<1x1x?xf32>, %m: index, %n: i
 // near enough is asked once, the other tests take lane numbers of 32 bits, and a
 // row of the table is loaded once. Other keys go the way of all tables.
 // CHECK-LABEL: func.func private @taps_stream0(
-// CHECK:       %[[SAME:.*]] = arith.cmpi eq, %{{.*}}, %{{.*}} : index
-// CHECK:       %[[RUN:.*]] = arith.andi %{{.*}}, %[[SAME]]
-// CHECK:       scf.if %[[RUN]]
+// CHECK-COUNT-4: arith.cmpi slt, %{{.*}}, %c1073741824
+// CHECK:       %[[FIRST:.*]] = arith.divui
+// CHECK:       %[[LAST:.*]] = arith.divui
+// CHECK:       %[[SAME:.*]] = arith.cmpi eq, %[[FIRST]], %[[LAST]] : index
+// CHECK:       %[[HOLDS:.*]] = arith.andi %{{.*}}, %[[SAME]]
+// CHECK:       scf.if %[[HOLDS]]
 // CHECK:         %[[NEAR:.*]] = arith.cmpi sle, %{{.*}} : index
 // CHECK:         scf.if %[[NEAR]]
 // CHECK:           %[[ROW:.*]] = vector.maskedload
@@ -158,9 +161,9 @@ func.func @taps(%t: memref<5x5xf32>, %o: memref<1x1x?xf32>, %m: index, %n: index
 // one must not make numbers larger.
 // CHECK-LABEL: func.func private @scaled_stream0(
 // CHECK:       %[[X:.*]] = vector.load
-// CHECK:       arith.mulf %[[X]], %cst{{.*}} : vector<16xf32>
-// CHECK-NOT:   arith.mulf
-// CHECK:       arith.addf
+// CHECK:       %[[Z:.*]] = arith.mulf %[[X]], %cst{{.*}} : vector<16xf32>
+// CHECK-NOT:   arith.mulf %[[Z]]
+// CHECK:       arith.addf %[[Z]]
 // CHECK-LABEL: func.func private @grown_stream0(
 // CHECK:       %[[Y:.*]] = arith.mulf
 // CHECK:       arith.mulf %[[Y]]
