@@ -121,12 +121,26 @@ void Emit::ifThen(Value cond, llvm::function_ref<void()> then,
 
 Value Emit::ifValue(Value cond, Type type, llvm::function_ref<Value()> then,
                     llvm::function_ref<Value()> otherwise) {
-  auto op =
-      scf::IfOp::create(*this, TypeRange(type), cond, /*withElseRegion=*/true);
+  return ifValues(
+      cond, type, [&] { return SmallVector<Value>{then()}; },
+      [&] { return SmallVector<Value>{otherwise()}; })[0];
+}
+
+SmallVector<Value>
+Emit::ifValues(Value cond, TypeRange types,
+               llvm::function_ref<SmallVector<Value>()> then,
+               llvm::function_ref<SmallVector<Value>()> otherwise) {
+  auto op = scf::IfOp::create(*this, types, cond, /*withElseRegion=*/true);
   InsertionGuard guard(*this);
-  setInsertionPointToStart(op.thenBlock());
-  scf::YieldOp::create(*this, then());
-  setInsertionPointToStart(op.elseBlock());
-  scf::YieldOp::create(*this, otherwise());
-  return op.getResult(0);
+  auto fill = [&](Block *block, auto body) {
+    // Without results, blocks come with their terminators.
+    setInsertionPointToStart(block);
+    SmallVector<Value> values = body();
+    if (!types.empty()) {
+      scf::YieldOp::create(*this, values);
+    }
+  };
+  fill(op.thenBlock(), then);
+  fill(op.elseBlock(), otherwise);
+  return llvm::to_vector_of<Value>(op.getResults());
 }

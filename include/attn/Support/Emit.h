@@ -113,6 +113,11 @@ public:
               llvm::function_ref<void()> otherwise = nullptr);
   Value ifValue(Value cond, Type type, llvm::function_ref<Value()> then,
                 llvm::function_ref<Value()> otherwise);
+  /// The same with any number of results.
+  SmallVector<Value>
+  ifValues(Value cond, TypeRange types,
+           llvm::function_ref<SmallVector<Value>()> then,
+           llvm::function_ref<SmallVector<Value>()> otherwise);
 };
 
 } // namespace mlir::attn

@@ -62,8 +62,16 @@ void Kernel::allocateCollective(Sweep &sweep, CollectivePlan &plan) {
       plan.inside.contractions[0].getResult().getType() == type) {
     buffers.inPlace = plan.inside.contractions[0].op;
   }
-  allocateEntries(plan.inside, rows, columns, rows, buffers.inside,
-                  buffers.inPlace);
+  bool shared = llvm::is_contained(sweep.plan.sharedFills, &plan);
+  if (MixOp mix = plan.getMix();
+      mix && shared && !plan.inside.contractions.empty()) {
+    buffers.packedRows = rows;
+    buffers.packed = scratch.get({mix.getInputHeads()}, e.getI8Type());
+    rows *= mix.getInputHeads();
+  }
+  allocateEntries(plan.inside, buffers.operandRows, columns, rows,
+                  buffers.inside, buffers.inPlace);
+  rows = buffers.operandRows;
   for (Value value : plan.inside.rowValues) {
     buffers.inside.arrays.push_back(scratch.get({rows}, value.getType()));
   }
@@ -156,6 +164,17 @@ static Value insideColumns(Emit &e, const CollectivePlan &plan, Value columns,
   return reach ? e.roundUp(e.add(columns, reach), lanes) : columns;
 }
 
+void Kernel::startCollectives(Sweep &sweep) {
+  for (auto &plan : sweep.plan.allCollectives) {
+    if (Value packed = sweep.collectives[plan.get()].packed) {
+      int64_t heads = cast<MemRefType>(packed.getType()).getDimSize(0);
+      Value none = e.constant(e.getI8Type(), 0);
+      e.loop(e.index(0), e.index(heads), 1,
+             [&](Value head) { e.store(none, packed, head); });
+    }
+  }
+}
+
 void Kernel::fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
                              Scope &scope, const Tile &around) {
   for (CollectivePlan *plan : plans) {
@@ -222,6 +241,9 @@ void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
     Tile here = around;
     here.next = tile.next;
     here.nextKeys = tile.nextKeys;
+    if (buffers.packed) {
+      tile.packedRow = e.mul(head, buffers.packedRows);
+    }
     Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
     buffers.any = viewPresence(
         e, mix, any, [&] { return e.div(head, mix.getHeadsOfResult()); });
@@ -256,10 +278,25 @@ void Kernel::emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
       state.rowArrays[value] = array;
     }
   }
-  for (auto [contraction, rows, staging, keys] :
-       llvm::zip(plan.inside.contractions, buffers.inside.rows,
-                 buffers.inside.staging, buffers.inside.keys)) {
-    packStationary(scope, contraction, tile.getRows(), rows);
+  auto packRowsOfHead = [&] {
+    for (auto [contraction, rows] :
+         llvm::zip(plan.inside.contractions, buffers.inside.rows)) {
+      packStationary(scope, contraction, tile.getRows(), rows, tile.packedRow);
+    }
+  };
+  if (buffers.packed) {
+    Value head = scope.get(plan.getMix().getBody().getArgument(0));
+    Value none = e.constant(e.getI8Type(), 0);
+    e.ifThen(e.equal(e.load(buffers.packed, head), none), [&] {
+      packRowsOfHead();
+      e.store(e.constant(e.getI8Type(), 1), buffers.packed, head);
+    });
+  } else {
+    packRowsOfHead();
+  }
+  for (auto [contraction, staging, keys] :
+       llvm::zip(plan.inside.contractions, buffers.inside.staging,
+                 buffers.inside.keys)) {
     packKeys(scope, contraction, tile.getKeys(), staging, /*sameRows=*/Packed(),
              keys);
   }

@@ -12,6 +12,10 @@
 
 #include "Entries.h"
 
+#include "attn/Dialect/Attn/IR/KernelOps.h"
+#include "mlir/IR/Matchers.h"
+#include <cmath>
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
@@ -19,6 +23,18 @@ using namespace mlir::attn::cpu;
 Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column)
     : scope(&row), tile(tile), tileRow(tileRow), column(column) {
   firstKey = tile.keyAt(builder(), column);
+}
+
+Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column,
+                 const PixelRun &run, bool absent)
+    : Entries(row, tile, tileRow, column) {
+  this->run = &run;
+  this->absent = absent;
+  for (Operation *op : run.divisions) {
+    if (isa<arith::DivUIOp, arith::DivSIOp>(op)) {
+      scope.bind(op->getResult(0), run.quotients.lookup(getDivision(op)));
+    }
+  }
 }
 
 Value Entries::getIota() {
@@ -35,8 +51,11 @@ Value Entries::getPresence(Value cond) {
   if (tile.full) {
     return {};
   }
-  if (tile.dense) {
-    return e.constant(getVectorType(e.getI1Type()), 1);
+  if (tile.dense || (run && !cond) || absent) {
+    return e.constant(getVectorType(e.getI1Type()), !absent);
+  }
+  if (run) {
+    return get(cond);
   }
   if (!inside && tile.scattered) {
     inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, loadTable(),
@@ -85,7 +104,7 @@ Value Entries::getKeys() {
     Value lanes = arith::IndexCastOp::create(e, type, getIota());
     keys = e.add(e.broadcast(firstKey, getLanes()), lanes);
   }
-  if (tile.isWhole()) {
+  if (tile.isWhole() || run) {
     return keys;
   }
   keys = e.min(keys, e.broadcast(e.sub(tile.upper, 1), getLanes()));
@@ -102,7 +121,7 @@ Value Entries::get(Value value) {
 Value Entries::compute(Value value) {
   KernelState &kernel = scope.kernel;
   Emit &e = builder();
-  if (!kernel.analysis.getClass(value).key) {
+  if (!isKey(value)) {
     return e.broadcast(scope.get(value), getLanes());
   }
   if (value == tile.plan.keyArg) {
@@ -134,6 +153,8 @@ Value Entries::compute(Value value) {
     // Done in lane numbers.
   } else if ((result = divide(op))) {
     // Done in floats.
+  } else if ((result = scale(op))) {
+    // Done in one operation.
   } else if (isElementwise(op) && !isa<VectorType>(value.getType())) {
     SmallVector<Value> operands = llvm::map_to_vector(
         op->getOperands(), [&](Value operand) { return get(operand); });
@@ -156,6 +177,43 @@ Value Entries::compute(Value value) {
 }
 
 //===----------------------------------------------------------------------===//
+// Scaled values
+//===----------------------------------------------------------------------===//
+
+/// The value and the constant that `value` is the product of; 0 if it is no
+/// such product. Of two constants the first is at most 1, so that their product
+/// overflows nowhere else.
+static std::pair<Value, double> splitScale(Value value) {
+  auto product = value.getDefiningOp<arith::MulFOp>();
+  FloatAttr constant;
+  if (!product || !value.getType().isF32() ||
+      !matchPattern(product.getRhs(), m_Constant(&constant))) {
+    return {value, 0};
+  }
+  double factor = constant.getValueAsDouble();
+  auto [inner, before] = splitScale(product.getLhs());
+  double both = static_cast<float>(factor * before);
+  bool joins = before && std::abs(before) <= 1 && std::isnormal(both) &&
+               std::isnormal(static_cast<float>(both));
+  return joins ? std::pair(inner, both) : std::pair(product.getLhs(), factor);
+}
+
+/// Scores are scaled for the program, and once more for a power of two: that
+/// takes one multiplication.
+Value Entries::scale(Operation *op) {
+  if (!isa<arith::MulFOp>(op)) {
+    return {};
+  }
+  auto [value, factor] = splitScale(op->getResult(0));
+  if (!factor || value == op->getOperand(0)) {
+    return {};
+  }
+  Emit &e = builder();
+  return arith::MulFOp::create(
+      e, get(value), e.constant(getVectorType(value.getType()), factor));
+}
+
+//===----------------------------------------------------------------------===//
 // Comparisons
 //===----------------------------------------------------------------------===//
 
@@ -167,13 +225,19 @@ Value Entries::emitLaneBase(Value value) {
   if (value == tile.plan.keyArg) {
     return firstKey;
   }
-  StreamAnalysis &analysis = scope.kernel.analysis;
   Emit &e = builder();
   Operation *op = value.getDefiningOp();
   if (!op) {
     return {};
   }
-  auto isLane = [&](Value v) { return analysis.getClass(v).key; };
+  auto isLane = [&](Value v) { return isKey(v); };
+  if (run && isa<arith::RemUIOp, arith::RemSIOp>(op) &&
+      llvm::is_contained(run->divisions, op)) {
+    auto [dividend, divisor] = getDivision(op);
+    Value base = emitLaneBase(dividend);
+    Value whole = run->quotients.lookup({dividend, divisor});
+    return base ? e.sub(base, e.mul(whole, divisor)) : Value();
+  }
   if (isa<arith::AddIOp>(op) &&
       isLane(op->getOperand(0)) != isLane(op->getOperand(1))) {
     bool first = isLane(op->getOperand(0));
@@ -194,14 +258,18 @@ Value Entries::emitLaneBase(Value value) {
 Value Entries::compare(arith::CmpIOp op) {
   using P = arith::CmpIPredicate;
   P predicate = op.getPredicate();
-  StreamAnalysis &analysis = scope.kernel.analysis;
-  bool leftLanes = analysis.getClass(op.getLhs()).key;
-  bool rightLanes = analysis.getClass(op.getRhs()).key;
+  Emit &e = builder();
+  if (run && op.getLhs().getType().isIndex()) {
+    Value left = getNarrow(op.getLhs()), right = getNarrow(op.getRhs());
+    return left && right
+               ? arith::CmpIOp::create(e, predicate, left, right).getResult()
+               : Value();
+  }
+  bool leftLanes = isKey(op.getLhs()), rightLanes = isKey(op.getRhs());
   if (leftLanes == rightLanes || predicate >= P::ult ||
       !op.getLhs().getType().isIndex()) {
     return {};
   }
-  Emit &e = builder();
   Value base = emitLaneBase(leftLanes ? op.getLhs() : op.getRhs());
   if (!base) {
     return {};
@@ -229,21 +297,24 @@ struct Stride {
 };
 } // namespace
 
-static Stride getStride(StreamAnalysis &analysis, Value value, Value key) {
+static Stride getStride(Value value, Value key, const PixelRun *run,
+                        llvm::function_ref<bool(Value)> isKey) {
   if (value == key) {
     return {1};
   }
   Operation *op = value.getDefiningOp();
+  if (run && llvm::is_contained(run->divisions, op)) {
+    return getStride(op->getOperand(0), key, run, isKey);
+  }
   if (!op ||
       !isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
     return {};
   }
-  bool left = analysis.getClass(op->getOperand(0)).key;
-  bool right = analysis.getClass(op->getOperand(1)).key;
+  bool left = isKey(op->getOperand(0)), right = isKey(op->getOperand(1));
   if (left == right) {
     return {};
   }
-  Stride stride = getStride(analysis, op->getOperand(left ? 0 : 1), key);
+  Stride stride = getStride(op->getOperand(left ? 0 : 1), key, run, isKey);
   if (isa<arith::SubIOp>(op) && right) {
     stride.step = -stride.step;
   }
@@ -262,26 +333,31 @@ static Value loadReversed(Emit &e, Value source, ValueRange last,
 
 Value Entries::load(AtOp op) {
   Emit &e = builder();
-  StreamAnalysis &analysis = scope.kernel.analysis;
   Value key = tile.plan.keyArg;
   auto type = getVectorType(op.getResult().getType());
   auto indices = op.getIndices();
-  auto isKey = [&](Value index) { return analysis.getClass(index).key; };
+  auto differs = [&](Value index) { return isKey(index); };
   Stride stride;
-  if (!tile.scattered && llvm::none_of(indices.drop_back(), isKey)) {
-    stride = getStride(analysis, indices.back(), key);
+  if (!tile.scattered && llvm::none_of(indices.drop_back(), differs)) {
+    stride = getStride(indices.back(), key, run, differs);
+  }
+  if (!stride.step || stride.clamped) {
+    if (Value permuted = permute(op)) {
+      return permuted;
+    }
   }
   if (!stride.step) {
     return gather(op);
   }
   auto indicesAt = [&](Value at) {
     Scope place(&scope);
-    place.bind(key,
-               tile.isWhole() ? tile.keyAt(e, at) : tile.getKeys().at(e, at));
+    place.bind(key, tile.isWhole() || run ? tile.keyAt(e, at)
+                                          : tile.getKeys().at(e, at));
     return place.get(indices);
   };
   Value source = scope.get(op.getSource());
-  bool ascends = stride.step > 0, certain = !stride.clamped && tile.isWhole();
+  bool ascends = stride.step > 0,
+       certain = !stride.clamped && (tile.isWhole() || run);
   SmallVector<Value> first, last;
   if (ascends || !certain) {
     first = indicesAt(column);
@@ -301,20 +377,20 @@ Value Entries::load(AtOp op) {
   Value contiguous = arith::CmpIOp::create(e, arith::CmpIPredicate::eq,
                                            distance, e.index(getLanes() - 1));
   return e.ifValue(contiguous, type, loadAll, [&] {
-    return Entries(scope, tile, tileRow, column).gather(op);
+    return run ? Entries(scope, tile, tileRow, column, *run).gather(op)
+               : Entries(scope, tile, tileRow, column).gather(op);
   });
 }
 
 /// Lane by lane: offsets from the buffer's first element, as 64-bit indices.
 Value Entries::gather(AtOp op) {
   Emit &e = builder();
-  StreamAnalysis &analysis = scope.kernel.analysis;
   Value source = scope.get(op.getSource());
   auto metadata = memref::ExtractStridedMetadataOp::create(e, source);
   Value uniform = e.index(0), lanes;
   for (auto [index, stride] :
        llvm::zip(op.getIndices(), metadata.getStrides())) {
-    if (!analysis.getClass(index).key) {
+    if (!isKey(index)) {
       uniform =
           e.add(uniform, arith::MulIOp::create(e, scope.get(index), stride));
       continue;
@@ -330,4 +406,37 @@ Value Entries::gather(AtOp op) {
   Value all = e.constant(getVectorType(e.getI1Type()), 1);
   return vector::GatherOp::create(e, type, source, origin, offsets, all,
                                   e.constant(type, 0));
+}
+
+/// A row of at most W elements is loaded whole, and lanes choose from it.
+Value Entries::permute(AtOp op) {
+  constexpr int64_t lanes = 16;
+  KernelState &kernel = scope.kernel;
+  auto indices = op.getIndices();
+  int64_t extent = cast<ShapedType>(op.getSource().getType()).getShape().back();
+  Type element = op.getResult().getType();
+  if (!run || kernel.target.vectorBits != 512 || getLanes() != lanes ||
+      extent < 1 || extent > lanes || !element.isIntOrFloat() ||
+      element.getIntOrFloatBitWidth() != 32 ||
+      llvm::any_of(indices.drop_back(), [&](Value v) { return isKey(v); })) {
+    return {};
+  }
+  Value lane = getNarrow(indices.back());
+  if (!lane) {
+    return {};
+  }
+  Emit &e = builder();
+  SmallVector<Value> first = scope.get(indices.drop_back());
+  first.push_back(e.index(0));
+  auto type = getVectorType(element), bits = getVectorType(e.getI32Type());
+  Value mask = vector::ConstantMaskOp::create(e, getVectorType(e.getI1Type()),
+                                              ArrayRef<int64_t>{extent});
+  Value row = vector::MaskedLoadOp::create(e, type, scope.get(op.getSource()),
+                                           first, mask, e.constant(type, 0));
+  if (type != bits) {
+    row = arith::BitcastOp::create(e, bits, row);
+  }
+  Value chosen = ChooseOp::create(e, row, lane);
+  return type == bits ? chosen
+                      : arith::BitcastOp::create(e, type, chosen).getResult();
 }

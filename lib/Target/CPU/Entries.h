@@ -76,13 +76,35 @@ struct Tile {
   RowRange getRows() const { return {plan.rowArg, globalRow, rows, rowExtent}; }
 };
 
+/// W keys, all of them in range, whose quotients are the same: pixels of one
+/// row of an image. The row is a scalar there, and pixels count up by one.
+struct PixelRun {
+  /// Quotients and remainders by constants of key + something.
+  SmallVector<Operation *> divisions;
+  /// Dividend and divisor to quotient.
+  DenseMap<std::pair<Value, int64_t>, Value> quotients;
+};
+
+/// What a division divides, and by which constant; null if `op` is none.
+std::pair<Value, int64_t> getDivision(Operation *op);
+
+/// Rows, keys, heads and batches of entries in a run are below this, and their
+/// sums fit 32 bits.
+constexpr int64_t kRunPositions = int64_t{1} << 30;
+
 class Entries {
 public:
   /// Columns [column, column + W) of tile row `tileRow`.
   Entries(Scope &row, Tile &tile, Value tileRow, Value column);
+  /// The same, known to be in a run; with `absent`, no entry is present.
+  Entries(Scope &row, Tile &tile, Value tileRow, Value column,
+          const PixelRun &run, bool absent = false);
   Value get(Value value);
   /// The entries present under `cond` (may be null); null if all are.
   Value getPresence(Value cond);
+  /// Whether any entry can be present under `cond`, as far as what is the same
+  /// for all of them tells; null if it tells nothing.
+  Value getCommonPresence(Value cond);
   /// Columns, and what the row's own place evaluates.
   Value getColumn() const { return column; }
   Value getTileRow() const { return tileRow; }
@@ -100,12 +122,21 @@ public:
 
 private:
   Value compute(Value value);
+  /// Whether `value` differs between these keys.
+  bool isKey(Value value);
   Value load(AtOp op);
   Value gather(AtOp op);
+  /// From a short row of a table, which a register holds; or null.
+  Value permute(AtOp op);
   Value compare(arith::CmpIOp op);
   /// The quotient or remainder that `op` asks for, where there is a way that
   /// does not go lane by lane (IndexDivision.cpp); or null.
   Value divide(Operation *op);
+  /// Products with several constants as one; or null.
+  Value scale(Operation *op);
+  /// An index as i32, in a run, if bounds say that it fits; or null
+  /// (IndexDivision.cpp).
+  Value getNarrow(Value value);
   Value emitLaneBase(Value value);
   Value clampLane(Value offset);
   Value getKeys();
@@ -116,7 +147,10 @@ private:
   Value tileRow, column;
   Value firstKey; // key index of lane 0
   Value inside;   // lanes that are keys, in partial tiles
-  DenseMap<Value, Value> known;
+  const PixelRun *run = nullptr;
+  bool absent = false;
+  DenseMap<Value, Value> known, narrow;
+  DenseMap<Value, bool> keys;
 };
 
 } // namespace mlir::attn::cpu

@@ -174,6 +174,34 @@ static void expandQuadDot(QuadDotOp op, bool hasInt8Dot) {
   op.erase();
 }
 
+/// One instruction for a register of 512 bits, else one lane after the other.
+static void expandChoice(ChooseOp op, bool avx512) {
+  ImplicitLocOpBuilder builder(op.getLoc(), op);
+  VectorType type = op.getResult().getType();
+  int64_t lanes = type.getNumElements();
+  Value result = op.getVector();
+  if (avx512 && lanes == 16) {
+    result = LLVM::CallIntrinsicOp::create(
+                 builder, type,
+                 builder.getStringAttr("llvm.x86.avx512.permvar.si.512"),
+                 ValueRange{result, op.getLanes()})
+                 .getResult(0);
+  } else {
+    Value width = arith::ConstantIntOp::create(builder, lanes, 32);
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      Value from = vector::ExtractOp::create(builder, op.getLanes(), lane);
+      from = arith::IndexCastUIOp::create(
+          builder, builder.getIndexType(),
+          arith::RemUIOp::create(builder, from, width));
+      Value x = vector::ExtractOp::create(builder, op.getVector(),
+                                          OpFoldResult(from));
+      result = vector::InsertOp::create(builder, x, result, lane);
+    }
+  }
+  op.replaceAllUsesWith(result);
+  op.erase();
+}
+
 namespace {
 struct CPUExpandMathPass
     : attn::impl::CPUExpandMathPassBase<CPUExpandMathPass> {
@@ -188,6 +216,11 @@ struct CPUExpandMathPass
     getOperation()->walk([&](QuadDotOp op) { quads.push_back(op); });
     for (QuadDotOp op : quads) {
       expandQuadDot(op, target->hasInt8Dot);
+    }
+    SmallVector<ChooseOp> choices;
+    getOperation()->walk([&](ChooseOp op) { choices.push_back(op); });
+    for (ChooseOp op : choices) {
+      expandChoice(op, avx512);
     }
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {

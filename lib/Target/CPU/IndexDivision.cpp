@@ -39,16 +39,17 @@ constexpr int64_t kMost = int64_t{1} << 50;
 /// Bounds of integers, from operands up.
 class BoundsOf {
 public:
-  explicit BoundsOf(KernelState &kernel, const TilePlan &plan)
-      : kernel(kernel), plan(plan) {}
+  BoundsOf(KernelState &kernel, const TilePlan &plan,
+           int64_t positions = kMostPositions, int64_t most = kMost)
+      : kernel(kernel), plan(plan), positions(positions), most(most) {}
 
-  /// None where `value` may lie beyond 2^50.
+  /// None where `value`, or what it is made of, may lie beyond `most`.
   std::optional<Bounds> get(Value value) {
     if (auto it = known.find(value); it != known.end()) {
       return it->second;
     }
     std::optional<Bounds> result = compute(value);
-    if (result && (result->low < -kMost || result->high > kMost)) {
+    if (result && (result->low < -most || result->high > most)) {
       result.reset();
     }
     return known[value] = result;
@@ -59,7 +60,7 @@ private:
     if (value == plan.keyArg || value == plan.rowArg ||
         value == kernel.stream.getHeadArg() ||
         value == kernel.stream.getBatchArg()) {
-      return Bounds{0, kMostPositions};
+      return Bounds{0, positions};
     }
     if (std::optional<int64_t> constant = getConstantIntValue(value)) {
       return std::abs(*constant) <= kMost
@@ -140,6 +141,7 @@ private:
 
   KernelState &kernel;
   const TilePlan &plan;
+  int64_t positions, most;
   DenseMap<Value, std::optional<Bounds>> known;
 };
 } // namespace
@@ -195,4 +197,40 @@ Value Entries::divide(Operation *op) {
       e, DenseElementsAttr::get(cast<VectorType>(x.getType()),
                                 e.getIndexAttr(*divisor)));
   return e.sub(x, arith::MulIOp::create(e, whole, many));
+}
+
+Value Entries::getNarrow(Value value) {
+  if (Value found = narrow.lookup(value)) {
+    return found;
+  }
+  KernelState &kernel = scope.kernel;
+  BoundsOf bounds(kernel, tile.plan, kRunPositions,
+                  std::numeric_limits<int32_t>::max());
+  if (!value.getType().isIndex() || !bounds.get(value)) {
+    return {};
+  }
+  Emit &e = builder();
+  auto spread = [&](Value scalar) {
+    return e.broadcast(arith::IndexCastOp::create(e, e.getI32Type(), scalar),
+                       getLanes());
+  };
+  Value result;
+  if (!isKey(value)) {
+    result = spread(scope.get(value));
+  } else if (Value base = emitLaneBase(value)) {
+    result = e.add(spread(base), getIota());
+  } else if (Operation *op = value.getDefiningOp()) {
+    IRMapping mapping;
+    for (Value operand : op->getOperands()) {
+      Value lanes = getNarrow(operand);
+      if (!lanes) {
+        return {};
+      }
+      mapping.map(operand, lanes);
+    }
+    Operation *copy = e.clone(*op, mapping);
+    copy->getResult(0).setType(getVectorType(e.getI32Type()));
+    result = copy->getResult(0);
+  }
+  return narrow[value] = result;
 }

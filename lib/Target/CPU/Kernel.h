@@ -144,6 +144,8 @@ private:
 
   // Collectives.cpp.
   void allocateCollective(Sweep &sweep, CollectivePlan &plan);
+  /// Before the tiles of a block of rows.
+  void startCollectives(Sweep &sweep);
   void fillCollectives(Sweep &sweep, ArrayRef<CollectivePlan *> plans,
                        Scope &scope, const Tile &around);
   void fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
@@ -172,6 +174,13 @@ private:
   void emitStageRow(Sweep &sweep, Scope &row, Tile &tile, Value r,
                     ArrayRef<ColumnRange> ranges);
   void emitStage(Sweep &sweep, Scope &scope, Tile &tile);
+  /// Hands `take` the entries at W columns, in a form that fits them
+  /// (Runs.cpp).
+  using TakeEntries =
+      llvm::function_ref<SmallVector<Value>(MutableArrayRef<Entries>)>;
+  SmallVector<Value> takeByRuns(SweepPlan &plan, Scope &row, Tile &tile,
+                                Value tileRow, Value column, TypeRange types,
+                                TakeEntries take);
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);

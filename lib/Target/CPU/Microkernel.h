@@ -89,9 +89,9 @@ struct RowRange {
 /// The transpose of as many vectors as they have lanes.
 void transpose(Emit &e, MutableArrayRef<Value> square);
 
-/// Rows of a range, converted: out[r][d].
+/// Rows of a range, converted: out[firstRow + r][d].
 void packStationary(Scope &block, const Contraction &contraction, RowRange rows,
-                    Packed out);
+                    Packed out, Value firstRow);
 /// Keys transposed: out[c / panel][d][c % panel], through staging[W][D'], or
 /// from the rows of an outer carry that are the same.
 void packKeys(Scope &tile, const Contraction &contraction, KeyRange keys,

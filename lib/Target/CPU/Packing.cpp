@@ -104,16 +104,17 @@ void RowRange::bind(Scope &place, Value r) const {
 }
 
 void cpu::packStationary(Scope &block, const Contraction &contraction,
-                         RowRange rows, Packed out) {
+                         RowRange rows, Packed out, Value firstRow) {
   Emit &e = block.kernel.e;
   e.loop(e.index(0), rows.rows, 1, [&](Value r) {
     Scope place(&block);
     rows.bind(place, r);
     place.setBlockRow(r);
-    copyRow(place, contraction.stationary, out.floats, r);
-    padRow(e, contraction, out.floats, r);
+    Value outRow = e.add(firstRow, r);
+    copyRow(place, contraction.stationary, out.floats, outRow);
+    padRow(e, contraction, out.floats, outRow);
     if (contraction.group == 4) {
-      storeStart(e, contraction, out, r, block.kernel.lanes);
+      storeStart(e, contraction, out, outRow, block.kernel.lanes);
     }
   });
 }

@@ -195,6 +195,26 @@ void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
   }
 }
 
+/// `term` joined to a reduction over features; sums of products are fused.
+static Value addTerm(Emit &e, FeatureReduceKind kind, Value so, Value term) {
+  switch (kind) {
+  case FeatureReduceKind::Sum:
+    break;
+  case FeatureReduceKind::Max:
+    return arith::MaximumFOp::create(e, so, term);
+  case FeatureReduceKind::Min:
+    return arith::MinimumFOp::create(e, so, term);
+  }
+  auto product = term.getDefiningOp<arith::MulFOp>();
+  if (!product || !product->use_empty()) {
+    return arith::AddFOp::create(e, so, term);
+  }
+  Value fused =
+      vector::FMAOp::create(e, product.getLhs(), product.getRhs(), so);
+  product->erase();
+  return fused;
+}
+
 /// The region on W keys at a time, over packed keys.
 void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
                          Scope &scope, Tile &tile) {
@@ -210,32 +230,44 @@ void Kernel::emitDotWith(Contraction &contraction, Value rows, Value keys,
     SetVector<Value> captured;
     getUsedValuesDefinedAbove(op->getRegions(), captured);
     row.get(captured.getArrayRef());
-    e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value c) {
-      Value p = e.div(c, panel), column = e.sub(c, e.mul(p, panel));
-      Value sum = e.loop(
-          e.index(0), e.index(contraction.getDepth()), 1, init,
-          [&](Value d, ValueRange so) -> SmallVector<Value> {
+    // Several vectors at a time, as each is one long chain.
+    auto emitColumns = [&](Value first, int64_t count) {
+      SmallVector<Value> panels, columns, sums(count, init);
+      for (int64_t v = 0; v < count; ++v) {
+        Value c = e.add(first, v * state.lanes);
+        panels.push_back(e.div(c, panel));
+        columns.push_back(e.sub(c, e.mul(panels.back(), panel)));
+      }
+      sums = e.loop(
+          e.index(0), e.index(contraction.getDepth()), 1, sums,
+          [&](Value d, ValueRange so) {
             Value a = e.broadcast(e.load(rows, {e.add(tile.packedRow, r), d}),
                                   state.lanes);
-            Value b = e.loadVector(keys, {p, d, column}, state.lanes);
-            if (contraction.swapped) {
-              std::swap(a, b);
+            SmallVector<Value> next;
+            for (auto [p, column, sum] : llvm::zip(panels, columns, so)) {
+              Value b = e.loadVector(keys, {p, d, column}, state.lanes);
+              Scope place(&row);
+              Value term = inlineRegion(e, op.getBody(),
+                                        contraction.swapped
+                                            ? SmallVector<Value>{b, a, d}
+                                            : SmallVector<Value>{a, b, d},
+                                        place, state.lanes);
+              next.push_back(addTerm(e, kind, sum, term));
             }
-            Scope place(&row);
-            Value term =
-                inlineRegion(e, op.getBody(), {a, b, d}, place, state.lanes);
-            switch (kind) {
-            case FeatureReduceKind::Sum:
-              return {arith::AddFOp::create(e, so[0], term)};
-            case FeatureReduceKind::Max:
-              return {arith::MaximumFOp::create(e, so[0], term)};
-            case FeatureReduceKind::Min:
-              return {arith::MinimumFOp::create(e, so[0], term)};
-            }
-            llvm_unreachable("all kinds handled");
-          })[0];
-      e.storeVector(sum, tile.buffers.lookup(op.getResult()), {r, c});
-    });
+            return next;
+          });
+      for (int64_t v = 0; v < count; ++v) {
+        e.storeVector(sums[v], tile.buffers.lookup(op.getResult()),
+                      {r, e.add(first, v * state.lanes)});
+      }
+    };
+    constexpr int64_t unroll = 4;
+    Value from = tile.firstColumn, to = tile.columns;
+    Value middle =
+        e.add(from, e.roundDown(e.sub(to, from), unroll * state.lanes));
+    e.loop(from, middle, unroll * state.lanes,
+           [&](Value c) { emitColumns(c, unroll); });
+    e.loop(middle, to, state.lanes, [&](Value c) { emitColumns(c, 1); });
   });
 }
 
@@ -324,40 +356,49 @@ void Kernel::emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                          SmallVector<Value> &partials) {
   SweepPlan &plan = sweep.plan;
   Reducers reducers(state, plan, sweep.reducers);
-  partials = e.loop(
-      lower, upper, unroll * state.lanes, partials,
-      [&](Value column, ValueRange carried) {
-        SmallVector<Entries> entries;
-        for (int64_t k = 0; k < unroll; ++k) {
-          entries.emplace_back(row, tile, tileRow,
-                               e.add(column, k * state.lanes));
+  auto takeIn = [&](MutableArrayRef<Entries> entries, ValueRange carried) {
+    // An outer carry may overwrite the scores that another one reads.
+    for (Entries &one : entries) {
+      for (Contraction &contraction : plan.contractions) {
+        one.get(contraction.getResult());
+      }
+      for (CollectivePlan *collective : plan.collectives) {
+        one.get(collective->op->getResult(0));
+      }
+    }
+    SmallVector<Value> next;
+    for (Operation *op : plan.stages[tile.stage]) {
+      size_t count = reducers.partials(op, tile).size();
+      llvm::append_range(next,
+                         reducers.take(op, entries, carried.take_front(count)));
+      carried = carried.drop_front(count);
+    }
+    for (auto [value, stage] : plan.saved) {
+      for (Entries &one : entries) {
+        if (stage == tile.stage &&
+            !(tile.isWhole() && plan.presences.contains(value))) {
+          one.get(value);
         }
-        // An outer carry may overwrite the scores that another one reads.
-        for (Entries &one : entries) {
-          for (Contraction &contraction : plan.contractions) {
-            one.get(contraction.getResult());
-          }
-          for (CollectivePlan *collective : plan.collectives) {
-            one.get(collective->op->getResult(0));
-          }
-        }
-        SmallVector<Value> next;
-        for (Operation *op : plan.stages[tile.stage]) {
-          size_t count = reducers.partials(op, tile).size();
-          llvm::append_range(
-              next, reducers.take(op, entries, carried.take_front(count)));
-          carried = carried.drop_front(count);
-        }
-        for (auto [value, stage] : plan.saved) {
-          for (Entries &one : entries) {
-            if (stage == tile.stage &&
-                !(tile.isWhole() && plan.presences.contains(value))) {
-              one.get(value);
-            }
-          }
-        }
-        return next;
-      });
+      }
+    }
+    return next;
+  };
+  partials = e.loop(lower, upper, unroll * state.lanes, partials,
+                    [&](Value column, ValueRange carried) {
+                      auto take = [&](MutableArrayRef<Entries> entries) {
+                        return takeIn(entries, carried);
+                      };
+                      if (unroll == 1) {
+                        return takeByRuns(plan, row, tile, tileRow, column,
+                                          carried.getTypes(), take);
+                      }
+                      SmallVector<Entries> entries;
+                      for (int64_t k = 0; k < unroll; ++k) {
+                        entries.emplace_back(row, tile, tileRow,
+                                             e.add(column, k * state.lanes));
+                      }
+                      return take(entries);
+                    });
 }
 
 /// Columns [first, end) of a tile of the few rows of a microkernel: whole

@@ -280,7 +280,7 @@ void Kernel::prepareRows(RowBlock &block, Sweep &sweep) {
   RowRange rows{plan.rowArg, block.firstRow, block.rows, Value()};
   for (auto [contraction, packed] :
        llvm::zip(plan.contractions, sweep.entries.rows)) {
-    packStationary(*block.scope, contraction, rows, packed);
+    packStationary(*block.scope, contraction, rows, packed, e.index(0));
   }
 }
 
@@ -313,6 +313,7 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
     if (!state.analysis.keepsHeads()) {
       prepareRows(here, sweep);
     }
+    startCollectives(sweep);
     Scope firstRow(&inside);
     firstRow.bind(state.stream.getRowArg(),
                   state.getRowRange(block.firstRow, block.firstRow)[0]);

@@ -36,6 +36,10 @@ struct Kernel::CollectiveBuffers {
   /// A contraction whose tile is that of the operand.
   Operation *inPlace = nullptr;
   int64_t operandRows = 0, resultRows = 0;
+  /// Where the heads of a mixture are those of the whole block: for each, the
+  /// packed rows of its contractions, and whether they have been packed.
+  int64_t packedRows = 0;
+  Value packed;
   /// Where some head of a mixture is present, if anyone asks.
   Value any;
   /// Taps [rows][keys], or weights [G][H], in the type of the sums.

@@ -48,6 +48,8 @@ BY_OP = {
     ("attn.argsort", "%t"): "tensor<2x?xf32>",
     ("attn.before", "%n1"): "index",
     ("attn.bias", "%t"): "tensor<1x8x?x?xf32>",
+    ("attn.choose", "%lanes"): "vector<16xi32>",
+    ("attn.choose", "%row"): "vector<16xi32>",
     ("attn.cholesky", "%a"): "tensor<2x16x16xf32>",
     ("attn.compact", "%bits"): "tensor<2x?xi1>",
     ("attn.concat", "%local"): "!attn.scores<2x8x?x16xf32>",

@@ -73,7 +73,7 @@ def CPUOutlineParallelPass : Pass<"attn-cpu-outline-parallel", "ModuleOp"> {
 }
 
 def CPUExpandMathPass : Pass<"attn-cpu-expand-math", "ModuleOp"> {
-  let summary = "exp2, exp, log2, log and tanh of f32 as polynomials, and dots of bytes";
+  let summary = "exp2, exp, log2, log and tanh of f32 as polynomials, dots of bytes, choices of lanes";
   let description = [{
     Expands these math ops on f32, scalars and vectors, into range reduction and
     a polynomial: at most 2 ulp of error over the whole range, subnormal results

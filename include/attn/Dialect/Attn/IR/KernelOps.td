@@ -30,4 +30,23 @@ def Attn_QuadDotOp : Attn_Op<"quad_dot", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$lhs `,` $rhs `,` $acc attr-dict `:` type($result)";
 }
 
+def Attn_ChooseOp : Attn_Op<"choose", [Pure, SameOperandsAndResultType]> {
+  let summary = "chooses among the lanes of a vector";
+  let description = [{
+    `r[l] = vector[lanes[l] mod W]` for W lanes; lane numbers are unsigned.
+
+    A row of a table that fits a register is read by one load and this (vpermd of
+    AVX-512) instead of a load per lane. Becomes that instruction, or extracts and
+    inserts, in `attn-cpu-expand-math`.
+
+    ```mlir
+    %r = attn.choose %row[%lanes] : vector<16xi32>
+    ```
+  }];
+  let arguments = (ins VectorOfRankAndType<[1], [I32]>:$vector,
+                       VectorOfRankAndType<[1], [I32]>:$lanes);
+  let results = (outs VectorOfRankAndType<[1], [I32]>:$result);
+  let assemblyFormat = "$vector `[` $lanes `]` attr-dict `:` type($result)";
+}
+
 #endif // ATTN_DIALECT_ATTN_IR_KERNELOPS_TD
