@@ -20,6 +20,7 @@
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn_module.h"
 #include "attn_runtime.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
@@ -226,6 +227,23 @@ linkEntries(ModuleOp module, const JitModule &jit) {
   return entries;
 }
 
+/// Whether values of a lowered program are floats of fewer than 32 bits.
+/// Unoptimised code moves those through registers of f32, which changes the
+/// bits of a signalling NaN, and in exact mode all bits count.
+static bool hasNarrowFloats(ModuleOp lowered) {
+  auto isNarrow = [](Type type) {
+    auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+    return element && element.getWidth() < 32;
+  };
+  return lowered
+      .walk([&](Operation *op) {
+        return llvm::any_of(op->getResultTypes(), isNarrow)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
@@ -244,7 +262,9 @@ attn::compileProgram(ModuleOp module, const CompileOptions &options) {
           program.exactBits = static_cast<unsigned>(bits.getInt());
           (**lowered)->removeAttr(kExactBitsAttrName);
         }
-        return generateObject(**lowered, !options.isQuick);
+        bool isQuick =
+            options.isQuick && !(options.exact && hasNarrowFloats(**lowered));
+        return generateObject(**lowered, !isQuick);
       });
   if (!code) {
     return code.takeError();

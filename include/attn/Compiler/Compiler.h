@@ -38,7 +38,8 @@ struct CompileOptions {
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
   TargetSpec target;
-  /// Code that is there sooner and runs longer: for what runs once.
+  /// Code that is there sooner and runs longer: for what runs once. Of no effect
+  /// on programs with narrow floats in exact mode.
   bool isQuick = false;
   /// Integers modulo 2^w in place of floats. Not cached.
   bool exact = false;
