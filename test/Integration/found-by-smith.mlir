@@ -6,6 +6,7 @@
 // RUN: %{run} --entry=rotated_factor --size B=2,M=9,L=5,N=7
 // RUN: %{run} --entry=sure_factor --size B=1,M=64,L=3,N=63
 // RUN: %{run} --entry=sure_columns --size N=300
+// RUN: %{run} --entry=coefficients_wait
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -66,4 +67,14 @@ func.func @sure_columns(
   %o = attn.aggregate %t, %v : !attn.scores<1x2x?x4xf32>, tensor<1x2x4x16xf32> -> tensor<1x2x?x16xf32>
   %c = attn.reduce sum queries %p : (!attn.scores<1x2x4x?xf32>) -> tensor<1x2x?xf32>
   return %o, %c : tensor<1x2x?x16xf32>, tensor<1x2x?xf32>
+}
+
+// Sums of constants take no part in stages, but as coefficients of a variance
+// they have to be of the keys that its mean is of, which waits for sums of rows.
+func.func @coefficients_wait(
+    %t: tensor<1x2x7x5xf32> {attn.name = "t"}) -> (tensor<1x2x5xf32>, tensor<1x2x5xf32>) {
+  %s = attn.bias %t : tensor<1x2x7x5xf32> -> !attn.scores<1x2x7x5xf32>
+  %p = attn.softmax %s : !attn.scores<1x2x7x5xf32>
+  %mean, %variance = attn.reduce moments queries %p : (!attn.scores<1x2x7x5xf32>) -> (tensor<1x2x5xf32>, tensor<1x2x5xf32>)
+  return %mean, %variance : tensor<1x2x5xf32>, tensor<1x2x5xf32>
 }
