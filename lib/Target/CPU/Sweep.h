@@ -57,6 +57,8 @@ struct Kernel::Sweep {
   DenseMap<Operation *, Packed> coefficients;
   /// The key of each column, where a tile collects keys from several places.
   Value table;
+  /// Where the sweep begins, if that may be within a unit of its driver.
+  Value start;
   /// Whether the rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };
