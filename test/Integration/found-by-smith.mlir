@@ -10,6 +10,7 @@
 // RUN: %{run} --entry=rounded_difference --size M=9,N=1
 // RUN: %{run} --entry=dense_columns --size N=9
 // RUN: %{run} --entry=listed_sources --size M=17,L=21,S=13
+// RUN: %{run} --entry=stored_weights --size M=60,N=77
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -119,4 +120,14 @@ func.func @listed_sources(
   %r = attn.restrict %s, %list block(8, 8) : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x3xi32>
   %o = attn.aggregate %r, (%u, %v, %w) : !attn.scores<1x2x?x?xf32>, tensor<1x2x7x5xf32>, tensor<1x2x?x5xf32>, tensor<1x2x?x5xf32> -> tensor<1x2x?x5xf32>
   return %o : tensor<1x2x?x5xf32>
+}
+
+// Large scores: weights that are stored meet the very maximum of their row.
+func.func @stored_weights(
+    %q: tensor<1x2x?x16xf32> {attn.name = "q", attn.dims = ["1", "2", "M", "16"], attn.init = "normal(12)"},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "N", "16"], attn.init = "normal(12)"}) -> tensor<1x2x?x?xf32> {
+  %s = attn.score %q, %k scale(0.25) : tensor<1x2x?x16xf32>, tensor<1x1x?x16xf32> -> !attn.scores<1x2x?x?xf32>
+  %p = attn.softmax %s : !attn.scores<1x2x?x?xf32>
+  %w = attn.materialize %p absent(0.0) : !attn.scores<1x2x?x?xf32> -> tensor<1x2x?x?xf32>
+  return %w : tensor<1x2x?x?xf32>
 }
