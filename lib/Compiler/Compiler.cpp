@@ -20,6 +20,7 @@
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn_module.h"
 #include "attn_runtime.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
@@ -93,6 +94,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     cpu.cpu = options.target.cpu;
     cpu.splits = options.splits;
     cpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    cpu.oneRowForms = options.oneRowForms;
     cpu.exact = options.exact;
     cpu.passResults = passResults;
     cpu.plantFault = options.plantFault;
@@ -151,6 +153,7 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
   module->print(textStream, flags);
   howStream << form << " " << getName(options.mode) << " " << options.splits
             << " " << options.maxRecomputeFactor
+            << (options.oneRowForms ? "" : " any rows")
             << (options.isQuick ? " quick" : "");
   if (!options.target.isHost()) {
     return makeCacheKey({getCompilerBuildId(), text, how, options.target.triple,
@@ -226,6 +229,23 @@ linkEntries(ModuleOp module, const JitModule &jit) {
   return entries;
 }
 
+/// Whether values of a lowered program are floats of fewer than 32 bits.
+/// Unoptimised code moves those through registers of f32, which changes the
+/// bits of a signalling NaN, and in exact mode all bits count.
+static bool hasNarrowFloats(ModuleOp lowered) {
+  auto isNarrow = [](Type type) {
+    auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+    return element && element.getWidth() < 32;
+  };
+  return lowered
+      .walk([&](Operation *op) {
+        return llvm::any_of(op->getResultTypes(), isNarrow)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
@@ -244,7 +264,9 @@ attn::compileProgram(ModuleOp module, const CompileOptions &options) {
           program.exactBits = static_cast<unsigned>(bits.getInt());
           (**lowered)->removeAttr(kExactBitsAttrName);
         }
-        return generateObject(**lowered, !options.isQuick);
+        bool isQuick =
+            options.isQuick && !(options.exact && hasNarrowFloats(**lowered));
+        return generateObject(**lowered, !isQuick);
       });
   if (!code) {
     return code.takeError();

@@ -104,6 +104,8 @@ public:
     context.printOpOnDiagnostic(false);
     compile.maxRecomputeFactor = options.maxRecomputeFactor;
     compile.splits = options.splits;
+    // Calls with one row are programs of their own.
+    compile.oneRowForms = false;
     if (options.useCache) {
       compile.cache = getCache();
     }

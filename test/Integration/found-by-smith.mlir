@@ -6,6 +6,11 @@
 // RUN: %{run} --entry=rotated_factor --size B=2,M=9,L=5,N=7
 // RUN: %{run} --entry=sure_factor --size B=1,M=64,L=3,N=63
 // RUN: %{run} --entry=sure_columns --size N=300
+// RUN: %{run} --entry=coefficients_wait
+// RUN: %{run} --entry=rounded_difference --size M=9,N=1
+// RUN: %{run} --entry=dense_columns --size N=9
+// RUN: %{run} --entry=listed_sources --size M=17,L=21,S=13
+// RUN: %{run} --entry=stored_weights --size M=60,N=77
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -66,4 +71,63 @@ func.func @sure_columns(
   %o = attn.aggregate %t, %v : !attn.scores<1x2x?x4xf32>, tensor<1x2x4x16xf32> -> tensor<1x2x?x16xf32>
   %c = attn.reduce sum queries %p : (!attn.scores<1x2x4x?xf32>) -> tensor<1x2x?xf32>
   return %o, %c : tensor<1x2x?x16xf32>, tensor<1x2x?xf32>
+}
+
+// Sums of constants take no part in stages, but as coefficients of a variance
+// they have to be of the keys that its mean is of, which waits for sums of rows.
+func.func @coefficients_wait(
+    %t: tensor<1x2x7x5xf32> {attn.name = "t"}) -> (tensor<1x2x5xf32>, tensor<1x2x5xf32>) {
+  %s = attn.bias %t : tensor<1x2x7x5xf32> -> !attn.scores<1x2x7x5xf32>
+  %p = attn.softmax %s : !attn.scores<1x2x7x5xf32>
+  %mean, %variance = attn.reduce moments queries %p : (!attn.scores<1x2x7x5xf32>) -> (tensor<1x2x5xf32>, tensor<1x2x5xf32>)
+  return %mean, %variance : tensor<1x2x5xf32>, tensor<1x2x5xf32>
+}
+
+// Logarithms of weights near 0: the difference is rounded, not what it is of.
+func.func @rounded_difference(
+    %t: tensor<1x2x?x?xf32> {attn.name = "t", attn.dims = ["1", "2", "M", "N"], attn.init = "normal(30)"},
+    %v: tensor<1x2x?x5xbf16> {attn.name = "v", attn.dims = ["1", "2", "N", "5"]}) -> tensor<1x2x?x5xf32> {
+  %s = attn.bias %t : tensor<1x2x?x?xf32> -> !attn.scores<1x2x?x?xf32>
+  %l = attn.reduce lse keys %s : (!attn.scores<1x2x?x?xf32>) -> tensor<1x2x?xf32>
+  %d = attn.map %s (%x: f32) at (%b, %h, %i) {
+    %r = tensor.extract %l[%b, %h, %i] : tensor<1x2x?xf32>
+    %y = arith.subf %x, %r : f32
+    attn.yield %y : f32
+  } : (!attn.scores<1x2x?x?xf32>) -> !attn.scores<1x2x?x?xf32>
+  %o = attn.aggregate %d, %v operand_type(bf16) : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x5xbf16> -> tensor<1x2x?x5xf32>
+  return %o : tensor<1x2x?x5xf32>
+}
+
+// Panels of one vector, as there are few queries: rows end in one of them.
+func.func @dense_columns(
+    %q: tensor<1x2x16x8xf32> {attn.name = "q"},
+    %k: tensor<1x2x?x8xf32> {attn.name = "k", attn.dims = ["1", "2", "N", "8"]},
+    %length: tensor<1x1xi32> {attn.name = "length", attn.init = "constant(8)"}) -> tensor<1x2x?xf32> {
+  %s = attn.score %q, %k key_length(%length : tensor<1x1xi32>) : tensor<1x2x16x8xf32>, tensor<1x2x?x8xf32> -> !attn.scores<1x2x16x?xf32>
+  %m = attn.reduce max queries %s : (!attn.scores<1x2x16x?xf32>) -> tensor<1x2x?xf32>
+  return %m : tensor<1x2x?xf32>
+}
+
+// Sources of values begin within the blocks of keys that lists name.
+func.func @listed_sources(
+    %t: tensor<1x2x?x?xf32> {attn.name = "t", attn.dims = ["1", "2", "M", "N"]},
+    %list: tensor<1x2x?x3xi32> {attn.name = "list", attn.dims = ["1", "2", "R", "3"], attn.init = "range(0, 6)"},
+    %u: tensor<1x2x7x5xf32> {attn.name = "u"},
+    %v: tensor<1x2x?x5xf32> {attn.name = "v", attn.dims = ["1", "2", "L", "5"]},
+    %w: tensor<1x2x?x5xf32> {attn.name = "w", attn.dims = ["1", "2", "S", "5"]})
+    -> tensor<1x2x?x5xf32> attributes {attn.sizes = {R = 3, N = 41}} {
+  %s = attn.bias %t : tensor<1x2x?x?xf32> -> !attn.scores<1x2x?x?xf32>
+  %r = attn.restrict %s, %list block(8, 8) : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x3xi32>
+  %o = attn.aggregate %r, (%u, %v, %w) : !attn.scores<1x2x?x?xf32>, tensor<1x2x7x5xf32>, tensor<1x2x?x5xf32>, tensor<1x2x?x5xf32> -> tensor<1x2x?x5xf32>
+  return %o : tensor<1x2x?x5xf32>
+}
+
+// Large scores: weights that are stored meet the very maximum of their row.
+func.func @stored_weights(
+    %q: tensor<1x2x?x16xf32> {attn.name = "q", attn.dims = ["1", "2", "M", "16"], attn.init = "normal(12)"},
+    %k: tensor<1x1x?x16xf32> {attn.name = "k", attn.dims = ["1", "1", "N", "16"], attn.init = "normal(12)"}) -> tensor<1x2x?x?xf32> {
+  %s = attn.score %q, %k scale(0.25) : tensor<1x2x?x16xf32>, tensor<1x1x?x16xf32> -> !attn.scores<1x2x?x?xf32>
+  %p = attn.softmax %s : !attn.scores<1x2x?x?xf32>
+  %w = attn.materialize %p absent(0.0) : !attn.scores<1x2x?x?xf32> -> tensor<1x2x?x?xf32>
+  return %w : tensor<1x2x?x?xf32>
 }

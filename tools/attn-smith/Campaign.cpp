@@ -26,6 +26,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <new>
@@ -191,6 +192,9 @@ void Campaign::work(int fd, std::optional<uint64_t> only) {
     std::signal(signal, SIG_IGN);
   }
   attn_set_num_threads(static_cast<int>(options.threads));
+  // There are more threads than cores: one of OpenMP's that spins after a loop,
+  // as they do, keeps another program from its core.
+  setenv("KMP_BLOCKTIME", "0", /*overwrite=*/0);
   if (only) {
     tryOne(fd, *only);
     _exit(0);

@@ -37,8 +37,12 @@ struct CompileOptions {
   ExecutionMode mode = ExecutionMode::CPU;
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
+  /// Kernels for one row beside those for any number: for callers that cannot
+  /// compile again once they know.
+  bool oneRowForms = true;
   TargetSpec target;
-  /// Code that is there sooner and runs longer: for what runs once.
+  /// Code that is there sooner and runs longer: for what runs once. Of no effect
+  /// on programs with narrow floats in exact mode.
   bool isQuick = false;
   /// Integers modulo 2^w in place of floats. Not cached.
   bool exact = false;

@@ -491,6 +491,8 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
   }
   RowRange rows = tile.getRows();
   int64_t together = state.target.kernelRows;
+  // What is dense is whole panels, which may be of one vector.
+  int64_t denseUnroll = state.tiling.keyVectors % 2 ? 1 : unroll / 2;
   e.loop(e.index(0), tile.rows, together, [&](Value group) {
     Value last = e.min(tile.rows, e.add(group, together));
     if (tile.pieces) {
@@ -505,7 +507,7 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
     Tile part = narrow(scope, tile, group, state.lanes);
     auto [from, to] = findDense(scope, sweep.plan, part, group);
     ColumnRange ranges[] = {{part.firstColumn, from, 1, false},
-                            {from, to, unroll / 2, true},
+                            {from, to, denseUnroll, true},
                             {to, part.columns, 1, false}};
     e.loop(group, last, 1, [&](Value r) {
       Scope row(&scope);

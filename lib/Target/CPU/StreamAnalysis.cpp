@@ -462,6 +462,20 @@ static DenseSet<Value> getEntryValues(SweepOp op) {
   return seen;
 }
 
+/// The first stage in which a reducer can take its entries. A coefficient of a
+/// polynomial waits for the gauge that moves the polynomial, whatever it is
+/// made of itself: as it moves, all of them have to be of the same tiles.
+unsigned StreamAnalysis::stageOf(Operation *reducer) const {
+  unsigned stage = levelOf(reducer->getOperands());
+  for (OpOperand &use : reducer->getUses()) {
+    auto carry = dyn_cast<CarryOp>(use.getOwner());
+    if (carry && llvm::is_contained(carry.getCompanions(), use.get())) {
+      stage = std::max(stage, levelOf(carry.getPolyGauge()));
+    }
+  }
+  return stage;
+}
+
 void StreamAnalysis::planSweep(SweepOp op) {
   SweepPlan &plan = sweeps.emplace_back();
   plan.op = op;
@@ -489,7 +503,7 @@ void StreamAnalysis::planSweep(SweepOp op) {
       continue; // holds for every key that is visited
     }
     if (isReducer(&inner)) {
-      unsigned stage = levelOf(inner.getOperands());
+      unsigned stage = stageOf(&inner);
       last = std::max(last, stage);
       plan.stages.resize(last + 1);
       plan.stages[stage].push_back(&inner);

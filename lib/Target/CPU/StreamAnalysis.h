@@ -254,6 +254,7 @@ private:
              DenseSet<Value> &seen, DenseMap<Value, unsigned> &computed);
   bool isCostlyPresence(Value value);
   unsigned levelOf(ValueRange values) const;
+  unsigned stageOf(Operation *reducer) const;
   void collectRowValues(SweepPlan &plan);
   bool isCheap(Value value);
   /// Adds `value` to `values` if it is a row value that is worth an array.

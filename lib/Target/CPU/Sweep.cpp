@@ -11,6 +11,8 @@
 
 #include "Sweep.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
@@ -375,7 +377,8 @@ void Kernel::emitListed(RowBlock &block, Sweep &sweep, Value lower) {
   freeVisits(e, visits);
 }
 
-/// Writes the keys of `count` units from number v on to the sweep's table.
+/// Writes the keys of `count` units from number v on to the sweep's table. Keys
+/// before the sweep are absent, like those behind it.
 void Kernel::fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
                        Value firstColumn) {
   int64_t keys = sweep.plan.driver.getKeyBlock();
@@ -383,7 +386,11 @@ void Kernel::fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
     Value start = e.mul(e.load(visits.units, e.add(v, u)), keys);
     Value column = e.add(firstColumn, e.mul(u, keys));
     e.loop(e.index(0), e.index(keys), 1, [&](Value k) {
-      e.store(e.add(start, k), sweep.table, e.add(column, k));
+      Value key = e.add(start, k);
+      if (sweep.start) {
+        key = e.select(e.less(key, sweep.start), sweep.upper, key);
+      }
+      e.store(key, sweep.table, e.add(column, k));
     });
   });
 }
@@ -396,6 +403,10 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
   int64_t keys = plan.driver.getKeyBlock();
   int64_t columns = state.tiling.tileKeys, units = columns / keys;
   sweep.table = scratch.get({2 * columns}, e.getIndexType());
+  std::optional<int64_t> lower = getConstantIntValue(plan.op.getLower());
+  if (!lower || *lower % keys) {
+    sweep.start = block.scope->get(plan.op.getLower());
+  }
   auto from = [&](Value v) {
     return e.max(e.min(e.index(units), e.sub(visits.count, v)), e.index(0));
   };
@@ -420,9 +431,15 @@ void Kernel::emitCollected(RowBlock &block, Sweep &sweep,
     e.loop(used, e.index(columns), 1,
            [&](Value c) { e.store(sweep.upper, sweep.table, c); });
     fillTable(sweep, visits, next, from(next), e.index(columns));
-    emitTile(block, sweep,
-             {e.load(sweep.table, first), used,
-              e.load(sweep.table, e.sub(used, 1))});
+    Value firstKey = e.mul(e.load(visits.units, v), keys);
+    Value lastKey = e.load(sweep.table, e.sub(used, 1));
+    if (sweep.start) {
+      // A tile that lacks keys at its front is no more full than one that lacks
+      // them at its end.
+      lastKey = e.select(e.less(firstKey, sweep.start), sweep.upper, lastKey);
+      firstKey = e.max(firstKey, sweep.start);
+    }
+    emitTile(block, sweep, {firstKey, used, lastKey});
   });
 }
 

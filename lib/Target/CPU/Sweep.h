@@ -64,6 +64,8 @@ struct Kernel::Sweep {
   Value table;
   /// The pieces of a tile (Tile::pieces), where it may have gaps.
   Value pieces;
+  /// Where the sweep begins, if that may be within a unit of its driver.
+  Value start;
   /// Whether the rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };

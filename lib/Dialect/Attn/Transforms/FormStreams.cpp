@@ -18,6 +18,7 @@
 
 #include "EntryEvaluator.h"
 #include "RowGroups.h"
+#include "StoredScores.h"
 #include "StreamUtils.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 
@@ -491,6 +492,7 @@ struct FormStreamsPass : attn::impl::FormStreamsPassBase<FormStreamsPass> {
   using Base::Base;
 
   void runOnOperation() override {
+    storeSharedScores(getOperation());
     SetVector<Block *> blocks;
     getOperation().walk([&](Operation *op) {
       if (getSink(op)) {

@@ -439,6 +439,10 @@ LogicalResult SweepFusion::plan(CarryOp carry) {
     if (failed(terms)) {
       return failure();
     }
+    // Terms may cancel, and each would be rounded by its own size.
+    if (terms->size() > 1 && carry.getOperandType()) {
+      return fail("the rounding of its operands is that of the whole sum");
+    }
     plan.terms = *terms;
   }
   plans.push_back(plan);

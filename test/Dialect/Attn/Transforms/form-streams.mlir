@@ -150,3 +150,30 @@ func.func @integers(%q: tensor<1x4x?x8xi8>, %k: tensor<1x4x?x8xi8>, %scales: ten
   %m = attn.reduce max keys %f : (!attn.scores<1x4x?x?xf32>) -> tensor<1x4x?xf32>
   return %m : tensor<1x4x?xf32>
 }
+
+// A matrix that reads reductions of its own scores and their stream share
+// stored products, lengths included.
+// CHECK-LABEL: func @stored_scores
+func.func @stored_scores(%q: tensor<1x2x5x8xf32>, %k: tensor<1x2x7x8xf32>, %length: tensor<1x1xi32>) -> (tensor<1x2x5x7xf32>, tensor<1x2x5x7xf32>) {
+  // CHECK: %[[S:.*]] = attn.score
+  // CHECK: %[[T:.*]] = attn.materialize %[[S]] :
+  // CHECK: %[[READ:.*]] = attn.bias %[[T]] key_length(%{{.*}} : tensor<1x1xi32>)
+  // CHECK: %[[MAX:.*]] = attn.stream rows {{.*}} ins({{.*}} = %[[T]]
+  // CHECK-NOT: attn.dot
+  // CHECK: attn.map %[[READ]]
+  // CHECK: tensor.extract %[[MAX]]
+  %s = attn.score %q, %k key_length(%length : tensor<1x1xi32>) : tensor<1x2x5x8xf32>, tensor<1x2x7x8xf32> -> !attn.scores<1x2x5x7xf32>
+  %max = attn.reduce max keys %s : (!attn.scores<1x2x5x7xf32>) -> tensor<1x2x5xf32>
+  %d = attn.map %s (%x: f32) at (%b, %h, %i) {
+    %m = tensor.extract %max[%b, %h, %i] : tensor<1x2x5xf32>
+    %y = arith.subf %x, %m : f32
+    attn.yield %y : f32
+  } : (!attn.scores<1x2x5x7xf32>) -> !attn.scores<1x2x5x7xf32>
+  %w = attn.materialize %d absent(0.0) : !attn.scores<1x2x5x7xf32> -> tensor<1x2x5x7xf32>
+  // A matrix that reads no reduction of its scores computes them by itself.
+  // CHECK: %[[ALONE:.*]] = attn.score
+  // CHECK-NEXT: attn.materialize %[[ALONE]] absent(1.000000e+00)
+  %t = attn.score %q, %k scale(0.5) : tensor<1x2x5x8xf32>, tensor<1x2x7x8xf32> -> !attn.scores<1x2x5x7xf32>
+  %u = attn.materialize %t absent(1.0) : !attn.scores<1x2x5x7xf32> -> tensor<1x2x5x7xf32>
+  return %w, %u : tensor<1x2x5x7xf32>, tensor<1x2x5x7xf32>
+}

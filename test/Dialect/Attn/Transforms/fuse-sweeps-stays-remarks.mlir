@@ -39,6 +39,20 @@ func.func @maximum_of_mean(%q: !qkv, %p: !qkv, %k: !qkv, %bias: tensor<16xf32>, 
   return %o : !row
 }
 
+// A difference that is rounded is not one of rounded numbers.
+// CHECK: remark: sweep (outer) stays on its own: the rounding of its operands is that of the whole sum
+func.func @rounded_difference(%q: !qkv, %k: !qkv, %v: !qkv) -> !qkv {
+  %s = attn.score %q, %k : !qkv, !qkv -> !scores
+  %l = attn.reduce lse keys %s : (!scores) -> !row
+  %f = attn.map %s (%x: f32) at (%b, %h, %i) {
+    %r = tensor.extract %l[%b, %h, %i] : !row
+    %z = arith.subf %x, %r : f32
+    attn.yield %z : f32
+  } : (!scores) -> !scores
+  %o = attn.aggregate %f, %v operand_type(bf16) : !scores, !qkv -> !qkv
+  return %o : !qkv
+}
+
 // CHECK: remark: sweep (sum) stays on its own: it has more than 4 terms
 func.func @many_terms(%q: !qkv, %p: !qkv, %k: !qkv, %bias: tensor<16xf32>, %a: !row, %e: !row) -> !row {
   %s = attn.score %q, %k : !qkv, !qkv -> !scores
