@@ -1,0 +1,72 @@
+"""Multi-token attention: scores and weights convolved over queries and keys.
+
+Before and after the softmax, the matrix of a head may be convolved with a small
+kernel, over earlier queries and over keys at both sides, and heads may be mixed.
+What a query does not see counts as 0 in convolutions and is hidden again behind
+them, so that nothing looks ahead; weights are not normalized again. The output is
+normalized over a head's features, scaled by a number that grows with the layer, and
+gated. A gate or a mix that is the identity, and kernels of one tap, leave attention
+as it is.
+
+Paper: Multi-Token Attention, arXiv 2504.00927.
+Inputs: q [B, H, L, D], k and v [B, H or fewer, L, D], k_pre and k_post [H, cq, ck],
+w_pre [H, H], w_post [H / ch, ch, ch] (from the first of its axes' heads to the last
+one's), norm_g and gate_w [D], gate_b, flags (convolution and mix before, convolution
+and mix after), layer, key_keep [B, L] (bool).
+Outputs: attn [B, H, L, D], weighted values; weights and softmax [B, H, L, L], stored
+as they are asked for; lse [B, H, L]; out [B, H, L, D], normalized and gated.
+"""
+
+import numpy as np
+
+import attn_mlir as attn
+from ._support import array, check_target, number
+
+
+@attn.jit(max_recompute_factor=0)
+def multi_token_attention(q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags, depth, key_keep):
+    pre_conv, pre_head, post_conv, post_head = flags
+    where = attn.causal & key_keep[attn.batch, attn.kv_idx]
+    # Absent entries count as 0 in a convolution, and stay absent.
+    s = attn.mask(q @ k.mT * q.shape[-1] ** -0.5, where)
+    if pre_conv:
+        s = attn.convolve(s, k_pre, (k_pre.shape[1] - 1, k_pre.shape[2] // 2))
+    if pre_head:
+        s = attn.mix_heads(s, w_pre)
+    p = w = attn.softmax(s)
+    if post_conv:
+        w = attn.convolve(w, k_post, (k_post.shape[1] - 1, k_post.shape[2] // 2))
+    if post_head:
+        w = attn.mix_heads(w, w_post)
+    o = w @ v
+    y = attn.rms_norm(o, norm_g, eps=1e-5) * depth
+    y = y * attn.sigmoid((y * gate_w).sum(-1, keepdims=True) + gate_b)
+    return o, attn.materialize(w), attn.materialize(p), attn.logsumexp(s), y
+
+
+def mix_of_groups(groups):
+    """[H / ch, ch, ch] as [H, H] of which a row says what goes into a head."""
+    groups = np.asarray(groups)
+    count, size, _ = groups.shape
+    mix = np.zeros((count, size, count, size), groups.dtype)
+    mix[np.arange(count), :, np.arange(count)] = groups.swapaxes(1, 2)
+    return mix.reshape(count * size, count * size)
+
+
+def run(target="cpu", *, q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags=(1, 1, 1, 1), layer,
+        key_keep):
+    check_target(target)
+    depth = array(1.0 - (0.8 - 0.6 * np.exp(-0.3 * number(layer))), q)
+    o, weights, softmax, lse, out = multi_token_attention(
+        q, k, v, k_pre, w_pre, k_post, mix_of_groups(w_post), norm_g, gate_w, array(gate_b, q),
+        tuple(bool(flag) for flag in flags), depth, array(key_keep))
+    return {"attn": o, "weights": weights, "softmax": softmax, "lse": lse, "out": out}
+
+
+def example(rng, dtype=np.float64):
+    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)
+    inputs = {"q": draw(2, 4, 45, 16), "k": draw(2, 4, 45, 16), "v": draw(2, 4, 45, 16), "k_pre": draw(4, 3, 5) / 4,
+              "w_pre": draw(4, 4) / 2, "k_post": draw(4, 3, 5) / 4, "w_post": draw(2, 2, 2), "norm_g": draw(16),
+              "gate_w": draw(16) / 4}
+    keep = rng.random((2, 45)) < 0.9
+    return {**inputs, "gate_b": 0.1, "flags": np.ones(4, int), "layer": 2, "key_keep": keep}
