@@ -637,4 +637,5 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
         });
       });
     });
+  });
 }
