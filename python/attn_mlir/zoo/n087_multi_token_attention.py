@@ -10,9 +10,9 @@ as it is.
 
 Paper: Multi-Token Attention, arXiv 2504.00927.
 Inputs: q [B, H, L, D], k and v [B, H or fewer, L, D], k_pre and k_post [H, cq, ck],
-w_pre [H, H], w_post [H / ch, ch, ch] (from the first of its axes' heads to the last
-one's), norm_g and gate_w [D], gate_b, flags (convolution and mix before, convolution
-and mix after), layer, key_keep [B, L] (bool).
+w_pre [H, H] (head out, head in), w_post [H / ch, ch, ch] (group, head in, head out),
+norm_g and gate_w [D], gate_b, flags (convolution and mix before, convolution and mix
+after), layer, key_keep [B, L] (bool).
 Outputs: attn [B, H, L, D], weighted values; weights and softmax [B, H, L, L], stored
 as they are asked for; lse [B, H, L]; out [B, H, L, D], normalized and gated.
 """
@@ -23,7 +23,7 @@ import attn_mlir as attn
 from ._support import array, check_target, number
 
 
-@attn.jit(max_recompute_factor=0)
+@attn.jit
 def multi_token_attention(q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags, depth, key_keep):
     pre_conv, pre_head, post_conv, post_head = flags
     where = attn.causal & key_keep[attn.batch, attn.kv_idx]
