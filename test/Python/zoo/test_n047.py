@@ -68,7 +68,9 @@ def test_float32(rng):
 
 def test_agrees_with_the_reference(rng):
     q, k, v, theta, _ = small(rng).values()
-    assert qds.qr_form.check(q, k, v) and qds.circuit_form.check(q, k, v, theta, qds.entangle(3), 1)
+    angles = qds.gate_angles(q, k, theta, 3)
+    assert qds.qr_form.check(q, k, v) and qds.gate_angles.check(q, k, theta, 3)
+    assert qds.circuit_form.check(v, angles, qds.entangle(3), 1)
 
 
 def test_no_angles_and_the_identity(rng):
