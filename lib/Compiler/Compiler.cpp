@@ -237,9 +237,9 @@ static bool hasNarrowFloats(ModuleOp lowered) {
   };
   return lowered
       .walk([&](Operation *op) {
-        bool narrow = llvm::any_of(op->getResultTypes(), isNarrow) ||
-                      llvm::any_of(op->getOperandTypes(), isNarrow);
-        return narrow ? WalkResult::interrupt() : WalkResult::advance();
+        return llvm::any_of(op->getResultTypes(), isNarrow)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
       })
       .wasInterrupted();
 }
