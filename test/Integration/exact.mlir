@@ -9,6 +9,7 @@
 // RUN: attn-run %s --entry=f64 --check=exact --strided q --size L=17 | FileCheck %s --check-prefix=F64
 // RUN: attn-run %s --entry=own_keys --check=exact --size M=5,C=3 | FileCheck %s --check-prefix=OWN
 // RUN: attn-run %s --entry=written --check=exact --size L=40 | FileCheck %s --check-prefix=WRITTEN
+// RUN: attn-run %s --entry=empty_columns --check=exact --size L=40 | FileCheck %s --check-prefix=EMPTY
 // RUN: not attn-run %s --entry=f64 --check=precise 2>&1 | FileCheck %s --check-prefix=USAGE
 // RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=bound --size L=17 2>&1 | FileCheck %s --check-prefix=PLACE
 // RUN: not attn-run %s --entry=f64 --check=exact --plant-fault=tail --loops --size L=17 2>&1 | FileCheck %s --check-prefix=NOPLAN
@@ -25,6 +26,9 @@
 // TWICE: lse (f32): {{.*}} elements equal modulo 2^32
 // TWICE: received (f32): {{.*}} elements equal modulo 2^32
 // TWICE: exact check ({{.*}}): ok
+
+// Where there is nothing, the maximum stays what it was.
+// EMPTY: entropy (f32): {{.*}} elements equal modulo 2^32
 
 // Absent entries are marked by the bits of a NaN.
 // OWN: exact check ({{.*}}): ok
@@ -95,4 +99,13 @@ func.func @written(
   %s = attn.score %q, %c : tensor<1x2x?x16xf32>, tensor<1x2x?x16xf32> -> !attn.scores<1x2x?x?xf32>
   %o = attn.aggregate %s, %c : !attn.scores<1x2x?x?xf32>, tensor<1x2x?x16xf32> -> tensor<1x2x?x16xf32>
   return %o : tensor<1x2x?x16xf32>
+}
+
+func.func @empty_columns(
+    %q: tensor<1x2x?x16xf32> {attn.name = "q", attn.dims = ["1", "2", "L", "16"]},
+    %length: tensor<1x1xi32> {attn.name = "length", attn.init = "constant(13)"})
+    -> (tensor<1x2x?xf32> {attn.name = "entropy"}) {
+  %s = attn.score %q, %q key_length(%length : tensor<1x1xi32>) : tensor<1x2x?x16xf32>, tensor<1x2x?x16xf32> -> !attn.scores<1x2x?x?xf32>
+  %e = attn.reduce entropy queries %s : (!attn.scores<1x2x?x?xf32>) -> tensor<1x2x?xf32>
+  return %e : tensor<1x2x?xf32>
 }

@@ -17,7 +17,6 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/IR/ExactOps.h"
 #include "attn/Dialect/Attn/IR/GaugeTyping.h"
-#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -128,36 +127,16 @@ static Operation *findUpperBitsReader(ArrayRef<Operation *> readers) {
   return found;
 }
 
-/// The same among what is computed from `op` within its stream. That something
-/// is infinite is known of logarithms, too.
-static Operation *findUpperBitsReader(Operation *op) {
-  SetVector<Operation *> readers;
-  getForwardSlice(op, &readers);
-  auto isInfinite = [](Value value) {
-    std::optional<double> number = getNumber(value);
-    return number && std::isinf(*number);
-  };
-  auto *found = llvm::find_if(readers, [&](Operation *reader) {
-    if (isa<AttnDialect>(reader->getDialect())) {
-      return isa<RunningOp, TopOp>(reader);
-    }
-    return needsUpperBits(reader) &&
-           llvm::none_of(reader->getOperands(), isInfinite);
-  });
-  return found == readers.end() ? nullptr : *found;
-}
-
 /// The upper bits of such sums, and two of logarithms, are not determined;
 /// maxima of another stream would depend on them. (Streams without a sweep
 /// merge ranges of keys.)
 static LogicalResult checkUpperBits(StreamOp stream) {
   CarryOp rounded = findRoundedCarry(stream);
-  Operation *logarithm = nullptr, *here = nullptr;
+  Operation *logarithm = nullptr;
   stream.walk([&](Operation *op) {
     if (isa<math::LogOp, math::Log2Op, math::Log1pOp, math::SqrtOp,
             math::RsqrtOp, math::PowFOp>(op)) {
       logarithm = op;
-      here = here ? here : findUpperBitsReader(op);
     }
   });
   if (!rounded && !logarithm) {
@@ -166,7 +145,6 @@ static LogicalResult checkUpperBits(StreamOp stream) {
   SetVector<Operation *> readers;
   getForwardSlice(stream.getOperation(), &readers);
   Operation *found = findUpperBitsReader(readers.getArrayRef());
-  found = found ? found : here;
   for (Operation *reader : readers) {
     auto other = dyn_cast<StreamOp>(reader);
     if (rounded && other && !other.getBody().getOps<SweepOp>().empty()) {
@@ -174,7 +152,7 @@ static LogicalResult checkUpperBits(StreamOp stream) {
                                 "bits only, and another sweep reads it";
     }
   }
-  if (found && found != here && rounded) {
+  if (found && rounded) {
     return refuse(rounded) << "a sum of operands that are rounded has low "
                               "bits only, and '"
                            << found->getName() << "' needs more";

@@ -47,23 +47,26 @@ void Reducers::finishGauge(RunningOp op, Scope &row, Tile &tile, Value tileRow,
   });
 }
 
-/// NaN if a present entry is one, else -inf.
+/// NaN if a present entry is one, else -inf: looked for without arithmetic, for
+/// exact mode has a different one.
 Value Reducers::findNaN(RunningOp op, Scope &row, Tile &tile, Value tileRow) {
   Emit &e = kernel.e;
   Type type = op.getResult().getType();
-  auto vector = VectorType::get({kernel.lanes}, type);
-  Value start = e.infinity(vector, /*negative=*/true);
-  Value seen =
-      e.loop(tile.firstColumn, tile.columns, kernel.lanes, start,
-             [&](Value column, ValueRange carried) -> SmallVector<Value> {
-               Entries entries(row, tile, tileRow, column);
-               Value x =
-                   presentOr(entries, op, entries.get(op.getValue()), start);
-               // -inf + x is -inf, NaN for NaN, and +inf does not occur here.
-               return {arith::AddFOp::create(e, carried[0], x)};
-             })[0];
-  return vector::ReductionOp::create(e, vector::CombiningKind::ADD, seen,
-                                     arith::FastMathFlags::reassoc);
+  Value absent =
+      e.infinity(VectorType::get({kernel.lanes}, type), /*negative=*/true);
+  Value start = e.constant(VectorType::get({kernel.lanes}, e.getI1Type()), 0);
+  Value seen = e.loop(
+      tile.firstColumn, tile.columns, kernel.lanes, start,
+      [&](Value column, ValueRange carried) -> SmallVector<Value> {
+        Entries entries(row, tile, tileRow, column);
+        Value x = presentOr(entries, op, entries.get(op.getValue()), absent);
+        Value isNaN = arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, x, x);
+        return {arith::OrIOp::create(e, carried[0], isNaN)};
+      })[0];
+  Value any = vector::ReductionOp::create(e, vector::CombiningKind::OR, seen);
+  return e.select(any,
+                  e.constant(type, std::numeric_limits<double>::quiet_NaN()),
+                  e.infinity(type, /*negative=*/true));
 }
 
 void Reducers::finishMean(RunningOp op, Scope &row, Tile &tile,

@@ -11,9 +11,14 @@
 // the rounding of s, however large s is, even where s is the maximum. So the
 // products are stored first, and both read them:
 //
-//   %s = attn.score %q, %k            %t = attn.materialize of attn.score %q,
-//   %k %m = attn.reduce max keys %s      %s = attn.bias %t attn.materialize of
-//   exp(%s - %m)  %m = ...
+//   %s = attn.score %q, %k
+//   %m = attn.reduce max keys %s          %m and %w from a dot product each
+//   %w = attn.materialize of exp(%s - %m)
+//
+// becomes
+//
+//   %t = attn.materialize of attn.score %q, %k
+//   %s = attn.bias %t                     %m and %w from %t
 //
 //===----------------------------------------------------------------------===//
 
