@@ -28,7 +28,8 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-/// The type of an operand inside the kernel.
+/// The type of an operand inside the kernel. What lies otherwise may come as a
+/// copy, of which nothing but the last stride is known.
 static Type getKernelType(Type type) {
   auto memref = dyn_cast<MemRefType>(type);
   if (!memref || memref.getRank() == 0) {
@@ -40,11 +41,12 @@ static Type getKernelType(Type type) {
       strides.back() == 1) {
     return type;
   }
+  strides.assign(strides.size(), ShapedType::kDynamic);
   strides.back() = 1;
-  return MemRefType::get(
-      memref.getShape(), memref.getElementType(),
-      StridedLayoutAttr::get(type.getContext(), offset, strides),
-      memref.getMemorySpace());
+  return MemRefType::get(memref.getShape(), memref.getElementType(),
+                         StridedLayoutAttr::get(
+                             type.getContext(), ShapedType::kDynamic, strides),
+                         memref.getMemorySpace());
 }
 
 /// Copies `from` to a fresh contiguous buffer of the same shape.
