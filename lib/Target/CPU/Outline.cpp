@@ -43,10 +43,10 @@ static Type getKernelType(Type type) {
   }
   strides.assign(strides.size(), ShapedType::kDynamic);
   strides.back() = 1;
-  return MemRefType::get(memref.getShape(), memref.getElementType(),
-                         StridedLayoutAttr::get(
-                             type.getContext(), ShapedType::kDynamic, strides),
-                         memref.getMemorySpace());
+  return MemRefType::get(
+      memref.getShape(), memref.getElementType(),
+      StridedLayoutAttr::get(type.getContext(), ShapedType::kDynamic, strides),
+      memref.getMemorySpace());
 }
 
 /// Copies `from` to a fresh contiguous buffer of the same shape.

@@ -647,7 +647,14 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     // Bounds that are those of all rows have cut the tile already.
     bool byRow = llvm::any_of(op.getBounds().getArguments(),
                               [](Value row) { return !row.use_empty(); });
-    if (byRow && !op.getTiles().empty() && !sweep.table &&
+    // Values that are read where they lie take part with all keys of a tile.
+    bool direct = llvm::any_of(plan.getOuters(), [&](CarryOp outer) {
+      Type type = getElementTypeOrSelf(
+          sweep.coefficients.lookup(outer).floats.getType());
+      return isDirect(outer.getRow(),
+                      sweep.values.lookup({outer.getRow(), type}));
+    });
+    if (byRow && !direct && !op.getTiles().empty() && !sweep.table &&
         plan.allCollectives.empty() && plan.ownRows.empty()) {
       tile.bounds = &op.getBounds();
     }
