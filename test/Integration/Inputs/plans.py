@@ -14,7 +14,7 @@ import sys
 
 # Examples that are not one stream with one sweep: (streams, sweeps).
 PLANS = {
-    "attention-in-chunks": (1, 2),  # the chunk and what came before
+    "attention-in-chunks": (1, 1),  # the chunk and what came before
     "entropy-and-column-statistics": (2, 2),  # rows, then columns
     "eviction-scores": (2, 2),  # rows, then votes for columns
     "large-kernel-attention": (2, 2),  # one convolution of the other
