@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a Debian 12 machine lacks to build and test attn-mlir.
+# Installs what a Debian 12 machine lacks to build attn-mlir; with --tests, also
+# what the tests of the Python package compare with (PyTorch, of some gigabytes).
 # Nothing is done, and no network is used, when everything is there.
 set -euo pipefail
 
@@ -18,24 +19,29 @@ for package in "${packages[@]}"; do
   [ "$status" = installed ] || missing+=("$package")
 done
 # The Python package is built and tested in an environment of its own.
+with_tests=${1:-}
 install_python() {
-  local root venv
+  local root venv list
   root=$(dirname "$0")/..
   venv=$root/.venv
-  if "$venv/bin/python" - "$root/python/requirements.txt" 2>/dev/null <<'CHECK'
+  local lists=("$root/python/requirements.txt")
+  [ "$with_tests" = --tests ] && lists+=("$root/python/requirements-test.txt")
+  if "$venv/bin/python" - "${lists[@]}" 2>/dev/null <<'CHECK'
 import importlib.metadata as metadata, re, sys
-for line in open(sys.argv[1]):
-    name = re.match(r"[\w-]+", line)
-    if name:
-        metadata.version(name.group())
+for path in sys.argv[1:]:
+    for line in open(path):
+        name = re.match(r"[\w-]+", line)
+        if name:
+            metadata.version(name.group())
 CHECK
   then
     return
   fi
-  echo "dependencies: installing the Python packages of python/requirements.txt"
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install -q --disable-pip-version-check \
-    -r "$root/python/requirements.txt"
+  for list in "${lists[@]}"; do
+    echo "dependencies: installing the Python packages of $(basename "$list")"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$list"
+  done
 }
 
 if [ ${#missing[@]} -eq 0 ]; then

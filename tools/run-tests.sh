@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools/install-dependencies.sh
+tools/install-dependencies.sh --tests
 cmake --preset default >/dev/null
 cmake --build --preset default
 ctest --preset default "$@"
