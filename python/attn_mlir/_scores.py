@@ -503,19 +503,11 @@ def _is_natural(node) -> bool:
     return node.op in ("add", "mul", "floordiv", "mod", "max", "min") and all(map(_is_natural, node.args))
 
 
-def _operands(node, allow=None):
-    """Scores that a region over `node` takes, emitted."""
-    found, order = [], []
+def _operands(node):
+    """The scores that a region over `node` takes: (where they occur, emitted)."""
+    found = []
     _leaves(node, set(), found)
-    for leaf in found:
-        if leaf.op == "gather":
-            continue
-        value = emit(leaf)
-        if all(value is not other for _, other in order):
-            order.append((leaf, value))
-        else:
-            order.append((leaf, value))
-    return order
+    return [(leaf, emit(leaf)) for leaf in found if leaf.op != "gather"]
 
 
 def _region(node, shape, element, kind, operands):
@@ -553,7 +545,7 @@ def _emit_map(node) -> Scores:
     _check_axes(operands, shape)
     name = trace.new_name()
     names = ", ".join(value.data[0] for value in operands)
-    trace.line(f"{name} = attn.map{sizes} {names} {head}" if names else f"{name} = attn.map{sizes} () {head[3:] if head.startswith('() ') else head}")
+    trace.line(f"{name} = attn.map{sizes} {names or '()'} {head if names else head[3:]}")
     trace._buffers[-1].extend(lines)
     trace.line(f"}} : ({types}) -> {result} {trace.location()}")
     mapped = Scores("value", (), "float", shape, (name, element, result))
@@ -795,7 +787,7 @@ def _mask_once(scores, where) -> Scores:
         # The condition has more batches or heads than the scores.
         widened = _emit_map(Scores("add", (inner, Scores("const", (), "float", shape, 0.0)), "float", shape))
         return _mask_once(widened, _replace(where, inner, widened))
-    operands = [(leaf, value) for leaf, value in _operands(where)] or []
+    operands = _operands(where)
     _, head, lines = _region(where, inner.shape, inner.data[1], "bool", operands)
     if not operands:
         name = trace.new_name()
@@ -967,7 +959,7 @@ def binned(kind, scores, bins, by, axis=-1):
     by = _lift(by)
     kept = tuple(e for i, e in enumerate(inner.shape) if i not in axes)
     is_free = isinstance(bins, Extent)
-    operands = [(leaf, value) for leaf, value in _operands(by)]
+    operands = _operands(by)
     if any(value is not inner for _, value in operands):
         raise ValueError("the bin of an entry may depend on its own score, on indices and on captured arrays")
     _, head, lines = _region(by, inner.shape, inner.data[1], "int", operands)

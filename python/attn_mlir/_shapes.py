@@ -74,7 +74,7 @@ def _find_extent(array, known):
             if isinstance(extent, Extent):
                 extent = int(extent)
             rest = _product(left)
-            left = [rest // extent if not isinstance(rest, Extent) or True else rest]
+            left = [rest // extent]
     return _product(left)
 
 
