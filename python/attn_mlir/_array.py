@@ -9,8 +9,9 @@ from functools import reduce as _fold
 import numpy as np
 
 from . import _types
-from ._extents import Extent, hint
-from ._scalar import COMPARISONS, Scalars, power, result_type
+from ._extents import Extent
+from ._operators import Operators
+from ._scalar import Scalars, power, result_type
 from ._trace import current, tensor_type
 
 __all__ = ["Array"]
@@ -24,7 +25,7 @@ def is_number(value) -> bool:
     return isinstance(value, NUMBERS)
 
 
-class Array:
+class Array(Operators):
     """A tensor of a traced function.
 
     It is a stored tensor, `source`, seen through `axes`: which axis of the
@@ -180,9 +181,6 @@ class Array:
         order[a], order[b] = b, a
         return self.transpose(order)
 
-    def stored_type(self):
-        return tensor_type(self.stored().shape, self.element)
-
     def __getitem__(self, key):
         from ._indexing import get_item
         return get_item(self, key)
@@ -286,37 +284,6 @@ class Array:
         from ._selection import cumulative
         return cumulative("sum", self, axis)
 
-    # NumPy's own functions, where they have a name here.
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        from . import _namespace
-        function = _namespace.find_ufunc(ufunc.__name__)
-        if function is None or method != "__call__" or options:
-            return NotImplemented
-        return function(*inputs)
-
-    def __array_function__(self, function, types, args, kwargs):
-        from . import _namespace
-        own = _namespace.find_function(function.__name__)
-        if own is None:
-            return NotImplemented
-        return own(*args, **kwargs)
-
-
-def _install_operators():
-    pairs = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floordiv", "mod": "mod",
-             "and": "and", "or": "or", "xor": "xor"}
-    for python, name in pairs.items():
-        setattr(Array, f"__{python}__", lambda self, other, name=name: self._binary(name, other))
-        setattr(Array, f"__r{python}__", lambda self, other, name=name: self._binary(name, other, True))
-    for name in COMPARISONS:
-        setattr(Array, f"__{name}__", lambda self, other, name=name: self._binary(name, other))
-    Array.__hash__ = object.__hash__
-
-
-_install_operators()
-
-
 # ===----------------------------------------------------------------------===
 # Helpers
 # ===----------------------------------------------------------------------===
@@ -337,6 +304,11 @@ def normalize_axes(axes, rank: int):
             raise ValueError(f"axis {index} is out of range for an array of {rank} axes")
         result.append(index % rank)
     return tuple(result)
+
+
+def type_of(array: Array) -> str:
+    """The type of a stored array, in MLIR."""
+    return tensor_type(array.shape, array.element)
 
 
 def as_array(value) -> Array:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from ._array import Array, as_array, convert, from_scalar
-from ._extents import Extent
-from ._scalar import Scalars
-from ._trace import current, tensor_type
+from ._array import Array, as_array, convert, from_scalar, type_of
+from ._trace import current
 
 
 def _flatten(tree):
@@ -28,10 +26,6 @@ def _rebuild(tree, leaves):
         return next(leaves)
 
     return build(tree)
-
-
-def _type(array):
-    return tensor_type(array.shape, array.element)
 
 
 def _blocks(trace, arrays):
@@ -75,7 +69,7 @@ def fori_loop(lower, upper, body, init):
         integer = trace.emit(f"arith.index_cast {counter} : index to i64")
         index = from_scalar(trace, integer, "i64")
         results = _yielded(trace, body(index, _rebuild(init, arrays)), start, "the body of fori_loop")
-        types = ", ".join(map(_type, start))
+        types = ", ".join(map(type_of, start))
         trace.line(f"scf.yield {', '.join(r.source for r in results)} : {types}")
     carried = ", ".join(f"{n} = {a.source}" for n, a in zip(names, start))
     result = trace.new_name()
@@ -99,7 +93,7 @@ def while_loop(condition, body, init):
     from ._indexing import _element
     trace = current()
     start = [as_array(v).stored() for v in _flatten(init)]
-    types = ", ".join(map(_type, start))
+    types = ", ".join(map(type_of, start))
     before, first = _blocks(trace, start)
     with trace.region() as test:
         value = convert(as_array(condition(_rebuild(init, first))), "i1")
@@ -117,7 +111,7 @@ def while_loop(condition, body, init):
     trace.line(f"{result}{count} = scf.while ({carried}) : ({types}) -> ({types}) {{")
     trace._buffers[-1].extend(test)
     trace.line("} do {")
-    trace.line("^bb0(" + ", ".join(f"{n}: {_type(a)}" for n, a in zip(after, start)) + "):")
+    trace.line("^bb0(" + ", ".join(f"{n}: {type_of(a)}" for n, a in zip(after, start)) + "):")
     trace._buffers[-1].extend(lines)
     trace.line(f"}} {trace.location()}")
     return _rebuild(init, _results(trace, result, start))
@@ -170,7 +164,7 @@ def cond(predicate, true_function, false_function, *operands):
     with trace.region() as first:
         tree = true_function(*operands)
         yes = [as_array(v).stored() for v in _flatten(tree)]
-        types = ", ".join(map(_type, yes))
+        types = ", ".join(map(type_of, yes))
         trace.line(f"scf.yield {', '.join(a.source for a in yes)} : {types}")
     with trace.region() as second:
         no = _yielded(trace, false_function(*operands), yes, "the other function of cond")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import linecache
 
-__all__ = ["CompileError"]
+__all__ = ["CompileError", "NO_GRADIENT"]
+
+NO_GRADIENT = ("gradients of compiled functions are not available yet: call under torch.no_grad(), or detach the "
+               "arguments")
 
 
 class CompileError(Exception):

@@ -7,10 +7,10 @@ import operator
 import numpy as np
 
 from . import _types
-from ._array import Array, as_array, is_number
+from ._array import Array, as_array
 from ._extents import Extent, hint
 from ._scalar import Scalars
-from ._trace import current, tensor_type
+from ._trace import tensor_type
 
 
 def get_item(array: Array, key):

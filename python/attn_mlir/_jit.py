@@ -11,10 +11,10 @@ import time
 import numpy as np
 
 from . import _native, _types
-from ._array import Array, as_array, pointwise
+from ._array import Array, pointwise
 from ._control import _flatten, _rebuild
-from ._errors import CompileError
-from ._extents import Extent, Retrace, Rules, hint
+from ._errors import NO_GRADIENT, CompileError
+from ._extents import Extent, Retrace, Rules
 from ._scores import Scores
 from ._trace import Trace, is_tracing
 
@@ -326,8 +326,7 @@ def _find_library(arrays) -> str:
             import torch
             _TENSORS.add(torch.Tensor)
             if torch.is_grad_enabled() and any(getattr(a, "requires_grad", False) for a in arrays):
-                raise RuntimeError("gradients of compiled functions are not available yet: call under "
-                                   "torch.no_grad(), or detach the arguments")
+                raise RuntimeError(NO_GRADIENT)
         if library in _KINDS or library in _IMPORTS:
             if library != "numpy":
                 return library

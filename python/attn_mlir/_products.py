@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from . import _types
-from ._array import Array, as_array, convert, full, generic, projection
+from ._array import Array, as_array, convert, full, generic
 from ._extents import Extent
 from ._scalar import Scalars
 from ._shapes import pad

@@ -13,8 +13,9 @@ import math
 import numpy as np
 
 from . import _types
-from ._array import _REDUCED, Array, as_array, convert, is_number, normalize_axes
+from ._array import _REDUCED, Array, as_array, is_number, normalize_axes
 from ._extents import Extent, hint
+from ._operators import Operators
 from ._scalar import COMPARISONS, FLOAT_OPS, Scalars, power
 from ._trace import current, format_attribute, scores_type, tensor_type
 
@@ -23,7 +24,7 @@ __all__ = ["Scores", "Mask"]
 _INDICES = ("b", "h", "i", "j", "pi", "pj")
 
 
-class Scores:
+class Scores(Operators):
     """A matrix [batch, heads, queries, keys] that is computed and not stored.
 
     Besides its value every entry has a presence: masked entries are absent, take
@@ -166,18 +167,6 @@ class Scores:
     def argmin(self, axis=-1, keepdims=False):
         return reduce("argmin", self, axis, keepdims)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        from . import _namespace
-        function = _namespace.find_ufunc(ufunc.__name__)
-        if function is None or method != "__call__" or options:
-            return NotImplemented
-        return function(*inputs)
-
-    def __array_function__(self, function, types, args, kwargs):
-        from . import _namespace
-        own = _namespace.find_function(function.__name__)
-        return NotImplemented if own is None else own(*args, **kwargs)
-
     # Functions and methods of PyTorch, which score_mod and mask_mod are written in.
 
     @classmethod
@@ -216,20 +205,6 @@ class Scores:
         if name in METHODS:
             return lambda *args: METHODS[name](self, *args)
         raise AttributeError(f"scores have no attribute '{name}'")
-
-
-def _install_operators():
-    names = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floordiv", "mod": "mod",
-             "and": "and", "or": "or", "xor": "xor"}
-    for python, name in names.items():
-        setattr(Scores, f"__{python}__", lambda self, other, name=name: self._binary(name, other))
-        setattr(Scores, f"__r{python}__", lambda self, other, name=name: self._binary(name, other, True))
-    for name in COMPARISONS:
-        setattr(Scores, f"__{name}__", lambda self, other, name=name: self._binary(name, other))
-    Scores.__hash__ = object.__hash__
-
-
-_install_operators()
 
 
 class Mask(Scores):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from . import _types
-from ._array import Array, as_array, convert, elementwise, full, normalize_axes
-from ._extents import Extent, hint
+from ._array import Array, as_array, convert, normalize_axes, type_of
+from ._extents import Extent
 from ._scalar import Scalars
 from ._trace import current, tensor_type
-
-
-def _type(array):
-    return tensor_type(array.shape, array.element)
 
 
 def sort_with_indices(array, axis=-1, descending=False):
@@ -19,8 +15,8 @@ def sort_with_indices(array, axis=-1, descending=False):
     axis = normalize_axes(axis, array.ndim)[0]
     places = tensor_type(array.shape, "i64")
     option = " descending" if descending else ""
-    names = array.trace.emit(f"attn.argsort {array.source} dim({axis}){option} : {_type(array)} -> "
-                             f"{places}, {_type(array)}", 2)
+    names = array.trace.emit(f"attn.argsort {array.source} dim({axis}){option} : {type_of(array)} -> "
+                             f"{places}, {type_of(array)}", 2)
     return (Array(array.trace, names[1], array.element, array.shape),
             Array(array.trace, names[0], "i64", array.shape))
 
@@ -56,17 +52,17 @@ def select_topk(array, k: int, axis=-1, largest=True, limit=None, among=None, by
             options += f" k({Scalars(trace).convert((number, limit.element), 'index')[0]} : index)"
         else:
             limit = limit.stored()
-            options += f" k({limit.source} : {_type(limit)})"
+            options += f" k({limit.source} : {type_of(limit)})"
     if among is not None:
         among = convert(as_array(among), "i1").stored()
-        options += f" among({among.source} : {_type(among)})"
+        options += f" among({among.source} : {type_of(among)})"
     if axis != array.ndim - 1:
         options += f" dims [{axis}]"
     if by_position:
         options += " sorted_by(position)"
     types = f"{tensor_type(shape, array.element)}, {tensor_type(shape, 'i64')}, {tensor_type(rest, 'i64')}"
     names = trace.emit(f"attn.select_topk {'largest' if largest else 'smallest'} {array.source}{options} : "
-                       f"{_type(array)} -> {types}", 3)
+                       f"{type_of(array)} -> {types}", 3)
     return (Array(trace, names[0], array.element, shape), Array(trace, names[1], "i64", shape),
             Array(trace, names[2], "i64", rest))
 
@@ -85,8 +81,8 @@ def take(array, indices, axis) -> Array:
     array, indices = as_array(array).stored(), as_array(indices).stored()
     axis = normalize_axes(axis, array.ndim)[0]
     shape = array.shape[:axis] + indices.shape + array.shape[axis + 1:]
-    value = array.trace.emit(f"attn.gather {array.source}, {indices.source} dim({axis}) : {_type(array)}, "
-                             f"{_type(indices)} -> {tensor_type(shape, array.element)}")
+    value = array.trace.emit(f"attn.gather {array.source}, {indices.source} dim({axis}) : {type_of(array)}, "
+                             f"{type_of(indices)} -> {tensor_type(shape, array.element)}")
     return Array(array.trace, value, array.element, shape)
 
 
@@ -99,7 +95,7 @@ def gather(array, indices, axis, batch) -> Array:
     axis = normalize_axes(axis, array.ndim)[0]
     shape = indices.shape[:batch] + array.shape[batch:axis] + indices.shape[batch:] + array.shape[axis + 1:]
     value = array.trace.emit(f"attn.gather {array.source}, {indices.source} dim({axis}) batch({batch}) : "
-                             f"{_type(array)}, {_type(indices)} -> {tensor_type(shape, array.element)}")
+                             f"{type_of(array)}, {type_of(indices)} -> {tensor_type(shape, array.element)}")
     return Array(array.trace, value, array.element, shape)
 
 
@@ -109,8 +105,8 @@ def take_along_axis(array, indices, axis) -> Array:
     axis = normalize_axes(axis, array.ndim)[0]
     shape = tuple(array.trace.unify(a, b, "array and indices") if i != axis else b
                   for i, (a, b) in enumerate(zip(array.shape, indices.shape)))
-    value = array.trace.emit(f"attn.gather {array.source}, {indices.source} dim({axis}) along : {_type(array)}, "
-                             f"{_type(indices)} -> {tensor_type(shape, array.element)}")
+    value = array.trace.emit(f"attn.gather {array.source}, {indices.source} dim({axis}) along : {type_of(array)}, "
+                             f"{type_of(indices)} -> {tensor_type(shape, array.element)}")
     return Array(array.trace, value, array.element, shape)
 
 
@@ -124,7 +120,7 @@ def scatter(array, indices, source, axis, kind="replace", batch=0, along=False) 
     options = f" batch({batch})" if batch else ""
     options += " along" if along else ""
     value = array.trace.emit(f"attn.scatter_reduce {kind} {array.source}, {indices.source}, {source.source} "
-                             f"dim({axis}){options} : {_type(array)}, {_type(indices)}, {_type(source)}")
+                             f"dim({axis}){options} : {type_of(array)}, {type_of(indices)}, {type_of(source)}")
     return Array(array.trace, value, array.element, array.shape)
 
 
@@ -136,7 +132,7 @@ def searchsorted(sorted_array, values, side="left") -> Array:
         a = a[None]
     a, v = a.stored(), v.stored()
     option = " right" if side == "right" else ""
-    value = a.trace.emit(f"attn.search_sorted {a.source}, {v.source}{option} : {_type(a)}, {_type(v)} -> "
+    value = a.trace.emit(f"attn.search_sorted {a.source}, {v.source}{option} : {type_of(a)}, {type_of(v)} -> "
                          f"{tensor_type(v.shape, 'i64')}")
     return Array(a.trace, value, "i64", v.shape)
 
@@ -149,7 +145,7 @@ def compact(bits, size=None):
     size = bits.shape[-1] if size is None else int(size)
     shape = bits.shape[:-1] + (size,)
     bound = f" bound({bits.trace.extent(size)})" if isinstance(size, Extent) else ""
-    names = bits.trace.emit(f"attn.compact {bits.source}{bound} : {_type(bits)} -> {tensor_type(shape, 'i64')}, "
+    names = bits.trace.emit(f"attn.compact {bits.source}{bound} : {type_of(bits)} -> {tensor_type(shape, 'i64')}, "
                             f"{tensor_type(bits.shape[:-1], 'i64')}", 2)
     return Array(bits.trace, names[0], "i64", shape), Array(bits.trace, names[1], "i64", bits.shape[:-1])
 
@@ -198,7 +194,7 @@ def scan_elements(function, arrays, axis, identity, exclusive=False, reverse=Fal
     trace.line(f"{name}{count} = attn.prefix {inputs} dim({axis}) identity [{starts}]{options} {{")
     trace.line("^bb0(" + ", ".join(f"{n}: {t}" for n, t in zip(names, types * 2)) + "):")
     trace._buffers[-1].extend(lines)
-    own = ", ".join(map(_type, arrays))
+    own = ", ".join(map(type_of, arrays))
     trace.line(f"}} : {own} -> {own} {trace.location()}")
     results = [name] if len(arrays) == 1 else [f"{name}#{i}" for i in range(len(arrays))]
     return [Array(trace, r, a.element, a.shape) for r, a in zip(results, arrays)]

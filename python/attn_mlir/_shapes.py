@@ -6,7 +6,7 @@ import operator
 from functools import reduce as _fold
 
 from . import _types
-from ._array import (Array, as_array, collapse, convert, elementwise, empty_tensor, expand, fill, full,
+from ._array import (Array, as_array, collapse, convert, elementwise, empty_tensor, expand, full,
                      from_indices, normalize_axes, pointwise)
 from ._extents import Extent, hint
 from ._scalar import Scalars

@@ -3,10 +3,9 @@ accumulation type (f32 for 16-bit floats)."""
 
 from __future__ import annotations
 
-from ._array import as_array, Array, convert
-from ._selection import _type
+from ._array import Array, as_array, convert, type_of
 from ._shapes import eye
-from ._trace import current, tensor_type
+from ._trace import tensor_type
 from . import _types
 
 __all__ = ["solve_triangular", "cholesky", "qr", "inv_triangular", "cho_solve", "norm"]
@@ -35,7 +34,7 @@ def solve_triangular(a, b, lower=True, unit_diagonal=False, transposed=False) ->
     a, b = _pair(a, b)
     option = (" unit" if unit_diagonal else "") + (" transposed" if transposed else "")
     value = a.trace.emit(f"attn.solve {'lower' if lower else 'upper'} {a.source}, {b.source}{option} : "
-                         f"{_type(a)}, {_type(b)}")
+                         f"{type_of(a)}, {type_of(b)}")
     return Array(a.trace, value, b.element, b.shape)
 
 
@@ -50,7 +49,7 @@ def cholesky(a) -> Array:
     """The lower L with A = L L^T for positive definite A [..., n, n]; NaN from
     the first pivot that is not positive on."""
     a = as_array(a).stored()
-    return Array(a.trace, a.trace.emit(f"attn.cholesky {a.source} : {_type(a)}"), a.element, a.shape)
+    return Array(a.trace, a.trace.emit(f"attn.cholesky {a.source} : {type_of(a)}"), a.element, a.shape)
 
 
 def cho_solve(factor, b) -> Array:
@@ -65,7 +64,7 @@ def qr(a):
     m, n = int(a.shape[-2]), int(a.shape[-1])
     p = min(m, n)
     q, r = a.shape[:-2] + (m, p), a.shape[:-2] + (p, n)
-    names = a.trace.emit(f"attn.qr {a.source} : {_type(a)} -> {tensor_type(q, a.element)}, "
+    names = a.trace.emit(f"attn.qr {a.source} : {type_of(a)} -> {tensor_type(q, a.element)}, "
                          f"{tensor_type(r, a.element)}", 2)
     return Array(a.trace, names[0], a.element, q), Array(a.trace, names[1], a.element, r)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-import warnings
 from collections import OrderedDict
 
 import torch
@@ -21,14 +20,12 @@ from torch.overrides import TorchFunctionMode
 from . import _namespace as attn
 from . import _scores, _torch_functions, _types
 from ._array import Array
+from ._errors import NO_GRADIENT
 from ._extents import _evaluate
 from ._jit import Function, jit
 from ._scores import Scores
 
 __all__ = ["custom_op", "flex_attention"]
-
-_NO_GRADIENT = ("gradients of compiled functions are not available yet: call under torch.no_grad(), or detach the "
-                "arguments")
 
 
 # ===----------------------------------------------------------------------===
@@ -74,7 +71,7 @@ def custom_op(function, name=None):
     op.register_fake(lambda *args: _infer(function, args))
 
     def backward(context, *gradients):
-        raise RuntimeError(_NO_GRADIENT)
+        raise RuntimeError(NO_GRADIENT)
 
     op.register_autograd(backward, setup_context=lambda ctx, inputs, output: None)
     signature = inspect.signature(function.function)
@@ -288,7 +285,7 @@ def flex_attention(query, key, value, score_mod=None, block_mask=None, scale=Non
     be compiled.
     """
     if torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value)):
-        raise RuntimeError(_NO_GRADIENT)
+        raise RuntimeError(NO_GRADIENT)
     if not enable_gqa and query.shape[1] != key.shape[1]:
         raise ValueError(f"{query.shape[1]} heads of queries and {key.shape[1]} of keys need enable_gqa=True")
     scale = float(query.shape[-1]) ** -0.5 if scale is None else float(scale)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 
 from . import _namespace as attn
+from ._errors import NO_GRADIENT
 from ._jit import jit
 
 __all__ = ["register", "attention"]
@@ -65,8 +66,7 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
     if attention_mask is not None and attention_mask.ndim == 2:
         attention_mask = attention_mask[:, -key.shape[2]:].to(torch.bool)
     if torch.is_grad_enabled() and query.requires_grad:
-        raise RuntimeError("gradients of compiled functions are not available yet: call the model under "
-                           "torch.no_grad()")
+        raise RuntimeError(NO_GRADIENT)
     # A stored mask says everything about what is seen.
     o = _attend(query.detach(), key.detach(), value.detach(), attention_mask, s_aux, scaling,
                 bool(causal) and not stored, None if stored else sliding_window, softcap)
