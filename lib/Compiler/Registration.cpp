@@ -20,11 +20,36 @@
 
 using namespace mlir;
 
+namespace {
+
+/// A launch reads and writes the buffers that it passes, for the deallocation
+/// of those.
+struct LaunchEffects
+    : MemoryEffectOpInterface::ExternalModel<LaunchEffects, gpu::LaunchFuncOp> {
+  void
+  getEffects(Operation *op,
+             SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+                 &effects) const {
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (isa<BaseMemRefType>(operand.get().getType())) {
+        effects.emplace_back(MemoryEffects::Read::get(), &operand);
+        effects.emplace_back(MemoryEffects::Write::get(), &operand);
+      }
+    }
+  }
+};
+
+} // namespace
+
 void attn::registerDialects(DialectRegistry &registry) {
   registry.insert<AttnDialect, tile::TileDialect>();
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registerAllToLLVMIRTranslations(registry);
+  registerAllGPUToLLVMIRTranslations(registry);
+  registry.addExtension(+[](MLIRContext *context, gpu::GPUDialect *) {
+    gpu::LaunchFuncOp::attachInterface<LaunchEffects>(*context);
+  });
 }
 
 void attn::registerPasses() {

@@ -367,15 +367,29 @@ struct DistributeTilesPass
     : attn::impl::DistributeTilesPassBase<DistributeTilesPass> {
   using Base::Base;
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<gpu::GPUFuncOp>()) {
-      if (!function.getKnownBlockSize()) {
-        function.emitOpError() << "says no number of threads";
-        return signalPassFailure();
-      }
-      if (failed(Distributor(function).run())) {
-        return signalPassFailure();
+    ModuleOp module = getOperation();
+    for (auto kernels : module.getOps<gpu::GPUModuleOp>()) {
+      for (auto function : kernels.getOps<gpu::GPUFuncOp>()) {
+        if (!function.getKnownBlockSize()) {
+          function.emitOpError() << "says no number of threads";
+          return signalPassFailure();
+        }
+        if (failed(Distributor(function).run())) {
+          return signalPassFailure();
+        }
       }
     }
+    module.walk([&](gpu::LaunchFuncOp launch) {
+      auto kernel = SymbolTable::lookupNearestSymbolFrom<gpu::GPUFuncOp>(
+          launch, launch.getKernel());
+      if (auto bytes = kernel ? kernel->getAttrOfType<IntegerAttr>(kSharedBytes)
+                              : IntegerAttr()) {
+        OpBuilder builder(launch);
+        launch.getDynamicSharedMemorySizeMutable().assign(
+            arith::ConstantOp::create(builder, launch.getLoc(), bytes)
+                .getResult());
+      }
+    });
   }
 };
 } // namespace

@@ -5,9 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What convert-gpu-to-nvvm does, without libdevice, which nobody has to have
-// installed: the one function that the hardware has is an instruction, and the
-// others are polynomials by now (attn-cpu-expand-math with isa=generic).
+// What convert-gpu-to-nvvm does, without libdevice: functions are instructions
+// (attn-nvvm-math) or polynomials (attn-cpu-expand-math) by now.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,8 +19,10 @@
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_KERNELSTONVVMPASS
@@ -33,32 +34,21 @@ using namespace mlir::attn;
 
 namespace {
 
-/// ex2.approx keeps subnormal results; its error is at most 2 ulp.
-struct Exp2ToInstruction : OpRewritePattern<math::Exp2Op> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(math::Exp2Op op,
-                                PatternRewriter &rewriter) const override {
-    if (!op.getType().isF32()) {
-      return failure();
-    }
-    rewriter.replaceOpWithNewOp<LLVM::CallIntrinsicOp>(
-        op, op.getType(), rewriter.getStringAttr("llvm.nvvm.ex2.approx.f32"),
-        op.getOperand());
-    return success();
-  }
-};
-
 struct KernelsToNVVMPass
     : attn::impl::KernelsToNVVMPassBase<KernelsToNVVMPass> {
   using Base::Base;
   void runOnOperation() override {
     gpu::GPUModuleOp module = getOperation();
     MLIRContext *context = &getContext();
+    RewritePatternSet divisions(context);
+    arith::populateCeilFloorDivExpandOpsPatterns(divisions);
+    if (failed(applyPatternsGreedily(module, std::move(divisions)))) {
+      return signalPassFailure();
+    }
     LowerToLLVMOptions options(context, DataLayout(module));
     LLVMTypeConverter converter(context, options);
     configureGpuToNVVMTypeConverter(converter);
     RewritePatternSet patterns(context);
-    patterns.add<Exp2ToInstruction>(context, /*benefit=*/3);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
     cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
     populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
@@ -73,8 +63,8 @@ struct KernelsToNVVMPass
     target.addIllegalDialect<math::MathDialect, arith::ArithDialect,
                              memref::MemRefDialect>();
     // Upstream sends these to libdevice; they are instructions.
-    target.addLegalOp<LLVM::FAbsOp, LLVM::FCeilOp, LLVM::FFloorOp,
-                      LLVM::RoundEvenOp, LLVM::SqrtOp>();
+    target.addLegalOp<LLVM::CopySignOp, LLVM::FAbsOp, LLVM::FCeilOp,
+                      LLVM::FFloorOp, LLVM::RoundEvenOp, LLVM::SqrtOp>();
     if (failed(applyPartialConversion(module, target, std::move(patterns)))) {
       return signalPassFailure();
     }

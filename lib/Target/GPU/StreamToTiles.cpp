@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../../Conversion/StreamToLoops/StreamToLoops.h"
+#include "Kernels.h"
 #include "TileKernel.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,17 +31,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-/// The module of kernels beside the functions that launch them.
-static gpu::GPUModuleOp getKernels(ModuleOp module) {
-  if (auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernelModule)) {
-    return kernels;
-  }
-  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
-                  builder.getUnitAttr());
-  return gpu::GPUModuleOp::create(builder, module.getLoc(), kKernelModule);
-}
-
 static LogicalResult lowerStream(StreamOp stream, StringRef name) {
   for (Type type : stream->getOperandTypes()) {
     if (isa<RankedTensorType>(type)) {
@@ -52,51 +42,39 @@ static LogicalResult lowerStream(StreamOp stream, StringRef name) {
   if (failed(shape)) {
     return failure();
   }
-  gpu::GPUModuleOp kernels = getKernels(stream->getParentOfType<ModuleOp>());
   Emit e(stream.getLoc(), stream);
   SmallVector<Value> operands = {stream.getRows(), stream.getHeads(),
                                  stream.getExtent()};
+  size_t inputs = stream.getInputs().size();
   llvm::append_range(operands, stream.getInputs());
   llvm::append_range(operands, stream.getOutputs());
-  SmallVector<Type> types(ValueRange(operands).getTypes());
-
-  int64_t threads = tile::countThreads(shape->layout);
-  Emit k(stream.getLoc(), e.getContext());
-  k.setInsertionPointToEnd(kernels.getBody());
-  auto function = gpu::GPUFuncOp::create(k, name, k.getFunctionType(types, {}));
-  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), k.getUnitAttr());
-  function.setKnownBlockSize(ArrayRef<int32_t>{int32_t(threads), 1, 1});
-  k.setInsertionPointToStart(&function.getBody().front());
-  ValueRange arguments = function.getArguments();
-  Value rows = arguments[0], heads = arguments[1], extent = arguments[2];
-  Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
-  Value blocks = k.div(k.add(rows, shape->rows - 1), shape->rows);
-  auto divide = [&](Value a, Value b) {
-    return std::pair<Value, Value>(arith::DivUIOp::create(k, a, b),
-                                   arith::RemUIOp::create(k, a, b));
-  };
-  auto [matrix, rowBlock] = divide(block, blocks);
-  auto [batch, head] = divide(matrix, heads);
-  TileKernel kernel(k, stream, *shape);
-  size_t inputs = stream.getInputs().size();
-  if (failed(kernel.emit(k.mul(rowBlock, shape->rows), rows, batch, head,
-                         extent, arguments.slice(3, inputs),
-                         arguments.drop_front(3 + inputs)))) {
-    return failure();
-  }
-  gpu::ReturnOp::create(k);
-  loops::expandRowAccesses(function);
-
-  // A grid has one block at least.
-  Value grid =
+  Value blocks =
       e.mul(e.mul(stream.getBatch(), stream.getHeads()),
             e.div(e.add(stream.getRows(), shape->rows - 1), shape->rows));
-  Value one = e.index(1);
-  e.ifThen(e.less(e.index(0), grid), [&] {
-    gpu::LaunchFuncOp::create(e, function, gpu::KernelDim3{grid, one, one},
-                              gpu::KernelDim3{e.index(threads), one, one},
-                              /*dynamicSharedMemorySize=*/Value(), operands);
-  });
+  auto write = [&](Emit &k, ValueRange arguments) -> LogicalResult {
+    Value rows = arguments[0], heads = arguments[1];
+    Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
+    Value rowBlocks = k.div(k.add(rows, shape->rows - 1), shape->rows);
+    auto divide = [&](Value a, Value b) {
+      return std::pair<Value, Value>(arith::DivUIOp::create(k, a, b),
+                                     arith::RemUIOp::create(k, a, b));
+    };
+    auto [matrix, rowBlock] = divide(block, rowBlocks);
+    auto [batch, head] = divide(matrix, heads);
+    TileKernel kernel(k, stream, *shape);
+    if (failed(kernel.emit(k.mul(rowBlock, shape->rows), rows, batch, head,
+                           /*extent=*/arguments[2], arguments.slice(3, inputs),
+                           arguments.drop_front(3 + inputs)))) {
+      return failure();
+    }
+    loops::expandRowAccesses(block.getParentBlock()->getParentOp());
+    return success();
+  };
+  if (failed(createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,
+                          tile::countThreads(shape->layout), operands,
+                          write))) {
+    return failure();
+  }
   stream.erase();
   return success();
 }

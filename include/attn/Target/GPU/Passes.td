@@ -27,7 +27,7 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
                            "math::MathDialect", "memref::MemRefDialect"];
 }
 
-def DistributeTilesPass : Pass<"attn-distribute-tiles", "gpu::GPUModuleOp"> {
+def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
   let summary = "tiles as the scalars of each thread";
   let description = [{
     Every value of the tile dialect becomes as many scalars as a thread holds of
@@ -41,11 +41,35 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "gpu::GPUModuleOp"> {
                            "nvgpu::NVGPUDialect", "vector::VectorDialect"];
 }
 
+def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
+  let summary = "linalg.generic on buffers as plain GPU kernels";
+  let description = [{
+    What stands around streams: each op becomes a kernel with one thread per
+    element of its parallel loops, which runs the reductions of its element in
+    order. It has to exist and does not dominate.
+
+    Whatever else the program does with elements of its tensors would run on the
+    host, where they are not: an error names it.
+  }];
+  let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
+                           "arith::ArithDialect", "affine::AffineDialect"];
+}
+
+def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
+  let summary = "math functions that NVIDIA GPUs have as instructions";
+  let description = [{
+    `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
+    whose error is at most 2 ulp and which keeps subnormal results. Everything
+    else is left for `attn-cpu-expand-math` with `isa=generic`.
+  }];
+  let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect"];
+}
+
 def KernelsToNVVMPass : Pass<"attn-kernels-to-nvvm", "gpu::GPUModuleOp"> {
   let summary = "kernels of scalars to the LLVM and NVVM dialects";
   let description = [{
-    As `convert-gpu-to-nvvm`, without calls of libdevice: `math.exp2` of f32 is
-    ex2.approx, and what NVPTX has no instruction for is an error here.
+    As `convert-gpu-to-nvvm`, without calls of libdevice, which nobody has to
+    have installed: a function of `math` that is no instruction is an error.
   }];
   let dependentDialects = ["LLVM::LLVMDialect", "NVVM::NVVMDialect"];
 }
