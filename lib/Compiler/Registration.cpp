@@ -12,6 +12,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Emulator/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -31,5 +32,6 @@ void attn::registerPasses() {
   registerAttnPasses();
   registerAttnConversionPasses();
   registerAttnCPUPasses();
+  registerAttnEmulatorPasses();
   registerPipelines();
 }
