@@ -39,6 +39,8 @@ StringRef attn::getName(ExecutionMode mode) {
     return "fused loops";
   case ExecutionMode::Reference:
     return "reference";
+  case ExecutionMode::EmulatedGPU:
+    return "emulated GPU";
   }
   llvm_unreachable("all modes are handled");
 }
@@ -99,6 +101,15 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     cpu.passResults = passResults;
     cpu.plantFault = options.plantFault;
     return buildCPUPipeline(manager, cpu);
+  }
+  case ExecutionMode::EmulatedGPU: {
+    GPUPipelineOptions gpu;
+    gpu.splits = options.splits;
+    gpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    gpu.passResults = passResults;
+    gpu.plantFault = options.plantFault;
+    gpu.emulate = true;
+    return buildGPUPipeline(manager, gpu);
   }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "JitSymbols.h"
 
+#include "attn_emulator.h"
 #include "attn_runtime.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
 
@@ -25,6 +26,31 @@ float __extendhfsf2(_Float16 value);
 }
 #endif
 
+/// What emulated kernels call, and what launches them.
+template <typename Add> static void addEmulator(Add add) {
+  add("attn_emulator_launch", &attn_emulator_launch);
+  add("attn_emulator_register", &attn_emulator_register);
+  add("attn_emulator_exit", &attn_emulator_exit);
+  add("attn_emulator_yield", &attn_emulator_yield);
+  add("attn_emulator_barrier", &attn_emulator_barrier);
+  add("attn_emulator_barrier_arrive", &attn_emulator_barrier_arrive);
+  add("attn_emulator_access_shared", &attn_emulator_access_shared);
+  add("attn_emulator_access", &attn_emulator_access);
+  add("attn_emulator_copy_async", &attn_emulator_copy_async);
+  add("attn_emulator_copy_commit", &attn_emulator_copy_commit);
+  add("attn_emulator_copy_wait", &attn_emulator_copy_wait);
+  add("attn_emulator_warp_barrier", &attn_emulator_warp_barrier);
+  add("attn_emulator_shuffle", &attn_emulator_shuffle);
+  add("attn_emulator_vote", &attn_emulator_vote);
+  add("attn_emulator_redux", &attn_emulator_redux);
+  add("attn_emulator_elect", &attn_emulator_elect);
+  add("attn_emulator_ldmatrix", &attn_emulator_ldmatrix);
+  add("attn_emulator_stmatrix", &attn_emulator_stmatrix);
+  add("attn_emulator_mma", &attn_emulator_mma);
+  add("attn_emulator_round_tf32", &attn_emulator_round_tf32);
+  add("attn_emulator_permute", &attn_emulator_permute);
+}
+
 llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   llvm::orc::SymbolMap symbols;
   auto add = [&](llvm::StringRef name, auto *function) {
@@ -37,6 +63,7 @@ llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   add("attn_malloc", &attn_malloc);
   add("attn_free", &attn_free);
   add("attn_parallel_for", &attn_parallel_for);
+  addEmulator(add);
 #if ATTN_HAVE_SMALL_FLOATS
   add("__truncsfbf2", &__truncsfbf2);
   add("__truncdfbf2", &__truncdfbf2);

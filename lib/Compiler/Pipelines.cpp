@@ -24,6 +24,7 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Emulator/Passes.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
@@ -277,6 +278,10 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   kernels.addPass(createReconcileUnrealizedCastsPass());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
+  if (options.emulate) {
+    pm.addPass(createEmulateGPUPass());
+    addLowerToLLVM(pm, options.passResults);
+  }
 }
 
 void attn::registerPipelines() {

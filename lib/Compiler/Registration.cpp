@@ -12,6 +12,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Emulator/Passes.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -58,5 +59,6 @@ void attn::registerPasses() {
   registerAttnConversionPasses();
   registerAttnCPUPasses();
   registerAttnGPUPasses();
+  registerAttnEmulatorPasses();
   registerPipelines();
 }

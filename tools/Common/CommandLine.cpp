@@ -80,6 +80,8 @@ bool CommandLineParser::parseCompileOption() {
   if (option == "reference") {
     compile.mode = ExecutionMode::Reference;
     code = rejectValue();
+  } else if (option == "target") {
+    code = takeValue() ? parseTarget() : code;
   } else if (option == "loops") {
     code = parseLoops();
   } else if (!text && !number) {
@@ -92,6 +94,25 @@ bool CommandLineParser::parseCompileOption() {
     }
   }
   return true;
+}
+
+std::optional<int> CommandLineParser::parseTarget() {
+  auto [machine, how] = value.split(',');
+  auto [kind, chip] = machine.split(':');
+  if (value == "cpu") {
+    return kContinue;
+  }
+  if (kind != "cuda" || chip != "sm_80") {
+    return fail(kBadUsage,
+                "--target is cpu or cuda:sm_80, not '" + value + "'");
+  }
+  if (how != "emulate") {
+    return fail(kBadUsage, "kernels for " + machine +
+                               " run emulated so far: --target=" + machine +
+                               ",emulate");
+  }
+  compile.mode = ExecutionMode::EmulatedGPU;
+  return kContinue;
 }
 
 std::optional<int> CommandLineParser::parseLoops() {

@@ -90,7 +90,12 @@ struct CPUPipelineOptions : PlanOptions<CPUPipelineOptions> {
       llvm::cl::init(true)};
 };
 
-struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {};
+struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
+  Option<bool> emulate{
+      *this, "emulate",
+      llvm::cl::desc("Make functions of the host of the kernels, down to LLVM"),
+      llvm::cl::init(false)};
+};
 
 /// `attn-plan`: score programs to the streams that run.
 void buildPlanPipeline(OpPassManager &pm, const PlanPipelineOptions &options);

@@ -1,0 +1,245 @@
+/*===- attn_emulator.h - GPU kernels on the host ------------------*- C -*-===*\
+|*                                                                            *|
+|* Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.     *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* The emulated GPU: every thread of a block is a fiber, and who runs next is *|
+|* drawn from a seed. Programs use the first section. The others are for code *|
+|* that the pass attn-emulate-gpu writes; they are called by kernels alone    *|
+|* and may change from version to version.                                    *|
+|*                                                                            *|
+|* What a kernel does wrong is kept as a sentence. It ends the launch, and    *|
+|* later launches on the thread do nothing until the sentence is taken.       *|
+|*                                                                            *|
+|* A `site` is the number of a line of the launch's `sites`: where in the     *|
+|* source an op is.                                                           *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef ATTN_EMULATOR_H
+#define ATTN_EMULATOR_H
+
+#include "attn_runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*===----------------------------------------------------------------------===*\
+|* For programs
+\*===----------------------------------------------------------------------===*/
+
+/**
+ * Launches from now on, on any thread, draw their schedule from this number:
+ * the same number gives the same schedule. It is 0 at first.
+ */
+ATTN_RUNTIME_EXPORT void attn_emulator_set_seed(uint64_t seed);
+
+/**
+ * What went wrong in a launch on this thread since the last call: a sentence
+ * without a full stop, or null. Valid until the next launch on the thread.
+ */
+ATTN_RUNTIME_EXPORT const char *attn_emulator_take_error(void);
+
+typedef struct attn_emulator_statistics {
+  uint64_t launches;
+  /** Thread blocks that were begun. */
+  uint64_t blocks;
+  /** Changes from one thread of a block to another. */
+  uint64_t switches;
+} attn_emulator_statistics;
+
+/** All launches of the process until now. */
+ATTN_RUNTIME_EXPORT attn_emulator_statistics attn_emulator_get_statistics(void);
+
+/*===----------------------------------------------------------------------===*\
+|* Launches
+\*===----------------------------------------------------------------------===*/
+
+/** Shared memory begins here, so that address 0 is not a place in it. */
+#define ATTN_EMULATOR_SHARED_BASE 1024
+
+typedef struct attn_emulator_kernel {
+  const char *name;
+  /** Runs one thread: reads each argument from where `arguments` points. */
+  void (*entry)(void *const *arguments);
+  /** Lines; each is the place of an op in the source. */
+  const char *sites;
+} attn_emulator_kernel;
+
+typedef struct attn_emulator_sizes {
+  int64_t grid[3];
+  int64_t block[3];
+  int64_t static_shared_bytes;
+  int64_t dynamic_shared_bytes;
+} attn_emulator_sizes;
+
+/**
+ * Global memory that the kernel may touch: `arguments[argument]` points to a
+ * pointer, `arguments[argument + 1]` to an offset in elements, and those after
+ * it to `rank` sizes and `rank` strides. With a negative rank there is a
+ * pointer alone, to one element.
+ */
+typedef struct attn_emulator_buffer {
+  /** What to call it: "argument 2", "constant @table". */
+  const char *name;
+  int64_t argument;
+  int64_t rank;
+  int64_t element_bytes;
+} attn_emulator_buffer;
+
+/** Runs all blocks, one after the other. Not 0 if something went wrong. */
+ATTN_RUNTIME_EXPORT int32_t
+attn_emulator_launch(const attn_emulator_kernel *kernel,
+                     const attn_emulator_sizes *sizes, void *const *arguments,
+                     const attn_emulator_buffer *buffers, int64_t num_buffers);
+
+/*===----------------------------------------------------------------------===*\
+|* Threads
+\*===----------------------------------------------------------------------===*/
+
+enum {
+  ATTN_EMULATOR_THREAD_X,
+  ATTN_EMULATOR_THREAD_Y,
+  ATTN_EMULATOR_THREAD_Z,
+  ATTN_EMULATOR_BLOCK_SIZE_X,
+  ATTN_EMULATOR_BLOCK_SIZE_Y,
+  ATTN_EMULATOR_BLOCK_SIZE_Z,
+  ATTN_EMULATOR_BLOCK_X,
+  ATTN_EMULATOR_BLOCK_Y,
+  ATTN_EMULATOR_BLOCK_Z,
+  ATTN_EMULATOR_GRID_X,
+  ATTN_EMULATOR_GRID_Y,
+  ATTN_EMULATOR_GRID_Z,
+  ATTN_EMULATOR_LANE,
+  ATTN_EMULATOR_WARP,
+  ATTN_EMULATOR_NUM_WARPS,
+  ATTN_EMULATOR_SHARED_BYTES
+};
+
+/** The value of a special register. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_register(int32_t which);
+
+/** Ends the thread. */
+ATTN_RUNTIME_EXPORT void attn_emulator_exit(void);
+
+/** Lets other threads run. */
+ATTN_RUNTIME_EXPORT void attn_emulator_yield(void);
+
+enum {
+  ATTN_EMULATOR_REDUCE_NONE = -1,
+  ATTN_EMULATOR_REDUCE_COUNT,
+  ATTN_EMULATOR_REDUCE_AND,
+  ATTN_EMULATOR_REDUCE_OR
+};
+
+/** A negative count stands for all threads of the block. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_barrier(int32_t id, int32_t count,
+                                                  int32_t reduction,
+                                                  int32_t predicate,
+                                                  int32_t site);
+/** Arrives without waiting. */
+ATTN_RUNTIME_EXPORT void attn_emulator_barrier_arrive(int32_t id, int32_t count,
+                                                      int32_t site);
+
+/*===----------------------------------------------------------------------===*\
+|* Memory
+\*===----------------------------------------------------------------------===*/
+
+enum {
+  ATTN_EMULATOR_READ = 1,
+  ATTN_EMULATOR_WRITE = 2,
+  ATTN_EMULATOR_ATOMIC = 4
+};
+
+/**
+ * Where on the host an access takes place. The address has to be a multiple of
+ * `alignment`.
+ */
+ATTN_RUNTIME_EXPORT void *
+attn_emulator_access_shared(const void *address, int64_t bytes, int32_t kind,
+                            int32_t alignment, int32_t site);
+/** The same for a generic address: global, local or shared memory. */
+ATTN_RUNTIME_EXPORT void *attn_emulator_access(const void *address,
+                                               int64_t bytes, int32_t kind,
+                                               int32_t alignment, int32_t site);
+
+/** Copies `source_bytes`, and zeros up to `bytes`, at some later time. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_copy_async(void *shared, const void *global, int32_t bytes,
+                         int32_t source_bytes, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_copy_commit(void);
+ATTN_RUNTIME_EXPORT void attn_emulator_copy_wait(int32_t groups);
+
+/*===----------------------------------------------------------------------===*\
+|* Warps. Enumerations are numbered as in the NVVM dialect.
+\*===----------------------------------------------------------------------===*/
+
+ATTN_RUNTIME_EXPORT void attn_emulator_warp_barrier(int32_t mask, int32_t site);
+
+/** The low half is the value; bit 32 says whether the source was in range. */
+ATTN_RUNTIME_EXPORT int64_t attn_emulator_shuffle(int32_t kind, int32_t mask,
+                                                  int32_t value, int32_t offset,
+                                                  int32_t mask_and_clamp,
+                                                  int32_t site);
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_vote(int32_t kind, int32_t mask,
+                                               int32_t predicate, int32_t site);
+
+enum { ATTN_EMULATOR_REDUX_ABS = 1, ATTN_EMULATOR_REDUX_NAN = 2 };
+
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_redux(int32_t kind, int32_t flags,
+                                                int32_t mask, int32_t value,
+                                                int32_t site);
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_elect(int32_t mask, int32_t site);
+
+/** 1, 2 or 4 matrices of 8 x 8 elements of 16 bits. */
+ATTN_RUNTIME_EXPORT void attn_emulator_ldmatrix(const void *row, int32_t count,
+                                                int32_t transposed,
+                                                uint32_t *results,
+                                                int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_stmatrix(void *row, int32_t count,
+                                                int32_t transposed,
+                                                const uint32_t *sources,
+                                                int32_t site);
+
+enum {
+  ATTN_EMULATOR_F16,
+  ATTN_EMULATOR_BF16,
+  ATTN_EMULATOR_TF32,
+  ATTN_EMULATOR_S8,
+  ATTN_EMULATOR_U8,
+  ATTN_EMULATOR_F32,
+  ATTN_EMULATOR_S32
+};
+
+/** What an mma.sync of 16 x 8 x `depth` multiplies. */
+typedef struct attn_emulator_mma_form {
+  int32_t depth;
+  int32_t type_a;
+  int32_t type_b;
+  int32_t type_c;
+  int32_t type_d;
+  /** Whether sums of integers stop at the largest and the smallest. */
+  int32_t saturates;
+} attn_emulator_mma_form;
+
+/** `operands` are the registers of A, then of B, then of C. */
+ATTN_RUNTIME_EXPORT void attn_emulator_mma(const attn_emulator_mma_form *form,
+                                           const uint32_t *operands,
+                                           uint32_t *results, int32_t site);
+
+/** A float with the 10 bits of fraction that tf32 has, rounded to nearest. */
+ATTN_RUNTIME_EXPORT uint32_t attn_emulator_round_tf32(float value,
+                                                      int32_t ties_to_even);
+/** Picks bytes: prmt. */
+ATTN_RUNTIME_EXPORT uint32_t attn_emulator_permute(int32_t mode, uint32_t low,
+                                                   uint32_t high,
+                                                   uint32_t selector);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ATTN_EMULATOR_H */

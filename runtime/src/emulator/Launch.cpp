@@ -1,0 +1,248 @@
+//===- Launch.cpp - all blocks of a kernel --------------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emulator.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <sys/mman.h>
+
+using namespace attn::emulator;
+
+namespace {
+std::atomic<uint64_t> nextSeed{0};
+std::atomic<uint64_t> numLaunches{0}, numBlocks{0}, numSwitches{0};
+} // namespace
+
+void attn_emulator_set_seed(uint64_t seed) { nextSeed.store(seed); }
+
+attn_emulator_statistics attn_emulator_get_statistics(void) {
+  return {numLaunches.load(), numBlocks.load(), numSwitches.load()};
+}
+
+void *Pages::allocate(size_t size) {
+  bytes = size;
+  data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  data = data == MAP_FAILED ? nullptr : data;
+  return data;
+}
+
+Pages::~Pages() {
+  if (data) {
+    munmap(data, bytes);
+  }
+}
+
+Emulator::~Emulator() {
+  for (uint32_t i = 0; threads && i < numThreads; ++i) {
+    std::free(threads[i].copies);
+  }
+}
+
+/// False, with a report, for what no card can be asked for.
+static bool checkSizes(const char *name, const attn_emulator_sizes &sizes) {
+  constexpr int64_t kMaxGrid[3] = {0x7fffffff, 0xffff, 0xffff};
+  constexpr int64_t kMaxBlock[3] = {kMaxThreads, kMaxThreads, 64};
+  int64_t threads = 1;
+  for (int i = 0; i < 3; ++i) {
+    if (sizes.grid[i] < 1 || sizes.grid[i] > kMaxGrid[i]) {
+      complain(name,
+               "is launched with a grid of %lld x %lld x %lld blocks; allowed "
+               "are 1 to 2147483647, and 1 to 65535 in y and z",
+               static_cast<long long>(sizes.grid[0]),
+               static_cast<long long>(sizes.grid[1]),
+               static_cast<long long>(sizes.grid[2]));
+      return false;
+    }
+    bool isAllowed = sizes.block[i] >= 1 && sizes.block[i] <= kMaxBlock[i];
+    threads = isAllowed ? threads * sizes.block[i] : int64_t{kMaxThreads} + 1;
+    if (threads > kMaxThreads) {
+      complain(name,
+               "is launched with blocks of %lld x %lld x %lld threads; allowed "
+               "are 1 to %u in all, and 64 in z",
+               static_cast<long long>(sizes.block[0]),
+               static_cast<long long>(sizes.block[1]),
+               static_cast<long long>(sizes.block[2]), kMaxThreads);
+      return false;
+    }
+  }
+  if (sizes.dynamic_shared_bytes < 0 ||
+      sizes.dynamic_shared_bytes >
+          kMaxSharedBytes - sizes.static_shared_bytes) {
+    complain(name,
+             "asks for %lld + %lld bytes of shared memory; the largest that a "
+             "card has are %lld",
+             static_cast<long long>(sizes.static_shared_bytes),
+             static_cast<long long>(sizes.dynamic_shared_bytes),
+             static_cast<long long>(kMaxSharedBytes));
+    return false;
+  }
+  return true;
+}
+
+/// The bytes that a buffer's sizes and strides lead to.
+static Range getRange(const attn_emulator_buffer &buffer,
+                      void *const *arguments) {
+  auto get = [&](int64_t at) {
+    int64_t value;
+    std::memcpy(&value, arguments[buffer.argument + at], sizeof(value));
+    return value;
+  };
+  auto begin = static_cast<uintptr_t>(get(0));
+  if (buffer.rank < 0) {
+    return {begin, begin + static_cast<uintptr_t>(buffer.element_bytes)};
+  }
+  int64_t low = get(1), high = low + 1;
+  for (int64_t i = 0; i < buffer.rank; ++i) {
+    int64_t size = get(2 + i), stride = get(2 + buffer.rank + i);
+    if (size == 0) {
+      return {begin, begin};
+    }
+    (stride < 0 ? low : high) += (size - 1) * stride;
+  }
+  return {begin + static_cast<uintptr_t>(low * buffer.element_bytes),
+          begin + static_cast<uintptr_t>(high * buffer.element_bytes)};
+}
+
+/// Splits one allocation.
+namespace {
+class Carver {
+public:
+  explicit Carver(void *data) : next(static_cast<unsigned char *>(data)) {}
+  template <typename T> T *take(size_t count) {
+    auto *taken = reinterpret_cast<T *>(next);
+    next += getBytes(sizeof(T) * count);
+    return taken;
+  }
+  static size_t getBytes(size_t bytes) { return (bytes + 127) & ~size_t{127}; }
+
+private:
+  unsigned char *next;
+};
+} // namespace
+
+static bool allocate(Emulator &e) {
+  size_t clockBytes = sizeof(uint32_t) * 2 * e.numThreads;
+  size_t total = Carver::getBytes(sizeof(Thread) * e.numThreads) +
+                 Carver::getBytes(sizeof(Range) * e.numBuffers) +
+                 Carver::getBytes(sizeof(uint32_t) * e.numThreads) +
+                 Carver::getBytes(clockBytes) * kNumBarriers +
+                 Carver::getBytes(e.sharedBytes);
+  void *data = e.pages.allocate(total);
+  if (!data || !e.stacks.allocate(e.numThreads)) {
+    return false;
+  }
+  Carver carver(data);
+  // First, so that it is aligned to a page as on a card.
+  e.shared = carver.take<unsigned char>(e.sharedBytes);
+  e.threads = carver.take<Thread>(e.numThreads);
+  e.ranges = carver.take<Range>(e.numBuffers);
+  e.ready = carver.take<uint32_t>(e.numThreads);
+  for (uint32_t *&clock : e.barrierClocks) {
+    clock = carver.take<uint32_t>(size_t{2} * e.numThreads);
+  }
+  for (uint32_t i = 0; i < e.numThreads; ++i) {
+    Thread &thread = *new (&e.threads[i]) Thread();
+    auto x = static_cast<uint32_t>(e.sizes.block[0]);
+    auto y = static_cast<uint32_t>(e.sizes.block[1]);
+    thread.index = i;
+    thread.id[0] = i % x;
+    thread.id[1] = i / x % y;
+    thread.id[2] = i / x / y;
+  }
+  for (int64_t i = 0; i < e.numBuffers; ++i) {
+    e.ranges[i] = getRange(e.buffers[i], e.arguments);
+  }
+  return true;
+}
+
+/// Blocks in order; what they share is global memory alone.
+static bool runBlocks(Emulator &e) {
+  auto x = static_cast<uint64_t>(e.sizes.grid[0]);
+  auto y = static_cast<uint64_t>(e.sizes.grid[1]);
+  uint64_t count = x * y * static_cast<uint64_t>(e.sizes.grid[2]);
+  for (uint64_t block = 0; block < count; ++block) {
+    e.blockId[0] = static_cast<uint32_t>(block % x);
+    e.blockId[1] = static_cast<uint32_t>(block / x % y);
+    e.blockId[2] = static_cast<uint32_t>(block / x / y);
+    if (!e.shadow.begin(e.numThreads, e.sharedBytes)) {
+      complain(e.kernel.name, "has no memory to run in");
+      return false;
+    }
+    // A NaN in every format.
+    std::memset(e.shared, 0xff, e.sharedBytes);
+    for (Barrier &barrier : e.barriers) {
+      barrier = {};
+    }
+    numBlocks.fetch_add(1);
+    if (!runBlock(e)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int32_t attn_emulator_launch(const attn_emulator_kernel *kernel,
+                             const attn_emulator_sizes *sizes,
+                             void *const *arguments,
+                             const attn_emulator_buffer *buffers,
+                             int64_t num_buffers) {
+  if (hasError() || !checkSizes(kernel->name, *sizes)) {
+    return 1;
+  }
+  Emulator emulator(*kernel, *sizes, arguments, buffers, num_buffers,
+                    nextSeed.load());
+  emulator.numThreads = static_cast<uint32_t>(
+      sizes->block[0] * sizes->block[1] * sizes->block[2]);
+  emulator.dynamicBytes = static_cast<uint32_t>(sizes->dynamic_shared_bytes);
+  emulator.sharedBytes =
+      static_cast<uint32_t>(sizes->static_shared_bytes) + emulator.dynamicBytes;
+  if (!allocate(emulator)) {
+    complain(kernel->name, "has no memory to run in");
+    return 1;
+  }
+  numLaunches.fetch_add(1);
+  running = &emulator;
+  bool succeeded = runBlocks(emulator);
+  running = nullptr;
+  numSwitches.fetch_add(emulator.switches);
+  return succeeded ? 0 : 1;
+}
+
+int32_t attn_emulator_register(int32_t which) {
+  const Emulator &e = *running;
+  const Thread &thread = e.threads[e.current];
+  auto get = [&]() -> uint64_t {
+    switch (which) {
+    case ATTN_EMULATOR_LANE:
+      return thread.index % kWarpSize;
+    case ATTN_EMULATOR_WARP:
+      return thread.index / kWarpSize;
+    case ATTN_EMULATOR_NUM_WARPS:
+      return e.getNumWarps();
+    case ATTN_EMULATOR_SHARED_BYTES:
+      return e.dynamicBytes;
+    default:
+      break;
+    }
+    int axis = which % 3;
+    switch (which - axis) {
+    case ATTN_EMULATOR_THREAD_X:
+      return thread.id[axis];
+    case ATTN_EMULATOR_BLOCK_SIZE_X:
+      return e.sizes.block[axis];
+    case ATTN_EMULATOR_BLOCK_X:
+      return e.blockId[axis];
+    default:
+      return e.sizes.grid[axis];
+    }
+  };
+  return static_cast<int32_t>(get());
+}

@@ -1,0 +1,152 @@
+//===- Report.cpp - what a kernel does wrong, in a sentence ---------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emulator.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+using namespace attn::emulator;
+
+namespace {
+constexpr size_t kMessageBytes = 1024;
+thread_local char message[kMessageBytes];
+thread_local bool hasMessage = false;
+} // namespace
+
+bool attn::emulator::hasError() { return hasMessage; }
+
+const char *attn_emulator_take_error(void) {
+  bool had = hasMessage;
+  hasMessage = false;
+  return had ? message : nullptr;
+}
+
+const char *attn::emulator::getPlace(const Emulator &emulator, uint32_t site) {
+  constexpr size_t kBuffers = 4, kBytes = 256;
+  static thread_local char buffers[kBuffers][kBytes];
+  static thread_local size_t next = 0;
+  const char *line = emulator.kernel.sites;
+  for (uint32_t i = 0; i < site && line; ++i) {
+    line = std::strchr(line, '\n');
+    line = line ? line + 1 : nullptr;
+  }
+  if (!line || !*line) {
+    return "unknown place";
+  }
+  char *buffer = buffers[next++ % kBuffers];
+  std::snprintf(buffer, kBytes, "%.*s",
+                static_cast<int>(std::strcspn(line, "\n")), line);
+  return buffer;
+}
+
+const char *attn::emulator::getName(const Wait &wait) {
+  static thread_local char barrier[32];
+  switch (wait.meeting) {
+  case Meeting::None:
+    break;
+  case Meeting::Barrier:
+    std::snprintf(barrier, sizeof(barrier), "barrier %u", wait.mask);
+    return barrier;
+  case Meeting::WarpBarrier:
+    return "bar.warp.sync";
+  case Meeting::Shuffle:
+    return "shfl.sync";
+  case Meeting::Vote:
+    return "vote.sync";
+  case Meeting::Redux:
+    return "redux.sync";
+  case Meeting::Elect:
+    return "elect.sync";
+  case Meeting::LdMatrix:
+    return "ldmatrix";
+  case Meeting::StMatrix:
+    return "stmatrix";
+  case Meeting::Mma:
+    return "mma.sync";
+  }
+  return "nothing";
+}
+
+static void store(const char *begin, const char *format, va_list arguments) {
+  if (hasMessage) {
+    return;
+  }
+  hasMessage = true;
+  size_t used =
+      static_cast<size_t>(std::snprintf(message, kMessageBytes, "%s", begin));
+  if (used < kMessageBytes) {
+    std::vsnprintf(message + used, kMessageBytes - used, format, arguments);
+  }
+}
+
+void attn::emulator::complain(const char *kernel, const char *format, ...) {
+  char begin[kMessageBytes];
+  std::snprintf(begin, sizeof(begin), "kernel '%s' ", kernel);
+  va_list arguments;
+  va_start(arguments, format);
+  store(begin, format, arguments);
+  va_end(arguments);
+}
+
+void attn::emulator::report(Emulator &emulator, const Thread &thread,
+                            const char *format, ...) {
+  char begin[kMessageBytes];
+  std::snprintf(begin, sizeof(begin),
+                "thread %u of block (%u, %u, %u) of kernel '%s' ", thread.index,
+                emulator.blockId[0], emulator.blockId[1], emulator.blockId[2],
+                emulator.kernel.name);
+  va_list arguments;
+  va_start(arguments, format);
+  store(begin, format, arguments);
+  va_end(arguments);
+  emulator.isBroken = true;
+  leave(emulator);
+}
+
+/// Someone who is not where he is waited for, and why.
+static void describe(const Emulator &emulator, const Thread &thread, char *text,
+                     size_t bytes) {
+  if (thread.state == State::Exited) {
+    std::snprintf(text, bytes, "thread %u has left the kernel", thread.index);
+  } else {
+    std::snprintf(text, bytes, "thread %u waits at %s (%s)", thread.index,
+                  getName(thread.wait), getPlace(emulator, thread.wait.site));
+  }
+}
+
+/// Warps report themselves as soon as a lane goes astray, so that what is left
+/// are barriers.
+void attn::emulator::reportDeadlock(Emulator &emulator) {
+  const Thread *waiting = nullptr, *missing = nullptr;
+  for (uint32_t i = 0; i < emulator.numThreads && !waiting; ++i) {
+    if (emulator.threads[i].state == State::Waiting) {
+      waiting = &emulator.threads[i];
+    }
+  }
+  for (uint32_t i = 0; i < emulator.numThreads && !missing; ++i) {
+    const Thread &thread = emulator.threads[i];
+    if (thread.state == State::Exited ||
+        thread.wait.meeting != waiting->wait.meeting ||
+        thread.wait.mask != waiting->wait.mask) {
+      missing = &thread;
+    }
+  }
+  char culprit[512] = "all threads of the block are there";
+  if (missing) {
+    describe(emulator, *missing, culprit, sizeof(culprit));
+  }
+  const Barrier &barrier = emulator.barriers[waiting->wait.mask];
+  complain(emulator.kernel.name,
+           "is in a deadlock: thread %u of block (%u, %u, %u) waits at %s (%s) "
+           "for %u more threads; %s",
+           waiting->index, emulator.blockId[0], emulator.blockId[1],
+           emulator.blockId[2], getName(waiting->wait),
+           getPlace(emulator, waiting->wait.site),
+           barrier.expected - barrier.arrived, culprit);
+}

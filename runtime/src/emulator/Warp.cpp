@@ -1,0 +1,365 @@
+//===- Warp.cpp - ops that lanes of a warp do together --------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// All lanes of the mask have to come to the same op of the source. The PTX ISA
+// lets lanes that have left be missing, and lanes meet at different ops of one
+// kind; a compiler for one program of all lanes means neither.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Emulator.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace attn::emulator;
+
+uint32_t Emulator::getLanes(uint32_t warp) const {
+  uint32_t count = numThreads - warp * kWarpSize;
+  return count >= kWarpSize ? ~0u : (1u << count) - 1;
+}
+
+static bool isWarpMeeting(const Wait &wait) {
+  return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier;
+}
+
+/// `waiting` is at a meeting that `other` is to come to.
+static void checkPair(Emulator &emulator, const Thread &waiting,
+                      const Thread &other) {
+  const Wait &here = waiting.wait, &there = other.wait;
+  if (other.state == State::Exited) {
+    report(emulator, waiting,
+           "waits at %s (%s) for thread %u, which has left the kernel",
+           getName(here), getPlace(emulator, here.site), other.index);
+  }
+  if (other.state != State::Waiting) {
+    return;
+  }
+  if (here.meeting != there.meeting || here.site != there.site ||
+      here.form != there.form) {
+    report(emulator, waiting,
+           "waits at %s (%s) for thread %u, which waits at %s (%s)",
+           getName(here), getPlace(emulator, here.site), other.index,
+           getName(there), getPlace(emulator, there.site));
+  }
+  if (here.mask != there.mask) {
+    report(emulator, waiting,
+           "waits at %s (%s) for the lanes 0x%x, and thread %u there for the "
+           "lanes 0x%x",
+           getName(here), getPlace(emulator, here.site), here.mask, other.index,
+           there.mask);
+  }
+}
+
+void attn::emulator::checkWarp(Emulator &emulator, const Thread &thread) {
+  uint32_t lane = thread.index % kWarpSize, first = thread.index - lane;
+  for (uint32_t i = 0; i < kWarpSize && first + i < emulator.numThreads; ++i) {
+    const Thread &other = emulator.threads[first + i];
+    if (&other == &thread) {
+      continue;
+    }
+    // Lanes of a warp come to a barrier together.
+    if (other.wait.meeting == Meeting::Barrier &&
+        thread.wait.meeting == Meeting::Barrier &&
+        (other.wait.mask != thread.wait.mask ||
+         other.wait.site != thread.wait.site)) {
+      checkPair(emulator, other, thread);
+    }
+    if (isWarpMeeting(other.wait) && (other.wait.mask >> lane & 1)) {
+      checkPair(emulator, other, thread);
+    }
+    if (isWarpMeeting(thread.wait) && (thread.wait.mask >> i & 1)) {
+      checkPair(emulator, thread, other);
+    }
+  }
+}
+
+void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
+                              void (*complete)(Emulator &emulator,
+                                               Thread *lanes, uint32_t mask)) {
+  Thread &thread = emulator.getCurrent();
+  uint32_t lane = thread.index % kWarpSize;
+  Thread *lanes = &thread - lane;
+  if (!(wait.mask >> lane & 1)) {
+    report(emulator, thread, "is at %s (%s), but not one of the lanes 0x%x",
+           getName(wait), getPlace(emulator, wait.site), wait.mask);
+  }
+  thread.wait = wait;
+  thread.wait.mask &= emulator.getLanes(thread.index / kWarpSize);
+  thread.state = State::Waiting;
+  checkWarp(emulator, thread);
+  uint32_t mask = thread.wait.mask;
+  bool isComplete = true;
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    isComplete &= !(mask >> i & 1) || lanes[i].state == State::Waiting;
+  }
+  if (isComplete) {
+    complete(emulator, lanes, mask);
+    for (uint32_t i = 0; i < kWarpSize; ++i) {
+      if (mask >> i & 1) {
+        wake(emulator, lanes[i]);
+      }
+    }
+  }
+  runOthers(emulator);
+}
+
+//===----------------------------------------------------------------------===//
+// bar.warp.sync
+//===----------------------------------------------------------------------===//
+
+static void completeBarrier(Emulator &emulator, Thread *lanes, uint32_t mask) {
+  Shadow &shadow = emulator.shadow;
+  uint32_t *all = nullptr;
+  for (int pass = 0; pass < 2; ++pass) {
+    for (uint32_t i = 0; i < kWarpSize; ++i) {
+      if (!(mask >> i & 1)) {
+        continue;
+      }
+      uint32_t *clock = shadow.getClock(lanes[i].index);
+      if (!all) {
+        all = clock;
+      } else if (clock != all) {
+        pass == 0 ? shadow.join(all, clock) : shadow.join(clock, all);
+      }
+    }
+  }
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (mask >> i & 1) {
+      shadow.tick(lanes[i].index);
+    }
+  }
+}
+
+void attn_emulator_warp_barrier(int32_t mask, int32_t site) {
+  Wait wait;
+  wait.meeting = Meeting::WarpBarrier;
+  wait.site = site;
+  wait.mask = mask;
+  meetWarp(*running, wait, completeBarrier);
+}
+
+//===----------------------------------------------------------------------===//
+// Shuffles
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What a lane brings to an op on 32-bit values, and takes from it.
+struct Value {
+  uint32_t value, offset, clamp;
+  uint32_t result;
+  bool isInRange;
+};
+Value &getValue(Thread &lane) { return *static_cast<Value *>(lane.wait.data); }
+} // namespace
+
+static void completeShuffle(Emulator &emulator, Thread *lanes, uint32_t mask) {
+  for (int32_t lane = 0; lane < static_cast<int32_t>(kWarpSize); ++lane) {
+    if (!(mask >> lane & 1)) {
+      continue;
+    }
+    Value &value = getValue(lanes[lane]);
+    auto offset = static_cast<int32_t>(value.offset & 31);
+    auto segments = static_cast<int32_t>(value.clamp >> 8 & 31);
+    auto clamp = static_cast<int32_t>(value.clamp & 31);
+    int32_t first = lane & segments, last = first | (clamp & ~segments);
+    int32_t source = lane;
+    switch (lanes[lane].wait.form) {
+    case 0:
+      source = lane ^ offset;
+      value.isInRange = source <= last;
+      break;
+    case 1:
+      source = lane - offset;
+      value.isInRange = source >= last;
+      break;
+    case 2:
+      source = lane + offset;
+      value.isInRange = source <= last;
+      break;
+    default:
+      source = first | (offset & ~segments);
+      value.isInRange = source <= last;
+    }
+    source = value.isInRange ? source : lane;
+    if (!(mask >> source & 1)) {
+      report(emulator, lanes[lane],
+             "reads lane %d at shfl.sync (%s), which is not one of the lanes "
+             "0x%x",
+             source, getPlace(emulator, lanes[lane].wait.site), mask);
+    }
+    value.result = getValue(lanes[source]).value;
+  }
+}
+
+int64_t attn_emulator_shuffle(int32_t kind, int32_t mask, int32_t value,
+                              int32_t offset, int32_t mask_and_clamp,
+                              int32_t site) {
+  Value data = {static_cast<uint32_t>(value), static_cast<uint32_t>(offset),
+                static_cast<uint32_t>(mask_and_clamp), 0, false};
+  Wait wait;
+  wait.meeting = Meeting::Shuffle;
+  wait.site = site;
+  wait.mask = mask;
+  wait.form = kind;
+  wait.data = &data;
+  meetWarp(*running, wait, completeShuffle);
+  return static_cast<int64_t>(data.result) |
+         static_cast<int64_t>(data.isInRange) << 32;
+}
+
+//===----------------------------------------------------------------------===//
+// Votes, elections and reductions
+//===----------------------------------------------------------------------===//
+
+static void completeVote(Emulator &, Thread *lanes, uint32_t mask) {
+  uint32_t ballot = 0;
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (mask >> i & 1) {
+      ballot |= (getValue(lanes[i]).value ? 1u : 0u) << i;
+    }
+  }
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (!(mask >> i & 1)) {
+      continue;
+    }
+    Value &value = getValue(lanes[i]);
+    switch (lanes[i].wait.form) {
+    case 0:
+      value.result = ballot != 0;
+      break;
+    case 1:
+      value.result = ballot == mask;
+      break;
+    case 2:
+      value.result = ballot;
+      break;
+    default:
+      value.result = ballot == 0 || ballot == mask;
+    }
+  }
+}
+
+int32_t attn_emulator_vote(int32_t kind, int32_t mask, int32_t predicate,
+                           int32_t site) {
+  Value data = {};
+  data.value = predicate;
+  Wait wait;
+  wait.meeting = Meeting::Vote;
+  wait.site = site;
+  wait.mask = mask;
+  wait.form = kind;
+  wait.data = &data;
+  meetWarp(*running, wait, completeVote);
+  return static_cast<int32_t>(data.result);
+}
+
+static void completeElect(Emulator &, Thread *lanes, uint32_t mask) {
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (mask >> i & 1) {
+      getValue(lanes[i]).result = (mask & ((1u << i) - 1)) == 0;
+    }
+  }
+}
+
+int32_t attn_emulator_elect(int32_t mask, int32_t site) {
+  Value data = {};
+  Wait wait;
+  wait.meeting = Meeting::Elect;
+  wait.site = site;
+  wait.mask = mask;
+  wait.data = &data;
+  meetWarp(*running, wait, completeElect);
+  return static_cast<int32_t>(data.result);
+}
+
+static float toFloat(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+static uint32_t toBits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+static uint32_t reduceFloats(bool isMax, uint32_t flags, uint32_t a,
+                             uint32_t b) {
+  float x = toFloat(a), y = toFloat(b);
+  if (flags & ATTN_EMULATOR_REDUX_ABS) {
+    x = std::fabs(x);
+    y = std::fabs(y);
+  }
+  if ((flags & ATTN_EMULATOR_REDUX_NAN) && (std::isnan(x) || std::isnan(y))) {
+    return 0x7fffffff;
+  }
+  return toBits(isMax ? std::fmax(x, y) : std::fmin(x, y));
+}
+
+static uint32_t reduce(uint32_t kind, uint32_t flags, uint32_t a, uint32_t b) {
+  auto x = static_cast<int32_t>(a), y = static_cast<int32_t>(b);
+  switch (kind) {
+  case 1:
+    return a + b;
+  case 2:
+    return a & b;
+  case 3:
+    return x > y ? a : b;
+  case 4:
+    return x < y ? a : b;
+  case 5:
+    return a | b;
+  case 6:
+    return a > b ? a : b;
+  case 7:
+    return a < b ? a : b;
+  case 8:
+    return a ^ b;
+  default:
+    return reduceFloats(kind == 10, flags, a, b);
+  }
+}
+
+static void completeRedux(Emulator &, Thread *lanes, uint32_t mask) {
+  uint32_t result = 0;
+  bool isFirst = true;
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (!(mask >> i & 1)) {
+      continue;
+    }
+    auto kind = static_cast<uint32_t>(lanes[i].wait.form);
+    auto flags = static_cast<uint32_t>(lanes[i].wait.form >> 32);
+    uint32_t value = getValue(lanes[i]).value;
+    // The first meets itself, so that its sign and its NaN are treated alike.
+    if (isFirst && kind >= 9) {
+      value = reduceFloats(kind == 10, flags, value, value);
+    }
+    result = isFirst ? value : reduce(kind, flags, result, value);
+    isFirst = false;
+  }
+  for (uint32_t i = 0; i < kWarpSize; ++i) {
+    if (mask >> i & 1) {
+      getValue(lanes[i]).result = result;
+    }
+  }
+}
+
+int32_t attn_emulator_redux(int32_t kind, int32_t flags, int32_t mask,
+                            int32_t value, int32_t site) {
+  Value data = {};
+  data.value = value;
+  Wait wait;
+  wait.meeting = Meeting::Redux;
+  wait.site = site;
+  wait.mask = mask;
+  wait.form = static_cast<uint32_t>(kind) | static_cast<uint64_t>(flags) << 32;
+  wait.data = &data;
+  meetWarp(*running, wait, completeRedux);
+  return static_cast<int32_t>(data.result);
+}

@@ -1,0 +1,58 @@
+//===- Harness.h - kernels written by hand, emulated ------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A file of Inputs holds a function @main that launches a kernel. Kernels are
+// written with scf and arith where that reads better; those are lowered here,
+// as they would be for a card. An edit is a piece of the text, which has to
+// occur, and what is there instead.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TEST_UNIT_EMULATOR_HARNESS_H
+#define ATTN_TEST_UNIT_EMULATOR_HARNESS_H
+
+#include "attn/Compiler/Jit.h"
+#include "mlir/IR/MLIRContext.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlir::attn::test {
+
+struct Edit {
+  std::string piece, replacement;
+};
+
+/// A one-dimensional buffer, as compiled code takes it.
+struct View {
+  template <typename T>
+  View(std::vector<T> &values)
+      : allocated(values.data()), aligned(values.data()),
+        size(static_cast<int64_t>(values.size())) {}
+
+  void *allocated, *aligned;
+  int64_t offset = 0, size, stride = 1;
+};
+
+class Program {
+public:
+  /// The kernel of a file; fails the test if it cannot be compiled.
+  explicit Program(const std::string &file,
+                   const std::vector<Edit> &edits = {});
+  bool isCompiled() const { return jit != nullptr; }
+
+  /// Runs @main with a seed. What the emulator reports, or "".
+  std::string run(std::vector<View> buffers, uint64_t seed = 0) const;
+
+private:
+  std::unique_ptr<MLIRContext> context;
+  std::unique_ptr<JitModule> jit;
+};
+
+} // namespace mlir::attn::test
+
+#endif // ATTN_TEST_UNIT_EMULATOR_HARNESS_H
