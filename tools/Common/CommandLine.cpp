@@ -7,6 +7,8 @@
 
 #include "CommandLine.h"
 
+#include "attn/Compiler/DeviceCode.h"
+
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -97,21 +99,20 @@ bool CommandLineParser::parseCompileOption() {
 }
 
 std::optional<int> CommandLineParser::parseTarget() {
-  auto [machine, how] = value.split(',');
-  auto [kind, chip] = machine.split(':');
   if (value == "cpu") {
     return kContinue;
   }
-  if (kind != "cuda" || chip != "sm_80") {
-    return fail(kBadUsage,
-                "--target is cpu or cuda:sm_80, not '" + value + "'");
+  auto [machine, how] = value.split(',');
+  auto [kind, chip] = machine.split(':');
+  if (kind != "cuda" || !llvm::is_contained(getChips(), chip) ||
+      (!how.empty() && how != "emulate")) {
+    return fail(kBadUsage, "--target is cpu, or cuda: and one of " +
+                               llvm::join(getChips(), ", ") +
+                               ", with ,emulate to run it, not '" + value +
+                               "'");
   }
-  if (how != "emulate") {
-    return fail(kBadUsage, "kernels for " + machine +
-                               " run emulated so far: --target=" + machine +
-                               ",emulate");
-  }
-  compile.mode = ExecutionMode::EmulatedGPU;
+  compile.chip = chip.str();
+  compile.mode = how.empty() ? ExecutionMode::GPU : ExecutionMode::EmulatedGPU;
   return kContinue;
 }
 

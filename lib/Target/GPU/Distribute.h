@@ -49,6 +49,7 @@ private:
   void lower(tile::StoreOp op);
   void lower(tile::SharedOp op);
   void lower(tile::CopyOp op);
+  void lower(tile::FillOp op);
   void lower(tile::WaitOp op);
   void lower(tile::StashOp op);
   void lower(tile::FetchOp op);
@@ -56,6 +57,9 @@ private:
   /// A matrix in the workgroup memory of the kernel.
   Value allocate(MemRefType type);
   Value shared(Value buffer) { return buffers.lookup(buffer); }
+  /// Once for each of so many columns of so many rows, by some thread.
+  void forEachElement(int64_t rows, int64_t columns,
+                      llvm::function_ref<void(Value, Value)> body);
   Value loadMatrices(Value source, Value row, Value column, int64_t count,
                      bool transpose);
 

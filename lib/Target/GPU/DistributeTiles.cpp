@@ -325,8 +325,9 @@ LogicalResult Distributor::distribute(Operation &op) {
       llvm::TypeSwitch<Operation *>(&op)
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
                 tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::CopyOp,
-                tile::WaitOp, tile::StashOp, tile::FetchOp, tile::FiniteOp,
-                tile::ContractOp>([&](auto concrete) { lower(concrete); });
+                tile::FillOp, tile::WaitOp, tile::StashOp, tile::FetchOp,
+                tile::FiniteOp, tile::ContractOp>(
+              [&](auto concrete) { lower(concrete); });
     }
     dead.push_back(&op);
     return success();

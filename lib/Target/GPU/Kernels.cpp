@@ -34,6 +34,8 @@ LogicalResult gpu_target::createKernel(
       e, name, e.getFunctionType(operands.getTypes(), {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), e.getUnitAttr());
   function.setKnownBlockSize(ArrayRef<int32_t>{int32_t(threads), 1, 1});
+  // As many as there are: ptxas may stop short of spilling, else.
+  function->setAttr("nvvm.maxnreg", e.getI32IntegerAttr(255));
   e.setInsertionPointToStart(&function.getBody().front());
   if (failed(body(e, function.getArguments()))) {
     return failure();

@@ -7,6 +7,7 @@
 
 #include "Distribute.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -129,9 +130,7 @@ void Distributor::lower(tile::CopyOp op) {
     return at;
   };
   auto forEach = [&](int64_t perRow, function_ref<void(Value, Value)> body) {
-    e.loop(thread, e.index(rows * perRow), threads, [&](Value k) {
-      body(e.div(k, perRow), arith::RemUIOp::create(e, k, e.index(perRow)));
-    });
+    forEachElement(rows, perRow, body);
   };
   e.ifThen(
       aligned,
@@ -193,6 +192,38 @@ void Distributor::lower(tile::CopyOp op) {
           e.store(x, target, {row, column});
         });
       });
+}
+
+void Distributor::forEachElement(int64_t rows, int64_t columns,
+                                 llvm::function_ref<void(Value, Value)> body) {
+  e.loop(thread, e.index(rows * columns), threads, [&](Value k) {
+    body(e.div(k, columns), arith::RemUIOp::create(e, k, e.index(columns)));
+  });
+}
+
+void Distributor::lower(tile::FillOp op) {
+  auto type = cast<MemRefType>(op.getTarget().getType());
+  Type element = type.getElementType();
+  int64_t columns = op.getColumns(), padded = op.getPadded();
+  Block &body = op.getBody().front();
+  forEachElement(type.getDimSize(0), padded, [&](Value row, Value column) {
+    Value inside = e.less(row, op.getRows());
+    if (columns != padded) {
+      inside = e.both(inside, e.less(column, e.index(columns)));
+    }
+    Value x = e.ifValue(
+        inside, element,
+        [&] {
+          IRMapping map;
+          map.map(body.getArguments(), ValueRange{row, column});
+          for (Operation &inner : body.without_terminator()) {
+            e.clone(inner, map);
+          }
+          return map.lookupOrDefault(body.getTerminator()->getOperand(0));
+        },
+        [&] { return e.constant(element, 0.0); });
+    e.store(x, op.getTarget(), {row, column});
+  });
 }
 
 void Distributor::lower(tile::StashOp op) {

@@ -33,7 +33,11 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
   bool small = false;
   unsigned bits = 16;
   stream.walk([&](Operation *op) {
-    if (auto dot = dyn_cast<DotOp>(op)) {
+    if (auto inner = dyn_cast<InnerOp>(op)) {
+      VectorType type = cast<VectorType>(inner.getLhs().getType());
+      features = std::max(features, type.getNumElements());
+      bits = std::max(bits, type.getElementTypeBitWidth());
+    } else if (auto dot = dyn_cast<DotOp>(op)) {
       auto type = cast<MemRefType>(dot.getLhs().getType());
       features = std::max(features, type.getShape().back());
       Type left = type.getElementType(),
@@ -65,10 +69,6 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
            << " features; GPU kernels keep up to 512 in registers";
   }
   return shape;
-}
-
-MatrixRow MatrixRow::get(Value source, ValueRange indices) {
-  return {source, SmallVector<Value>(indices.drop_back()), indices.back()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,7 +195,7 @@ LogicalResult TileKernel::emitLoad(Operation &op, Value source,
   int64_t features = 0;
   if (auto vector = dyn_cast<VectorType>(type)) {
     if (extent.key) {
-      return success(); // a row of an outer product, copied to shared memory
+      return success(); // a row of a product, on its way to shared memory
     }
     features = vector.getNumElements();
     extent.feature = true;
@@ -230,8 +230,7 @@ LogicalResult TileKernel::emitBroadcast(vector::BroadcastOp op) {
     return success();
   }
   if (extent.key) {
-    return op.emitOpError() << "makes a row of features for each key, which "
-                               "GPU kernels do not";
+    return success();
   }
   Extent to = extent;
   to.feature = true;
@@ -244,18 +243,10 @@ LogicalResult TileKernel::emitBroadcast(vector::BroadcastOp op) {
 LogicalResult TileKernel::emitElementwise(Operation &op) {
   Extent extent;
   for (Value operand : op.getOperands()) {
-    if (!uniform.contains(operand) && !tiles.count(operand)) {
-      return op.emitOpError() << "computes a row of features for each key, "
-                                 "which GPU kernels do not";
-    }
     extent = extent | extentOf(operand);
   }
   if (extent.feature) {
     extent.row = true;
-  }
-  if (extent.feature && extent.key) {
-    return op.emitOpError() << "computes a row of features for each entry, "
-                               "which GPU kernels do not";
   }
   int64_t features = 0;
   if (auto vector = dyn_cast<VectorType>(op.getResult(0).getType())) {
@@ -308,6 +299,17 @@ LogicalResult TileKernel::emitOp(Operation &op) {
     uniform.map(constant.getResult(), scalar);
     return success();
   }
+  bool known = llvm::all_of(op.getOperands(), [&](Value operand) {
+    return uniform.contains(operand) || tiles.count(operand);
+  });
+  // Rows of features per key, and what is computed from them, have no tile:
+  // products bring them to shared memory (RowElements.h).
+  bool isLeft = isa<vector::ShuffleOp, vector::InterleaveOp,
+                    vector::ReductionOp, ExpandOp>(op) ||
+                (!known && !isa<DotOp, InnerOp, SweepOp>(op));
+  if (isLeft) {
+    return success();
+  }
   if (auto at = dyn_cast<AtOp>(op)) {
     return emitLoad(op, at.getSource(), at.getIndices());
   }
@@ -322,8 +324,8 @@ LogicalResult TileKernel::emitOp(Operation &op) {
     set(guarded.getResult(), guard(lift(guarded.getValue(), extent)), extent);
     return success();
   }
-  if (auto dot = dyn_cast<DotOp>(op); dot && current) {
-    return emitDot(dot, *current);
+  if (isa<DotOp, InnerOp>(op) && current) {
+    return emitProduct(&op, *current);
   }
   if (auto sweep = dyn_cast<SweepOp>(op); sweep && !current) {
     return emitSweep(sweep);
@@ -358,8 +360,29 @@ SmallVector<Value> TileKernel::evaluate(Region &region, ValueRange arguments) {
 // The kernel
 //===----------------------------------------------------------------------===//
 
+LogicalResult TileKernel::checkOperands(Operation *op) {
+  for (Value operand : op->getOperands()) {
+    Operation *source = operand.getDefiningOp();
+    bool isRow = isa<CarryOp>(op) && operand == cast<CarryOp>(op).getRow();
+    if (isRow || uniform.contains(operand) || tiles.count(operand) ||
+        isa_and_nonnull<RunningOp, CarryOp>(source)) {
+      continue;
+    }
+    InFlightDiagnostic error = op->emitOpError()
+                               << "reads what has no form on GPUs yet";
+    if (source) {
+      error.attachNote(source->getLoc()) << "it is computed here";
+    }
+    return error;
+  }
+  return success();
+}
+
 LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
   e.setLoc(op.getLoc());
+  if (failed(checkOperands(op))) {
+    return failure();
+  }
   Value batch = uniform.lookup(stream.getBatchArg());
   Value head = uniform.lookup(stream.getHeadArg());
   for (auto [value, output] : llvm::zip(op.getValues(), outputs)) {

@@ -22,6 +22,7 @@
 #ifndef ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 #define ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 
+#include "RowElements.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
 #include "attn/Dialect/Attn/IR/StorageOps.h"
@@ -54,17 +55,6 @@ struct TileShape {
   static FailureOr<TileShape> choose(StreamOp stream);
 };
 
-/// A row of a matrix in memory: what an attn.dot or attn.at names.
-struct MatrixRow {
-  Value source; // of the stream
-  SmallVector<Value> leading;
-  Value row;
-
-  static MatrixRow get(Value source, ValueRange indices);
-  MemRefType getType() const { return cast<MemRefType>(source.getType()); }
-  int64_t getFeatures() const { return getType().getShape().back(); }
-};
-
 class TileKernel {
 public:
   TileKernel(Emit &e, StreamOp stream, const TileShape &shape)
@@ -89,6 +79,8 @@ private:
     return splat(e.constant(type.getElementType(), value), type);
   }
   void set(Value value, Value tile, Extent extent);
+  /// Whether all that `op` reads is there; else says what is not.
+  LogicalResult checkOperands(Operation *op);
   /// Elements, if any may lie outside, that the kernel may touch.
   Value getMask(Extent extent, RankedTensorType type, int64_t features);
   LogicalResult emitOp(Operation &op);
@@ -127,9 +119,13 @@ private:
   Value getPresence(Value cond);
   Value reduceEntries(tile::ReduceKind kind, Value entries);
   LogicalResult findOperands(SweepOp sweep, Buffers &buffers);
-  LogicalResult emitDot(DotOp op, Buffers &buffers);
+  LogicalResult emitProduct(Operation *op, Buffers &buffers);
   Value getShared(int64_t rows, int64_t columns, Type element);
-  void copyRows(const MatrixRow &row, Value first, Value end, Value target);
+  /// Rows [first, end) along `argument` to a shared matrix.
+  LogicalResult bringRows(Operation *user, const FeatureRow &row,
+                          Value argument, Value first, Value end, Value target);
+  bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
+                Value target);
 
   Emit &e;
   StreamOp stream;

@@ -24,19 +24,22 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-/// A product of a tile, and where its operands lie.
+/// The operands of the products of a sweep.
 struct TileKernel::Buffers {
   struct Stationary {
+    FeatureRow row;
     Value shared; // [rows][features]
-    Value tile;   // as left operands of tensor cores; or null
+    Value tile;   // as left operand of tensor cores; or null
   };
   struct Streamed {
-    MatrixRow row;
+    FeatureRow row;
     Value shared; // [keys][features]
+    Operation *user;
   };
-  DenseMap<Operation *, Stationary> lefts; // by attn.dot
-  DenseMap<Operation *, unsigned> rights;  // by attn.dot or outer carry
+  SmallVector<Stationary> stationary;
   SmallVector<Streamed> streamed;
+  /// By attn.dot or attn.inner, and by those and outer carries.
+  DenseMap<Operation *, unsigned> lefts, rights;
   /// Weights, and which of them are present, on their way to a product.
   DenseMap<Type, Value> weights;
   Value present;
@@ -63,79 +66,128 @@ Value TileKernel::getShared(int64_t rows, int64_t columns, Type element) {
   return tile::SharedOp::create(e, type);
 }
 
-void TileKernel::copyRows(const MatrixRow &row, Value first, Value end,
-                          Value target) {
+/// Where rows lie one after the other: indices but the last are the same for
+/// all, and that one is the argument, or so much more.
+bool TileKernel::copyRows(const FeatureRow &row, Value argument, Value first,
+                          Value end, Value target) {
+  if (!row.source) {
+    return false;
+  }
   SmallVector<Value> leading;
-  for (Value index : row.leading) {
+  for (Value index : ArrayRef(row.indices).drop_back()) {
+    if (!uniform.contains(index)) {
+      return false;
+    }
     leading.push_back(uniform.lookup(index));
+  }
+  Value last = row.indices.back();
+  if (last != argument) {
+    Operation *op = last.getDefiningOp();
+    bool isSum = isa_and_nonnull<arith::AddIOp>(op);
+    if (!isSum && !isa_and_nonnull<arith::SubIOp>(op)) {
+      return false;
+    }
+    Value a = op->getOperand(0), b = op->getOperand(1);
+    if (isSum && b == argument) {
+      std::swap(a, b);
+    }
+    if (a != argument || !uniform.contains(b)) {
+      return false;
+    }
+    Value apart = uniform.lookup(b);
+    first = isSum ? e.add(first, apart) : e.sub(first, apart);
+    end = isSum ? e.add(end, apart) : e.sub(end, apart);
   }
   int64_t features = row.getFeatures();
   tile::CopyOp::create(e, uniform.lookup(row.source), leading, first, end,
                        target, features, roundUp(features, 16));
+  return true;
 }
 
-/// Finds the operands of products, copies those that stay, and gives the others
+LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
+                                    Value argument, Value first, Value end,
+                                    Value target) {
+  if (copyRows(row, argument, first, end, target)) {
+    return success();
+  }
+  int64_t features = row.getFeatures();
+  auto fill = tile::FillOp::create(e, e.sub(end, first), target, features,
+                                   roundUp(features, 16));
+  OpBuilder::InsertionGuard guard(e);
+  Block *body =
+      e.createBlock(&fill.getBody(), {}, {e.getIndexType(), e.getIndexType()},
+                    {e.getLoc(), e.getLoc()});
+  RowElements elements(e, uniform, argument,
+                       e.add(first, body->getArgument(0)));
+  FailureOr<Value> x = elements.get(row, body->getArgument(1));
+  if (failed(x)) {
+    return user->emitOpError() << "multiplies a row that is computed in a way "
+                                  "which has no form on GPUs yet";
+  }
+  tile::YieldOp::create(e, *x);
+  return success();
+}
+
+/// The two sides of an attn.dot or attn.inner.
+static std::pair<FeatureRow, FeatureRow> getSides(Operation *op) {
+  if (auto dot = dyn_cast<DotOp>(op)) {
+    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+  }
+  auto inner = cast<InnerOp>(op);
+  return {FeatureRow::get(inner.getLhs()), FeatureRow::get(inner.getRhs())};
+}
+
+template <typename Operands>
+static unsigned findRow(const Operands &operands, const FeatureRow &row) {
+  return llvm::find_if(operands,
+                       [&](const auto &other) { return other.row == row; }) -
+         operands.begin();
+}
+
+/// Finds the operands of products, brings those that stay, and gives the others
 /// a place.
 LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
-  auto isPlain = [&](const MatrixRow &row, Value axis) {
-    return row.row == axis && llvm::all_of(row.leading, [&](Value index) {
-             return uniform.contains(index);
-           });
-  };
-  auto place = [&](Operation *op, const MatrixRow &row) {
-    for (auto [k, other] : llvm::enumerate(buffers.streamed)) {
-      if (other.row.source == row.source && other.row.leading == row.leading) {
-        buffers.rights[op] = k;
-        return;
-      }
+  Value rowArg = stream.getRowArg(), keyArg = sweep.getKeyArg();
+  auto place = [&](Operation *op, const FeatureRow &row) {
+    unsigned k = findRow(buffers.streamed, row);
+    if (k == buffers.streamed.size()) {
+      Value shared =
+          getShared(shape.keys, row.getFeatures(), row.getElementType());
+      buffers.streamed.push_back({row, shared, op});
     }
-    buffers.rights[op] = buffers.streamed.size();
-    buffers.streamed.push_back(
-        {row, getShared(shape.keys, row.getFeatures(),
-                        row.getType().getElementType())});
+    buffers.rights[op] = k;
   };
-  SmallVector<std::pair<MatrixRow, Buffers::Stationary>> stationary;
   for (Operation &op : sweep.getBody().front()) {
     e.setLoc(op.getLoc());
-    if (auto dot = dyn_cast<DotOp>(op)) {
-      MatrixRow left = MatrixRow::get(dot.getLhs(), dot.getLhsIndices());
-      MatrixRow right = MatrixRow::get(dot.getRhs(), dot.getRhsIndices());
-      if (isPlain(right, stream.getRowArg())) {
+    auto carry = dyn_cast<CarryOp>(op);
+    if (isa<DotOp, InnerOp>(op)) {
+      auto [left, right] = getSides(&op);
+      if (left.reads(keyArg)) {
         std::swap(left, right);
       }
-      if (!isPlain(left, stream.getRowArg()) ||
-          !isPlain(right, sweep.getKeyArg())) {
-        return dot.emitOpError()
-               << "multiplies rows that are not those of the block and of the "
-                  "tile of keys, which has no form on GPUs yet";
+      if (left.reads(keyArg) || right.reads(rowArg)) {
+        return op.emitOpError() << "multiplies rows of which one depends on "
+                                   "rows and keys at once, which has no form "
+                                   "on GPUs yet";
       }
-      place(dot, right);
-      bool found = false;
-      for (auto &[row, operand] : stationary) {
-        if (row.source == left.source && row.leading == left.leading) {
-          buffers.lefts[dot] = operand;
-          found = true;
-        }
-      }
-      if (found) {
+      place(&op, right);
+      unsigned k = findRow(buffers.stationary, left);
+      buffers.lefts[&op] = k;
+      if (k < buffers.stationary.size()) {
         continue;
       }
-      Type element = left.getType().getElementType();
-      Value shared = getShared(shape.rows, left.getFeatures(), element);
-      copyRows(left, firstRow, rowCount, shared);
-      buffers.lefts[dot] = {shared, Value()};
-      stationary.push_back({left, {shared, Value()}});
-    } else if (auto carry = dyn_cast<CarryOp>(op);
-               carry && carry.getKind() == CarryKind::Outer) {
-      auto at = carry.getRow().getDefiningOp<AtOp>();
-      MatrixRow row;
-      if (at) {
-        row = MatrixRow::get(at.getSource(), at.getIndices());
+      Value shared =
+          getShared(shape.rows, left.getFeatures(), left.getElementType());
+      if (failed(bringRows(&op, left, rowArg, firstRow, rowCount, shared))) {
+        return failure();
       }
-      if (!at || !isPlain(row, sweep.getKeyArg())) {
-        return carry.emitOpError() << "adds rows that are not those of the "
-                                      "tile of keys, which has no form on "
-                                      "GPUs yet";
+      buffers.stationary.push_back({left, shared, Value()});
+    } else if (carry && carry.getKind() == CarryKind::Outer) {
+      FeatureRow row = FeatureRow::get(carry.getRow());
+      if (row.reads(rowArg)) {
+        return op.emitOpError() << "adds rows that depend on rows and keys at "
+                                   "once, which has no form on GPUs yet";
       }
       place(carry, row);
       Type weight = getElementTypeOrSelf(carry.getType());
@@ -147,46 +199,47 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
       }
     }
   }
-  if (stationary.empty()) {
+  if (buffers.stationary.empty()) {
     return success();
   }
   tile::WaitOp::create(e);
   gpu::BarrierOp::create(e);
   auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
                                       shape.layout.getWarps());
-  for (auto &entry : buffers.lefts) {
-    auto dot = cast<DotOp>(entry.first);
-    auto type = cast<MemRefType>(entry.second.shared.getType());
-    Type right =
-        buffers.streamed[buffers.rights[dot]].row.getType().getElementType();
-    if (!shape.tensorCores || !isSmallFloat(type.getElementType()) ||
-        type.getElementType() != right || !dot.getType().isF32()) {
+  for (auto &[op, k] : buffers.lefts) {
+    auto &left = buffers.stationary[k];
+    Type element = left.row.getElementType();
+    Type right = buffers.streamed[buffers.rights[op]].row.getElementType();
+    if (left.tile || !shape.tensorCores || !isSmallFloat(element) ||
+        element != right || !op->getResult(0).getType().isF32()) {
       continue;
     }
-    int64_t features =
-        cast<MemRefType>(dot.getLhs().getType()).getShape().back();
-    auto tile = RankedTensorType::get({shape.rows, roundUp(features, 16)},
-                                      type.getElementType(), layout);
-    entry.second.tile = tile::FetchOp::create(e, tile, entry.second.shared);
+    auto tile = RankedTensorType::get(
+        {shape.rows, roundUp(left.row.getFeatures(), 16)}, element, layout);
+    left.tile = tile::FetchOp::create(e, tile, left.shared);
   }
   return success();
 }
 
-LogicalResult TileKernel::emitDot(DotOp op, Buffers &buffers) {
+LogicalResult TileKernel::emitProduct(Operation *op, Buffers &buffers) {
   if (!buffers.lefts.count(op)) {
-    return op.emitOpError() << "has no form on GPUs outside of the body of a "
-                               "sweep";
+    return op->emitOpError() << "has no form on GPUs outside of the body of a "
+                                "sweep";
   }
   Extent entries{/*row=*/true, /*key=*/true};
-  auto type = typeOf(op.getType(), entries);
-  auto &left = buffers.lefts[op];
-  Value right = buffers.streamed[buffers.rights[op]].shared;
-  int64_t features = cast<MemRefType>(op.getLhs().getType()).getShape().back();
+  auto type = typeOf(op->getResult(0).getType(), entries);
+  auto &left = buffers.stationary[buffers.lefts[op]];
+  auto &right = buffers.streamed[buffers.rights[op]];
+  // A tile serves products with operands of its own type.
+  Value tile = left.row.getElementType() == right.row.getElementType()
+                   ? left.tile
+                   : Value();
+  int64_t features = left.row.getFeatures();
   Value product = tile::ContractOp::create(
-      e, type, left.tile ? left.tile : left.shared, right, splat(0.0, type),
-      /*present=*/Value(), left.tile ? roundUp(features, 16) : features,
+      e, type, tile ? tile : left.shared, right.shared, splat(0.0, type),
+      /*present=*/Value(), tile ? roundUp(features, 16) : features,
       /*transposed=*/true);
-  set(op.getResult(), product, entries);
+  set(op->getResult(0), product, entries);
   return success();
 }
 
@@ -587,6 +640,9 @@ LogicalResult TileKernel::updateCarry(CarryOp op, State &state,
 LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
                                  Buffers &buffers) {
   e.setLoc(state.op->getLoc());
+  if (failed(checkOperands(state.op))) {
+    return failure();
+  }
   if (auto running = dyn_cast<RunningOp>(state.op)) {
     return updateRunning(running, state);
   }
@@ -728,7 +784,11 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
               // The readers of the tile before are done.
               gpu::BarrierOp::create(e);
               for (auto &operand : buffers.streamed) {
-                copyRows(operand.row, key, upper, operand.shared);
+                if (failed(bringRows(operand.user, operand.row,
+                                     sweep.getKeyArg(), key, upper,
+                                     operand.shared))) {
+                  result = failure();
+                }
               }
               tile::WaitOp::create(e);
               gpu::BarrierOp::create(e);

@@ -56,13 +56,15 @@ def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
 }
 
 def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
-  let summary = "math functions that NVIDIA GPUs have as instructions";
+  let summary = "2^x, sine and cosine as NVIDIA GPUs compute them";
   let description = [{
     `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
-    whose error is at most 2 ulp and which keeps subnormal results. Everything
-    else is left for `attn-cpu-expand-math` with `isa=generic`.
+    whose error is at most 2 ulp and which keeps subnormal results. `math.sin`
+    and `math.cos` are computed in f64: a series of what is left after multiples
+    of pi / 2. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
   }];
-  let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect"];
+  let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
+                           "math::MathDialect"];
 }
 
 def KernelsToNVVMPass : Pass<"attn-kernels-to-nvvm", "gpu::GPUModuleOp"> {

@@ -147,6 +147,23 @@ LogicalResult CopyOp::verify() {
   return success();
 }
 
+LogicalResult FillOp::verify() {
+  auto to = cast<MemRefType>(getTarget().getType());
+  if (!isShared(to) || to.getDimSize(1) < int64_t(getPadded()) ||
+      getPadded() < getColumns()) {
+    return emitOpError() << "fills a shared matrix";
+  }
+  Block &block = getBody().front();
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (block.getNumArguments() != 2 ||
+      !llvm::all_of(block.getArgumentTypes(), llvm::IsaPred<IndexType>) ||
+      !yield || yield.getValue().getType() != to.getElementType()) {
+    return emitOpError() << "computes an element of its target from a row and "
+                            "a column";
+  }
+  return success();
+}
+
 static bool hasRoom(Type shared, ArrayRef<int64_t> extents) {
   auto type = cast<MemRefType>(shared);
   return isShared(shared) && type.getDimSize(0) >= extents[0] &&
@@ -261,6 +278,10 @@ void SharedOp::getEffects(Effects &effects) {
 }
 void CopyOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), &getSourceMutable());
+  effects.emplace_back(MemoryEffects::Write::get(), &getTargetMutable());
+}
+void FillOp::getEffects(Effects &effects) {
+  effects.emplace_back(MemoryEffects::Read::get());
   effects.emplace_back(MemoryEffects::Write::get(), &getTargetMutable());
 }
 void StashOp::getEffects(Effects &effects) {

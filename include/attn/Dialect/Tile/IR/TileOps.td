@@ -235,6 +235,43 @@ def Tile_CopyOp : Tile_Op<"copy", [
   let hasVerifier = 1;
 }
 
+def Tile_FillOp : Tile_Op<"fill", [SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "computed rows to shared memory";
+  let description = [{
+    Element (r, c) of `target` is what `body` yields at them, for the first
+    `rows` rows and `columns` columns; other rows, and columns up to `padded`,
+    are filled with zeros. Each element is computed by one thread. Others may
+    read it after a barrier.
+
+    ```mlir
+    tile.fill %n columns(80 of 80), %shared {
+    ^bb0(%r: index, %c: index):
+      %x = memref.load %k[%b, %r, %c] : memref<?x?x80xf32>
+      tile.yield %x : f32
+    } : memref<64x84xf32, #gpu.address_space<workgroup>>
+    ```
+
+    Constraints:
+    * C1: target is a shared matrix with `padded` columns or more.
+    * C2: body takes two indices and yields an element of target.
+  }];
+  let arguments = (ins Index:$rows, AnyMemRef:$target, I64Attr:$columns,
+                       I64Attr:$padded);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $rows `columns` `(` $columns `of` $padded `)` `,` $target $body attr-dict
+    `:` type($target)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, HasParent<"FillOp">]> {
+  let summary = "ends the body of tile.fill";
+  let arguments = (ins AnyType:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
 def Tile_WaitOp : Tile_Op<"wait"> {
   let summary = "waits for the copies this thread has started";
   let assemblyFormat = "attr-dict";
