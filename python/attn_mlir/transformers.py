@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 import torch
 
 from . import _namespace as attn
@@ -39,8 +41,10 @@ def _attend(query, key, value, padding, sinks, scaling, causal, window, softcap)
     return (p @ value).swapaxes(1, 2)
 
 
-def attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, is_causal=None,
-              sliding_window=None, softcap=None, s_aux=None, **kwargs):
+def attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+              attention_mask: Optional[torch.Tensor], scaling: Optional[float] = None, dropout: float = 0.0,
+              is_causal: Optional[bool] = None, sliding_window: Optional[int] = None, softcap: Optional[float] = None,
+              s_aux: Optional[torch.Tensor] = None, **kwargs: Any) -> tuple[torch.Tensor, None]:
     """The function that transformers calls in a layer of attention.
 
     Args:
