@@ -104,13 +104,13 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_tracing():
             return self.function(*args, **kwargs)
-        # The short way: arrays of one library alone, of shapes that were seen.
-        key = None if kwargs else _fast_key(args)
+        # The short way: arrays of one library, of shapes that were seen, and plain values.
+        key, arrays = (None, args) if kwargs else _fast_key(args)
         if key is not None:
             found = self._exact.get(key)
             if found is not None:
                 program, kind = found
-                results = program.compiled(args + program.captured, kind)
+                results = program.compiled(arrays + program.captured, kind)
                 return results[0] if program.is_single else self._assemble(program, results)
         program, arrays, library = self._find(args, kwargs)
         compiled = program.compile()
@@ -293,9 +293,10 @@ _KINDS = {"numpy": 0, "torch": 1}
 
 
 def _fast_key(args):
-    """What tells calls apart whose arguments are arrays of NumPy, or tensors of
-    PyTorch that want no gradient; None for others."""
+    """What tells calls apart whose arguments are arrays of NumPy, tensors of PyTorch
+    that want no gradient, and plain values; None for others. And the arrays."""
     key = []
+    plain = False
     for value in args:
         if type(value) is np.ndarray:
             key.append(value.shape)
@@ -303,9 +304,13 @@ def _fast_key(args):
         elif type(value) in _TENSORS and not value.requires_grad:
             key.append(value.shape)
             key.append(value.dtype)
+        elif type(value) in _STATIC:
+            plain = True
+            key.append(type(value))
+            key.append(value)
         else:
-            return None
-    return tuple(key)
+            return None, args
+    return tuple(key), tuple(a for a in args if type(a) not in _STATIC) if plain else args
 
 
 #: The type of PyTorch's tensors, once one was seen.
@@ -333,7 +338,10 @@ def _find_library(arrays) -> str:
         library = type(array).__module__.partition(".")[0]
         if library == "torch":
             import torch
-            _TENSORS.add(torch.Tensor)
+            if not _TENSORS:
+                # Layers of a model call PyTorch and this in turn: one set of threads.
+                _native.share_threads()
+                _TENSORS.add(torch.Tensor)
             if torch.is_grad_enabled() and any(getattr(a, "requires_grad", False) for a in arrays):
                 raise RuntimeError(NO_GRADIENT)
         if library in _KINDS or library in _IMPORTS:

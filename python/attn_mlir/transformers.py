@@ -69,10 +69,12 @@ def attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.
     scaling = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     if attention_mask is not None and attention_mask.ndim == 2:
         attention_mask = attention_mask[:, -key.shape[2]:].to(torch.bool)
-    if torch.is_grad_enabled() and query.requires_grad:
-        raise RuntimeError(NO_GRADIENT)
+    if query.requires_grad or key.requires_grad or value.requires_grad:
+        if torch.is_grad_enabled():
+            raise RuntimeError(NO_GRADIENT)
+        query, key, value = query.detach(), key.detach(), value.detach()
     # A stored mask says everything about what is seen.
-    o = _attend(query.detach(), key.detach(), value.detach(), attention_mask, s_aux, scaling,
+    o = _attend(query, key, value, attention_mask, s_aux, scaling,
                 bool(causal) and not stored, None if stored else sliding_window, softcap)
     return o, None
 

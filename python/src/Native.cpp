@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bridge.h"
+#include "Threads.h"
 #include <cstring>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -216,5 +217,6 @@ NB_MODULE(_native, m) {
         "max_recompute_factor"_a, "splits"_a, "block"_a);
   m.def("set_num_threads", &attn_set_num_threads, "count"_a);
   m.def("get_num_threads", &attn_get_num_threads);
+  m.def("share_threads", &shareThreads);
   m.def("version", &attn_get_version);
 }
