@@ -225,7 +225,8 @@ def topk(x, k, axis=-1, largest=True, limit=None, among=None, by_position=False)
 
     Returns:
       (values, indices, count): [..., k], int64 [..., k], int64 [...]. Behind the
-      count, values are 0 and indices -1. Ties go to the lower index.
+      count, indices are -1 and values 0, of scores -inf (inf for the smallest).
+      Ties go to the lower index.
     """
     if isinstance(x, Scores):
         return _scores.topk(x, k, limit, not largest, by_position)
