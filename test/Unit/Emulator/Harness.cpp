@@ -42,7 +42,9 @@ Program::Program(const std::string &file, const std::vector<Edit> &edits) {
       ADD_FAILURE() << file << " has no '" << edit.piece << "'";
       return;
     }
-    text.replace(at, edit.piece.size(), edit.replacement);
+    size_t size =
+        edit.end.empty() ? edit.piece.size() : text.find(edit.end, at) - at;
+    text.replace(at, size, edit.replacement);
   }
   static std::once_flag once;
   std::call_once(once, registerPasses);

@@ -7,8 +7,7 @@
 //
 // A file of Inputs holds a function @main that launches a kernel. Kernels are
 // written with scf and arith where that reads better; those are lowered here,
-// as they would be for a card. An edit is a piece of the text, which has to
-// occur, and what is there instead.
+// as they would be for a card.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,8 +22,10 @@
 
 namespace mlir::attn::test {
 
+/// A piece of the text, which has to occur, and what is there instead. With an
+/// `end`, the piece goes on to where that begins.
 struct Edit {
-  std::string piece, replacement;
+  std::string piece, replacement, end;
 };
 
 /// A one-dimensional buffer, as compiled code takes it.
