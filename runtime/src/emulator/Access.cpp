@@ -96,14 +96,15 @@ unsigned char *attn::emulator::accessShared(Emulator &emulator, Thread &thread,
                                             uint32_t site) {
   uint32_t begin =
       findShared(emulator, thread, address, bytes, kind, alignment, site);
-  bool isAtomic = kind & ATTN_EMULATOR_ATOMIC;
+  Shadow &shadow = emulator.shadow;
   Conflict conflict;
-  if (kind & ATTN_EMULATOR_READ) {
-    conflict = emulator.shadow.read(thread.index, begin, bytes, site, isAtomic);
-  }
-  if (conflict.kind == Conflict::None && (kind & ATTN_EMULATOR_WRITE)) {
-    conflict =
-        emulator.shadow.write(thread.index, begin, bytes, site, isAtomic);
+  if (kind & ATTN_EMULATOR_ATOMIC) {
+    conflict = shadow.change(thread.index, begin, bytes, site,
+                             kind & ATTN_EMULATOR_READ);
+  } else if (kind & ATTN_EMULATOR_WRITE) {
+    conflict = shadow.write(thread.index, begin, bytes, site);
+  } else {
+    conflict = shadow.read(thread.index, begin, bytes, site);
   }
   if (conflict.kind != Conflict::None) {
     reportConflict(emulator, thread, conflict, getVerb(kind), site);
@@ -111,7 +112,7 @@ unsigned char *attn::emulator::accessShared(Emulator &emulator, Thread &thread,
   return emulator.shared + begin;
 }
 
-/// Names the argument that begins last before the address, or the first.
+/// Names the argument that is nearest.
 static void reportOutside(Emulator &emulator, const Thread &thread,
                           uintptr_t address, int64_t bytes, int32_t kind,
                           uint32_t site) {

@@ -46,12 +46,14 @@ const char *attn::emulator::getPlace(const Emulator &emulator, uint32_t site) {
 }
 
 const char *attn::emulator::getName(const Wait &wait) {
-  static thread_local char barrier[32];
+  static thread_local char barriers[2][32];
+  static thread_local unsigned next = 0;
+  char *barrier = barriers[next++ % 2];
   switch (wait.meeting) {
   case Meeting::None:
     break;
   case Meeting::Barrier:
-    std::snprintf(barrier, sizeof(barrier), "barrier %u", wait.mask);
+    std::snprintf(barrier, sizeof(barriers[0]), "barrier %u", wait.mask);
     return barrier;
   case Meeting::WarpBarrier:
     return "bar.warp.sync";
@@ -120,33 +122,45 @@ static void describe(const Emulator &emulator, const Thread &thread, char *text,
   }
 }
 
-/// Warps report themselves as soon as a lane goes astray, so that what is left
-/// are barriers.
-void attn::emulator::reportDeadlock(Emulator &emulator) {
-  const Thread *waiting = nullptr, *missing = nullptr;
-  for (uint32_t i = 0; i < emulator.numThreads && !waiting; ++i) {
-    if (emulator.threads[i].state == State::Waiting) {
-      waiting = &emulator.threads[i];
-    }
-  }
-  for (uint32_t i = 0; i < emulator.numThreads && !missing; ++i) {
+/// How many threads a thread waits for, and one of them that will not come as
+/// things stand.
+static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
+                             const Thread *&missing) {
+  const Wait &wait = waiting.wait;
+  bool isBarrier = wait.meeting == Meeting::Barrier;
+  uint32_t first = isBarrier ? 0 : waiting.index / kWarpSize * kWarpSize;
+  uint32_t count = 0;
+  for (uint32_t i = first; i < emulator.numThreads; ++i) {
     const Thread &thread = emulator.threads[i];
-    if (thread.state == State::Exited ||
-        thread.wait.meeting != waiting->wait.meeting ||
-        thread.wait.mask != waiting->wait.mask) {
-      missing = &thread;
+    bool isWanted = isBarrier ||
+                    (i < first + kWarpSize && (wait.mask >> i % kWarpSize & 1));
+    bool isThere = thread.state == State::Waiting &&
+                   thread.wait.meeting == wait.meeting &&
+                   thread.wait.mask == wait.mask;
+    if (isWanted && !isThere) {
+      missing = missing ? missing : &thread;
+      ++count;
     }
   }
+  const Barrier &barrier = emulator.barriers[isBarrier ? wait.mask : 0];
+  return isBarrier ? barrier.expected - barrier.arrived : count;
+}
+
+void attn::emulator::reportDeadlock(Emulator &emulator) {
+  const Thread *waiting = emulator.threads;
+  while (waiting->state != State::Waiting) {
+    ++waiting;
+  }
+  const Thread *missing = nullptr;
+  uint32_t count = countMissing(emulator, *waiting, missing);
   char culprit[512] = "all threads of the block are there";
   if (missing) {
     describe(emulator, *missing, culprit, sizeof(culprit));
   }
-  const Barrier &barrier = emulator.barriers[waiting->wait.mask];
   complain(emulator.kernel.name,
            "is in a deadlock: thread %u of block (%u, %u, %u) waits at %s (%s) "
            "for %u more threads; %s",
            waiting->index, emulator.blockId[0], emulator.blockId[1],
            emulator.blockId[2], getName(waiting->wait),
-           getPlace(emulator, waiting->wait.site),
-           barrier.expected - barrier.arrived, culprit);
+           getPlace(emulator, waiting->wait.site), count, culprit);
 }

@@ -15,7 +15,7 @@ using namespace attn::emulator;
 Shadow::~Shadow() {
   std::free(clocks);
   std::free(bytes);
-  std::free(manyReaders);
+  std::free(tables);
 }
 
 bool Shadow::begin(uint32_t threads, uint32_t sharedBytes) {
@@ -31,7 +31,7 @@ bool Shadow::begin(uint32_t threads, uint32_t sharedBytes) {
   }
   std::memset(clocks, 0, sizeof(uint32_t) * numThreads * getNumAgents());
   std::memset(bytes, 0, sizeof(Byte) * numBytes);
-  numMany = freeMany = 0;
+  numTables = freeTable = 0;
   for (uint32_t thread = 0; thread < numThreads; ++thread) {
     tick(thread);
   }
@@ -44,140 +44,160 @@ void Shadow::join(uint32_t *clock, const uint32_t *from) const {
   }
 }
 
-uint32_t Shadow::takeMany() {
-  uint32_t block = freeMany;
-  if (block) {
-    freeMany = manyReaders[size_t{block} * numThreads];
-  } else {
-    if (numMany + 1 >= maxMany) {
-      uint32_t wanted = maxMany ? 2 * maxMany : 256;
-      void *grown = std::realloc(manyReaders, sizeof(uint32_t) * numThreads *
-                                                  size_t{wanted});
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+void Shadow::addToTable(uint32_t &table, Event event) {
+  size_t bytes = sizeof(uint32_t) * (numThreads + 1);
+  if (!table && freeTable) {
+    table = freeTable;
+    freeTable = *getTable(table);
+    std::memset(getTable(table), 0, bytes);
+  } else if (!table) {
+    if (numTables + 1 >= maxTables) {
+      uint32_t wanted = maxTables ? 2 * maxTables : 256;
+      void *grown = std::realloc(tables, bytes * wanted);
       if (!grown) {
-        return 0;
+        return;
       }
-      manyReaders = static_cast<uint32_t *>(grown);
-      maxMany = wanted;
+      tables = static_cast<uint32_t *>(grown);
+      maxTables = wanted;
     }
-    block = ++numMany;
+    table = ++numTables;
+    std::memset(getTable(table), 0, bytes);
   }
-  std::memset(manyReaders + size_t{block} * numThreads, 0,
-              sizeof(uint32_t) * numThreads);
-  return block;
+  getTable(table)[event.agent - 1] = event.tick;
+  getTable(table)[numThreads] = event.site;
 }
 
-void Shadow::giveMany(uint32_t block) {
-  manyReaders[size_t{block} * numThreads] = freeMany;
-  freeMany = block;
+void Shadow::giveTable(uint32_t &table) {
+  if (table) {
+    *getTable(table) = freeTable;
+    freeTable = table;
+    table = 0;
+  }
 }
 
-/// With no memory for it, the event is forgotten: a conflict may be missed, but
-/// none is made up.
-void Shadow::addToMany(Byte &byte, uint32_t thread, Event event) {
-  if (!byte.many) {
-    byte.many = takeMany();
-    if (!byte.many) {
-      return;
-    }
-    for (const Event &read : byte.reads) {
-      manyReaders[size_t{byte.many} * numThreads + read.agent - 1] = read.tick;
+bool Shadow::findUnknown(uint32_t table, uint32_t thread, Event &found) {
+  if (!table) {
+    return false;
+  }
+  const uint32_t *ticks = getTable(table), *known = getClock(thread);
+  for (uint32_t other = 0; other < numThreads; ++other) {
+    if (ticks[other] > known[other]) {
+      found = {ticks[other], static_cast<uint16_t>(other + 1),
+               static_cast<uint16_t>(ticks[numThreads])};
+      return true;
     }
   }
-  manyReaders[size_t{byte.many} * numThreads + thread] = event.tick;
-  // The place of one of them.
-  byte.reads[0].site = event.site;
+  return false;
 }
+
+//===----------------------------------------------------------------------===//
+// Accesses
+//===----------------------------------------------------------------------===//
 
 void Shadow::addRead(Byte &byte, uint32_t thread, Event event) {
-  if (byte.many) {
-    addToMany(byte, thread, event);
-    return;
-  }
-  // A read that this thread knows of comes before whatever this one comes
-  // before.
-  for (Event &read : byte.reads) {
-    if (read.agent == 0 || isKnown(thread, read)) {
-      read = event;
-      return;
-    }
-  }
-  addToMany(byte, thread, event);
-}
-
-Conflict Shadow::read(uint32_t thread, uint32_t begin, uint32_t count,
-                      uint32_t site, bool isAtomic) {
-  Event event = {getClock(thread)[thread], static_cast<uint16_t>(thread + 1),
-                 isAtomic, static_cast<uint16_t>(site)};
-  for (uint32_t i = begin; i < begin + count; ++i) {
-    Byte &byte = bytes[i];
-    if (byte.write.agent == 0) {
-      return {Conflict::Uninitialized, {}, i};
-    }
-    if (!isKnown(thread, byte.write) && !(isAtomic && byte.write.isAtomic)) {
-      return {Conflict::WithWrite, byte.write, i};
-    }
-    // Atomic operations do not conflict with each other.
-    if (!isAtomic) {
-      addRead(byte, thread, event);
-    }
-  }
-  return {};
-}
-
-Conflict::Kind Shadow::findUnknownRead(const Byte &byte, uint32_t thread,
-                                       Event &found) {
-  if (byte.many) {
-    const uint32_t *ticks = manyReaders + size_t{byte.many} * numThreads;
-    for (uint32_t reader = 0; reader < numThreads; ++reader) {
-      if (ticks[reader] > getClock(thread)[reader]) {
-        found = {ticks[reader], static_cast<uint16_t>(reader + 1), false,
-                 byte.reads[0].site};
-        return Conflict::WithRead;
+  if (!byte.manyReads) {
+    // A read that this thread knows of comes before whatever this one comes
+    // before.
+    for (Event &read : byte.reads) {
+      if (read.agent == 0 || isKnown(thread, read)) {
+        read = event;
+        return;
       }
     }
-    return Conflict::None;
+    for (const Event &read : byte.reads) {
+      addToTable(byte.manyReads, read);
+    }
+  }
+  addToTable(byte.manyReads, event);
+}
+
+bool Shadow::findUnknownRead(const Byte &byte, uint32_t thread, Event &found) {
+  if (byte.manyReads) {
+    return findUnknown(byte.manyReads, thread, found);
   }
   for (const Event &read : byte.reads) {
     if (read.agent != 0 && !isKnown(thread, read)) {
       found = read;
-      return Conflict::WithRead;
+      return true;
     }
   }
-  return Conflict::None;
+  return false;
+}
+
+/// Atomic operations left alone.
+bool Shadow::findUnknownWrite(const Byte &byte, uint32_t thread, Event &found) {
+  found = byte.write;
+  return byte.write.agent != 0 && !isKnown(thread, byte.write);
+}
+
+Conflict Shadow::read(uint32_t thread, uint32_t begin, uint32_t count,
+                      uint32_t site) {
+  Event event = now(thread, site), other = {};
+  for (uint32_t i = begin; i < begin + count; ++i) {
+    Byte &byte = bytes[i];
+    if (byte.write.agent == 0 && !byte.changes) {
+      return {Conflict::Uninitialized, {}, i};
+    }
+    if (findUnknownWrite(byte, thread, other) ||
+        findUnknown(byte.changes, thread, other)) {
+      return {Conflict::WithWrite, other, i};
+    }
+    addRead(byte, thread, event);
+  }
+  return {};
 }
 
 Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
                        Event event) {
+  Event other = {};
   for (uint32_t i = begin; i < begin + count; ++i) {
     Byte &byte = bytes[i];
-    if (byte.write.agent != 0 && !isKnown(thread, byte.write) &&
-        !(event.isAtomic && byte.write.isAtomic)) {
-      return {Conflict::WithWrite, byte.write, i};
+    if (findUnknownWrite(byte, thread, other) ||
+        findUnknown(byte.changes, thread, other)) {
+      return {Conflict::WithWrite, other, i};
     }
-    Event reader = {};
-    if (findUnknownRead(byte, thread, reader) != Conflict::None) {
-      return {Conflict::WithRead, reader, i};
+    if (findUnknownRead(byte, thread, other)) {
+      return {Conflict::WithRead, other, i};
     }
-    if (byte.many) {
-      giveMany(byte.many);
-    }
+    giveTable(byte.manyReads);
+    giveTable(byte.changes);
     byte = {};
     byte.write = event;
   }
   return {};
 }
 
+Conflict Shadow::change(uint32_t thread, uint32_t begin, uint32_t count,
+                        uint32_t site, bool reads) {
+  Event event = now(thread, site), other = {};
+  for (uint32_t i = begin; i < begin + count; ++i) {
+    Byte &byte = bytes[i];
+    if (reads && byte.write.agent == 0 && !byte.changes) {
+      return {Conflict::Uninitialized, {}, i};
+    }
+    if (findUnknownWrite(byte, thread, other)) {
+      return {Conflict::WithWrite, other, i};
+    }
+    if (findUnknownRead(byte, thread, other)) {
+      return {Conflict::WithRead, other, i};
+    }
+    addToTable(byte.changes, event);
+  }
+  return {};
+}
+
 Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
-                       uint32_t site, bool isAtomic) {
-  return write(thread, begin, count,
-               Event{getClock(thread)[thread],
-                     static_cast<uint16_t>(thread + 1), isAtomic,
-                     static_cast<uint16_t>(site)});
+                       uint32_t site) {
+  return write(thread, begin, count, now(thread, site));
 }
 
 Conflict Shadow::writeLater(uint32_t thread, uint32_t begin, uint32_t count,
                             uint32_t site, uint32_t group) {
   return write(thread, begin, count,
                Event{group, static_cast<uint16_t>(numThreads + thread + 1),
-                     false, static_cast<uint16_t>(site)});
+                     static_cast<uint16_t>(site)});
 }

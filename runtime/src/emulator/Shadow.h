@@ -29,8 +29,7 @@ namespace attn::emulator {
 struct Event {
   uint32_t tick;
   /// One more than the agent; 0 if there was no access.
-  uint16_t agent : 15;
-  uint16_t isAtomic : 1;
+  uint16_t agent;
   uint16_t site;
 };
 
@@ -64,40 +63,54 @@ public:
   /// Others have learned what the thread did until now.
   void tick(uint32_t thread) { ++getClock(thread)[thread]; }
 
-  Conflict read(uint32_t thread, uint32_t begin, uint32_t bytes, uint32_t site,
-                bool isAtomic);
-  Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes, uint32_t site,
-                 bool isAtomic);
+  Conflict read(uint32_t thread, uint32_t begin, uint32_t bytes, uint32_t site);
+  Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes,
+                 uint32_t site);
+  /// Atomic operations do not conflict with each other. One that does not read
+  /// may be the first access.
+  Conflict change(uint32_t thread, uint32_t begin, uint32_t bytes,
+                  uint32_t site, bool reads);
   /// A write by the copies of the thread that group `group` is to complete.
   Conflict writeLater(uint32_t thread, uint32_t begin, uint32_t bytes,
                       uint32_t site, uint32_t group);
 
 private:
-  /// Reads since the last write that nothing known follows. More readers than
-  /// fit in are ticks of all threads, at `many`.
   static constexpr uint32_t kFewReaders = 4;
   struct Byte {
     Event write;
+    /// Reads since then that no other read has to be known to follow.
     Event reads[kFewReaders];
-    uint32_t many;
+    /// The ticks of readers, if they are more, and of those who changed it by
+    /// atomic operations: numbers of tables, or 0.
+    uint32_t manyReads, changes;
   };
 
+  Event now(uint32_t thread, uint32_t site) {
+    return {getClock(thread)[thread], static_cast<uint16_t>(thread + 1),
+            static_cast<uint16_t>(site)};
+  }
   Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes, Event event);
   void addRead(Byte &byte, uint32_t thread, Event event);
-  void addToMany(Byte &byte, uint32_t thread, Event event);
-  /// Ticks of all threads, all 0; 0 if there is no memory.
-  uint32_t takeMany();
-  void giveMany(uint32_t block);
-  Conflict::Kind findUnknownRead(const Byte &byte, uint32_t thread,
-                                 Event &found);
+  bool findUnknownRead(const Byte &byte, uint32_t thread, Event &found);
+  bool findUnknownWrite(const Byte &byte, uint32_t thread, Event &found);
+
+  /// A tick for each thread, and the last of the sites.
+  uint32_t *getTable(uint32_t table) {
+    return tables + size_t{table} * (numThreads + 1);
+  }
+  /// Sets the tick of a thread; makes the table if there is none. With no
+  /// memory for it the event is forgotten: a conflict may be missed, but none
+  /// is made up.
+  void addToTable(uint32_t &table, Event event);
+  bool findUnknown(uint32_t table, uint32_t thread, Event &found);
+  void giveTable(uint32_t &table);
 
   uint32_t numThreads = 0, numBytes = 0;
   uint32_t *clocks = nullptr;
   Byte *bytes = nullptr;
-  /// Blocks of one tick for each thread; the first is not used. Those that are
-  /// free again are chained.
-  uint32_t *manyReaders = nullptr;
-  uint32_t numMany = 0, maxMany = 0, freeMany = 0;
+  /// The first is not used. Those that are free again are chained.
+  uint32_t *tables = nullptr;
+  uint32_t numTables = 0, maxTables = 0, freeTable = 0;
 };
 
 } // namespace attn::emulator

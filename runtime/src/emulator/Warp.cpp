@@ -27,7 +27,7 @@ static bool isWarpMeeting(const Wait &wait) {
   return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier;
 }
 
-/// `waiting` is at a meeting that `other` is to come to.
+/// `waiting` is at a meeting that `other`, of its warp, is to come to.
 static void checkPair(Emulator &emulator, const Thread &waiting,
                       const Thread &other) {
   const Wait &here = waiting.wait, &there = other.wait;
@@ -36,7 +36,10 @@ static void checkPair(Emulator &emulator, const Thread &waiting,
            "waits at %s (%s) for thread %u, which has left the kernel",
            getName(here), getPlace(emulator, here.site), other.index);
   }
-  if (other.state != State::Waiting) {
+  // One that is at a meeting of its own, without this lane, may come yet.
+  if (other.state != State::Waiting ||
+      (isWarpMeeting(there) &&
+       !(there.mask >> waiting.index % kWarpSize & 1))) {
     return;
   }
   if (here.meeting != there.meeting || here.site != there.site ||

@@ -27,6 +27,38 @@ static constexpr const char *kPipeline =
     "convert-arith-to-llvm,finalize-memref-to-llvm,convert-func-to-llvm,"
     "reconcile-unrealized-casts)";
 
+Memory::Memory(const std::string &file) {
+  std::vector<size_t> sizes;
+  if (file == "sum.mlir") {
+    sizes = {3 * 128, 3};
+  } else if (file == "shuffle.mlir" || file == "histogram.mlir") {
+    sizes = {96, 96};
+  } else if (file == "transpose.mlir") {
+    sizes = {128, 128};
+  } else if (file == "channel.mlir") {
+    sizes = {32};
+  } else if (file == "product.mlir") {
+    sizes = {128, 64, 128};
+  } else {
+    sizes = {32 * 96 / 2, 8 * 96 / 2, 32 * 8};
+    packing = 2;
+  }
+  for (size_t size : sizes) {
+    // 1.0, or twice that as bf16.
+    words.emplace_back(size, packing == 1 ? 0x3f800000 : 0x3f803f80);
+  }
+}
+
+std::vector<View> Memory::getViews() {
+  std::vector<View> views;
+  for (auto &buffer : words) {
+    bool isPacked = packing == 2 && &buffer != &words.back();
+    views.emplace_back(buffer.data(), static_cast<int64_t>(buffer.size()) *
+                                          (isPacked ? 2 : 1));
+  }
+  return views;
+}
+
 static std::string read(const std::string &file) {
   auto buffer =
       llvm::MemoryBuffer::getFile(std::string(ATTN_TEST_KERNELS) + "/" + file);
@@ -42,7 +74,9 @@ Program::Program(const std::string &file, const std::vector<Edit> &edits) {
       ADD_FAILURE() << file << " has no '" << edit.piece << "'";
       return;
     }
-    text.replace(at, edit.piece.size(), edit.replacement);
+    size_t size =
+        edit.end.empty() ? edit.piece.size() : text.find(edit.end, at) - at;
+    text.replace(at, size, edit.replacement);
   }
   static std::once_flag once;
   std::call_once(once, registerPasses);

@@ -7,8 +7,7 @@
 //
 // A file of Inputs holds a function @main that launches a kernel. Kernels are
 // written with scf and arith where that reads better; those are lowered here,
-// as they would be for a card. An edit is a piece of the text, which has to
-// occur, and what is there instead.
+// as they would be for a card.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,12 +22,16 @@
 
 namespace mlir::attn::test {
 
+/// A piece of the text, which has to occur, and what is there instead. With an
+/// `end`, the piece goes on to where that begins.
 struct Edit {
   std::string piece, replacement;
+  std::string end = {};
 };
 
 /// A one-dimensional buffer, as compiled code takes it.
 struct View {
+  View(void *data, int64_t size) : allocated(data), aligned(data), size(size) {}
   template <typename T>
   View(std::vector<T> &values)
       : allocated(values.data()), aligned(values.data()),
@@ -36,6 +39,23 @@ struct View {
 
   void *allocated, *aligned;
   int64_t offset = 0, size, stride = 1;
+};
+
+/// The good kernels.
+inline constexpr const char *kFiles[] = {
+    "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
+    "histogram.mlir", "product.mlir", "stages.mlir"};
+
+/// Arguments of the kernel of a file, of the right sizes; all that are read
+/// hold small numbers.
+struct Memory {
+  explicit Memory(const std::string &file);
+  std::vector<View> getViews();
+
+  /// The bits of each buffer.
+  std::vector<std::vector<int32_t>> words;
+  /// Elements in a word.
+  int packing = 1;
 };
 
 class Program {

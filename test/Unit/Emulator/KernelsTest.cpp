@@ -9,6 +9,7 @@
 #include "attn_emulator.h"
 #include "gtest/gtest.h"
 #include <numeric>
+#include <set>
 
 using namespace mlir::attn::test;
 
@@ -36,6 +37,86 @@ TEST(EmulatedKernels, SumsByShuffles) {
     auto first = x.begin() + thread / 32 * 32;
     EXPECT_EQ(y[thread], std::accumulate(first, first + 32, 0.0f)) << thread;
   }
+}
+
+TEST(EmulatedKernels, TransposesInWarps) {
+  Program program("transpose.mlir");
+  ASSERT_TRUE(program.isCompiled());
+  std::vector<float> x(2 * 64), y(2 * 64);
+  std::iota(x.begin(), x.end(), 1.0f);
+  EXPECT_EQ(program.run({x, y}), "");
+  for (int i = 0; i < 2 * 64; ++i) {
+    auto mine = x.begin() + i / 32 * 32, other = x.begin() + (i / 32 ^ 1) * 32;
+    int lane = i % 32;
+    EXPECT_EQ(y[i], mine[lane % 4 * 8 + lane / 4] +
+                        std::accumulate(other, other + 32, 0.0f))
+        << i;
+  }
+}
+
+TEST(EmulatedKernels, PassesRowsFromWarpToWarp) {
+  Program program("channel.mlir");
+  ASSERT_TRUE(program.isCompiled());
+  std::vector<int32_t> y(32);
+  EXPECT_EQ(program.run({y}), "");
+  for (int lane = 0; lane < 32; ++lane) {
+    EXPECT_EQ(y[lane], 32 * 28 + 8 * (31 - lane));
+  }
+}
+
+TEST(EmulatedKernels, CountsInSharedMemory) {
+  Program program("histogram.mlir");
+  ASSERT_TRUE(program.isCompiled());
+  std::vector<int32_t> x(96), y(32), wanted(32);
+  for (int i = 0; i < 96; ++i) {
+    x[i] = i * i % 50;
+    ++wanted[x[i] % 32];
+  }
+  EXPECT_EQ(program.run({x, y}), "");
+  EXPECT_EQ(y, wanted);
+}
+
+/// Whatever the order, nothing is wrong, and the result is the same.
+TEST(EmulatedKernels, GiveNoAlarmUnderManySeeds) {
+  for (const char *file : kFiles) {
+    Program program(file);
+    ASSERT_TRUE(program.isCompiled());
+    Memory first(file);
+    ASSERT_EQ(program.run(first.getViews()), "") << file;
+    for (uint64_t seed = 1; seed < 1000; ++seed) {
+      Memory memory(file);
+      ASSERT_EQ(program.run(memory.getViews(), seed), "") << file << seed;
+      ASSERT_EQ(memory.words, first.words) << file << seed;
+    }
+  }
+}
+
+/// Who is the first to read what is not there depends on the order.
+TEST(EmulatedKernels, OneSeedIsOneSchedule) {
+  Program program("sum.mlir", {{"nvvm.barrier0", ""}});
+  ASSERT_TRUE(program.isCompiled());
+  auto run = [&](uint64_t seed) {
+    Memory memory("sum.mlir");
+    return program.run(memory.getViews(), seed);
+  };
+  std::set<std::string> reports;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    std::string report = run(seed);
+    EXPECT_EQ(run(seed), report);
+    reports.insert(report);
+  }
+  EXPECT_GT(reports.size(), 10u);
+}
+
+TEST(EmulatedKernels, AreCounted) {
+  attn_emulator_statistics before = attn_emulator_get_statistics();
+  Program program("transpose.mlir");
+  Memory memory("transpose.mlir");
+  EXPECT_EQ(program.run(memory.getViews()), "");
+  attn_emulator_statistics after = attn_emulator_get_statistics();
+  EXPECT_EQ(after.launches - before.launches, 1u);
+  EXPECT_EQ(after.blocks - before.blocks, 2u);
+  EXPECT_GT(after.switches, before.switches);
 }
 
 } // namespace
