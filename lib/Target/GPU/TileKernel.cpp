@@ -325,7 +325,8 @@ LogicalResult TileKernel::emitOp(Operation &op) {
     return success();
   }
   if (isa<DotOp, InnerOp>(op) && current) {
-    return emitProduct(&op, *current);
+    emitProduct(&op, *current);
+    return success();
   }
   if (auto sweep = dyn_cast<SweepOp>(op); sweep && !current) {
     return emitSweep(sweep);
@@ -387,10 +388,6 @@ LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
   Value head = uniform.lookup(stream.getHeadArg());
   for (auto [value, output] : llvm::zip(op.getValues(), outputs)) {
     auto vector = dyn_cast<VectorType>(value.getType());
-    if (isa<TallyType>(value.getType())) {
-      return op.emitOpError() << "stores a tally, which has no form on GPUs "
-                                 "yet";
-    }
     Extent extent{/*row=*/true, /*key=*/false, /*feature=*/bool(vector)};
     int64_t features = vector ? vector.getNumElements() : 0;
     Value tile = lift(value, extent);

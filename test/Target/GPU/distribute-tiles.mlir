@@ -59,7 +59,8 @@ gpu.module @kernels {
   // CHECK-LABEL: gpu.func @maxima(
   // CHECK-COUNT-6: arith.maximumf
   // CHECK:         %[[OWNER:.*]] = arith.cmpi eq
-  // CHECK-COUNT-2: scf.if
+  // CHECK:         scf.if %[[OWNER]]
+  // CHECK-COUNT-2:   memref.store
   gpu.func @maxima(%m: memref<64x16xf32>, %o: memref<64xf32>) kernel
       attributes {known_block_size = array<i32: 128, 1, 1>} {
     %i = tile.iota 0 : tensor<64x16xindex, #acc>

@@ -38,7 +38,8 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect",
-                           "nvgpu::NVGPUDialect", "vector::VectorDialect"];
+                           "math::MathDialect", "nvgpu::NVGPUDialect",
+                           "vector::VectorDialect"];
 }
 
 def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
@@ -52,7 +53,8 @@ def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
     host, where they are not: an error names it.
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
-                           "arith::ArithDialect", "affine::AffineDialect"];
+                           "arith::ArithDialect", "affine::AffineDialect",
+                           "memref::MemRefDialect"];
 }
 
 def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
