@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Distribute.h"
-#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -17,15 +17,39 @@ static RankedTensorType tileType(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
-/// Numbers for a vector of rows and pairs, as matrix instructions take them.
-static Value pack(Emit &e, ArrayRef<Value> numbers) {
-  int64_t rows = numbers.size() / 2;
-  auto type = VectorType::get({rows, 2}, numbers.front().getType());
-  Value all = arith::ConstantOp::create(e, e.getZeroAttr(type));
-  for (auto [k, x] : llvm::enumerate(numbers)) {
-    int64_t number = k;
-    all = vector::InsertOp::create(e, x, all,
-                                   ArrayRef<int64_t>{number / 2, number % 2});
+/// Two numbers of 16 bits as an operand of mma.sync: a vector of halves, or the
+/// word that two of the others are.
+static Value makeOperand(Emit &e, Value pair) {
+  auto type = cast<VectorType>(pair.getType());
+  if (type.getElementType().isF16()) {
+    return pair;
+  }
+  Value word =
+      vector::BitCastOp::create(e, VectorType::get({1}, e.getI32Type()), pair);
+  return vector::ExtractOp::create(e, word, ArrayRef<int64_t>{0});
+}
+
+static Value makePair(Emit &e, Value first, Value second) {
+  return vector::FromElementsOp::create(
+      e, VectorType::get({2}, first.getType()), ValueRange{first, second});
+}
+
+/// sum + left * right on the fragments of one atom, sums in f32.
+static SmallVector<Value> multiplyAtom(Emit &e, ArrayRef<Value> left,
+                                       ArrayRef<Value> right,
+                                       ArrayRef<Value> sums, Type element) {
+  auto kind = element.isF16() ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  SmallVector<Type> four(4, e.getF32Type());
+  auto result = LLVM::LLVMStructType::getLiteral(e.getContext(), four);
+  Value product = NVVM::MmaOp::create(
+      e, result, left, right, sums, ArrayRef<int64_t>{16, 8, 16},
+      /*b1Op=*/std::nullopt, /*intOverflow=*/std::nullopt,
+      std::array<NVVM::MMATypes, 2>{kind, kind},
+      std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row,
+                                     NVVM::MMALayout::col});
+  SmallVector<Value> all;
+  for (int64_t k = 0; k < 4; ++k) {
+    all.push_back(LLVM::ExtractValueOp::create(e, product, k));
   }
   return all;
 }
@@ -51,10 +75,13 @@ void Distributor::multiplyOnTensorCores(tile::ContractOp op) {
   Value odd = e.mul(arith::RemUIOp::create(e, matrix, e.index(2)), 8);
   Value upper = e.mul(e.div(matrix, 2), 8);
   for (int64_t k = 0; k < depth; k += 16) {
-    DenseMap<int64_t, Value> lefts;
+    DenseMap<int64_t, SmallVector<Value>> lefts;
     for (int64_t row : rows) {
-      size_t start = a.find({row, k});
-      lefts[row] = pack(e, left.slice(start, 8));
+      ArrayRef<Value> numbers = left.slice(a.find({row, k}), 8);
+      for (int64_t r = 0; r < 8; r += 2) {
+        lefts[row].push_back(
+            makeOperand(e, makePair(e, numbers[r], numbers[r + 1])));
+      }
     }
     for (int64_t n = 0; n < columns; n += 16) {
       int64_t atoms = std::min<int64_t>(2, (columns - n) / 8);
@@ -67,18 +94,18 @@ void Distributor::multiplyOnTensorCores(tile::ContractOp op) {
                               : loadMatrices(b, e.add(alongK, inEight), alongN,
                                              2 * atoms, /*transpose=*/true);
       for (int64_t atom = 0; atom < atoms; ++atom) {
-        Value right = vector::ExtractStridedSliceOp::create(
-            e, part, ArrayRef<int64_t>{2 * atom}, ArrayRef<int64_t>{2},
-            ArrayRef<int64_t>{1});
+        SmallVector<Value> right;
+        for (int64_t r = 0; r < 2; ++r) {
+          right.push_back(
+              makeOperand(e, vector::ExtractOp::create(
+                                 e, part, ArrayRef<int64_t>{2 * atom + r})));
+        }
         for (int64_t row : rows) {
           size_t start = acc.find({row, n + 8 * atom});
-          Value sum = pack(e, ArrayRef(sums).slice(start, 4));
-          sum = nvgpu::MmaSyncOp::create(e, lefts[row], right, sum,
-                                         ArrayRef<int64_t>{16, 8, 16});
-          for (int64_t r = 0; r < 4; ++r) {
-            sums[start + r] = vector::ExtractOp::create(
-                e, sum, ArrayRef<int64_t>{r / 2, r % 2});
-          }
+          SmallVector<Value> next =
+              multiplyAtom(e, lefts[row], right, ArrayRef(sums).slice(start, 4),
+                           tileType(op.getA()).getElementType());
+          llvm::copy(next, sums.begin() + start);
         }
       }
     }

@@ -33,8 +33,8 @@ gpu.module @kernels {
   // Four matrices of 8 x 8 are one operand of mma.sync, two atoms of keys another.
   // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false{{.*}} -> vector<4x2xbf16>
   // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false
-  // CHECK-COUNT-2: nvgpu.mma.sync
-  // CHECK-NOT: nvgpu.mma.sync
+  // CHECK-COUNT-2: nvvm.mma.sync
+  // CHECK-NOT: nvvm.mma.sync
   gpu.func @product(%m: memref<?x?xbf16>, %n: index) kernel
       attributes {known_block_size = array<i32: 128, 1, 1>} {
     %zero = arith.constant 0.0 : f32
@@ -76,7 +76,7 @@ gpu.module @kernels {
   // CHECK-LABEL: gpu.func @accumulators_as_operands(
   // CHECK-NOT: gpu.shuffle
   // CHECK: nvgpu.ldmatrix {{.*}}transpose = true
-  // CHECK: nvgpu.mma.sync
+  // CHECK: nvvm.mma.sync
   gpu.func @accumulators_as_operands(%v: !shared, %m: memref<64x16xbf16>) kernel
       attributes {known_block_size = array<i32: 128, 1, 1>} {
     %zero = arith.constant 0.0 : f32

@@ -39,6 +39,7 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect",
                            "math::MathDialect", "nvgpu::NVGPUDialect",
+                           "LLVM::LLVMDialect", "NVVM::NVVMDialect",
                            "vector::VectorDialect"];
 }
 
