@@ -27,6 +27,11 @@ static bool isWarpMeeting(const Wait &wait) {
   return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier;
 }
 
+static bool isAtSame(const Wait &a, const Wait &b) {
+  return a.meeting == b.meeting && a.site == b.site && a.form == b.form &&
+         a.mask == b.mask;
+}
+
 /// `waiting` is at a meeting that `other`, of its warp, is to come to.
 static void checkPair(Emulator &emulator, const Thread &waiting,
                       const Thread &other) {
@@ -98,7 +103,7 @@ void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
   uint32_t mask = thread.wait.mask;
   bool isComplete = true;
   for (uint32_t i = 0; i < kWarpSize; ++i) {
-    isComplete &= !(mask >> i & 1) || lanes[i].state == State::Waiting;
+    isComplete &= !(mask >> i & 1) || isAtSame(lanes[i].wait, thread.wait);
   }
   if (isComplete) {
     complete(emulator, lanes, mask);
