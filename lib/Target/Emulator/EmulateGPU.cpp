@@ -152,7 +152,16 @@ LogicalResult Translator::translate(Operation *op) {
   if (!isKnown || (hasPointers && !isOnPointers(op))) {
     return op->emitOpError("is not one that the emulated GPU can do");
   }
-  if (auto address = dyn_cast<LLVM::AddressOfOp>(op)) {
+  if (auto call = dyn_cast<LLVM::CallOp>(op)) {
+    auto callee = call.getCallee();
+    auto function =
+        callee ? device.lookupSymbol<LLVM::LLVMFuncOp>(*callee) : nullptr;
+    if (!function || function.isExternal()) {
+      return call.emitOpError("calls '")
+             << callee.value_or("a pointer")
+             << "', which is no function of the GPU's module with a body";
+    }
+  } else if (auto address = dyn_cast<LLVM::AddressOfOp>(op)) {
     auto place = places.find(address.getGlobalName());
     if (place != places.end()) {
       Value number =

@@ -40,6 +40,17 @@ gpu.module @m {
 
 // -----
 
+gpu.module @m {
+  llvm.func @__nv_erff(f32) -> f32
+  llvm.func @k(%x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{calls '__nv_erff', which is no function of the GPU's module with a body}}
+    %y = llvm.call @__nv_erff(%x) : (f32) -> f32
+    llvm.return
+  }
+}
+
+// -----
+
 // What is no function and no variable.
 gpu.module @m {
   // expected-error@+1 {{'func.func' op is not one that the emulated GPU can do}}

@@ -359,7 +359,7 @@ TEST(Emulator, LetsThreadsUseTheirOwnMemory) {
   Launch launch;
   EXPECT_EQ(launch.run([](void *const *) {
     // Sanitizers move variables elsewhere.
-    void *mine = __builtin_alloca(4);
+    void *mine = static_cast<char *>(__builtin_frame_address(0)) - 64;
     EXPECT_EQ(attn_emulator_access(mine, 4, ATTN_EMULATOR_WRITE, 4, 1), mine);
   }),
             "");
