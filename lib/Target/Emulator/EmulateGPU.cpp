@@ -28,7 +28,6 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_EMULATEGPUPASS
@@ -53,7 +52,7 @@ public:
   LogicalResult run(llvm::StringMap<Kernel> &kernels);
 
 private:
-  LogicalResult placeShared();
+  void placeShared();
   void rename();
   LogicalResult translate(LLVM::LLVMFuncOp function);
   LogicalResult translate(Operation *op);
@@ -73,7 +72,7 @@ private:
 
 /// Variables of a known size first, so that what a launch asks for lies behind
 /// them.
-LogicalResult Translator::placeShared() {
+void Translator::placeShared() {
   DataLayout layout = DataLayout::closest(device.getBody()->getParentOp());
   constexpr int64_t kAlignment = 16;
   SmallVector<LLVM::GlobalOp> shared;
@@ -102,7 +101,6 @@ LogicalResult Translator::placeShared() {
     places.try_emplace(global.getSymName(), staticBytes);
     global.erase();
   }
-  return success();
 }
 
 /// Names that the host's module does not have yet.
@@ -267,9 +265,7 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
       return op.emitOpError("is not one that the emulated GPU can do");
     }
   }
-  if (failed(placeShared())) {
-    return failure();
-  }
+  placeShared();
   for (LLVM::LLVMFuncOp function : functions) {
     if (failed(translate(function))) {
       return failure();
