@@ -203,8 +203,11 @@ def make_examples():
     yield Example("append-quantised", {"B": 8, "pages": 4096, "maxpages": 512}, Plain(1, 4000, 8, 8, 2), "runs",
         inputs={"table": np.random.default_rng(0).permutation(4096).reshape(8, 512).astype(np.int32),
                 "past": np.full(8, 3999, np.int32)}, note="appends, then reads 4-bit pages; plain reads floats")
-    yield Example("attention-in-chunks", {"M": 2048, "N": 2048}, causal(heads=4, groups=2, features=32), "flops",
-        work=causal(heads=4, features=32).flops(), note="32 chunks of 64 keys, results stored after each")
+    # As in the file, and as engines cut their prompts.
+    for keys in (64, 256):
+        yield Example("attention-in-chunks", {"M": 2048, "N": 2048}, causal(heads=4, groups=2, features=32), "flops",
+            work=causal(heads=4, features=32).flops(), note=f"chunks of {keys} keys, results stored after each",
+            larger={"%c64 = arith.constant 64 : index": f"%c64 = arith.constant {keys} : index"})
     layer = causal(groups=2, features=32)
     yield Example("attention-layer", square, layer, work=layer.flops() + 2 * 2048 * 256 * (256 + 64 + 64 + 256),
         note="projections count as matrix products")

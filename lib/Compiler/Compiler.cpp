@@ -39,6 +39,10 @@ StringRef attn::getName(ExecutionMode mode) {
     return "fused loops";
   case ExecutionMode::Reference:
     return "reference";
+  case ExecutionMode::GPU:
+    return "GPU";
+  case ExecutionMode::EmulatedGPU:
+    return "emulated GPU";
   }
   llvm_unreachable("all modes are handled");
 }
@@ -100,6 +104,16 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     cpu.plantFault = options.plantFault;
     return buildCPUPipeline(manager, cpu);
   }
+  case ExecutionMode::GPU:
+  case ExecutionMode::EmulatedGPU: {
+    GPUPipelineOptions gpu;
+    gpu.splits = options.splits;
+    gpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    gpu.passResults = passResults;
+    gpu.plantFault = options.plantFault;
+    gpu.emulate = options.mode == ExecutionMode::EmulatedGPU;
+    return buildGPUPipeline(manager, gpu);
+  }
   }
 }
 
@@ -151,8 +165,8 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
   OpPrintingFlags flags;
   flags.printGenericOpForm().assumeVerified();
   module->print(textStream, flags);
-  howStream << form << " " << getName(options.mode) << " " << options.splits
-            << " " << options.maxRecomputeFactor
+  howStream << form << " " << getName(options.mode) << " " << options.chip
+            << " " << options.splits << " " << options.maxRecomputeFactor
             << (options.oneRowForms ? "" : " any rows")
             << (options.isQuick ? " quick" : "");
   if (!options.target.isHost()) {

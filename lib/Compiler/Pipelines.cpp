@@ -13,6 +13,8 @@
 //   naive streams --(loops: one scf loop per index)---------+-- bufferization,
 //     |                                                     |   loops, LLVM
 //   fused streams --(cpu: tiles, threads, vectors)----------'
+//     |
+//     '--(gpu: tiles of blocks, threads)-- kernels and launches
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +24,8 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Emulator/Passes.h"
+#include "attn/Target/GPU/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
@@ -114,6 +118,16 @@ void addBufferization(OpPassManager &pm, bool passResults) {
 void addDeallocation(OpPassManager &pm) {
   bufferization::buildBufferDeallocationPipeline(
       pm, bufferization::BufferDeallocationPipelineOptions());
+  pm.addPass(createConvertBufferizationToMemRefPass());
+}
+
+/// The same beside kernels, which own nothing.
+void addHostDeallocation(OpPassManager &pm) {
+  OpPassManager &host = pm.nest<func::FuncOp>();
+  host.addPass(bufferization::createOwnershipBasedBufferDeallocationPass());
+  host.addPass(createCanonicalizerPass());
+  host.addPass(bufferization::createBufferDeallocationSimplificationPass());
+  pm.addPass(bufferization::createLowerDeallocationsPass());
   pm.addPass(createConvertBufferizationToMemRefPass());
 }
 
@@ -231,6 +245,45 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   addLowerToLLVM(pm, options.passResults);
 }
 
+void attn::buildGPUPipeline(OpPassManager &pm,
+                            const GPUPipelineOptions &options) {
+  addPlan(pm, options);
+  addMaterialization(pm);
+  pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
+  addBufferization(pm, options.passResults);
+  pm.addPass(createStreamToTilesPass());
+  pm.addNestedPass<func::FuncOp>(
+      createLegalizeBuffersPass(/*expandDivisions=*/false));
+  pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
+  pm.addPass(createLinalgToGPUPass());
+  addHostDeallocation(pm);
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createDistributeTilesPass());
+  OpPassManager &scalars = pm.nest<gpu::GPUModuleOp>();
+  scalars.addPass(createCanonicalizerPass());
+  scalars.addPass(createCSEPass());
+  scalars.addPass(createLoopInvariantCodeMotionPass());
+  scalars.addPass(createCSEPass());
+  scalars.addPass(createNVVMMathPass());
+  CPUExpandMathPassOptions math;
+  math.isa = "generic";
+  pm.addPass(createCPUExpandMathPass(math));
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createConvertNVGPUToNVVMPass());
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createLowerAffinePass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createKernelsToNVVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  if (options.emulate) {
+    pm.addPass(createEmulateGPUPass());
+    addLowerToLLVM(pm, options.passResults);
+  }
+}
+
 void attn::registerPipelines() {
   registerBoundaryPasses();
   registerFuseLinalgPass();
@@ -251,4 +304,8 @@ void attn::registerPipelines() {
   PassPipelineRegistration<CPUPipelineOptions>(
       "attn-cpu-pipeline", "tiled vector kernels for one CPU, down to LLVM",
       buildCPUPipeline);
+  PassPipelineRegistration<GPUPipelineOptions>(
+      "attn-gpu-pipeline",
+      "GPU kernels in the LLVM and NVVM dialects, and their launches",
+      buildGPUPipeline);
 }

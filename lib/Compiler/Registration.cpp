@@ -13,6 +13,7 @@
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
 #include "attn/Target/Emulator/Passes.h"
+#include "attn/Target/GPU/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -20,11 +21,36 @@
 
 using namespace mlir;
 
+namespace {
+
+/// A launch reads and writes the buffers that it passes, for the deallocation
+/// of those.
+struct LaunchEffects
+    : MemoryEffectOpInterface::ExternalModel<LaunchEffects, gpu::LaunchFuncOp> {
+  void
+  getEffects(Operation *op,
+             SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+                 &effects) const {
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (isa<BaseMemRefType>(operand.get().getType())) {
+        effects.emplace_back(MemoryEffects::Read::get(), &operand);
+        effects.emplace_back(MemoryEffects::Write::get(), &operand);
+      }
+    }
+  }
+};
+
+} // namespace
+
 void attn::registerDialects(DialectRegistry &registry) {
-  registry.insert<AttnDialect>();
+  registry.insert<AttnDialect, tile::TileDialect>();
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registerAllToLLVMIRTranslations(registry);
+  registerAllGPUToLLVMIRTranslations(registry);
+  registry.addExtension(+[](MLIRContext *context, gpu::GPUDialect *) {
+    gpu::LaunchFuncOp::attachInterface<LaunchEffects>(*context);
+  });
 }
 
 void attn::registerPasses() {
@@ -32,6 +58,7 @@ void attn::registerPasses() {
   registerAttnPasses();
   registerAttnConversionPasses();
   registerAttnCPUPasses();
+  registerAttnGPUPasses();
   registerAttnEmulatorPasses();
   registerPipelines();
 }

@@ -13,6 +13,7 @@
 
 #include "attn/Runner/Executable.h"
 
+#include "attn_emulator.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
 
@@ -192,6 +193,9 @@ Executable::run(ArrayRef<Array> inputs) const {
   }
   if (llvm::Error error = jit->invoke(signature.function, args)) {
     return error;
+  }
+  if (const char *message = attn_emulator_take_error()) {
+    return llvm::createStringError(message);
   }
   std::vector<Array> results;
   for (auto [result, offset] :

@@ -43,8 +43,8 @@ Value Emit::convertFloat(Value x, Type element) {
     return x;
   }
   Type to = element;
-  if (auto vector = dyn_cast<VectorType>(x.getType())) {
-    to = vector.clone(element);
+  if (auto shaped = dyn_cast<ShapedType>(x.getType())) {
+    to = shaped.clone(element);
   }
   if (isa<IntegerType>(from)) {
     return arith::SIToFPOp::create(*this, to, x);

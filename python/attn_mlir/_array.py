@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from functools import reduce as _fold
+from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 
@@ -18,6 +19,7 @@ __all__ = ["Array"]
 
 #: The recipe of what a reduction of scores gives.
 _REDUCED = ("reduced", ())
+_Axes = Union[None, int, Sequence[int]]
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
 
@@ -55,22 +57,23 @@ class Array(Operators):
     # What it is.
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
         return tuple(1 if axis is None else self.source_shape[axis] for axis in self.axes)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.axes)
 
     @property
-    def dtype(self):
+    def dtype(self) -> str:
         return _types.to_name(self.element)
 
     @property
-    def size(self):
+    def size(self) -> Union[int, Extent]:
+        """The number of elements."""
         return _fold(operator.mul, self.shape, 1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         if not self.axes:
             raise TypeError("an array without axes has no length")
         return int(self.shape[0])
@@ -135,6 +138,9 @@ class Array(Operators):
             value = expand(self.trace, value, self.element, shape, groups, self.shape)
         return Array(self.trace, value, self.element, self.shape)
 
+    def _padded(self, rank):
+        return self._view((None,) * (rank - self.ndim) + self.axes)
+
     def compact(self) -> "Array":
         """The same array over a source that has no axes of extent 1."""
         units = [axis for axis, extent in enumerate(self.source_shape)
@@ -157,7 +163,7 @@ class Array(Operators):
             self._compact = Array(self.trace, value, self.element, (), axes, shape)
         return self._compact
 
-    def transpose(self, *axes):
+    def transpose(self, *axes: Any) -> Array:
         """Axes in another order: reversed, or as said."""
         if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
             axes = tuple(axes[0])
@@ -167,40 +173,46 @@ class Array(Operators):
         return self._view([self.axes[axis] for axis in order])
 
     @property
-    def T(self):
+    def T(self) -> Array:
+        """All axes in reverse order."""
         return self.transpose()
 
     @property
-    def mT(self):
+    def mT(self) -> Array:
         """The matrices of the last two axes, transposed."""
         return self.swapaxes(-1, -2)
 
-    def swapaxes(self, a, b):
+    def swapaxes(self, a: int, b: int) -> Array:
+        """Two axes exchanged."""
         order = list(range(self.ndim))
         a, b = normalize_axes((a, b), self.ndim)
         order[a], order[b] = b, a
         return self.transpose(order)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Array:
         from ._indexing import get_item
         return get_item(self, key)
 
     # Shape.
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: Any) -> Array:
+        """The elements in another shape, in row-major order; one extent may be -1."""
         from ._shapes import reshape
         return reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
 
-    def ravel(self):
+    def ravel(self) -> Array:
+        """The elements as one axis."""
         return self.reshape(-1)
 
     flatten = ravel
 
-    def squeeze(self, axis=None):
+    def squeeze(self, axis: _Axes = None) -> Array:
+        """Without axes of extent 1."""
         from ._shapes import squeeze
         return squeeze(self, axis)
 
-    def astype(self, dtype):
+    def astype(self, dtype: Any) -> Array:
+        """The same numbers in another dtype; float is f64 if an argument is, else f32."""
         element = _types.from_dtype(dtype)
         if element == "float":
             element = self.trace.default_float
@@ -216,25 +228,25 @@ class Array(Operators):
             return NotImplemented
         return elementwise(name, *((other, self) if swapped else (self, other)))
 
-    def __pow__(self, other):
+    def __pow__(self, other: Any) -> Array:
         return pow_(self, other)
 
-    def __rpow__(self, other):
+    def __rpow__(self, other: Any) -> Array:
         return elementwise("pow", other, self)
 
-    def __neg__(self):
+    def __neg__(self) -> Array:
         return elementwise("neg", self)
 
-    def __pos__(self):
+    def __pos__(self) -> Array:
         return self
 
-    def __abs__(self):
+    def __abs__(self) -> Array:
         return elementwise("abs", self)
 
-    def __invert__(self):
+    def __invert__(self) -> Array:
         return elementwise("not", self)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Any) -> Any:
         from ._scores import Scores, score
         if isinstance(other, Scores):
             return NotImplemented
@@ -245,42 +257,54 @@ class Array(Operators):
 
     # Reductions.
 
-    def sum(self, axis=None, keepdims=False):
+    def sum(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """The sum over axes; of bool, a count."""
         return reduce("sum", self, axis, keepdims)
 
-    def max(self, axis=None, keepdims=False):
+    def max(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """The largest over axes; a NaN wins."""
         return reduce("max", self, axis, keepdims)
 
-    def min(self, axis=None, keepdims=False):
+    def min(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """The smallest over axes; a NaN wins."""
         return reduce("min", self, axis, keepdims)
 
-    def prod(self, axis=None, keepdims=False):
+    def prod(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """The product over axes."""
         return reduce("prod", self, axis, keepdims)
 
-    def any(self, axis=None, keepdims=False):
+    def any(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """Whether any holds."""
         return reduce("any", self, axis, keepdims)
 
-    def all(self, axis=None, keepdims=False):
+    def all(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """Whether all hold."""
         return reduce("all", self, axis, keepdims)
 
-    def mean(self, axis=None, keepdims=False):
+    def mean(self, axis: _Axes = None, keepdims: bool = False) -> Array:
+        """The mean over axes; integers become floats."""
         return mean(self, axis, keepdims)
 
-    def var(self, axis=None, keepdims=False, ddof=0):
+    def var(self, axis: _Axes = None, keepdims: bool = False, ddof: int = 0) -> Array:
+        """The variance over axes, a sum over n - ddof."""
         return var(self, axis, keepdims, ddof)
 
-    def std(self, axis=None, keepdims=False, ddof=0):
+    def std(self, axis: _Axes = None, keepdims: bool = False, ddof: int = 0) -> Array:
+        """The square root of the variance."""
         return elementwise("sqrt", var(self, axis, keepdims, ddof))
 
-    def argmax(self, axis=-1):
+    def argmax(self, axis: Optional[int] = -1) -> Array:
+        """The index of the largest along an axis, int64; the lower one of equals."""
         from ._selection import arg_extreme
         return arg_extreme(self, axis, "largest")
 
-    def argmin(self, axis=-1):
+    def argmin(self, axis: Optional[int] = -1) -> Array:
+        """The index of the smallest along an axis, int64; the lower one of equals."""
         from ._selection import arg_extreme
         return arg_extreme(self, axis, "smallest")
 
-    def cumsum(self, axis=-1):
+    def cumsum(self, axis: int = -1) -> Array:
+        """Running sums along an axis."""
         from ._selection import cumulative
         return cumulative("sum", self, axis)
 
@@ -402,7 +426,7 @@ def broadcast_shapes(trace, *shapes):
 
 def projection(array: Array, rank: int) -> str:
     """Where a compact array lies in a space of `rank` axes, as affine map."""
-    dims = [None] * len(array.source_shape)
+    dims = [""] * len(array.source_shape)
     for axis, source in enumerate(array.axes):
         if source is not None:
             dims[source] = f"d{axis - array.ndim + rank}"
@@ -443,7 +467,7 @@ def elementwise(name: str, *operands) -> Array:
     if not arrays:
         arrays = [as_array(operands[0])]
         operands = (arrays[0],) + tuple(operands[1:])
-    operands = [_operand(a) for a in operands]
+    operands = tuple(_operand(a) for a in operands)
     values = operands[1:] if name == "where" else operands
     elements = [a.element for a in values if isinstance(a, Array)]
     for value in values:
@@ -562,7 +586,7 @@ def reduce(kind: str, array, axis=None, keepdims=False) -> Array:
     axes = _reduced_axes(array, axis)
     element, compute = array.element, _types.accumulation(array.element)
     if kind in _IDENTITY:
-        start = _IDENTITY[kind]
+        start: float = _IDENTITY[kind]
     elif _types.is_float(element):
         start = -math.inf if kind == "max" else math.inf
     else:

@@ -60,6 +60,9 @@ def _evaluate_atom(atom, shapes) -> int:
 class AxisLength(int):
     """The fixed extent of an argument's axis that may yet become free."""
 
+    argument: int
+    axis: int
+
     def __new__(cls, value, argument, axis):
         result = super().__new__(cls, value)
         result.argument, result.axis = argument, axis
@@ -203,7 +206,7 @@ class Extent:
         def name(atom):
             if atom[0] == "axis":
                 return self.trace.name_axis(atom[1], atom[2])
-            inner = Extent(self.trace, *atom[1], 0)
+            inner = Extent(self.trace, atom[1][0], atom[1][1], 0)
             return f"({inner!r} {'//' if atom[0] == 'div' else '%'} {atom[2]})"
 
         texts = [name(atom) if f == 1 else f"{f} * {name(atom)}" for atom, f in self.parts]

@@ -35,7 +35,7 @@ def get_item(array: Array, key):
     if None not in [k for k in keys if k is None]:
         return result
     own = iter(result.axes)
-    axes = []
+    axes: list = []
     for k in keys:
         if k is None:
             axes.append(None)

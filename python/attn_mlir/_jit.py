@@ -7,6 +7,7 @@ import inspect
 import re
 import threading
 import time
+from typing import TYPE_CHECKING, Any, Callable, Optional, overload
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from ._errors import NO_GRADIENT, CompileError
 from ._extents import Extent, Retrace, Rules
 from ._scores import Scores
 from ._trace import Trace, is_tracing
+
+if TYPE_CHECKING:
+    from ._plan import Check, Plan, Timing
 
 __all__ = ["jit", "Function"]
 
@@ -77,14 +81,17 @@ class Function:
     new one. Made by `jit`.
     """
 
-    def __init__(self, function, max_recompute_factor=4, splits=0, cache=True):
+    __name__: str
+
+    def __init__(self, function: Callable[..., Any], max_recompute_factor: int = 4, splits: int = 0,
+                 cache: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._signature = inspect.signature(function)
         self._options = (int(max_recompute_factor), int(splits))
         self._cache = cache
-        self._exact = {}  # by shapes
-        self._forms = {}  # by everything but shapes
+        self._exact: dict = {}  # by shapes
+        self._forms: dict = {}  # by everything but shapes
         self._lock = threading.Lock()
         #: How many programs have been compiled.
         self.num_compiled = 0
@@ -94,16 +101,16 @@ class Function:
 
     # Calls.
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_tracing():
             return self.function(*args, **kwargs)
-        # The short way: arrays of one library alone, of shapes that were seen.
-        key = None if kwargs else _fast_key(args)
+        # The short way: arrays of one library, of shapes that were seen, and plain values.
+        key, arrays = (None, args) if kwargs else _fast_key(args)
         if key is not None:
             found = self._exact.get(key)
             if found is not None:
                 program, kind = found
-                results = program.compiled(args + program.captured, kind)
+                results = program.compiled(arrays + program.captured, kind)
                 return results[0] if program.is_single else self._assemble(program, results)
         program, arrays, library = self._find(args, kwargs)
         compiled = program.compile()
@@ -192,12 +199,12 @@ class Function:
 
     # Looking at it.
 
-    def lower(self, *args, **kwargs) -> str:
+    def lower(self, *args: Any, **kwargs: Any) -> str:
         """The program for these arguments, in the attn dialect."""
         program, _, _ = self._find(args, kwargs)
         return self._print(program, False)
 
-    def plan(self, *args, block=64, **kwargs):
+    def plan(self, *args: Any, block: int = 64, **kwargs: Any) -> Plan:
         """What the program becomes for these arguments: a `Plan`, with kernels,
         sweeps and what they carry as text, and the tiles of `block` queries and
         keys that they visit as a picture."""
@@ -207,7 +214,8 @@ class Function:
         maps = _native.map_tiles(program.text, (*arrays, *program.captured), *self._options, block)
         if isinstance(maps, dict):
             raise CompileError(maps["reason"], maps["messages"])
-        return Plan(text, self.__name__, [TileMap(stream + 1, sweep + 1, *rest, block) for stream, sweep, *rest in maps])
+        return Plan(text, self.__name__, [
+            TileMap(stream + 1, sweep + 1, rows, keys, tiles, block) for stream, sweep, rows, keys, tiles in maps])
 
     def _print(self, program, plan):
         printed = _native.print(program.text, *self._options, plan)
@@ -215,7 +223,7 @@ class Function:
             raise CompileError(printed["reason"], printed["messages"])
         return printed
 
-    def check(self, *args, **kwargs):
+    def check(self, *args: Any, **kwargs: Any) -> Check:
         """Compares the program on these arguments with the same program run op by
         op on stored matrices, in f64: a `Check`, true if all results are within
         twice the error that the stored computation has in its own dtypes."""
@@ -226,11 +234,12 @@ class Function:
             raise CompileError(found["reason"], found["messages"])
         return Check(found)
 
-    def benchmark(self, *args, seconds=1.0, **kwargs):
+    def benchmark(self, *args: Any, seconds: float = 1.0, **kwargs: Any) -> Timing:
         """Calls for about so many seconds: a `Timing`, in seconds per call."""
         from ._plan import Timing
         self(*args, **kwargs)
-        times, start = [], time.perf_counter()
+        times: list = []
+        start = time.perf_counter()
         while time.perf_counter() - start < seconds or len(times) < 3:
             before = time.perf_counter()
             self(*args, **kwargs)
@@ -284,9 +293,10 @@ _KINDS = {"numpy": 0, "torch": 1}
 
 
 def _fast_key(args):
-    """What tells calls apart whose arguments are arrays of NumPy, or tensors of
-    PyTorch that want no gradient; None for others."""
+    """What tells calls apart whose arguments are arrays of NumPy, tensors of PyTorch
+    that want no gradient, and plain values; None for others. And the arrays."""
     key = []
+    plain = False
     for value in args:
         if type(value) is np.ndarray:
             key.append(value.shape)
@@ -294,13 +304,17 @@ def _fast_key(args):
         elif type(value) in _TENSORS and not value.requires_grad:
             key.append(value.shape)
             key.append(value.dtype)
+        elif type(value) in _STATIC:
+            plain = True
+            key.append(type(value))
+            key.append(value)
         else:
-            return None
-    return tuple(key)
+            return None, args
+    return tuple(key), tuple(a for a in args if type(a) not in _STATIC) if plain else args
 
 
 #: The type of PyTorch's tensors, once one was seen.
-_TENSORS = set()
+_TENSORS: set = set()
 
 
 def _import_jax(result):
@@ -324,7 +338,10 @@ def _find_library(arrays) -> str:
         library = type(array).__module__.partition(".")[0]
         if library == "torch":
             import torch
-            _TENSORS.add(torch.Tensor)
+            if not _TENSORS:
+                # Layers of a model call PyTorch and this in turn: one set of threads.
+                _native.share_threads()
+                _TENSORS.add(torch.Tensor)
             if torch.is_grad_enabled() and any(getattr(a, "requires_grad", False) for a in arrays):
                 raise RuntimeError(NO_GRADIENT)
         if library in _KINDS or library in _IMPORTS:
@@ -333,7 +350,18 @@ def _find_library(arrays) -> str:
     return "numpy"
 
 
-def jit(function=None, *, max_recompute_factor=4, splits=0, cache=True):
+@overload
+def jit(function: Callable[..., Any], *, max_recompute_factor: int = 4, splits: int = 0,
+        cache: bool = True) -> Function: ...
+
+
+@overload
+def jit(function: None = None, *, max_recompute_factor: int = 4, splits: int = 0,
+        cache: bool = True) -> Callable[[Callable[..., Any]], Function]: ...
+
+
+def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: int = 4, splits: int = 0,
+        cache: bool = True) -> Any:
     """Compiles a function of arrays.
 
     The function is called once with arrays that record what is done with them:

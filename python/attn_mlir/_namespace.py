@@ -141,12 +141,16 @@ def softmax(x, where=None, axis=-1, scale=None, base=None, temperature=None, sin
 
 
 def log_softmax(x, axis=-1):
-    """Logarithms of `softmax`."""
+    """Logarithms of `softmax`, of scores or of an array, with its shape."""
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
 def logsumexp(x, where=None, axis=-1, keepdims=False):
-    """ln sum exp x, without overflow; -inf of nothing."""
+    """ln sum exp x, without overflow; -inf of nothing.
+
+    Of scores [B, H, M, N], over keys (axis -1) or queries (-2) for which `where`
+    holds; of an array, over an axis. An array, without that axis.
+    """
     if isinstance(x, Scores):
         return _scores.reduce("lse", _scores.mask_for_softmax(x, where), axis, keepdims)
     x = _array._as_float(x)
@@ -157,7 +161,11 @@ def logsumexp(x, where=None, axis=-1, keepdims=False):
 
 
 def mask(scores, where) -> Scores:
-    """Entries become absent where a mask or condition does not hold."""
+    """Entries become absent where a mask or condition does not hold.
+
+    `where` is a named mask, an expression of entries, or an array of bool that
+    broadcasts to [B, H, M, N]. Errors: ValueError for shapes that do not fit.
+    """
     return _scores.mask(scores, where)
 
 
@@ -174,29 +182,52 @@ binned = _scores.binned
 
 
 def aggregate(weights, values, heads=None, operand_type=None) -> Array:
-    """`weights @ values`, with integers [H] that map heads to heads of values."""
+    """`weights @ values`: [B, H, M, Dv].
+
+    Args:
+      weights: scores [B, H, M, N].
+      values: [B or 1, G, N, Dv], or [B or 1, G, M, N, Dv] for rows with values of
+        their own; or a tuple of such, whose keys stand side by side.
+      heads: integers [H] that map heads to heads of values; h // (H / G) without.
+      operand_type: weights are rounded to this element type first ("bf16", say).
+
+    Errors: ValueError for ranks, heads and numbers of keys that do not fit.
+    """
     return _scores.aggregate(weights, values, heads, operand_type)
 
 
 def reduce_heads(scores, kind="sum", groups=1) -> Scores:
-    """Sum, max, min, mean or count over adjacent heads, in `groups` groups."""
+    """Sum, max, min, mean or count over adjacent heads: [B, groups, M, N]."""
     return _scores.reduce_heads(kind, scores, groups)
 
 
 def entropy(x, where=None, axis=-1, keepdims=False) -> Array:
-    """Of softmax(x), in nats."""
+    """The entropy of softmax(x) in nats, over keys (axis -1) or queries (-2) of
+    scores [B, H, M, N]; 0 of nothing."""
     return _scores.reduce("entropy", _scores.mask(x, where), axis, keepdims)
 
 
 def count(x, where=None, axis=-1, keepdims=False) -> Array:
-    """How many entries are present."""
+    """How many entries of scores are present along keys (axis -1) or queries (-2); int64."""
     return _scores.reduce("count", _scores.mask(x, where), axis, keepdims)
 
 
 def topk(x, k, axis=-1, largest=True, limit=None, among=None, by_position=False):
     """The k best entries of rows of scores, or elements of an array along an axis.
 
-    Returns (values, indices, count)."""
+    Args:
+      x: scores [B, H, M, N], of which rows are looked at, or an array.
+      k: how many, a Python number.
+      largest: the smallest otherwise.
+      limit: at most so many: an integer, or an array of them for rows.
+      among: bool, of the shape of an array x: the candidates.
+      by_position: in ascending order of index, not of value.
+
+    Returns:
+      (values, indices, count): [..., k], int64 [..., k], int64 [...]. Behind the
+      count, indices are -1 and values 0, of scores -inf (inf for the smallest).
+      Ties go to the lower index.
+    """
     if isinstance(x, Scores):
         return _scores.topk(x, k, limit, not largest, by_position)
     return _selection.select_topk(x, k, axis, largest, limit, among, by_position)
@@ -213,11 +244,15 @@ def _apply(name, *operands):
     return _array.elementwise(name, *operands)
 
 
+_OF_ELEMENTS = " Of all elements of an array, or of all entries of scores; the shape stays."
+_OF_PAIRS = " Arrays, scores and numbers broadcast; the result is scores if an operand is."
+
+
 def _unary(name, text):
     def function(x):
         return _apply(name, x)
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = text
+    function.__doc__ = text + _OF_ELEMENTS
     return function
 
 
@@ -225,7 +260,7 @@ def _binary(name, own, text):
     def function(x, y):
         return _apply(own, x, y)
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = text
+    function.__doc__ = text + _OF_PAIRS
     return function
 
 
@@ -255,19 +290,21 @@ exp, log = globals()["exp"], globals()["log"]
 
 
 def logical_not(x):
-    """Not."""
+    """Where x, of bool, does not hold."""
     return ~x
 
 
 def where(condition, x, y):
-    """x where the condition holds, else y."""
+    """x where the condition holds, else y: scores if any of them is, else an array.
+
+    Errors: ValueError for a named mask without an expression (`dilated`, ...)."""
     if isinstance(condition, Mask) and condition.op == "named":
         raise ValueError(f"the mask {condition.text} has no form as an expression; use softmax(where=)")
     return _apply("where", condition, x, y)
 
 
 def clip(x, low=None, high=None):
-    """Held between two bounds."""
+    """Held between two bounds, which broadcast; None is no bound."""
     if low is not None:
         x = _apply("max", x, low)
     return x if high is None else _apply("min", x, high)
@@ -284,7 +321,8 @@ def _reduction(name, text):
             return getattr(x, name)(-1 if axis is None else axis, keepdims)
         return getattr(as_array(x), name)(axis, keepdims)
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = text + " Of scores, over keys (-1) by default, or over the axes said."
+    function.__doc__ = text + (" Of an array, along axes, along all for None. Of scores, over "
+                               "keys (-1) by default, or over the axes said, of entries that are present.")
     return function
 
 
@@ -295,32 +333,35 @@ for _name, _text in {"sum": "The sum over axes.", "max": "The largest.", "min": 
 
 
 def all(x, axis=None, keepdims=False):
-    """Whether all hold."""
+    """Whether all elements hold along axes; along all for None."""
     return as_array(x).all(axis, keepdims)
 
 
 def prod(x, axis=None, keepdims=False):
-    """The product over axes."""
+    """The product of elements along axes; along all for None."""
     return as_array(x).prod(axis, keepdims)
 
 
 def argmax(x, axis=-1):
-    """The index of the largest; the lower one of equals."""
+    """The index of the largest along an axis, int64; the lower one of equals. -1 in
+    rows of scores without any entry."""
     return x.argmax(axis) if isinstance(x, Scores) else as_array(x).argmax(axis)
 
 
 def argmin(x, axis=-1):
-    """The index of the smallest; the lower one of equals."""
+    """The index of the smallest along an axis, int64; the lower one of equals. -1 in
+    rows of scores without any entry."""
     return x.argmin(axis) if isinstance(x, Scores) else as_array(x).argmin(axis)
 
 
 def cumsum(x, axis=-1, exclusive=False, reverse=False):
-    """Running sums along an axis."""
+    """Running sums along an axis: up to and with every element; without it
+    (`exclusive`), or from the end (`reverse`). Of bool, int64."""
     return _selection.cumulative("sum", x, axis, exclusive, reverse)
 
 
 def cumprod(x, axis=-1, exclusive=False, reverse=False):
-    """Running products along an axis."""
+    """Running products along an axis, as `cumsum` has sums."""
     return _selection.cumulative("prod", x, axis, exclusive, reverse)
 
 
@@ -348,7 +389,10 @@ fori_loop, while_loop, scan, cond = _control.fori_loop, _control.while_loop, _co
 
 
 def concatenate(arrays, axis=0):
-    """One after the other along an axis; matrices of scores along the keys."""
+    """One after the other along an axis; matrices of scores along the keys.
+
+    Other extents have to agree: ValueError, otherwise, and for scores on other axes.
+    """
     arrays = list(arrays)
     if isinstance(arrays[0], Scores):
         if axis not in (-1, 3):
@@ -358,17 +402,20 @@ def concatenate(arrays, axis=0):
 
 
 def transpose(x, axes=None):
-    """Axes in another order."""
+    """Axes in another order; reversed for None."""
     return as_array(x).transpose(*([axes] if axes is not None else []))
 
 
 def swapaxes(x, a, b):
-    """Two axes exchanged."""
+    """Two axes exchanged; of scores, queries and keys."""
     return x.swapaxes(a, b)
 
 
 def take(x, indices, axis=0):
-    """Elements or rows at indices along an axis; negative indices give 0."""
+    """Elements or rows at indices along an axis; negative indices give 0.
+
+    x [a, n, b] and indices of shape S give [a, *S, b] for axis 1.
+    """
     return _selection.take(x, indices, axis)
 
 
@@ -391,6 +438,9 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
       pairing: "half" for pairs (k, k + R / 2), "interleaved" for (2 k, 2 k + 1).
       rotary_dim: R, the features that are rotated; all by default.
       cos, sin: [L, R / 2] or [B, L, R / 2], in place of positions and base.
+
+    Returns:
+      an array of the shape and dtype of x. Errors: ValueError for other ranks.
     """
     from ._trace import format_attribute, tensor_type
     x = as_array(x).stored()
@@ -417,18 +467,20 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
 
 
 def l2_normalize(x, axis=-1, eps=1e-12):
-    """x / max(|x|, eps)."""
+    """x / max(|x|, eps), with the norm along an axis; an array of the shape of x."""
     return x / _apply("max", _apply("sqrt", (x * x).sum(axis, keepdims=True)), eps)
 
 
 def rms_norm(x, gain=None, axis=-1, eps=1e-6):
-    """x / sqrt(mean(x ** 2) + eps), times a gain (arXiv 1910.07467)."""
+    """x / sqrt(mean(x ** 2) + eps), times a gain that broadcasts (arXiv 1910.07467);
+    the mean is along an axis."""
     y = x * _apply("rsqrt", (x * x).mean(axis, keepdims=True) + eps)
     return y if gain is None else y * gain
 
 
 def layer_norm(x, gain=None, bias=None, axis=-1, eps=1e-5):
-    """(x - mean) / sqrt(variance + eps), times a gain, plus a bias (arXiv 1607.06450)."""
+    """(x - mean) / sqrt(variance + eps), times a gain, plus a bias that broadcast (arXiv
+    1607.06450); moments are along an axis."""
     centred = x - x.mean(axis, keepdims=True)
     y = centred * _apply("rsqrt", (centred * centred).mean(axis, keepdims=True) + eps)
     y = y if gain is None else y * gain

@@ -27,12 +27,18 @@ class Operators:
     __hash__ = object.__hash__
 
 
+def _make(name, swapped=False):
+    def operator(self, other, /):
+        return self._binary(name, other, swapped)
+    return operator
+
+
 def _install():
     for python, name in _OPERATORS.items():
-        setattr(Operators, f"__{python}__", lambda self, other, name=name: self._binary(name, other))
-        setattr(Operators, f"__r{python}__", lambda self, other, name=name: self._binary(name, other, True))
+        setattr(Operators, f"__{python}__", _make(name))
+        setattr(Operators, f"__r{python}__", _make(name, True))
     for name in COMPARISONS:
-        setattr(Operators, f"__{name}__", lambda self, other, name=name: self._binary(name, other))
+        setattr(Operators, f"__{name}__", _make(name))
 
 
 _install()

@@ -13,7 +13,9 @@ from ._trace import current, tensor_type
 
 
 def matmul(a, b) -> Array:
-    """Matrix products over the last two axes, as NumPy has them."""
+    """Matrix products over the last two axes, as NumPy has them: a stored [..., m, n].
+
+    ValueError for operands without axes, or whose extents differ."""
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError("matmul needs axes; multiply by *")
@@ -27,7 +29,9 @@ def matmul(a, b) -> Array:
 
 
 def einsum(subscripts: str, *operands) -> Array:
-    """Sums of products, as numpy.einsum has them (without repeated axes)."""
+    """Sums of products, as numpy.einsum has them (without repeated axes).
+
+    Accumulated in f32 for 16-bit floats. ValueError for subscripts that do not fit."""
     arrays = [as_array(a) for a in operands]
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -71,7 +75,7 @@ def _contract(terms, arrays, result) -> Array:
     if element == "i1":
         element = "i64"
     compute = _types.accumulation(element)
-    extents = {}
+    extents: dict = {}
     for term, array in zip(terms, arrays):
         for name, extent in zip(term, array.shape):
             known = extents.get(name, 1)
@@ -91,7 +95,7 @@ def _contract(terms, arrays, result) -> Array:
     inputs, maps = [], []
     for term, array in zip(terms, arrays):
         compact = array.compact()
-        places = [None] * len(compact.source_shape)
+        places = [""] * len(compact.source_shape)
         for name, source in zip(term, compact.axes):
             if source is not None:
                 places[source] = f"d{names.index(name)}"
@@ -197,7 +201,7 @@ def conv(x, weight, stride=1, padding="valid", dilation=1, groups=1) -> Array:
 
 
 def pool(kind: str, x, window, stride=None, padding=0) -> Array:
-    """Maximum, sum or mean over windows of the axes behind batch and channels.
+    """Max, sum or mean of x [B, C, ...] over windows of the axes behind channels.
 
     `stride` is the window by default; padding counts as nothing for max, and as
     zeros for sum and mean."""

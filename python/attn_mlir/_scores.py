@@ -9,6 +9,7 @@ or a product needs it.
 from __future__ import annotations
 
 import math
+from typing import Any, Sequence, Union
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from ._trace import current, format_attribute, scores_type, tensor_type
 
 __all__ = ["Scores", "Mask"]
 
+_Axes = Union[int, Sequence[int]]
 _INDICES = ("b", "h", "i", "j", "pi", "pj")
 
 
@@ -46,18 +48,19 @@ class Scores(Operators):
     # What it is.
 
     @property
-    def shape(self):
+    def shape(self) -> tuple:
+        """(B, H, M, N). Errors: ValueError for an expression of indices alone."""
         if self._shape is None:
             raise ValueError("an expression of indices alone has the shape of the scores it is used with; "
                              "attn.generate gives it one")
         return self._shape
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return 4
 
     @property
-    def dtype(self):
+    def dtype(self) -> str:
         return {"float": _types.to_name(element_of(self)), "int": "int64", "bool": "bool"}[self.kind]
 
     def __repr__(self):
@@ -78,7 +81,7 @@ class Scores(Operators):
             return NotImplemented
         return pointwise(name, *((other, self) if swapped else (self, other)))
 
-    def __pow__(self, exponent):
+    def __pow__(self, exponent: Any) -> Scores:
         name = power(exponent) if is_number(exponent) else None
         if name == "copy":
             return self
@@ -91,24 +94,24 @@ class Scores(Operators):
             return pointwise("mul", half * half, self) if exponent % 2 else half * half
         return pointwise("pow", self, exponent)
 
-    def __neg__(self):
+    def __neg__(self) -> Scores:
         return pointwise("neg", self)
 
-    def __pos__(self):
+    def __pos__(self) -> Scores:
         return self
 
-    def __abs__(self):
+    def __abs__(self) -> Scores:
         return pointwise("abs", self)
 
-    def __invert__(self):
+    def __invert__(self) -> Scores:
         return pointwise("not", self)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Any) -> Any:
         if isinstance(other, Scores):
             return matmul(self, other)
         return aggregate(self, other)
 
-    def __rmatmul__(self, other):
+    def __rmatmul__(self, other: Any) -> Any:
         if isinstance(other, Array) and other.ndim == 4:
             # x.mT @ s is (s.mT @ x).mT
             return aggregate(self.mT, other.mT).mT
@@ -117,7 +120,7 @@ class Scores(Operators):
     # Views.
 
     @property
-    def mT(self):
+    def mT(self) -> Scores:
         """Queries and keys exchanged."""
         if self.op == "transpose":
             return self.args[0]
@@ -127,44 +130,55 @@ class Scores(Operators):
                          f"{scores_type((b, h, n, m), inner.data[1])}",
                          (b, h, n, m), inner.data[1], inner, op="transpose")
 
-    def swapaxes(self, a, b):
+    def swapaxes(self, a: int, b: int) -> Scores:
+        """Queries and keys exchanged, the axes 2 and 3; ValueError for others."""
         if set(normalize_axes((a, b), 4)) != {2, 3}:
             raise ValueError("of scores, only queries and keys can be exchanged (axes 2 and 3)")
         return self.mT
 
-    def astype(self, dtype):
+    def astype(self, dtype: Any) -> Scores:
+        """Entries as floats, integers or bool; the width of floats is that of the operands."""
         element = _types.from_dtype(dtype)
         kind = "bool" if element == "i1" else "float" if element == "float" or _types.is_float(element) else "int"
         return self if kind == self.kind else Scores("convert", (self,), kind, self._shape)
 
     # Reductions.
 
-    def sum(self, axis=-1, keepdims=False):
+    def sum(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The sum of present entries; 0 of none."""
         return reduce("sum", self, axis, keepdims)
 
-    def max(self, axis=-1, keepdims=False):
+    def max(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The largest present entry; -inf of none."""
         return reduce("max", self, axis, keepdims)
 
-    def min(self, axis=-1, keepdims=False):
+    def min(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The smallest present entry; inf of none."""
         return reduce("min", self, axis, keepdims)
 
-    def mean(self, axis=-1, keepdims=False):
+    def mean(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The mean of present entries; 0 of none."""
         return reduce("mean", self, axis, keepdims)
 
-    def var(self, axis=-1, keepdims=False):
+    def var(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The variance of present entries."""
         return reduce("moments", self, axis, keepdims)[1]
 
-    def std(self, axis=-1, keepdims=False):
+    def std(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The square root of the variance."""
         from ._array import elementwise
         return elementwise("sqrt", self.var(axis, keepdims))
 
-    def any(self, axis=-1, keepdims=False):
+    def any(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """Whether any present entry holds."""
         return reduce("any", mask(self.astype(float), self), axis, keepdims)
 
-    def argmax(self, axis=-1, keepdims=False):
+    def argmax(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The index of the largest present entry, int64; the lower one of equals."""
         return reduce("argmax", self, axis, keepdims)
 
-    def argmin(self, axis=-1, keepdims=False):
+    def argmin(self, axis: _Axes = -1, keepdims: bool = False) -> Array:
+        """The index of the smallest present entry, int64; the lower one of equals."""
         return reduce("argmin", self, axis, keepdims)
 
     # Functions and methods of PyTorch, which score_mod and mask_mod are written in.
@@ -184,18 +198,18 @@ class Scores(Operators):
         """Of tensors without axes: 0, or false."""
         return _lift(False if "bool" in str(dtype) else 0.0)
 
-    def to(self, *args, dtype=None, **kwargs):
+    def to(self, *args: Any, dtype: Any = None, **kwargs: Any) -> Scores:
         """In another dtype; a device changes nothing."""
         for value in (*args, dtype):
             if value is not None and str(value).startswith("torch.") and "strided" not in str(value):
                 return self.astype(value)
         return self
 
-    def type(self, dtype):
+    def type(self, dtype: Any) -> Scores:
         """In another dtype."""
         return self.astype(dtype)
 
-    def float(self):
+    def float(self) -> Scores:
         """As floats."""
         return self.astype("f32")
 
@@ -346,7 +360,7 @@ def _leaves(node, seen, found):
 
 def element_of(node: Scores) -> str:
     """The float type that an expression is computed in."""
-    found = []
+    found: list = []
     _leaves(node, set(), found)
     element = None
     for leaf in found:
@@ -596,7 +610,7 @@ def score(query, key, scale=1.0, heads=None, batches=None, **axes) -> Scores:
 
 
 def bias(array) -> Scores:
-    """A stored array [B or 1, H or 1, M, N] as scores."""
+    """A stored array [B or 1, H or 1, M, N] of floats as scores. ValueError for other ranks."""
     array = as_array(array).stored()
     element = _types.accumulation(array.element)
     text = (f"attn.bias {array.source} : {tensor_type(array.shape, array.element)} -> "
@@ -605,6 +619,15 @@ def bias(array) -> Scores:
 
 
 def lane(query, key, scale=1.0, heads=None) -> Scores:
+    """Scores of queries that have keys of their own: [B, H, M, C].
+
+    Args:
+      query: [B, H, M, D]; key: [B or 1, G, M, C, D], C keys for every query.
+      scale: multiplies the products.
+      heads: integers [H]: the key head of every head.
+
+    Errors: ValueError for other ranks and for extents that differ.
+    """
     query, key = as_array(query).stored(), as_array(key).stored()
     if query.ndim != 4 or key.ndim != 5:
         raise ValueError("attn.lane takes queries [B, H, M, D] and keys [B, G, M, C, D]")
@@ -619,7 +642,14 @@ def lane(query, key, scale=1.0, heads=None) -> Scores:
 
 
 def score_with(function, query, key, reduce="sum") -> Scores:
-    """A function of features, reduced: sum, max or min over d of f(q_d, k_d, d)."""
+    """A function of features, reduced: sum, max or min over d of f(q_d, k_d, d).
+
+    Args:
+      function: takes a feature of the query, one of the key, and its number.
+      query: [B, H, M, D]; key: [B or 1, G, N, D], of one float dtype.
+
+    Errors: ValueError for other ranks and dtypes.
+    """
     query, key = as_array(query).stored(), as_array(key).stored()
     if query.ndim != 4 or key.ndim != 4 or query.element != key.element:
         raise ValueError("attn.score_with takes queries [B, H, M, D] and keys [B, G, N, D] of one dtype")
@@ -647,7 +677,10 @@ def score_with(function, query, key, reduce="sum") -> Scores:
 
 
 def generate(expression, shape) -> Scores:
-    """Scores [B, H, M, N] from an expression of indices and captured arrays."""
+    """Scores [B, H, M, N] from an expression of indices and captured arrays.
+
+    `shape` has four extents; ValueError for another number.
+    """
     if len(shape) != 4:
         raise ValueError("scores have the shape (B, H, M, N)")
     expression = _lift(expression)
@@ -813,7 +846,7 @@ def _prefix_operand(value):
 
 
 def fill(scores, value) -> Scores:
-    """Absent entries become present with a value."""
+    """Absent entries become present with a value, a Python number."""
     inner = emit(_lift(scores))
     return operation(f"attn.fill {inner.data[0]}, {format_attribute(value)} : {inner.data[2]}", inner.shape,
                      inner.data[1], inner)
@@ -927,7 +960,20 @@ def reduce(kind, scores, axis=-1, keepdims=False, groups=None):
 
 
 def binned(kind, scores, bins, by, axis=-1):
-    """Reductions per bin: `by` is an expression that names the bin of an entry."""
+    """Reductions per bin over keys (axis -1), queries (-2), or the axes said.
+
+    Args:
+      kind: sum, max, min, mean or count.
+      scores: [B, H, M, N].
+      bins: how many there are: a number, or an extent.
+      by: the bin of an entry: an integer expression of its score, of indices and of
+        captured arrays. Entries of bins outside of 0 to bins - 1 count nowhere.
+
+    Returns:
+      [..., bins]: the axes that are kept, and one of bins; int64 for count.
+
+    Errors: ValueError for a bin that depends on other scores.
+    """
     trace = current()
     inner = emit(_lift(scores))
     axes = normalize_axes(axis, 4)
@@ -1012,6 +1058,14 @@ def concatenate(parts) -> Scores:
 
 
 def convolve(scores, taps, origin, same_segment=False) -> Scores:
+    """Sums over neighbours: r[i, j] = sum_uv taps[u, v] s[i + u - u0, j + v - v0].
+
+    Args:
+      scores: [B, H, M, N]. Absent neighbours count as 0; absent entries stay so.
+      taps: [U, V] for all heads, or [H or 1, U, V]; extents are fixed.
+      origin: (u0, v0), the tap of the entry itself.
+      same_segment: neighbours of other documents (`with_axes`) count as 0.
+    """
     inner, taps = emit(_lift(scores)), as_array(taps)
     if taps.ndim == 2:
         taps = taps[None]
@@ -1025,6 +1079,15 @@ def convolve(scores, taps, origin, same_segment=False) -> Scores:
 
 
 def mix_heads(scores, weights) -> Scores:
+    """Sums over heads: r[h] = sum_g weights[h, g] s[g] (arXiv 2003.02436).
+
+    Args:
+      scores: [B, G, M, N].
+      weights: [H, G], fixed extents.
+
+    Returns:
+      [B, H, M, N].
+    """
     inner, weights = emit(_lift(scores)), as_array(weights).stored()
     shape = (inner.shape[0], _fixed(weights, 0), *inner.shape[2:])
     _fixed(weights, 1)
@@ -1063,7 +1126,7 @@ def restrict(scores, blocks, block, counts=None) -> Scores:
 
 
 def materialize(scores, absent=0.0) -> Array:
-    """Stores the matrix: [B, H, M, N] elements, and the time to write them."""
+    """Stores the matrix, as an array [B, H, M, N]; absent entries as `absent`, a number."""
     inner = emit(_lift(scores))
     option = f" absent({format_attribute(absent)})" if absent else ""
     value = current().emit(f"attn.materialize {inner.data[0]}{option} : {inner.data[2]} -> "

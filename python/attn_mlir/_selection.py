@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from . import _types
 from ._array import Array, as_array, convert, normalize_axes, type_of
 from ._extents import Extent
@@ -27,7 +29,7 @@ def sort(array, axis=-1, descending=False) -> Array:
 
 
 def argsort(array, axis=-1, descending=False) -> Array:
-    """Where the elements of the sorted array are; a stable sort."""
+    """Where the elements of the sorted array are, int64; a stable sort."""
     return sort_with_indices(array, axis, descending)[1]
 
 
@@ -100,7 +102,8 @@ def gather(array, indices, axis, batch) -> Array:
 
 
 def take_along_axis(array, indices, axis) -> Array:
-    """r[..., p, ...] = array[..., indices[..., p, ...], ...]."""
+    """r[..., p, ...] = array[..., indices[..., p, ...], ...]; shapes agree but for the
+    axis. ValueError otherwise; negative indices give 0."""
     array, indices = as_array(array).stored(), as_array(indices).stored()
     axis = normalize_axes(axis, array.ndim)[0]
     shape = tuple(array.trace.unify(a, b, "array and indices") if i != axis else b
@@ -113,7 +116,13 @@ def take_along_axis(array, indices, axis) -> Array:
 def scatter(array, indices, source, axis, kind="replace", batch=0, along=False) -> Array:
     """The array with `source` combined into it at indices along an axis.
 
-    `kind` is replace (the last one wins), sum, max, min or prod."""
+    Args:
+      array: [..., n, ...]; indices: integers [p], negative ones are left out.
+      source: [..., p, ...], converted to the dtype of the array.
+      kind: replace (the last one wins), sum, max, min or prod.
+      batch: so many first axes are shared with the indices [..., p].
+      along: indices have the shape of the source, as in `take_along_axis`.
+    """
     array, indices = as_array(array).stored(), as_array(indices).stored()
     source = convert(as_array(source), array.element).stored()
     axis = normalize_axes(axis, array.ndim)[0]
@@ -125,7 +134,8 @@ def scatter(array, indices, source, axis, kind="replace", batch=0, along=False) 
 
 
 def searchsorted(sorted_array, values, side="left") -> Array:
-    """Where values belong in ascending lists (the last axis)."""
+    """Where values [..., n] belong in ascending lists [..., m], or [m]: int64 [..., n], the
+    first place that keeps the order, or the last ("right")."""
     a, v = as_array(sorted_array), as_array(values)
     v = convert(v, a.element)
     while a.ndim < v.ndim:
@@ -140,7 +150,8 @@ def searchsorted(sorted_array, values, side="left") -> Array:
 def compact(bits, size=None):
     """Indices of the true elements of the last axis, ascending, and their number.
 
-    `size` indices (by default as many as there are elements), -1 behind the last."""
+    bits [..., n] give int64 [..., size] and int64 [...]: `size` indices (by default as
+    many as there are elements), -1 behind the last."""
     bits = convert(as_array(bits), "i1").stored()
     size = bits.shape[-1] if size is None else int(size)
     shape = bits.shape[:-1] + (size,)
@@ -159,6 +170,7 @@ def cumulative(kind, array, axis=-1, exclusive=False, reverse=False) -> Array:
     if array.element == "i1":
         array = convert(array, "i64")
     array = array.stored()
+    start: Optional[float]
     name, start = _STEP[kind]
     element = _types.accumulation(array.element)
     if start is None:

@@ -24,7 +24,9 @@ def _same(a, b) -> bool:
 
 
 def reshape(array, shape) -> Array:
-    """The elements in another shape, in row-major order; one extent may be -1."""
+    """The elements in another shape, in row-major order; one extent may be -1.
+
+    Errors: ValueError for a shape with another number of elements."""
     array = as_array(array).stored()
     trace = array.trace
     shape = list(shape) if isinstance(shape, (tuple, list)) else [shape]
@@ -117,7 +119,7 @@ def _match(old, new):
 
 
 def squeeze(array, axis=None) -> Array:
-    """Without axes of extent 1."""
+    """Without axes of extent 1, all of them for None. ValueError for others."""
     array = as_array(array)
     units = [i for i, e in enumerate(array.shape) if not isinstance(e, Extent) and e == 1]
     axes = units if axis is None else normalize_axes(axis, array.ndim)
@@ -129,7 +131,7 @@ def squeeze(array, axis=None) -> Array:
 
 
 def expand_dims(array, axis) -> Array:
-    """With new axes of extent 1."""
+    """With new axes of extent 1 at these places of the result."""
     array = as_array(array)
     count = array.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1)
     axes = normalize_axes(axis, count)
@@ -138,6 +140,7 @@ def expand_dims(array, axis) -> Array:
 
 
 def moveaxis(array, source, destination) -> Array:
+    """Axes moved to other places; the others keep their order."""
     array = as_array(array)
     source, destination = normalize_axes(source, array.ndim), normalize_axes(destination, array.ndim)
     order = [i for i in range(array.ndim) if i not in source]
@@ -147,19 +150,14 @@ def moveaxis(array, source, destination) -> Array:
 
 
 def broadcast_to(array, shape) -> Array:
+    """The array repeated along axes of extent 1 and new ones in front. ValueError for
+    shapes that do not fit."""
     array = as_array(array)
     from ._array import broadcast_shapes
     shape = tuple(shape)
     broadcast_shapes(array.trace, array.shape, shape)
     return pointwise(array.trace, [array.compact()._padded(len(shape))], shape, array.element,
                      lambda blocks: blocks[0][0])
-
-
-def _padded(self, rank):
-    return self._view((None,) * (rank - self.ndim) + self.axes)
-
-
-Array._padded = _padded
 
 
 def _joined(arrays):
@@ -182,13 +180,12 @@ def concatenate(arrays, axis=0) -> Array:
         for i, extent in enumerate(a.shape):
             shape[i] = shape[i] + extent if i == axis else \
                 trace.unify(shape[i], extent, f"axis {i} of concatenated arrays")
-    shape = tuple(shape)
     value = empty_tensor(trace, shape, element)
     start = 0
     for a in arrays:
         value = _insert(trace, a, value, shape, element, {axis: start})
         start = start + a.shape[axis]
-    return Array(trace, value, element, shape)
+    return Array(trace, value, element, tuple(shape))
 
 
 def _insert(trace, part, target, shape, element, starts, part_shape=None):
@@ -204,12 +201,13 @@ def _insert(trace, part, target, shape, element, starts, part_shape=None):
 
 
 def stack(arrays, axis=0) -> Array:
-    """Arrays side by side along a new axis."""
+    """Arrays of one shape side by side along a new axis."""
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
 
 
 def split(array, sections, axis=0):
-    """Equal parts, or parts that begin at the given indices."""
+    """A list of equal parts, or of parts that begin at the given indices. ValueError
+    for an axis that does not split evenly."""
     array = as_array(array)
     axis = normalize_axes(axis, array.ndim)[0]
     if isinstance(sections, int):
@@ -224,7 +222,8 @@ def split(array, sections, axis=0):
 
 
 def pad(array, widths, value=0) -> Array:
-    """With `widths[axis] = (before, after)` more elements, all `value`."""
+    """With `widths[axis] = (before, after)` more elements, all `value`; one number, or
+    one pair, is for all axes. ValueError for another number of pairs."""
     array = as_array(array).stored()
     trace = array.trace
     if isinstance(widths, int):
@@ -267,6 +266,7 @@ def repeat(array, repeats: int, axis: int) -> Array:
 
 
 def tile(array, repeats) -> Array:
+    """The whole array `repeats[axis]` times along every axis."""
     array = as_array(array)
     repeats = (repeats,) if isinstance(repeats, int) else tuple(repeats)
     rank = max(len(repeats), array.ndim)
@@ -279,7 +279,7 @@ def tile(array, repeats) -> Array:
 
 
 def flip(array, axis) -> Array:
-    """Elements in reverse order."""
+    """Elements in reverse order along an axis, or several."""
     array = as_array(array).stored()
     trace = array.trace
     axes = normalize_axes(axis, array.ndim)
@@ -336,10 +336,12 @@ def arange(start, stop=None, step=1, dtype=None) -> Array:
 
 
 def zeros(shape, dtype=None) -> Array:
+    """Zeros; by default f64 if an argument of the function is, else f32."""
     return filled(shape, 0, dtype)
 
 
 def ones(shape, dtype=None) -> Array:
+    """Ones; by default f64 if an argument of the function is, else f32."""
     return filled(shape, 1, dtype)
 
 
@@ -356,7 +358,7 @@ def filled(shape, value, dtype=None) -> Array:
 
 
 def eye(n, m=None, dtype=None, k=0) -> Array:
-    """Ones on a diagonal."""
+    """[n, m], or [n, n], with ones on the k-th diagonal."""
     trace = current()
     element = trace.default_float if dtype is None else _types.from_dtype(dtype)
     element = trace.default_float if element == "float" else element
@@ -375,19 +377,21 @@ def _diagonals(n, m, comparison, k, element):
 
 
 def tril(array, k=0) -> Array:
+    """Matrices [..., M, N] with 0 above the k-th diagonal."""
     array = as_array(array)
     keep = _diagonals(array.shape[-2], array.shape[-1], "le", k, "i1")
     return elementwise("where", keep, array, 0)
 
 
 def triu(array, k=0) -> Array:
+    """Matrices [..., M, N] with 0 below the k-th diagonal."""
     array = as_array(array)
     keep = _diagonals(array.shape[-2], array.shape[-1], "ge", k, "i1")
     return elementwise("where", keep, array, 0)
 
 
 def diagonal(array) -> Array:
-    """The diagonals of the last two axes."""
+    """The diagonals [..., N] of matrices [..., N, N]. ValueError for others."""
     array = as_array(array).stored()
     trace = array.trace
     length = trace.unify(array.shape[-2], array.shape[-1], "a diagonal is of square matrices:")
@@ -400,4 +404,5 @@ def diagonal(array) -> Array:
 
 
 def trace_(array) -> Array:
+    """The sums [...] of the diagonals of matrices [..., N, N]."""
     return diagonal(array).sum(-1)

@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from types import FrameType
+from typing import Optional
 
 from ._extents import AxisLength, Extent, Retrace, Rules, hint
 from ._types import is_float
@@ -24,6 +26,11 @@ def current() -> "Trace":
 
 def is_tracing() -> bool:
     return getattr(_local, "trace", None) is not None
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file is of the package itself; mechanisms of the zoo are users."""
+    return file.startswith(_PACKAGE) and not file.startswith(_PACKAGE + "zoo")
 
 
 def format_float(value: float, element: str) -> str:
@@ -68,19 +75,19 @@ class Trace:
         self.name = name
         self.rules = rules
         #: (name, element type, shape) of every argument.
-        self.arguments = []
+        self.arguments: list = []
         #: Values of arguments that the function did not get but captured.
-        self.captured = []
-        self._captured_by_id = {}
+        self.captured: list = []
+        self._captured_by_id: dict = {}
         self._count = 0
-        self._prefix = []  # what regions may use, too: extents of arguments
-        self._buffers = [[]]
+        self._prefix: list = []  # what regions may use, too: extents of arguments
+        self._buffers: list = [[]]
         self._depth = 1
-        self._extents = {}
-        self._names = {}
-        self._constants = [{}]
+        self._extents: dict = {}
+        self._names: dict = {}
+        self._constants: list = [{}]
         #: Scores that have been emitted, by their expression.
-        self.emitted = {}
+        self.emitted: dict = {}
         #: The float type of Python numbers beside integers.
         self.default_float = "f32"
 
@@ -101,8 +108,8 @@ class Trace:
 
     def location(self) -> str:
         """The user's line, as a location of MLIR."""
-        frame = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE) and not frame.f_code.co_filename.startswith(_PACKAGE + "zoo"):
+        frame: Optional[FrameType] = sys._getframe(1)
+        while frame is not None and _is_own(frame.f_code.co_filename):
             frame = frame.f_back
         if frame is None:
             return "loc(unknown)"
@@ -233,12 +240,12 @@ class Trace:
         known = self._extents.get(extent.terms)
         if known:
             return known
-        total = None
+        total = ""
         for atom, factor in extent.parts:
             value = self._atom(atom)
             if factor != 1:
                 value = self._prefix_op("arith.muli", value, self._prefix_constant(factor))
-            total = value if total is None else self._prefix_op("arith.addi", total, value)
+            total = self._prefix_op("arith.addi", total, value) if total else value
         if extent.constant:
             total = self._prefix_op("arith.addi", total, self._prefix_constant(extent.constant))
         self._extents[extent.terms] = total
@@ -255,7 +262,7 @@ class Trace:
             name = self.new_name()
             self._prefix.append(f"  {name} = tensor.dim %arg{atom[1]}, {axis} : {type_}")
         else:
-            inner = self.extent(Extent(self, *atom[1], 0))
+            inner = self.extent(Extent(self, atom[1][0], atom[1][1], 0))
             op = "arith.floordivsi" if atom[0] == "div" else "arith.remsi"
             name = self._prefix_op(op, inner, self._prefix_constant(atom[2]))
         self._extents[key] = name

@@ -3,10 +3,16 @@ accumulation type (f32 for 16-bit floats)."""
 
 from __future__ import annotations
 
+from typing import Any, Sequence, Union
+
+import numpy as np
+
 from ._array import Array, as_array, convert, type_of
 from ._shapes import eye
 from ._trace import tensor_type
 from . import _types
+
+_ArrayLike = Union[Array, np.ndarray, Any]
 
 __all__ = ["solve_triangular", "cholesky", "qr", "inv_triangular", "cho_solve", "norm"]
 
@@ -25,7 +31,8 @@ def _pair(a, b):
     return a.stored(), b.stored()
 
 
-def solve_triangular(a, b, lower=True, unit_diagonal=False, transposed=False) -> Array:
+def solve_triangular(a: _ArrayLike, b: _ArrayLike, lower: bool = True, unit_diagonal: bool = False,
+                     transposed: bool = False) -> Array:
     """X with op(A) X = B for the lower (upper) triangle A of `a` [..., n, n] and
     B [..., n, r]; op transposes if `transposed`. A vector b [n] is a column."""
     b = as_array(b)
@@ -38,26 +45,26 @@ def solve_triangular(a, b, lower=True, unit_diagonal=False, transposed=False) ->
     return Array(a.trace, value, b.element, b.shape)
 
 
-def inv_triangular(a, lower=True, unit_diagonal=False) -> Array:
-    """The inverse of a triangle."""
+def inv_triangular(a: _ArrayLike, lower: bool = True, unit_diagonal: bool = False) -> Array:
+    """The inverse of the lower (upper) triangle of `a` [..., n, n]."""
     a = as_array(a)
     n = a.shape[-1]
     return solve_triangular(a, eye(n, dtype=a.dtype), lower, unit_diagonal)
 
 
-def cholesky(a) -> Array:
+def cholesky(a: _ArrayLike) -> Array:
     """The lower L with A = L L^T for positive definite A [..., n, n]; NaN from
     the first pivot that is not positive on."""
-    a = as_array(a).stored()
-    return Array(a.trace, a.trace.emit(f"attn.cholesky {a.source} : {type_of(a)}"), a.element, a.shape)
+    x = as_array(a).stored()
+    return Array(x.trace, x.trace.emit(f"attn.cholesky {x.source} : {type_of(x)}"), x.element, x.shape)
 
 
-def cho_solve(factor, b) -> Array:
-    """X with L L^T X = B for a factor of `cholesky`."""
+def cho_solve(factor: _ArrayLike, b: _ArrayLike) -> Array:
+    """X with L L^T X = B for a factor L [..., n, n] of `cholesky` and B [..., n, r] (or [n])."""
     return solve_triangular(factor, solve_triangular(factor, b), transposed=True)
 
 
-def qr(a):
+def qr(a: _ArrayLike) -> tuple[Array, Array]:
     """Thin Q [..., m, p] and R [..., p, n] of A [..., m, n], p = min(m, n), with a
     diagonal of R that is not negative."""
     a = as_array(a).stored()
@@ -69,8 +76,8 @@ def qr(a):
     return Array(a.trace, names[0], a.element, q), Array(a.trace, names[1], a.element, r)
 
 
-def norm(x, axis=-1, keepdims=False) -> Array:
-    """The Euclidean norm along axes."""
+def norm(x: _ArrayLike, axis: Union[None, int, Sequence[int]] = -1, keepdims: bool = False) -> Array:
+    """The Euclidean norm along axes; all of them for None."""
     from ._array import elementwise
     x = as_array(x)
     return elementwise("sqrt", elementwise("square", x).sum(axis, keepdims))

@@ -13,6 +13,7 @@ import functools
 import inspect
 import types
 from collections import OrderedDict
+from typing import Any, Callable, Optional, Union
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -33,7 +34,7 @@ __all__ = ["custom_op", "flex_attention"]
 # ===----------------------------------------------------------------------===
 
 
-def custom_op(function, name=None):
+def custom_op(function: Callable[..., Any], name: Optional[str] = None) -> Callable[..., Any]:
     """A compiled function as an operator of PyTorch, for torch.compile and
     torch.export.
 
@@ -207,7 +208,7 @@ def _codes(code):
             yield from _codes(constant)
 
 
-_functions = OrderedDict()
+_functions: OrderedDict = OrderedDict()
 _MOST_FUNCTIONS = 256
 
 
@@ -265,8 +266,11 @@ def _reads_only_vectors(mask) -> bool:
 
 
 @torch.compiler.disable
-def flex_attention(query, key, value, score_mod=None, block_mask=None, scale=None, enable_gqa=False, return_lse=False,
-                   kernel_options=None, *, return_aux=None):
+def flex_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+                   score_mod: Optional[Callable[..., Any]] = None, block_mask: Any = None,
+                   scale: Optional[float] = None, enable_gqa: bool = False, return_lse: bool = False,
+                   kernel_options: Any = None, *, return_aux: Any = None
+                   ) -> Union[torch.Tensor, tuple[torch.Tensor, Any]]:
     """torch.nn.attention.flex_attention.flex_attention on compiled kernels.
 
     Args:
@@ -291,7 +295,8 @@ def flex_attention(query, key, value, score_mod=None, block_mask=None, scale=Non
     scale = float(query.shape[-1]) ** -0.5 if scale is None else float(scale)
     wants_lse = return_lse or bool(getattr(return_aux, "lse", False))
     wants_max = bool(getattr(return_aux, "max_scores", False))
-    tensors, seen = [], []
+    tensors: list = []
+    seen: list = []
     mask_mod = None if block_mask is None else block_mask.mask_mod
     described = (_describe(score_mod, tensors, seen), _describe(mask_mod, tensors, seen))
     blocks = None if block_mask is None else tuple(block_mask.BLOCK_SIZE)

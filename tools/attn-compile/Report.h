@@ -9,6 +9,7 @@
 #define ATTN_TOOLS_ATTN_COMPILE_REPORT_H
 
 #include "attn/Compiler/AheadOfTime.h"
+#include "attn/Compiler/DeviceCode.h"
 
 namespace mlir::attn {
 
@@ -16,6 +17,11 @@ namespace mlir::attn {
 llvm::Expected<std::string> makeReport(ModuleOp module,
                                        const CompileOptions &options,
                                        const AheadOfTimeProgram &program);
+
+/// The plan, and the resources of each kernel.
+llvm::Expected<std::string> makeDeviceReport(ModuleOp module,
+                                             const CompileOptions &options,
+                                             const DeviceCode &code);
 
 } // namespace mlir::attn
 

@@ -173,6 +173,31 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
   return contents;
 }
 
+/// The same for kernels of a GPU.
+static llvm::Expected<std::vector<std::string>>
+makeDeviceContents(ModuleOp module, const CompileToolOptions &options) {
+  bool assemble = llvm::any_of(options.outputs, [](const Output &output) {
+    return output.deviceKind != "ptx";
+  });
+  auto code = compileForDevice(module, options.compile, assemble);
+  if (!code) {
+    return code.takeError();
+  }
+  std::vector<std::string> contents;
+  for (const Output &output : options.outputs) {
+    if (output.deviceKind == "report") {
+      auto report = makeDeviceReport(module, options.compile, *code);
+      if (!report) {
+        return report.takeError();
+      }
+      contents.push_back(std::move(*report));
+    } else {
+      contents.push_back(output.deviceKind == "ptx" ? code->ptx : code->cubin);
+    }
+  }
+  return contents;
+}
+
 static int run(MLIRContext &context, const CompileToolOptions &options) {
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler printer(sources, &context, llvm::errs());
@@ -184,7 +209,9 @@ static int run(MLIRContext &context, const CompileToolOptions &options) {
   if (int code = parseProgram(options.program, context, sources, module)) {
     return code;
   }
-  auto contents = makeContents(*module, options);
+  auto contents = options.compile.mode == ExecutionMode::GPU
+                      ? makeDeviceContents(*module, options)
+                      : makeContents(*module, options);
   if (!contents) {
     return fail(kBadProgram, contents.takeError());
   }

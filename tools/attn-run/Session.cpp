@@ -48,8 +48,13 @@ int Session::run() {
     return fail(kBadUsage, "--triple and --cpu are for --dump: programs run on "
                            "this machine");
   }
-  bool plans = options.compile.mode == ExecutionMode::CPU ||
-               options.compile.mode == ExecutionMode::FusedLoops;
+  if (options.compile.mode == ExecutionMode::GPU) {
+    return fail(kBadUsage, "programs for " + options.compile.chip +
+                               " run emulated so far: --target=cuda:" +
+                               options.compile.chip + ",emulate");
+  }
+  bool plans = options.compile.mode != ExecutionMode::Reference &&
+               options.compile.mode != ExecutionMode::Loops;
   if (!options.compile.plantFault.empty() && !plans) {
     return fail(kBadUsage, "--plant-fault damages a plan, and --reference and "
                            "--loops run without one");

@@ -28,7 +28,15 @@ class DialectRegistry;
 namespace mlir::attn {
 
 /// The ways to compile a program.
-enum class ExecutionMode { CPU, Loops, FusedLoops, Reference };
+enum class ExecutionMode {
+  CPU,
+  Loops,
+  FusedLoops,
+  Reference,
+  /// Kernels and their launches, for compileForDevice.
+  GPU,
+  EmulatedGPU
+};
 
 StringRef getName(ExecutionMode mode);
 
@@ -41,8 +49,10 @@ struct CompileOptions {
   /// compile again once they know.
   bool oneRowForms = true;
   TargetSpec target;
-  /// Code that is there sooner and runs longer: for what runs once. Of no effect
-  /// on programs with narrow floats in exact mode.
+  /// The GPU, in LLVM's naming: sm_80.
+  std::string chip;
+  /// Code that is there sooner and runs longer: for what runs once. Of no
+  /// effect on programs with narrow floats in exact mode.
   bool isQuick = false;
   /// Integers modulo 2^w in place of floats. Not cached.
   bool exact = false;

@@ -90,6 +90,13 @@ struct CPUPipelineOptions : PlanOptions<CPUPipelineOptions> {
       llvm::cl::init(true)};
 };
 
+struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
+  Option<bool> emulate{
+      *this, "emulate",
+      llvm::cl::desc("Make functions of the host of the kernels, down to LLVM"),
+      llvm::cl::init(false)};
+};
+
 /// `attn-plan`: score programs to the streams that run.
 void buildPlanPipeline(OpPassManager &pm, const PlanPipelineOptions &options);
 
@@ -103,7 +110,11 @@ void buildLoopsPipeline(OpPassManager &pm, const LoopsPipelineOptions &options);
 /// `attn-cpu-pipeline`: the plan as tiled vector code for one CPU.
 void buildCPUPipeline(OpPassManager &pm, const CPUPipelineOptions &options);
 
-/// Registers the four by name.
+/// `attn-gpu-pipeline`: the plan as GPU kernels in the LLVM and NVVM dialects,
+/// launched by what is left of the program.
+void buildGPUPipeline(OpPassManager &pm, const GPUPipelineOptions &options);
+
+/// Registers the five by name.
 void registerPipelines();
 
 } // namespace mlir::attn

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "attn/Conversion/Passes.h"
+#include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/IR/ExactOps.h"
 
 namespace mlir::attn {
@@ -37,6 +38,13 @@ static bool feedsTensor(arith::ConstantOp op) {
   });
 }
 
+/// What a map yields is inlined into others, where a function of it would be
+/// folded to a number that the ring does not have.
+static bool isYieldOfMap(OpOperand &use) {
+  return isa<YieldOp>(use.getOwner()) &&
+         isa<MapOp>(use.getOwner()->getParentOp());
+}
+
 namespace {
 struct ExactOpaquePass : attn::impl::ExactOpaquePassBase<ExactOpaquePass> {
   using Base::Base;
@@ -44,13 +52,23 @@ struct ExactOpaquePass : attn::impl::ExactOpaquePassBase<ExactOpaquePass> {
   void runOnOperation() override {
     getOperation().walk([](arith::ConstantOp op) {
       auto value = dyn_cast<FloatAttr>(op.getValue());
-      if (!value || isRingNumber(value.getValue()) || feedsTensor(op)) {
+      if (!value || feedsTensor(op)) {
+        return;
+      }
+      APFloat number = value.getValue();
+      bool isOne = number.isExactlyValue(1.0) || number.isExactlyValue(-1.0);
+      if (isRingNumber(number) &&
+          !(isOne && llvm::any_of(op->getUses(), isYieldOfMap))) {
         return;
       }
       OpBuilder builder(op);
       auto opaque = OpaqueOp::create(builder, op.getLoc(), value);
-      op.replaceAllUsesWith(opaque.getResult());
-      op.erase();
+      op.getResult().replaceUsesWithIf(opaque.getResult(), [&](OpOperand &use) {
+        return !isOne || isYieldOfMap(use);
+      });
+      if (op->use_empty()) {
+        op.erase();
+      }
     });
   }
 };

@@ -132,8 +132,23 @@ static bool isOnPointers(Operation *op) {
              LLVM::AssumeOp>(op);
 }
 
+/// The exact function for an approximation of it.
+static bool replaceMath(Operation *op, Calls &calls) {
+  auto call = dyn_cast<LLVM::CallIntrinsicOp>(op);
+  if (!call || call.getIntrin() != "llvm.nvvm.ex2.approx.f32") {
+    return false;
+  }
+  op->replaceAllUsesWith(LLVM::Exp2Op::create(
+      calls, call.getResult(0).getType(), call.getArgs()[0]));
+  op->erase();
+  return true;
+}
+
 LogicalResult Translator::translate(Operation *op) {
   Calls calls(op, host, sites);
+  if (replaceMath(op, calls)) {
+    return success();
+  }
   for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMatrixOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {

@@ -42,7 +42,7 @@ class Entry:
     @property
     def title(self) -> str:
         """The first line of its docstring."""
-        return self.module.__doc__.strip().splitlines()[0].rstrip(".")
+        return (self.module.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
     def run(self, target="cpu", **inputs) -> dict:
         """Its outputs, by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 import numpy as np
 
@@ -58,6 +59,38 @@ def _check(entry, inputs):
     return sum(not check for _, check in checks)
 
 
+def _time(options):
+    """Seconds that tracing and compiling take, of every program that a run makes."""
+    from .. import _jit
+    spent = []
+
+    def trace(self, *args):
+        start = time.perf_counter()
+        program = original_trace(self, *args)
+        spent.append([self.__name__, time.perf_counter() - start, 0.0, program])
+        return program
+
+    def compile(self):
+        start = time.perf_counter()
+        is_new = self.compiled is None
+        compiled = original_compile(self)
+        if is_new:
+            next(row for row in spent if row[3] is self)[2] = time.perf_counter() - start
+        return compiled
+
+    original_trace, _jit.Function._trace = _jit.Function._trace, trace
+    original_compile, _jit._Program.compile = _jit._Program.compile, compile
+    try:
+        for entry in [find(n) for n in options.numbers] or entries():
+            spent.clear()
+            entry.run(**entry.module.example(np.random.default_rng(0), np.dtype(options.dtype)))
+            for name, tracing, compiling, _ in spent:
+                print(f"{entry.number:03d} {name}: tracing {tracing:.3f} s, compiling {compiling:.3f} s", flush=True)
+    finally:
+        _jit.Function._trace, _jit._Program.compile = original_trace, original_compile
+    return 0
+
+
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m attn_mlir.zoo", description=__doc__)
     parser.set_defaults(do=_list)
@@ -69,6 +102,10 @@ def main(arguments=None) -> int:
     command.add_argument("--dtype", default="float64", choices=["float64", "float32"])
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(do=_run)
+    command = commands.add_parser("time", help="trace and compile some (all), and say how long that takes")
+    command.add_argument("numbers", nargs="*", type=int)
+    command.add_argument("--dtype", default="float64", choices=["float64", "float32"])
+    command.set_defaults(do=_time)
     options = parser.parse_args(arguments)
     return options.do(options)
 

@@ -37,6 +37,21 @@ def layer(x, Wq, Wk, Wv, Wo, seg, Hq, Hkv, window, base):
     return x + join_heads(o) @ Wo, mass
 
 
+@attn.jit
+def decode(x, k_cache, v_cache, t, Wq, Wk, Wv, Wo, Hq, Hkv, window, base):
+    """A layer for token t alone, x [B, 1, E], with caches [B, Hkv, S, D]: a ring of S = W
+    tokens, whose order does not matter as keys are rotated before they are stored, or
+    (window None) room for all. The output, and the caches."""
+    hidden = attn.layer_norm(x)
+    q, k, v = heads(hidden @ Wq, Hq), heads(hidden @ Wk, Hkv), heads(hidden @ Wv, Hkv)
+    if window is not None:
+        q, k = (attn.rope(y, t[None], base, "interleaved") for y in (q, k))
+    slot = t % int(k_cache.shape[2])
+    k_cache, v_cache = (attn.dynamic_update(cache, new, [0, 0, slot, 0]) for cache, new in ((k_cache, k), (v_cache, v)))
+    p = attn.softmax(q @ k_cache.mT * int(q.shape[-1]) ** -0.5, where=attn.kv_idx <= t)
+    return x + join_heads(p @ v_cache) @ Wo, k_cache, v_cache
+
+
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo, Hq, Hkv, W, ratio, base=10000.0, seg):
     check_target(target)
     Wq, Wk, Wv, Wo, seg = array(Wq, x), array(Wk, x), array(Wv, x), array(Wo, x), array(seg)

@@ -30,6 +30,17 @@ def diff_qkv(x, Wq, Wgate, Wup, Wdown, Wk, Wv, Wo, heads, theta):
     return join_heads(o) @ Wo, o, attn.materialize(p), k, v
 
 
+@attn.jit
+def selective_fetch(q, k, v, T):
+    """Decoding that reads few values: q [B, Hq, M, D] of the last tokens keep their T
+    largest weights, of which the sum is not 1 again. The output, and what was dropped
+    [B, Hq, M]."""
+    s = attn.scores(q, k, int(q.shape[-1]) ** -0.5, q_offset=k.shape[2] - q.shape[2])
+    weight, index, _ = attn.topk(attn.softmax(s, where=attn.causal), T)
+    weight = attn.where(index >= 0, weight, 0.0)
+    return (weight[..., None] * attn.gather(v, index, 2, 2)).sum(-2), 1 - weight.sum(-1)
+
+
 def run(target="cpu", *, x, Wq, Wgate, Wup, Wdown, Wk, Wv, Wo, heads, theta=50000.0):
     check_target(target)
     weights = (array(W, x) for W in (Wq, Wgate, Wup, Wdown, Wk, Wv, Wo))

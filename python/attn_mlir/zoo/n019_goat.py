@@ -31,10 +31,12 @@ def wide(x, like):
 
 
 @attn.jit
-def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, off, causal, gate):
+def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, off, causal, gate,
+         start=0):
+    """Queries are the tokens from `start` on; entries of keys never change."""
     Hq, D, R = int(q.shape[1]), int(q.shape[3]), int(freq.shape[0])
     Dc = D - 2 * R - 1
-    p_i, p_j = attn.arange(q.shape[2]) + off, attn.arange(k.shape[2]) + off
+    p_i, p_j = attn.arange(q.shape[2]) + off + start, attn.arange(k.shape[2]) + off
     at_i, at_j = p_i[:, None] * freq, p_j[:, None] * freq
     lam, mu = (per_query_head(x, Hq)[:, None] for x in (lam_sym, lam_asym))
     waves = [lam * attn.cos(at_i) + mu * attn.sin(at_i), lam * attn.sin(at_i) - mu * attn.cos(at_i)]
@@ -48,7 +50,8 @@ def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gat
         U = U + slope[:, None] * p_j
     q = attn.concatenate([q_c * Dc ** -0.5, prior], -1)
     k = attn.concatenate([k[..., :Dc], *(wide(x, k) for x in (attn.cos(at_j), attn.sin(at_j), U[..., None]))], -1)
-    return attn.softmax(q @ k.mT, where=attn.causal if causal else None) @ v
+    s = attn.scores(q, k, q_offset=start) if start else q @ k.mT
+    return attn.softmax(s, where=attn.causal if causal else None) @ v
 
 
 def run(target="cpu", *, q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, causal=True,

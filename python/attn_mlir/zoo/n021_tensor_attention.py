@@ -4,7 +4,7 @@ The score of a pair (j, k) is c sum_l q_l k1_jl k2_kl, its value v1_j v2_k. For 
 that is attention of the query q k1_j over the second keys, with its logarithm of the
 sum; over j these logarithms are scores again. One inner attention at a time, merged
 into a running state, keeps the memory that of the operands: neither pairs of keys nor
-scores of pairs are stored.
+scores of pairs are stored. `factored` approximates it in linear time.
 
 Paper: How to Capture Higher-order Correlations? Generalizing Matrix Softmax Attention
 to Kronecker Computation.
@@ -12,6 +12,9 @@ Inputs: q, k1 and k2 [B, H, n, d], v1 and v2 [B, H, n, dv], scale c (1 / d by de
 causal (both keys at or before the query).
 Outputs: o [B, H, n, dv], lse [B, H, n].
 """
+
+import itertools
+import math
 
 import numpy as np
 
@@ -41,6 +44,47 @@ def tensor_attention(q, k1, k2, v1, v2, scale, causal):
     start = (attn.full(shape, -np.inf), attn.zeros(shape), attn.zeros((*shape, v1.shape[3])))
     top, total, o = attn.fori_loop(0, k1.shape[2], merge, start)
     return o / total[..., None], top + attn.log(total)
+
+
+def monomials(x, powers):
+    """Products of powers [r, d] of the d features of x: [..., n, r]."""
+    result = 1.0
+    for l in range(powers.shape[1]):
+        by_power = attn.stack([x[..., l] ** e if e else x[..., l] * 0 + 1 for e in range(powers.max() + 1)], -1)
+        result = result * attn.take(by_power, powers[:, l], -1)
+    return result
+
+
+def powers_up_to(degree, features):
+    """All exponents [r, features] whose sum is at most the degree."""
+    return np.array([m for m in itertools.product(range(degree + 1), repeat=features) if sum(m) <= degree])
+
+
+@attn.jit
+def factored(q, k1, k2, v1, v2, scale, degree, causal):
+    """With the Taylor polynomial of exp, of an even degree: its monomials separate
+    queries and both keys, so that time is linear in n. Causal attention carries a
+    state of a size that does not depend on n."""
+    powers = powers_up_to(degree, int(q.shape[3]))
+    factorials = np.array([math.prod(map(math.factorial, m)) for m in powers.tolist()], float)
+    u1 = monomials(q * scale, powers) / attn.asarray(factorials).astype(q.dtype)
+    u2, u3 = monomials(k1, powers), monomials(k2, powers)
+    if not causal:
+        A, C = attn.einsum("bnjr,bnjd->bnrd", u2, v1), attn.einsum("bnjr,bnjd->bnrd", u3, v2)
+        total = attn.einsum("bnir,bnr->bni", u1, u2.sum(2) * u3.sum(2))
+        return attn.einsum("bnir,bnrd->bnid", u1, A * C) / total[..., None]
+
+    def step(state, token):
+        A, a, C, c = state
+        u1, u2, u3, v1, v2 = token
+        A, a = A + u2[..., None] * v1[:, :, None], a + u2
+        C, c = C + u3[..., None] * v2[:, :, None], c + u3
+        return (A, a, C, c), (u1[..., None] * A * C).sum(2) / (u1 * a * c).sum(-1, keepdims=True)
+
+    shape = (*q.shape[:2], len(powers))
+    zero, wide = attn.zeros(shape), attn.zeros((*shape, v1.shape[3]))
+    _, o = attn.scan(step, (wide, zero, wide, zero), tuple(attn.moveaxis(x, 2, 0) for x in (u1, u2, u3, v1, v2)))
+    return attn.moveaxis(o, 0, 2)
 
 
 def run(target="cpu", *, q, k1, k2, v1, v2, scale=None, causal=False):

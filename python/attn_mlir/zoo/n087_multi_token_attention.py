@@ -24,11 +24,16 @@ from ._support import array, check_target, number
 
 
 @attn.jit
-def multi_token_attention(q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags, depth, key_keep):
+def multi_token_attention(q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags, depth, key_keep,
+                          is_decoding=False):
+    """Decoding takes the query of the last token behind those of the 2 (cq - 1) before
+    it; the last row is that of the whole."""
     pre_conv, pre_head, post_conv, post_head = flags
     where = attn.causal & key_keep[attn.batch, attn.kv_idx]
     # Absent entries count as 0 in a convolution, and stay absent.
-    s = attn.mask(q @ k.mT * q.shape[-1] ** -0.5, where)
+    scale = q.shape[-1] ** -0.5
+    s = attn.scores(q, k, scale, q_offset=k.shape[2] - q.shape[2]) if is_decoding else q @ k.mT * scale
+    s = attn.mask(s, where)
     if pre_conv:
         s = attn.convolve(s, k_pre, (k_pre.shape[1] - 1, k_pre.shape[2] // 2))
     if pre_head:

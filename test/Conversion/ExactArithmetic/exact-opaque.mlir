@@ -35,3 +35,19 @@ func.func @uses(%x: f32) -> (f32, tensor<2xf32>) {
   %t = tensor.from_elements %f, %f : tensor<2xf32>
   return %z, %t : f32, tensor<2xf32>
 }
+
+// A one that a map yields may meet a function of another map: a folded
+// function of it would be a number that the ring does not have.
+
+// CHECK-LABEL: func.func @yielded_one
+func.func @yielded_one(%q: tensor<1x1x4x8xf32>) -> tensor<1x1x4xf32> {
+  // CHECK: %[[ONE:.*]] = attn.opaque -1.000000e+00 : f32
+  // CHECK: attn.yield %[[ONE]]
+  %s = attn.score %q, %q : tensor<1x1x4x8xf32>, tensor<1x1x4x8xf32> -> !attn.scores<1x1x4x4xf32>
+  %m = attn.map %s (%x: f32) {
+    %one = arith.constant -1.0 : f32
+    attn.yield %one : f32
+  } : (!attn.scores<1x1x4x4xf32>) -> !attn.scores<1x1x4x4xf32>
+  %r = attn.reduce sum keys %m : (!attn.scores<1x1x4x4xf32>) -> tensor<1x1x4xf32>
+  return %r : tensor<1x1x4xf32>
+}

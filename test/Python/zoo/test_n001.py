@@ -69,6 +69,20 @@ def test_only_rotated_layers_know_the_order(rng):
     assert abs(rnope_swa.run(**other)["y"] - rnope_swa.run(**{**inputs, "W": 70})["y"])[:, -1].max() > 1e-3
 
 
+def test_decoding_with_ring_buffers_equals_prefill(rng):
+    inputs = cut(rnope_swa.example(rng), 4)
+    wanted, outputs = rnope_swa.run(**inputs)["y"], []
+    caches = [[np.zeros((2, 2, 70 if l == 3 else 20, 16)) for _ in range(2)] for l in range(4)]
+    for t in range(70):
+        x = inputs["x"][:, t:t + 1]
+        for l in range(4):
+            weights = (inputs[name][l] for name in ("Wq", "Wk", "Wv", "Wo"))
+            x, *caches[l] = rnope_swa.decode(x, *caches[l], np.array(t), *weights, 4, 2, None if l == 3 else 20,
+                                             10000.0)
+        outputs.append(x)
+    close(np.concatenate(outputs, 1), wanted)
+
+
 def test_fused_as_the_reference(rng):
     inputs = cut(rnope_swa.example(rng, np.float32), 1)
     weights = (inputs[name][0] for name in ("Wq", "Wk", "Wv", "Wo"))

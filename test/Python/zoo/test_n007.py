@@ -64,6 +64,23 @@ def test_the_caches_are_all_that_decoding_needs(rng):
     close(found["o"][:, :, -1:], softmax(q @ k.swapaxes(-1, -2) / 8 ** 0.5) @ v)
 
 
+def test_selective_fetch_errs_by_what_it_drops(rng):
+    inputs = diff_qkv.example(rng)
+    found = diff_qkv.run(**inputs)
+    q = queries(inputs["x"][:, -2:], *(inputs[n] for n in ("Wq", "Wgate", "Wup", "Wdown")), 8, 50000.0, start=27)
+    for T in (29, 40):
+        o, dropped = diff_qkv.selective_fetch(q, found["k_cache"], found["v_cache"], T)
+        close(o, found["o"][:, :, -2:])
+        close(dropped, np.zeros((2, 8, 2)))
+    o, dropped = diff_qkv.selective_fetch(q, found["k_cache"], found["v_cache"], 5)
+    p = found["p"][:, :, -2:]
+    kept = np.where(p >= np.sort(p, -1)[..., -5, None], p, 0)
+    close(o, kept @ repeat_heads(found["v_cache"], 8))
+    close(dropped, 1 - kept.sum(-1))
+    largest = abs(repeat_heads(found["v_cache"], 8)).max(2)[:, :, None]
+    assert (abs(o - found["o"][:, :, -2:]) <= dropped[..., None] * largest + 1e-12).all() and dropped.min() > 1e-3
+
+
 def test_fused_as_the_reference(rng):
     inputs = diff_qkv.example(rng, np.float32)
     names = ("x", "Wq", "Wgate", "Wup", "Wdown", "Wk", "Wv", "Wo")

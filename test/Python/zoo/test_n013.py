@@ -51,6 +51,16 @@ def test_the_first_row_is_the_first_value(rng):
     close(afa.run(**inputs)["o"][:, :, 0], inputs["v"][:, :, 0])
 
 
+def test_variances_at_once_and_after_long(rng):
+    inputs = {**afa.example(rng), "t": np.array([0.0, 1e6])}
+    inputs |= {name: 0 * inputs[name][:, :, :2] for name in "qkv"}
+    now = inputs["eta2"] + inputs["gamma2"]
+    late = inputs["sigma2"] / (-2 * inputs["mu"]) + inputs["gamma2"]
+    lse, power = afa.run(**inputs)["lse"], -inputs["tau"] ** 2
+    close(lse[:, :, 0], np.broadcast_to(power * np.log(now), (2, 3)))
+    close(lse[:, :, 1], np.broadcast_to(np.log(now ** power + late ** power), (2, 3)))
+
+
 def test_slow_dynamics_are_continuous(rng):
     inputs = afa.example(rng)
     close(afa.run(**{**inputs, "mu": [-1.1e-5] * 3})["o"], afa.run(**{**inputs, "mu": [-0.9e-5] * 3})["o"], 1e-3)

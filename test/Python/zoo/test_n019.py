@@ -73,6 +73,30 @@ def test_a_large_bump_is_a_sink(rng):
     close(o, np.broadcast_to(repeat_heads(inputs["v"], 4)[:, :, :1], o.shape))
 
 
+def test_decoding_equals_prefill(rng):
+    inputs = {**goat.example(rng), "gate": True, "off": 5}
+    wanted = goat.run(**inputs)["o"]
+    operands = [inputs[name] for name in ARGUMENTS]
+    for t in (1, 40, 69):
+        row = [x[:, :, t:t + 1] if name == "q" else x[:, :, :t + 1] if name in "kv" else x[:t + 1] if name == "u" else x
+               for name, x in zip(ARGUMENTS, operands)]
+        close(goat.goat(*row, np.array(5), True, True, start=t), wanted[:, :, t:t + 1])
+
+
+def test_weights_attain_the_optimum_of_transport(rng):
+    inputs = goat.example(rng)
+    inputs = {**inputs, **{name: inputs[name][:, :, :24] for name in "qk"}, "u": inputs["u"][:24], "causal": False}
+    # Values of the identity show the weights, queries of zeros the prior.
+    inputs["v"] = np.broadcast_to(np.eye(24), (2, 2, 24, 24)).copy()
+    p = goat.run(**inputs)["o"]
+    prior = goat.run(**{**inputs, "q": 0 * inputs["q"]})["o"]
+    s = inputs["q"][..., :17] @ repeat_heads(inputs["k"], 4)[..., :17].swapaxes(-1, -2) / 17 ** 0.5
+    value = (p * (np.log(p / prior) - s)).sum(-1)
+    close(value, -np.log((prior * np.exp(s)).sum(-1)))
+    other = softmax(np.log(p) + 0.1 * rng.standard_normal(p.shape))
+    assert ((other * (np.log(other / prior) - s)).sum(-1) > value).all()
+
+
 def test_fused_as_the_reference(rng):
     inputs = goat.example(rng, np.float32)
     assert goat.goat.check(*(inputs[name] for name in ARGUMENTS), np.int64(0), True, True)

@@ -1,4 +1,7 @@
+import math
+
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n021_tensor_attention as tensor_attention
 
@@ -50,6 +53,28 @@ def test_a_zero_query_is_the_product_of_means(rng):
     inputs["q"][:] = 0
     mean = inputs["v1"].mean(2, keepdims=True) * inputs["v2"].mean(2, keepdims=True)
     close(tensor_attention.run(**inputs)["o"], np.broadcast_to(mean, inputs["q"].shape))
+
+
+def polynomial(inputs, degree, causal):
+    """All pairs of keys, weighted by the truncated series of exp."""
+    q, k1, k2, v1, v2 = (inputs[name] for name in ("q", "k1", "k2", "v1", "v2"))
+    s = 0.25 * np.einsum("bhil,bhjl,bhkl->bhijk", q, k1, k2)
+    w = sum(s ** m / math.factorial(m) for m in range(degree + 1))
+    before = np.tri(q.shape[2], dtype=bool)
+    w = np.where(before[:, :, None] & before[:, None] | (not causal), w, 0)
+    return np.einsum("bhijk,bhjd,bhkd->bhid", w, v1, v2) / w.sum((-1, -2))[..., None]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_factored_form_is_the_truncated_series(rng, causal):
+    inputs = tensor_attention.example(rng)
+    operands = [inputs[name] for name in ("q", "k1", "k2", "v1", "v2")]
+    exact, errors = oracle(**{**inputs, "causal": causal})["o"], []
+    for degree in (2, 4, 6):
+        o = tensor_attention.factored(*operands, 0.25, degree, causal)
+        close(o, polynomial(inputs, degree, causal))
+        errors.append(abs(o - exact).max())
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-7
 
 
 def test_fused_as_the_reference(rng):

@@ -68,6 +68,22 @@ def test_kernels_of_one_tap_and_no_mix_leave_attention_as_it_is(rng):
     close(found["attn"], mta.run(**{**inputs, "flags": (0, 0, 0, 1), "w_post": plain["w_post"]})["attn"], 1e-12)
 
 
+def test_decoding_with_cached_queries_is_the_row_of_prefill(rng):
+    inputs = mta.example(rng)
+    wanted = mta.run(**inputs)
+    parameters = [inputs[name] for name in ("k_pre", "w_pre", "k_post")]
+    parameters += [mta.mix_of_groups(inputs["w_post"]), inputs["norm_g"], inputs["gate_w"], np.array(0.1)]
+    depth = np.array(0.2 + 0.6 * np.exp(-0.6))
+    for t in (20, 44):
+        # Two kernels of three rows: four queries before.
+        o, weights, p, lse, y = mta.multi_token_attention(
+            inputs["q"][:, :, t - 4:t + 1], inputs["k"][:, :, :t + 1], inputs["v"][:, :, :t + 1], *parameters,
+            (True,) * 4, depth, inputs["key_keep"][:, :t + 1], True)
+        for name, found in {"attn": o, "out": y, "lse": lse}.items():
+            close(found[:, :, -1], wanted[name][:, :, t])
+        close(weights[:, :, -1], wanted["weights"][:, :, t, :t + 1])
+
+
 def test_later_tokens_do_not_matter(rng):
     inputs = mta.example(rng)
     other = {**inputs, **{name: inputs[name].copy() for name in "qkv"}}

@@ -135,6 +135,7 @@ gpu.module @m {
 // CHECK:         llvm.call @attn_emulator_round_tf32(
 // CHECK:         llvm.call @attn_emulator_permute(
 // CHECK:         llvm.fdiv
+// CHECK:         llvm.intr.exp2
 // CHECK:         llvm.call @attn_emulator_copy_async(
 // CHECK:         llvm.call @attn_emulator_copy_commit()
 // CHECK:         llvm.call @attn_emulator_copy_wait(
@@ -150,6 +151,7 @@ gpu.module @m {
     %t = nvvm.convert.float.to.tf32 %x {rnd = #nvvm.fp_rnd_mode<rna>}
     %b = nvvm.prmt #nvvm.permute_mode<default> %t, %t, %t : i32
     %r = nvvm.rcp.approx.ftz.f %x : f32
+    %e = llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"(%x) : (f32) -> f32
     nvvm.cp.async.shared.global %p, %g, 16, cache = cg : !llvm.ptr<3>, !llvm.ptr<1>
     nvvm.cp.async.commit.group
     nvvm.cp.async.wait.group 0

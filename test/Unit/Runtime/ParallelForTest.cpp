@@ -56,6 +56,27 @@ TEST_F(ParallelFor, VisitsEveryItemOnce) {
   }
 }
 
+// Items come several at a time, and fewer as the loop ends, so that threads end
+// together.
+TEST_F(ParallelFor, EndsInSmallRanges) {
+  attn_set_num_threads(2);
+  struct Longest {
+    std::atomic<int64_t> early{0}, late{0};
+  } longest;
+  attn_parallel_for(
+      [](void *args, int64_t begin, int64_t end) {
+        auto *longest = static_cast<Longest *>(args);
+        auto &length = begin < 80 ? longest->early : longest->late;
+        int64_t before = length;
+        while (before < end - begin &&
+               !length.compare_exchange_weak(before, end - begin)) {
+        }
+      },
+      &longest, 88);
+  EXPECT_EQ(longest.early, 4);
+  EXPECT_EQ(longest.late, 2);
+}
+
 TEST_F(ParallelFor, DoesNothingForNoItems) {
   Visits visits(1);
   attn_parallel_for(visit, &visits, 0);

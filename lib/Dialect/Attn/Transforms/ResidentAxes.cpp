@@ -345,7 +345,11 @@ void ResidentAxis::compute(ArrayRef<AtOp> reads) {
 }
 
 void ResidentAxis::rewrite() {
+  // Also those that have a result as an input, but no longer read it.
   SetVector<StreamOp> consumers;
+  for (Operation *user : producer->getUsers()) {
+    consumers.insert(cast<StreamOp>(user));
+  }
   SetVector<SweepOp> sweeps;
   while (!reads.empty()) {
     AtOp first = reads.front();
@@ -356,7 +360,6 @@ void ResidentAxis::rewrite() {
     });
     llvm::erase_if(
         reads, [&](AtOp read) { return llvm::is_contained(together, read); });
-    consumers.insert(first->getParentOfType<StreamOp>());
     sweeps.insert(cast<SweepOp>(first->getParentOp()));
     compute(together);
   }

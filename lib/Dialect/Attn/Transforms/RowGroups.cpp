@@ -370,12 +370,22 @@ bool mlir::attn::isNeededOutside(Value result, const RowGroup &group,
       }
     }
   }
-  // A matrix that is stored reads it from memory.
-  bool stored = false;
-  result.getParentBlock()->walk([&](MaterializeOp op) {
-    Sink sink{op, op.getInput(), true};
-    Captures reads = getCaptures(sink);
-    stored |= reads.rows.contains(result) || reads.others.contains(result);
+  // A matrix that is stored reads it from memory, and so does what loops and
+  // branches make of the scores of this block.
+  Block *block = result.getParentBlock();
+  WalkResult walked = block->walk([&](Operation *op) {
+    std::optional<Sink> sink;
+    if (auto stored = dyn_cast<MaterializeOp>(op)) {
+      sink = Sink{op, stored.getInput(), true};
+    } else if (op->getBlock() != block) {
+      sink = getSink(op);
+    }
+    if (!sink) {
+      return WalkResult::advance();
+    }
+    Captures reads = getCaptures(*sink);
+    bool needed = reads.rows.contains(result) || reads.others.contains(result);
+    return needed ? WalkResult::interrupt() : WalkResult::advance();
   });
-  return stored;
+  return walked.wasInterrupted();
 }

@@ -177,3 +177,24 @@ func.func @stored_scores(%q: tensor<1x2x5x8xf32>, %k: tensor<1x2x7x8xf32>, %leng
   %u = attn.materialize %t absent(1.0) : !attn.scores<1x2x5x7xf32> -> tensor<1x2x5x7xf32>
   return %w, %u : tensor<1x2x5x7xf32>, tensor<1x2x5x7xf32>
 }
+
+// -----
+
+// What a loop makes of weights that are made outside of it reads their
+// statistics: a stream stores them, and no reduction is left over.
+// CHECK-LABEL: func.func @weights_in_a_loop
+// CHECK: %[[STATISTICS:.*]]:2 = attn.stream
+// CHECK-NOT: attn.reduce
+// CHECK: scf.for
+// CHECK:   attn.stream {{.*}} ins({{.*}}%[[STATISTICS]]#0
+func.func @weights_in_a_loop(%q: tensor<1x4x?x8xf32>, %n: index) -> tensor<1x4x?x8xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %s = attn.score %q, %q : tensor<1x4x?x8xf32>, tensor<1x4x?x8xf32> -> !attn.scores<1x4x?x?xf32>
+  %w = attn.softmax %s : !attn.scores<1x4x?x?xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%x = %q) -> tensor<1x4x?x8xf32> {
+    %y = attn.aggregate %w, %x : !attn.scores<1x4x?x?xf32>, tensor<1x4x?x8xf32> -> tensor<1x4x?x8xf32>
+    scf.yield %y : tensor<1x4x?x8xf32>
+  }
+  return %r : tensor<1x4x?x8xf32>
+}

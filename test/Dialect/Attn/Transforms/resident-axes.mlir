@@ -135,3 +135,52 @@ func.func @convolved(%q: tensor<1x1x7x8xf32> {attn.dims = ["1", "1", "7", "8"]},
   %o = attn.aggregate %r, %v : !attn.scores<1x1x7x?xf32>, tensor<1x1x?x8xf32> -> tensor<1x1x7x8xf32>
   return %o : tensor<1x1x7x8xf32>
 }
+
+// -----
+
+// A stream that has a result as its input and reads it no longer (entries are
+// counted, and the arithmetic is gone) loses the input.
+// CHECK-LABEL: func.func @unread_result
+// CHECK:       attn.across sum
+// CHECK:       %[[R:.*]] = attn.stream {{.*}} ins(%{{[a-z0-9]*}} = %{{[a-z0-9]*}} : tensor<1x1x?xf32>) outs
+// CHECK:         attn.carry count
+// CHECK-NOT:   attn.stream
+func.func @unread_result(%k: tensor<1x1x?xf32>) -> (tensor<1x1x4xf32>, tensor<1x1x4xi64>) {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c4 = arith.constant 4 : index
+  %n = tensor.dim %k, %c2 : tensor<1x1x?xf32>
+  %e0 = tensor.empty(%n) : tensor<1x1x?xf32>
+  %e1 = tensor.empty() : tensor<1x1x4xf32>
+  %e2 = tensor.empty() : tensor<1x1x4xi64>
+  %sums = attn.stream rows (%b, %h, %j) in [%c1, %c1, %n] over %m = %c4 ins(%x = %k : tensor<1x1x?xf32>) outs(%e0 : tensor<1x1x?xf32>) {
+    %c0 = arith.constant 0 : index
+    %v = attn.at %x[%b, %h, %j] : tensor<1x1x?xf32> -> f32
+    %s = attn.sweep %i = %c0 to %m {
+      %t = attn.carry sum %v : (f32) -> f32
+      attn.yield %t : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  %joined = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c4] over %m = %n ins(%l = %sums : tensor<1x1x?xf32>) outs(%e1 : tensor<1x1x4xf32>) {
+    %c0 = arith.constant 0 : index
+    %s = attn.sweep %j = %c0 to %m {
+      %v = attn.at %l[%b, %h, %j] : tensor<1x1x?xf32> -> f32
+      %t = attn.carry sum %v : (f32) -> f32
+      attn.yield %t : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  %counted = attn.stream rows (%b, %h, %i) in [%c1, %c1, %c4] over %m = %n ins(%l = %sums : tensor<1x1x?xf32>, %x = %k : tensor<1x1x?xf32>) outs(%e2 : tensor<1x1x4xi64>) {
+    %c0 = arith.constant 0 : index
+    %zero = arith.constant 0.0 : f32
+    %s = attn.sweep %j = %c0 to %m {
+      %v = attn.at %x[%b, %h, %j] : tensor<1x1x?xf32> -> f32
+      %p = arith.cmpf ogt, %v, %zero : f32
+      %t = attn.carry count if %p : (i1) -> i64
+      attn.yield %t : i64
+    } : i64
+    attn.store_row %s : i64
+  }
+  return %joined, %counted : tensor<1x1x4xf32>, tensor<1x1x4xi64>
+}

@@ -1,0 +1,44 @@
+//===- DeviceCode.h - GPU kernels of a program ------------------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_COMPILER_DEVICECODE_H
+#define ATTN_COMPILER_DEVICECODE_H
+
+#include "attn/Compiler/Compiler.h"
+
+namespace mlir::attn {
+
+/// What ptxas says of one kernel.
+struct KernelResources {
+  std::string name;
+  int64_t threads = 0;
+  int64_t registers = 0;
+  /// Bytes of the workgroup memory that a launch passes.
+  int64_t sharedBytes = 0;
+  int64_t stackBytes = 0, spillStores = 0, spillLoads = 0;
+};
+
+struct DeviceCode {
+  std::string ptx;
+  /// Empty without ptxas.
+  std::string cubin;
+  std::vector<KernelResources> kernels;
+};
+
+/// The architectures that options.chip may name.
+ArrayRef<StringRef> getChips();
+
+/// The kernels of `module` for `options.chip` as PTX, in this process. With
+/// `assemble`, ptxas makes a cubin of it; that is looked for in the folder bin
+/// of $CUDA_HOME, and then on the PATH.
+llvm::Expected<DeviceCode> compileForDevice(ModuleOp module,
+                                            const CompileOptions &options,
+                                            bool assemble);
+
+} // namespace mlir::attn
+
+#endif // ATTN_COMPILER_DEVICECODE_H

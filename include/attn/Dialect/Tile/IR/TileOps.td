@@ -1,0 +1,364 @@
+//===- TileOps.td - tiles in registers and shared memory ---*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_DIALECT_TILE_IR_TILEOPS_TD
+#define ATTN_DIALECT_TILE_IR_TILEOPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let summary = "Tiles that the threads of a GPU block hold together";
+  let description = [{
+    The level between streams and threads. A value is one for the whole block: a
+    tensor whose encoding says which thread holds which element in which
+    register, so that `arith` and `math` work on tiles as they are, and loops
+    carry them. What threads share lies in buffers of workgroup memory. There is
+    an op only for what upstream has none for: positions, spreading, reductions,
+    contractions, and movement between memories.
+
+    `attn-stream-to-tiles` writes this level, `attn-distribute-tiles` turns it
+    into a scalar program per thread.
+  }];
+  let cppNamespace = "::mlir::attn::tile";
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Layouts
+//===----------------------------------------------------------------------===//
+
+class Tile_Enum<string name, string summary, list<I32EnumAttrCase> cases>
+    : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::mlir::attn::tile";
+  let genSpecializedAttr = 0;
+}
+
+def Tile_Atom : Tile_Enum<"Atom", "how the lanes of a warp share a small tile", [
+  I32EnumAttrCase<"Grid", 0, "grid">,
+  I32EnumAttrCase<"MmaAcc", 1, "mma_acc">,
+  I32EnumAttrCase<"MmaA", 2, "mma_a">
+]>;
+
+def Tile_ReduceKind : Tile_Enum<"ReduceKind", "what tile.reduce computes", [
+  I32EnumAttrCase<"Add", 0, "add">,
+  I32EnumAttrCase<"Max", 1, "max">,
+  I32EnumAttrCase<"Min", 2, "min">,
+  I32EnumAttrCase<"Or", 3, "or">
+]>;
+def Tile_ReduceKindAttr : EnumAttr<Tile_Dialect, Tile_ReduceKind, "reduce_kind">;
+
+def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {
+  let mnemonic = "layout";
+  let summary = "which thread holds which element of a matrix";
+  let description = [{
+    An atom, which is what one warp holds in one instruction, beside and above
+    each other for the warps of the block, repeated until the tile is full:
+
+    | atom | elements | lane l holds |
+    | --- | --- | --- |
+    | `grid` | 8 x 4 | (l div 4, l mod 4) |
+    | `mma_acc` | 16 x 8 | (l div 4 + 0 or 8, 2 (l mod 4) + 0 or 1): accumulators of mma.sync m16n8 |
+    | `mma_a` | 16 x 16 | (l div 4 + 0 or 8, 2 (l mod 4) + 0, 1, 8 or 9): left operands of mma.sync m16n8k16 |
+
+    `warps` are the warps of the block along both axes. Extents of tiles are
+    multiples of atom times warps; they need be no powers of 2.
+
+    ```mlir
+    tensor<64x64xf32, #tile.layout<mma_acc, warps = [4, 1]>>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Tile_Atom>:$atom,
+                        ArrayRefParameter<"int64_t">:$warps);
+  let assemblyFormat = "`<` $atom `,` `warps` `=` `[` $warps `]` `>`";
+  let genVerifyDecl = 1;
+}
+
+def Tile_SliceAttr : AttrDef<Tile_Dialect, "Slice"> {
+  let mnemonic = "slice";
+  let summary = "one value per row, or per column, of a matrix";
+  let description = [{
+    The layout of what is left of a matrix without axis `dim`: every thread that
+    holds an element of a row holds the value of the row.
+  }];
+  let parameters = (ins "int64_t":$dim, "LayoutAttr":$parent);
+  let assemblyFormat = "`<` $dim `,` $parent `>`";
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+class Tile_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_Tile : Type<CPred<"::mlir::attn::tile::isTile($_self)">,
+                     "a tensor with the encoding of a tile", "::mlir::RankedTensorType">;
+def Tile_IndexOrTile : AnyTypeOf<[Index, Tile_Tile]>;
+
+def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
+  let summary = "the position of each element along an axis";
+  let description = [{
+    ```mlir
+    %row = tile.iota 0 : tensor<64x32xindex, #layout>
+    ```
+
+    Constraints:
+    * C1: elements are of index type, and the axis is one of the tile.
+  }];
+  let arguments = (ins I64Attr:$dim);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$dim attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SplatOp : Tile_Op<"splat", [Pure, TypesMatchWith<
+    "the value is an element of the tile", "result", "value",
+    "::mlir::getElementTypeOrSelf($_self)">]> {
+  let summary = "one value everywhere";
+  let arguments = (ins AnyType:$value);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SpreadOp : Tile_Op<"spread", [Pure]> {
+  let summary = "the value of a row (column) in all of its elements";
+  let description = [{
+    Constraints:
+    * C1: the operand is a slice of the result's layout, as long as the axis it keeps.
+  }];
+  let arguments = (ins Tile_Tile:$value);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$value attr-dict `:` type($value) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+  let summary = "sum, maximum, minimum or disjunction along an axis";
+  let description = [{
+    In the registers of a thread first, then over the lanes that share a row. A
+    NaN wins a maximum or minimum; integers are signed.
+
+    Constraints:
+    * C1: the result is the slice of the operand's layout without the axis.
+    * C2: one warp has the whole axis.
+  }];
+  let arguments = (ins Tile_ReduceKindAttr:$kind, Tile_Tile:$value, I64Attr:$dim);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "`` $kind $value `along` $dim attr-dict `:` type($value) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "elements of a buffer at computed indices";
+  let description = [{
+    Indices are the same for all elements, or tiles like the result. Where
+    `mask` does not hold, nothing is read and the result is 0.
+
+    Constraints:
+    * C1: as many indices as the buffer has axes; tiles have the result's shape and layout.
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Tile_IndexOrTile>:$indices,
+                       Optional<Tile_Tile>:$mask);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $source `[` $indices `]` (`if` $mask^)? attr-dict
+    `:` type($source) `,` `(` type($indices) `)` (`if` type($mask)^)? `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "writes elements of a buffer at computed indices";
+  let description = [{
+    As `tile.load`. Elements that several threads hold are written by one.
+  }];
+  let arguments = (ins Tile_Tile:$value, AnyMemRef:$target,
+                       Variadic<Tile_IndexOrTile>:$indices, Optional<Tile_Tile>:$mask);
+  let assemblyFormat = [{
+    $value `,` $target `[` $indices `]` (`if` $mask^)? attr-dict
+    `:` type($value) `,` type($target) `,` `(` type($indices) `)` (`if` type($mask)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_SharedOp : Tile_Op<"shared", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "a buffer that the threads of a block share";
+  let description = [{
+    A matrix in workgroup memory for the whole kernel. Rows may be longer than
+    what is used of them: 16 bytes more put the rows that are read together into
+    different banks.
+
+    Constraints:
+    * C1: the buffer is in workgroup memory, has a static shape and the plain layout.
+  }];
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_CopyOp : Tile_Op<"copy", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "rows of a buffer to shared memory";
+  let description = [{
+    Rows [first, first + R) of the matrix `source[indices]`, with `columns`
+    elements each, to the R rows of `target`. Rows from `end` on, and columns of
+    `target` from `columns` up to `padded`, are filled with zeros. Threads may
+    read what they wrote themselves after `tile.wait`, and what others wrote
+    after a barrier that follows it.
+
+    Constraints:
+    * C1: indices say everything but row and column.
+    * C2: target is a shared matrix of the source's element type, with `padded` columns or more.
+  }];
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices,
+                       Index:$first, Index:$end, AnyMemRef:$target,
+                       I64Attr:$columns, I64Attr:$padded);
+  let assemblyFormat = [{
+    $source `[` $indices `]` `rows` `(` $first `to` $end `)` `columns` `(` $columns `of` $padded `)`
+    `,` $target attr-dict `:` type($source) `to` type($target)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_FillOp : Tile_Op<"fill", [SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "computed rows to shared memory";
+  let description = [{
+    Element (r, c) of `target` is what `body` yields at them, for the first
+    `rows` rows and `columns` columns; other rows, and columns up to `padded`,
+    are filled with zeros. Each element is computed by one thread. Others may
+    read it after a barrier.
+
+    ```mlir
+    tile.fill %n columns(80 of 80), %shared {
+    ^bb0(%r: index, %c: index):
+      %x = memref.load %k[%b, %r, %c] : memref<?x?x80xf32>
+      tile.yield %x : f32
+    } : memref<64x84xf32, #gpu.address_space<workgroup>>
+    ```
+
+    Constraints:
+    * C1: target is a shared matrix with `padded` columns or more.
+    * C2: body takes two indices and yields an element of target.
+  }];
+  let arguments = (ins Index:$rows, AnyMemRef:$target, I64Attr:$columns,
+                       I64Attr:$padded);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $rows `columns` `(` $columns `of` $padded `)` `,` $target $body attr-dict
+    `:` type($target)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, HasParent<"FillOp">]> {
+  let summary = "ends the body of tile.fill";
+  let arguments = (ins AnyType:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
+def Tile_WaitOp : Tile_Op<"wait"> {
+  let summary = "waits for the copies this thread has started";
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_StashOp : Tile_Op<"stash", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "a tile to shared memory";
+  let description = [{
+    Element (i, j) to `target[i, j]`, i1 as i8.
+
+    Constraints:
+    * C1: target is a shared matrix of the value's element type with room for the tile.
+  }];
+  let arguments = (ins Tile_Tile:$value, AnyMemRef:$target);
+  let assemblyFormat = "$value `,` $target attr-dict `:` type($value) `,` type($target)";
+  let hasVerifier = 1;
+}
+
+def Tile_FetchOp : Tile_Op<"fetch", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "a tile from shared memory";
+  let description = [{
+    The element (i, j) is `source[i, j]`.
+
+    Constraints:
+    * C1: source is a shared matrix of the result's element type that is no smaller than the tile.
+  }];
+  let arguments = (ins AnyMemRef:$source);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
+  let summary = "the same tile in another layout";
+  let description = [{
+    Only where every thread holds what it needs already: accumulators of one
+    product become the left operand of the next.
+
+    Constraints:
+    * C1: shape and element type stay.
+    * C2: no element changes its thread.
+  }];
+  let arguments = (ins Tile_Tile:$value);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$value attr-dict `:` type($value) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ContractOp : Tile_Op<"contract", [AllTypesMatch<["acc", "result"]>,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "adds a product of two matrices to a tile";
+  let description = [{
+    `acc[i, j] + sum_k a[i, k] b[j, k]`, or `b[k, j]` without `transposed`, over
+    `depth` values of k, in the element type of `acc`. `b` lies in shared memory;
+    `a` does, too, or is a tile in the layout `mma_a`, for which the products run
+    on tensor cores: 16-bit floats, added up in f32.
+
+    Where `present`, a shared matrix of i8 like `a`, is 0, the product is left
+    out whatever b holds: 0 times infinity is not added.
+
+    Constraints:
+    * C1: b, and a if it is no tile, are shared matrices large enough for depth and acc.
+    * C2: a tile a is 16-bit floats like b, of layout mma_a beside acc's mma_acc, with extents [rows of acc, depth].
+  }];
+  let arguments = (ins AnyType:$a, AnyMemRef:$b, Tile_Tile:$acc,
+                       Optional<AnyMemRef>:$present, I64Attr:$depth, UnitAttr:$transposed);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $a `,` $b `,` $acc (`if` $present^ `:` type($present))? `depth` `(` $depth `)`
+    (`transposed` $transposed^)? attr-dict
+    `:` type($a) `,` type($b) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_FiniteOp : Tile_Op<"finite", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "whether all numbers of a shared matrix are finite";
+  let description = [{
+    Of the first `rows` x `columns` elements; the same answer for all threads,
+    which meet here as at a barrier.
+  }];
+  let arguments = (ins AnyMemRef:$source, I64Attr:$rows, I64Attr:$columns);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$source `of` $rows `x` $columns attr-dict `:` type($source)";
+}
+
+#endif // ATTN_DIALECT_TILE_IR_TILEOPS_TD

@@ -1,0 +1,81 @@
+//===- Passes.td - the GPU targets -------------------------*- tablegen -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_TARGET_GPU_PASSES_TD
+#define ATTN_TARGET_GPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
+  let summary = "streams as GPU kernels over tiles";
+  let description = [{
+    Each stream becomes a kernel of the module `attn_kernels` and its launch. A
+    block has the rows of one tile; the streamed axis is a loop over tiles of
+    keys, which go to shared memory. The scalar program of a sweep is written
+    once for full and once for partial tiles, on tensors whose encoding says
+    which thread holds what. Products of 16-bit floats run on tensor cores;
+    others are multiplied and added in the type of the program.
+
+    What this level cannot express is an error that names the op.
+  }];
+  let dependentDialects = ["tile::TileDialect", "gpu::GPUDialect",
+                           "scf::SCFDialect", "arith::ArithDialect",
+                           "math::MathDialect", "memref::MemRefDialect"];
+}
+
+def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
+  let summary = "tiles as the scalars of each thread";
+  let description = [{
+    Every value of the tile dialect becomes as many scalars as a thread holds of
+    it; `arith` and `math` are repeated for each. Reductions end in shuffles,
+    contractions are mma.sync on fragments or loops of multiply-adds, copies are
+    cp.async of 16 bytes where addresses allow it. Shared buffers get their
+    places in dynamic workgroup memory, whose size the launches pass.
+  }];
+  let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
+                           "arith::ArithDialect", "memref::MemRefDialect",
+                           "math::MathDialect", "nvgpu::NVGPUDialect",
+                           "vector::VectorDialect"];
+}
+
+def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
+  let summary = "linalg.generic on buffers as plain GPU kernels";
+  let description = [{
+    What stands around streams: each op becomes a kernel with one thread per
+    element of its parallel loops, which runs the reductions of its element in
+    order. It has to exist and does not dominate.
+
+    Whatever else the program does with elements of its tensors would run on the
+    host, where they are not: an error names it.
+  }];
+  let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
+                           "arith::ArithDialect", "affine::AffineDialect",
+                           "memref::MemRefDialect"];
+}
+
+def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
+  let summary = "2^x, sine and cosine as NVIDIA GPUs compute them";
+  let description = [{
+    `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
+    whose error is at most 2 ulp and which keeps subnormal results. `math.sin`
+    and `math.cos` are computed in f64: a series of what is left after multiples
+    of pi / 2. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
+  }];
+  let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
+                           "math::MathDialect"];
+}
+
+def KernelsToNVVMPass : Pass<"attn-kernels-to-nvvm", "gpu::GPUModuleOp"> {
+  let summary = "kernels of scalars to the LLVM and NVVM dialects";
+  let description = [{
+    As `convert-gpu-to-nvvm`, without calls of libdevice, which nobody has to
+    have installed: a function of `math` that is no instruction is an error.
+  }];
+  let dependentDialects = ["LLVM::LLVMDialect", "NVVM::NVVMDialect"];
+}
+
+#endif // ATTN_TARGET_GPU_PASSES_TD

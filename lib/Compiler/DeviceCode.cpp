@@ -1,0 +1,204 @@
+//===- DeviceCode.cpp - GPU kernels of a program --------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Compiler/DeviceCode.h"
+
+#include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/Regex.h"
+#include <cstdlib>
+
+using namespace mlir;
+using namespace mlir::attn;
+
+ArrayRef<StringRef> attn::getChips() {
+  static constexpr StringRef chips[] = {"sm_80", "sm_86", "sm_89", "sm_90"};
+  return chips;
+}
+
+/// Text of the kernels, whose module becomes a gpu.binary.
+static llvm::Expected<std::string> makePTX(ModuleOp module, StringRef chip) {
+  PassManager manager(module.getContext());
+  GpuNVVMAttachTargetOptions target;
+  target.chip = chip.str();
+  target.optLevel = 3;
+  manager.addPass(createGpuNVVMAttachTarget(target));
+  GpuModuleToBinaryPassOptions binary;
+  binary.compilationTarget = "isa";
+  manager.addPass(createGpuModuleToBinaryPass(binary));
+  bool succeededAll = false;
+  if (llvm::Error error = runSafely("generating PTX", [&] {
+        succeededAll = succeeded(manager.run(module));
+      })) {
+    return error;
+  }
+  if (!succeededAll) {
+    return llvm::createStringError("generating PTX failed");
+  }
+  std::string text;
+  module.walk([&](gpu::BinaryOp op) {
+    for (Attribute object : op.getObjects()) {
+      text += cast<gpu::ObjectAttr>(object).getObject().getValue();
+    }
+  });
+  // LLVM ends it as a C string.
+  return StringRef(text).rtrim('\0').str();
+}
+
+static llvm::Expected<std::string> findAssembler() {
+  SmallVector<StringRef> folders;
+  std::string own;
+  if (const char *home = std::getenv("CUDA_HOME")) {
+    own = std::string(home) + "/bin";
+    folders.push_back(own);
+  }
+  if (!folders.empty()) {
+    if (auto found = llvm::sys::findProgramByName("ptxas", folders)) {
+      return *found;
+    }
+  }
+  if (auto found = llvm::sys::findProgramByName("ptxas")) {
+    return *found;
+  }
+  return llvm::createStringError(
+      "a cubin needs ptxas of the CUDA toolkit, which is neither in $CUDA_HOME "
+      "nor on the PATH; PTX needs nothing");
+}
+
+/// The numbers behind `pattern` in `text`; -1 where there is none.
+static int64_t findNumber(StringRef text, StringRef pattern) {
+  SmallVector<StringRef> groups;
+  int64_t number = -1;
+  if (llvm::Regex(pattern).match(text, &groups)) {
+    groups[1].getAsInteger(10, number);
+  }
+  return number;
+}
+
+/// Fills in what ptxas -v says of each kernel.
+static void readReport(StringRef report,
+                       std::vector<KernelResources> &kernels) {
+  SmallVector<StringRef> parts;
+  report.split(parts, "Compiling entry function '");
+  for (StringRef part : ArrayRef(parts).drop_front()) {
+    StringRef name = part.take_until([](char c) { return c == '\''; });
+    for (KernelResources &kernel : kernels) {
+      if (kernel.name == name) {
+        kernel.registers = findNumber(part, "Used ([0-9]+) registers");
+        kernel.stackBytes = findNumber(part, "([0-9]+) bytes stack frame");
+        kernel.spillStores = findNumber(part, "([0-9]+) bytes spill stores");
+        kernel.spillLoads = findNumber(part, "([0-9]+) bytes spill loads");
+      }
+    }
+  }
+}
+
+/// Files of a folder that is gone at the end.
+namespace {
+struct TemporaryFolder {
+  SmallString<128> path;
+  ~TemporaryFolder() {
+    if (!path.empty()) {
+      llvm::sys::fs::remove_directories(path);
+    }
+  }
+  std::string get(StringRef name) const {
+    SmallString<128> file = path;
+    llvm::sys::path::append(file, name);
+    return std::string(file);
+  }
+};
+} // namespace
+
+static llvm::Error assembleCode(DeviceCode &code, StringRef chip) {
+  auto assembler = findAssembler();
+  if (!assembler) {
+    return assembler.takeError();
+  }
+  TemporaryFolder folder;
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueDirectory("attn-kernels", folder.path)) {
+    return llvm::createStringError("cannot make a folder for ptxas: " +
+                                   error.message());
+  }
+  std::string input = folder.get("kernels.ptx"),
+              output = folder.get("kernels.cubin"),
+              said = folder.get("report.txt");
+  {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(input, error);
+    stream << code.ptx;
+    stream.close();
+    if (error || stream.has_error()) {
+      stream.clear_error();
+      return llvm::createStringError("cannot write PTX for ptxas");
+    }
+  }
+  std::string architecture = "-arch=" + chip.str();
+  std::optional<StringRef> redirects[] = {StringRef(), StringRef(said),
+                                          StringRef(said)};
+  std::string message;
+  int status = llvm::sys::ExecuteAndWait(
+      *assembler, {*assembler, architecture, "-v", input, "-o", output},
+      std::nullopt, redirects, /*SecondsToWait=*/300, /*MemoryLimit=*/0,
+      &message);
+  auto report = llvm::MemoryBuffer::getFile(said);
+  StringRef text = report ? (*report)->getBuffer() : StringRef();
+  if (status != 0) {
+    return llvm::createStringError(
+        "ptxas failed: " + (message.empty() ? text.trim().str() : message));
+  }
+  auto bytes = llvm::MemoryBuffer::getFile(output);
+  if (!bytes) {
+    return llvm::createStringError("ptxas left no cubin");
+  }
+  code.cubin = (*bytes)->getBuffer().str();
+  readReport(text, code.kernels);
+  return llvm::Error::success();
+}
+
+llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
+                                                  const CompileOptions &options,
+                                                  bool assemble) {
+  auto lowered = lowerProgram(module, options);
+  if (!lowered) {
+    return lowered.takeError();
+  }
+  DeviceCode code;
+  (**lowered).walk([&](LLVM::LLVMFuncOp function) {
+    if (auto bytes = function->getAttrOfType<IntegerAttr>(kSharedBytes)) {
+      KernelResources kernel;
+      kernel.name = function.getName();
+      kernel.sharedBytes = bytes.getInt();
+      if (auto threads =
+              function->getAttrOfType<DenseI32ArrayAttr>("nvvm.maxntid")) {
+        kernel.threads = threads[0];
+      }
+      code.kernels.push_back(kernel);
+    }
+  });
+  if (code.kernels.empty()) {
+    return llvm::createStringError("the program has no kernels");
+  }
+  auto ptx = makePTX(**lowered, options.chip);
+  if (!ptx) {
+    return ptx.takeError();
+  }
+  code.ptx = std::move(*ptx);
+  if (assemble) {
+    if (llvm::Error error = assembleCode(code, options.chip)) {
+      return error;
+    }
+  }
+  return code;
+}

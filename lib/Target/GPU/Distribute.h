@@ -1,0 +1,84 @@
+//===- Distribute.h - tiles as the scalars of a thread ----------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_GPU_DISTRIBUTE_H
+#define ATTN_LIB_TARGET_GPU_DISTRIBUTE_H
+
+#include "attn/Dialect/Tile/IR/Tile.h"
+#include "attn/Support/Emit.h"
+
+namespace mlir::attn::gpu_target {
+
+/// Rewrites one kernel. Each value of a tile type has the scalars that stand
+/// for it, in the order of tile::Registers.
+class Distributor {
+public:
+  explicit Distributor(gpu::GPUFuncOp function);
+  LogicalResult run();
+
+private:
+  LogicalResult distribute(Block &block);
+  LogicalResult distribute(Operation &op);
+  void distributeLoop(scf::ForOp loop);
+  void distributeIf(scf::IfOp op);
+  LogicalResult distributeElementwise(Operation &op);
+  SmallVector<Value> flatten(ValueRange values);
+  SmallVector<Type> flatten(TypeRange types);
+  /// Binds old results or arguments to the new ones that stand for them.
+  void bind(ValueRange from, ValueRange to);
+  SmallVector<Value> &get(Value tile) { return registers[tile]; }
+
+  /// Where element `register` of a thread is along kept axis `dim`.
+  Value position(const tile::Registers &tile, size_t number, unsigned dim);
+  /// What the lane and the warp of the thread contribute to that.
+  Value base(tile::LayoutAttr layout, unsigned axis);
+
+  void lower(tile::IotaOp op);
+  void lower(tile::SpreadOp op);
+  void lower(tile::ReduceOp op);
+  void lower(tile::ConvertOp op);
+  Value combine(tile::ReduceKind kind, Value a, Value b);
+  Value shuffle(Value value, int64_t mask);
+
+  // Movement.cpp.
+  void lower(tile::LoadOp op);
+  void lower(tile::StoreOp op);
+  void lower(tile::SharedOp op);
+  void lower(tile::CopyOp op);
+  void lower(tile::FillOp op);
+  void lower(tile::WaitOp op);
+  void lower(tile::StashOp op);
+  void lower(tile::FetchOp op);
+  void lower(tile::FiniteOp op);
+  /// A matrix in the workgroup memory of the kernel.
+  Value allocate(MemRefType type);
+  Value shared(Value buffer) { return buffers.lookup(buffer); }
+  /// Once for each of so many columns of so many rows, by some thread.
+  void forEachElement(int64_t rows, int64_t columns,
+                      llvm::function_ref<void(Value, Value)> body);
+  Value loadMatrices(Value source, Value row, Value column, int64_t count,
+                     bool transpose);
+
+  // Contract.cpp.
+  void lower(tile::ContractOp op);
+  void multiplyOnTensorCores(tile::ContractOp op);
+  void multiplyAndAdd(tile::ContractOp op);
+
+  gpu::GPUFuncOp function;
+  Emit e;
+  DenseMap<Value, SmallVector<Value>> registers;
+  DenseMap<Value, Value> buffers;
+  DenseMap<std::pair<Attribute, unsigned>, Value> bases;
+  SmallVector<Operation *> dead;
+  Value thread, lane, warp;
+  Value memory; // all of the workgroup memory
+  int64_t threads, bytes = 0;
+};
+
+} // namespace mlir::attn::gpu_target
+
+#endif // ATTN_LIB_TARGET_GPU_DISTRIBUTE_H

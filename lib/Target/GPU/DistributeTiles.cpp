@@ -1,0 +1,396 @@
+//===- DistributeTiles.cpp - attn-distribute-tiles ------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+//   %e = math.exp2 %x : tensor<64x64xf32, #tile.layout<mma_acc, [4, 1]>>
+//   ->
+//   %e0 = math.exp2 %x0 : f32
+//   ...
+//   %e31 = math.exp2 %x31 : f32
+//
+// The region of a sweep is small, and ptxas takes straight code; a loop over
+// registers would put them in memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Distribute.h"
+#include "attn/Target/GPU/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_DISTRIBUTETILESPASS
+#include "attn/Target/GPU/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
+using tile::AtomShape;
+using tile::Registers;
+
+Distributor::Distributor(gpu::GPUFuncOp function)
+    : function(function), e(function.getLoc(), function.getContext()),
+      threads((*function.getKnownBlockSize())[0]) {
+  e.setInsertionPointToStart(&function.getBody().front());
+  thread = gpu::ThreadIdOp::create(e, gpu::Dimension::x);
+  lane = arith::RemUIOp::create(e, thread, e.index(32));
+  warp = e.div(thread, 32);
+  memory = gpu::DynamicSharedMemoryOp::create(
+      e, MemRefType::get({ShapedType::kDynamic}, e.getI8Type(),
+                         MemRefLayoutAttrInterface(),
+                         gpu::AddressSpaceAttr::get(
+                             e.getContext(), gpu::AddressSpace::Workgroup)));
+}
+
+static RankedTensorType tileType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+Value Distributor::base(tile::LayoutAttr layout, unsigned axis) {
+  Value &known = bases[{layout, axis}];
+  if (known) {
+    return known;
+  }
+  OpBuilder::InsertionGuard guard(e);
+  e.setInsertionPointAfter(memory.getDefiningOp());
+  const AtomShape &atom = AtomShape::get(layout.getAtom());
+  // Neighbouring bits of the lane that count up along the axis are one field.
+  Value sum = e.index(0);
+  for (size_t bit = 0; bit < atom.lanes.size();) {
+    int64_t step = atom.lanes[bit][axis];
+    size_t end = bit + 1;
+    while (step && end < atom.lanes.size() &&
+           atom.lanes[end][axis] == step << (end - bit)) {
+      ++end;
+    }
+    if (step) {
+      Value field = e.div(lane, int64_t{1} << bit);
+      field =
+          arith::RemUIOp::create(e, field, e.index(int64_t{1} << (end - bit)));
+      sum = e.add(sum, e.mul(field, step));
+    }
+    bit = end;
+  }
+  ArrayRef<int64_t> warps = layout.getWarps();
+  Value own =
+      axis == 0 ? arith::RemUIOp::create(e, warp, e.index(warps[0])).getResult()
+                : e.div(warp, warps[0]);
+  return known = e.add(sum, e.mul(own, atom.extents[axis]));
+}
+
+Value Distributor::position(const Registers &tile, size_t number,
+                            unsigned dim) {
+  return e.add(base(tile.getLayout(), tile.getAxes()[dim]),
+               tile.getOffset(number)[dim]);
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> Distributor::flatten(ValueRange values) {
+  SmallVector<Value> all;
+  for (Value value : values) {
+    if (tile::isTile(value.getType())) {
+      llvm::append_range(all, get(value));
+    } else {
+      all.push_back(value);
+    }
+  }
+  return all;
+}
+
+SmallVector<Type> Distributor::flatten(TypeRange types) {
+  SmallVector<Type> all;
+  for (Type type : types) {
+    if (tile::isTile(type)) {
+      auto tile = cast<RankedTensorType>(type);
+      all.append(Registers(tile).size(), tile.getElementType());
+    } else {
+      all.push_back(type);
+    }
+  }
+  return all;
+}
+
+void Distributor::bind(ValueRange from, ValueRange to) {
+  for (Value value : from) {
+    if (tile::isTile(value.getType())) {
+      size_t count = Registers(tileType(value)).size();
+      registers[value].assign(to.begin(), to.begin() + count);
+      to = to.drop_front(count);
+    } else {
+      value.replaceAllUsesWith(to.front());
+      to = to.drop_front();
+    }
+  }
+}
+
+/// Moves the ops of a block, whose arguments stay behind, to an empty one.
+static void moveBody(Block *from, Block *to) {
+  to->getOperations().splice(to->end(), from->getOperations());
+}
+
+void Distributor::distributeLoop(scf::ForOp loop) {
+  auto next = scf::ForOp::create(e, loop.getLowerBound(), loop.getUpperBound(),
+                                 loop.getStep(), flatten(loop.getInitArgs()));
+  if (!next.getBody()->empty()) {
+    next.getBody()->back().erase();
+  }
+  bind(loop.getBody()->getArguments(), next.getBody()->getArguments());
+  moveBody(loop.getBody(), next.getBody());
+  bind(loop.getResults(), next.getResults());
+}
+
+void Distributor::distributeIf(scf::IfOp op) {
+  auto next =
+      scf::IfOp::create(e, flatten(op.getResultTypes()), op.getCondition(),
+                        /*addThenBlock=*/true, /*addElseBlock=*/true);
+  for (auto [from, to] : {std::pair(op.thenBlock(), next.thenBlock()),
+                          std::pair(op.elseBlock(), next.elseBlock())}) {
+    if (!to->empty()) {
+      to->back().erase();
+    }
+    moveBody(from, to);
+  }
+  bind(op.getResults(), next.getResults());
+}
+
+LogicalResult Distributor::distributeElementwise(Operation &op) {
+  size_t count = Registers(tileType(op.getResult(0))).size();
+  SmallVector<SmallVector<Value>> results(op.getNumResults());
+  for (size_t k = 0; k < count; ++k) {
+    OperationState state(op.getLoc(), op.getName());
+    for (Value operand : op.getOperands()) {
+      bool tile = tile::isTile(operand.getType());
+      state.operands.push_back(tile ? get(operand)[k] : operand);
+    }
+    for (Type type : op.getResultTypes()) {
+      state.types.push_back(getElementTypeOrSelf(type));
+    }
+    state.addAttributes(op.getAttrs());
+    Operation *scalar = e.create(state);
+    for (auto [all, result] : llvm::zip(results, scalar->getResults())) {
+      all.push_back(result);
+    }
+  }
+  for (auto [result, all] : llvm::zip(op.getResults(), results)) {
+    registers[result] = std::move(all);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+void Distributor::lower(tile::IotaOp op) {
+  Registers tile(tileType(op.getResult()));
+  SmallVector<Value> &all = registers[op.getResult()];
+  for (size_t k = 0; k < tile.size(); ++k) {
+    all.push_back(position(tile, k, op.getDim()));
+  }
+}
+
+void Distributor::lower(tile::SpreadOp op) {
+  Registers from(tileType(op.getValue())), to(tileType(op.getResult()));
+  unsigned axis = from.getAxes()[0];
+  SmallVector<Value> all;
+  for (size_t k = 0; k < to.size(); ++k) {
+    all.push_back(get(op.getValue())[from.find(to.getOffset(k)[axis])]);
+  }
+  registers[op.getResult()] = std::move(all);
+}
+
+void Distributor::lower(tile::ConvertOp op) {
+  Registers from(tileType(op.getValue())), to(tileType(op.getResult()));
+  SmallVector<Value> all;
+  for (size_t k = 0; k < to.size(); ++k) {
+    all.push_back(get(op.getValue())[from.find(to.getOffset(k))]);
+  }
+  registers[op.getResult()] = std::move(all);
+}
+
+Value Distributor::combine(tile::ReduceKind kind, Value a, Value b) {
+  bool isFloat = isa<FloatType>(a.getType());
+  switch (kind) {
+  case tile::ReduceKind::Add:
+    return isFloat ? arith::AddFOp::create(e, a, b).getResult() : e.add(a, b);
+  case tile::ReduceKind::Max:
+    return isFloat ? arith::MaximumFOp::create(e, a, b).getResult()
+                   : e.max(a, b);
+  case tile::ReduceKind::Min:
+    return isFloat ? arith::MinimumFOp::create(e, a, b).getResult()
+                   : e.min(a, b);
+  case tile::ReduceKind::Or:
+    return e.either(a, b);
+  }
+  llvm_unreachable("kinds are listed");
+}
+
+/// The value of the lane whose number differs in `mask`. Shuffles move 32 bits.
+Value Distributor::shuffle(Value value, int64_t mask) {
+  Type type = value.getType(), i32 = e.getI32Type();
+  auto move = [&](Value word) -> Value {
+    return gpu::ShuffleOp::create(e, word, mask, 32, gpu::ShuffleMode::XOR)
+        .getShuffleResult();
+  };
+  if (type.isIndex()) {
+    value = arith::IndexCastOp::create(e, e.getI64Type(), value);
+    return arith::IndexCastOp::create(e, type, shuffle(value, mask));
+  }
+  unsigned bits = type.getIntOrFloatBitWidth();
+  if (isa<FloatType>(type)) {
+    if (bits == 32) {
+      return move(value);
+    }
+    Value word = arith::BitcastOp::create(e, e.getIntegerType(bits), value);
+    return arith::BitcastOp::create(e, type, shuffle(word, mask));
+  }
+  if (bits == 32) {
+    return move(value);
+  }
+  if (bits < 32) {
+    Value word = arith::ExtUIOp::create(e, i32, value);
+    return arith::TruncIOp::create(e, type, move(word));
+  }
+  Value shift = e.constant64(32);
+  Value low = arith::TruncIOp::create(e, i32, value);
+  Value high =
+      arith::TruncIOp::create(e, i32, arith::ShRUIOp::create(e, value, shift));
+  low = arith::ExtUIOp::create(e, type, move(low));
+  high = arith::ExtUIOp::create(e, type, move(high));
+  return e.either(low, arith::ShLIOp::create(e, high, shift));
+}
+
+void Distributor::lower(tile::ReduceOp op) {
+  Registers from(tileType(op.getValue())), to(tileType(op.getResult()));
+  int64_t dim = op.getDim();
+  const AtomShape &atom = AtomShape::get(from.getLayout().getAtom());
+  SmallVector<Value> all(to.size());
+  for (size_t k = 0; k < from.size(); ++k) {
+    Value &sum = all[to.find(from.getOffset(k)[1 - dim])];
+    Value x = get(op.getValue())[k];
+    sum = sum ? combine(op.getKind(), sum, x) : x;
+  }
+  for (Value &sum : all) {
+    for (size_t bit = 0; bit < atom.lanes.size(); ++bit) {
+      if (atom.lanes[bit][dim]) {
+        Value other = shuffle(sum, int64_t{1} << bit);
+        sum = combine(op.getKind(), sum, other);
+      }
+    }
+  }
+  registers[op.getResult()] = std::move(all);
+}
+
+LogicalResult Distributor::distribute(Operation &op) {
+  e.setInsertionPoint(&op);
+  e.setLoc(op.getLoc());
+  bool tiles = llvm::any_of(op.getOperandTypes(), tile::isTile) ||
+               llvm::any_of(op.getResultTypes(), tile::isTile);
+  if (auto yield = dyn_cast<scf::YieldOp>(op)) {
+    yield->setOperands(flatten(yield.getOperands()));
+    return success();
+  }
+  if (isa<scf::ForOp, scf::IfOp>(op)) {
+    Operation *next = &op;
+    if (tiles) {
+      auto loop = dyn_cast<scf::ForOp>(op);
+      loop ? distributeLoop(loop) : distributeIf(cast<scf::IfOp>(op));
+      next = op.getPrevNode();
+      dead.push_back(&op);
+    }
+    for (Region &region : next->getRegions()) {
+      for (Block &block : region) {
+        if (failed(distribute(block))) {
+          return failure();
+        }
+      }
+    }
+    return success();
+  }
+  if (op.getDialect() == op.getContext()->getLoadedDialect("tile")) {
+    if (auto splat = dyn_cast<tile::SplatOp>(op)) {
+      size_t count = Registers(tileType(splat.getResult())).size();
+      registers[splat.getResult()].assign(count, splat.getValue());
+    } else {
+      llvm::TypeSwitch<Operation *>(&op)
+          .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
+                tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::CopyOp,
+                tile::FillOp, tile::WaitOp, tile::StashOp, tile::FetchOp,
+                tile::FiniteOp, tile::ContractOp>(
+              [&](auto concrete) { lower(concrete); });
+    }
+    dead.push_back(&op);
+    return success();
+  }
+  if (!tiles) {
+    return success();
+  }
+  if (!OpTrait::hasElementwiseMappableTraits(&op)) {
+    return op.emitOpError() << "on tiles has no form for threads";
+  }
+  dead.push_back(&op);
+  return distributeElementwise(op);
+}
+
+LogicalResult Distributor::distribute(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (failed(distribute(op))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+LogicalResult Distributor::run() {
+  if (failed(distribute(function.getBody().front()))) {
+    return failure();
+  }
+  for (Operation *op : llvm::reverse(dead)) {
+    op->dropAllUses();
+    op->erase();
+  }
+  function->setAttr(kSharedBytes, e.getI32IntegerAttr(bytes));
+  return success();
+}
+
+namespace {
+struct DistributeTilesPass
+    : attn::impl::DistributeTilesPassBase<DistributeTilesPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    for (auto kernels : module.getOps<gpu::GPUModuleOp>()) {
+      for (auto function : kernels.getOps<gpu::GPUFuncOp>()) {
+        if (!function.getKnownBlockSize()) {
+          function.emitOpError() << "says no number of threads";
+          return signalPassFailure();
+        }
+        if (failed(Distributor(function).run())) {
+          return signalPassFailure();
+        }
+      }
+    }
+    module.walk([&](gpu::LaunchFuncOp launch) {
+      auto kernel = SymbolTable::lookupNearestSymbolFrom<gpu::GPUFuncOp>(
+          launch, launch.getKernel());
+      if (auto bytes = kernel ? kernel->getAttrOfType<IntegerAttr>(kSharedBytes)
+                              : IntegerAttr()) {
+        OpBuilder builder(launch);
+        launch.getDynamicSharedMemorySizeMutable().assign(
+            arith::ConstantOp::create(builder, launch.getLoc(), bytes)
+                .getResult());
+      }
+    });
+  }
+};
+} // namespace

@@ -1,0 +1,316 @@
+//===- Movement.cpp - tiles from memory, to memory, between threads -------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Distribute.h"
+#include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
+using tile::AtomShape;
+using tile::Registers;
+
+static RankedTensorType tileType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Global memory
+//===----------------------------------------------------------------------===//
+
+void Distributor::lower(tile::LoadOp op) {
+  Registers tile(tileType(op.getResult()));
+  Type element = tileType(op.getResult()).getElementType();
+  SmallVector<Value> all;
+  for (size_t k = 0; k < tile.size(); ++k) {
+    SmallVector<Value> at;
+    for (Value index : op.getIndices()) {
+      at.push_back(index.getType().isIndex() ? index : get(index)[k]);
+    }
+    auto load = [&] { return e.load(op.getSource(), at); };
+    all.push_back(op.getMask()
+                      ? e.ifValue(get(op.getMask())[k], element, load,
+                                  [&] { return e.constant(element, 0.0); })
+                      : load());
+  }
+  registers[op.getResult()] = std::move(all);
+}
+
+void Distributor::lower(tile::StoreOp op) {
+  Registers tile(tileType(op.getValue()));
+  // Of the threads that hold an element of a slice, the first one along the
+  // dropped axis writes it.
+  Value owner;
+  if (auto slice =
+          dyn_cast<tile::SliceAttr>(tileType(op.getValue()).getEncoding())) {
+    owner = e.equal(base(slice.getParent(), slice.getDim()), e.index(0));
+  }
+  for (size_t k = 0; k < tile.size(); ++k) {
+    SmallVector<Value> at;
+    for (Value index : op.getIndices()) {
+      at.push_back(index.getType().isIndex() ? index : get(index)[k]);
+    }
+    Value cond = op.getMask() ? get(op.getMask())[k] : Value();
+    if (owner) {
+      cond = cond ? e.both(cond, owner) : owner;
+    }
+    auto store = [&] { e.store(get(op.getValue())[k], op.getTarget(), at); };
+    if (cond) {
+      e.ifThen(cond, store);
+    } else {
+      store();
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+Value Distributor::allocate(MemRefType type) {
+  OpBuilder::InsertionGuard guard(e);
+  e.setInsertionPointAfter(memory.getDefiningOp());
+  Value offset = e.index(bytes);
+  bytes += type.getNumElements() *
+           llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  bytes = llvm::alignTo(bytes, 128);
+  return memref::ViewOp::create(e, type, memory, offset, ValueRange());
+}
+
+void Distributor::lower(tile::SharedOp op) {
+  Value view = allocate(cast<MemRefType>(op.getResult().getType()));
+  buffers[op.getResult()] = view;
+  op.getResult().replaceAllUsesWith(view);
+  buffers[view] = view;
+}
+
+void Distributor::lower(tile::WaitOp op) {
+  Value token = nvgpu::DeviceAsyncCreateGroupOp::create(
+      e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), ValueRange());
+  nvgpu::DeviceAsyncWaitOp::create(e, token, IntegerAttr());
+}
+
+/// Where `x` is a multiple of 16.
+static Value addBits(Emit &e, Value bits, Value x, int64_t scale) {
+  return e.either(bits, e.mul(x, scale));
+}
+
+/// 16 bytes at a time if every row starts at such an address, else element by
+/// element.
+void Distributor::lower(tile::CopyOp op) {
+  Value source = op.getSource(), target = op.getTarget();
+  auto type = cast<MemRefType>(source.getType());
+  auto shared = cast<MemRefType>(target.getType());
+  Type element = type.getElementType();
+  int64_t size = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t rows = shared.getDimSize(0);
+  int64_t columns = op.getColumns(), padded = op.getPadded();
+  int64_t vector = 16 / size;
+
+  auto metadata = memref::ExtractStridedMetadataOp::create(e, source);
+  SmallVector<Value> strides(metadata.getStrides());
+  Value pointer = memref::ExtractAlignedPointerAsIndexOp::create(e, source);
+  Value bits = addBits(e, pointer, metadata.getOffset(), size);
+  for (Value stride : ArrayRef(strides).drop_back()) {
+    bits = addBits(e, bits, stride, size);
+  }
+  Value low = arith::AndIOp::create(e, bits, e.index(15));
+  Value aligned =
+      e.both(e.equal(low, e.index(0)), e.equal(strides.back(), e.index(1)));
+  Value first = op.getFirst(), end = op.getEnd();
+  auto index = [&](Value row, Value column) {
+    SmallVector<Value> at(op.getIndices());
+    at.push_back(row);
+    at.push_back(column);
+    return at;
+  };
+  auto forEach = [&](int64_t perRow, function_ref<void(Value, Value)> body) {
+    forEachElement(rows, perRow, body);
+  };
+  e.ifThen(
+      aligned,
+      [&] {
+        // The last stride is 1: say so.
+        SmallVector<int64_t> known(type.getRank(), ShapedType::kDynamic);
+        known.back() = 1;
+        auto unit =
+            MemRefType::get(type.getShape(), element,
+                            StridedLayoutAttr::get(
+                                e.getContext(), ShapedType::kDynamic, known));
+        SmallVector<OpFoldResult> sizes, steps;
+        for (auto [extent, given] :
+             llvm::zip(type.getShape(), metadata.getSizes())) {
+          sizes.push_back(ShapedType::isDynamic(extent)
+                              ? OpFoldResult(given)
+                              : OpFoldResult(e.getIndexAttr(extent)));
+        }
+        for (Value stride : ArrayRef(strides).drop_back()) {
+          steps.push_back(stride);
+        }
+        steps.push_back(e.getIndexAttr(1));
+        Value view = memref::ReinterpretCastOp::create(
+            e, unit, metadata.getBaseBuffer(),
+            OpFoldResult(metadata.getOffset()), sizes, steps);
+        forEach(padded / vector, [&](Value row, Value chunk) {
+          Value column = e.mul(chunk, vector);
+          Value from = e.add(first, row);
+          Value present = e.less(from, end);
+          // What is left out is filled with zeros; its address stays inside.
+          Value count = columns == padded
+                            ? e.index(vector)
+                            : e.max(e.min(e.sub(e.index(columns), column),
+                                          e.index(vector)),
+                                    e.index(0));
+          Value inside = columns == padded
+                             ? column
+                             : e.select(e.less(column, e.index(columns)),
+                                        column, e.index(0));
+          count = e.select(present, count, e.index(0));
+          from = e.select(present, from, first);
+          nvgpu::DeviceAsyncCopyOp::create(
+              e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), target,
+              ValueRange{row, column}, view, index(from, inside),
+              e.getIndexAttr(vector), count, UnitAttr());
+        });
+      },
+      [&] {
+        forEach(padded, [&](Value row, Value column) {
+          Value from = e.add(first, row);
+          Value inside = e.less(from, end);
+          if (columns != padded) {
+            inside = e.both(inside, e.less(column, e.index(columns)));
+          }
+          Value x = e.ifValue(
+              inside, element,
+              [&] { return e.load(source, index(from, column)); },
+              [&] { return e.constant(element, 0.0); });
+          e.store(x, target, {row, column});
+        });
+      });
+}
+
+void Distributor::forEachElement(int64_t rows, int64_t columns,
+                                 llvm::function_ref<void(Value, Value)> body) {
+  e.loop(thread, e.index(rows * columns), threads, [&](Value k) {
+    body(e.div(k, columns), arith::RemUIOp::create(e, k, e.index(columns)));
+  });
+}
+
+void Distributor::lower(tile::FillOp op) {
+  auto type = cast<MemRefType>(op.getTarget().getType());
+  Type element = type.getElementType();
+  int64_t columns = op.getColumns(), padded = op.getPadded();
+  Block &body = op.getBody().front();
+  forEachElement(type.getDimSize(0), padded, [&](Value row, Value column) {
+    Value inside = e.less(row, op.getRows());
+    if (columns != padded) {
+      inside = e.both(inside, e.less(column, e.index(columns)));
+    }
+    Value x = e.ifValue(
+        inside, element,
+        [&] {
+          IRMapping map;
+          map.map(body.getArguments(), ValueRange{row, column});
+          for (Operation &inner : body.without_terminator()) {
+            e.clone(inner, map);
+          }
+          return map.lookupOrDefault(body.getTerminator()->getOperand(0));
+        },
+        [&] { return e.constant(element, 0.0); });
+    e.store(x, op.getTarget(), {row, column});
+  });
+}
+
+void Distributor::lower(tile::StashOp op) {
+  Registers tile(tileType(op.getValue()));
+  for (size_t k = 0; k < tile.size(); ++k) {
+    Value x = get(op.getValue())[k];
+    if (x.getType().isInteger(1)) {
+      x = arith::ExtUIOp::create(e, e.getI8Type(), x);
+    }
+    e.store(x, op.getTarget(), {position(tile, k, 0), position(tile, k, 1)});
+  }
+}
+
+/// Matrices of 8 x 8 numbers of 16 bits, two of a row in each lane. Lane l
+/// names row l mod 8 of matrix l div 8.
+Value Distributor::loadMatrices(Value source, Value row, Value column,
+                                int64_t count, bool transpose) {
+  Type element = cast<MemRefType>(source.getType()).getElementType();
+  return nvgpu::LdMatrixOp::create(e, VectorType::get({count, 2}, element),
+                                   source, ValueRange{row, column}, transpose,
+                                   count);
+}
+
+void Distributor::lower(tile::FetchOp op) {
+  RankedTensorType type = tileType(op.getResult());
+  Registers tile(type);
+  SmallVector<Value> all;
+  if (tile.getLayout().getAtom() != tile::Atom::MmaA ||
+      type.getElementTypeBitWidth() != 16) {
+    for (size_t k = 0; k < tile.size(); ++k) {
+      all.push_back(
+          e.load(op.getSource(), {position(tile, k, 0), position(tile, k, 1)}));
+    }
+    registers[op.getResult()] = std::move(all);
+    return;
+  }
+  // Lanes 0 to 15 name the rows of the left half, 16 to 31 of the right one.
+  Value row = arith::RemUIOp::create(e, lane, e.index(16));
+  row = e.add(row, e.mul(warp, 16));
+  Value column = e.mul(e.div(lane, 16), 8);
+  for (size_t k = 0; k < tile.size(); k += 8) {
+    Value four = loadMatrices(op.getSource(), e.add(row, tile.getOffset(k)[0]),
+                              e.add(column, tile.getOffset(k)[1]), 4,
+                              /*transpose=*/false);
+    for (int64_t r = 0; r < 8; ++r) {
+      all.push_back(
+          vector::ExtractOp::create(e, four, ArrayRef<int64_t>{r / 2, r % 2}));
+    }
+  }
+  registers[op.getResult()] = std::move(all);
+}
+
+/// Every thread looks at its share; warps join by shuffles, the block by a word
+/// per warp.
+void Distributor::lower(tile::FiniteOp op) {
+  auto type = cast<MemRefType>(op.getSource().getType());
+  int64_t columns = op.getColumns();
+  Value none = e.constant(e.getI32Type(), 0.0);
+  Value found = none;
+  if (isa<FloatType>(type.getElementType())) {
+    found = e.loop(
+        thread, e.index(op.getRows() * columns), threads, found,
+        [&](Value k, ValueRange sofar) {
+          Value x = e.load(op.getSource(),
+                           {e.div(k, columns),
+                            arith::RemUIOp::create(e, k, e.index(columns))});
+          // Infinity and NaN less themselves are NaN.
+          Value zero = arith::SubFOp::create(e, x, x);
+          Value odd = e.differs(zero, e.constant(type.getElementType(), 0.0));
+          Value bit = arith::ExtUIOp::create(e, e.getI32Type(), odd);
+          return SmallVector<Value>{e.either(sofar[0], bit)};
+        })[0];
+  }
+  for (int64_t mask = 1; mask < 32; mask *= 2) {
+    found = e.either(found, shuffle(found, mask));
+  }
+  int64_t warps = threads / 32;
+  Value flags = allocate(
+      MemRefType::get({1, warps}, e.getI32Type(), MemRefLayoutAttrInterface(),
+                      gpu::AddressSpaceAttr::get(
+                          e.getContext(), gpu::AddressSpace::Workgroup)));
+  Value zero = e.index(0);
+  e.ifThen(e.equal(lane, zero), [&] { e.store(found, flags, {zero, warp}); });
+  gpu::BarrierOp::create(e);
+  found = none;
+  for (int64_t k = 0; k < warps; ++k) {
+    found = e.either(found, e.load(flags, {zero, e.index(k)}));
+  }
+  op.getResult().replaceAllUsesWith(e.equal(found, none));
+}

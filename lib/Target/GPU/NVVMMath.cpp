@@ -1,0 +1,100 @@
+//===- NVVMMath.cpp - attn-nvvm-math --------------------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "attn/Support/Emit.h"
+#include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_NVVMMATHPASS
+#include "attn/Target/GPU/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+
+/// Sine or cosine, in f64: of what is left after multiples of pi / 2, which is
+/// exact to 2^-80 for each of them.
+static Value emitSine(Emit &e, Value x, bool cosine) {
+  Type f64 = e.getF64Type(), i64 = e.getI64Type();
+  auto number = [&](double value) { return e.constant(f64, value); };
+  auto fma = [&](Value a, Value b, Value c) -> Value {
+    return math::FmaOp::create(e, a, b, c);
+  };
+  Type type = x.getType();
+  Value wide = e.convertFloat(x, f64);
+  Value count = math::RoundEvenOp::create(
+      e, arith::MulFOp::create(e, wide, number(0x1.45f306dc9c883p-1)));
+  Value r = fma(count, number(-0x1.921fb54442d18p+0), wide);
+  r = fma(count, number(-0x1.1a62633145c07p-54), r);
+  // Infinity and NaN are NaN in r, and no integer.
+  Value finite = arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, r, r);
+  Value quadrant =
+      arith::FPToSIOp::create(e, i64, e.select(finite, count, number(0.0)));
+  quadrant = e.add(quadrant, e.constant64(cosine ? 1 : 0));
+  // Taylor series: r is at most pi / 4.
+  auto series = [&](Value square, ArrayRef<double> terms) {
+    Value sum = number(terms.back());
+    for (double term : llvm::reverse(terms.drop_back())) {
+      sum = fma(sum, square, number(term));
+    }
+    return sum;
+  };
+  Value square = arith::MulFOp::create(e, r, r);
+  Value sine = arith::MulFOp::create(
+      e, r,
+      series(square, {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880,
+                      -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000,
+                      1.0 / 355687428096000}));
+  Value other = series(square, {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720,
+                                1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600,
+                                -1.0 / 87178291200, 1.0 / 20922789888000});
+  auto bit = [&](int64_t mask) -> Value {
+    Value set = arith::AndIOp::create(e, quadrant, e.constant64(mask));
+    return e.equal(set, e.constant64(mask));
+  };
+  Value result = e.select(bit(1), other, sine);
+  Value negative = arith::NegFOp::create(e, result);
+  return e.convertFloat(e.select(bit(2), negative, result), type);
+}
+
+namespace {
+struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    SmallVector<math::Exp2Op> ops;
+    getOperation().walk([&](math::Exp2Op op) {
+      auto type = dyn_cast<FloatType>(op.getType());
+      if (type && type.getWidth() <= 32) {
+        ops.push_back(op);
+      }
+    });
+    for (math::Exp2Op op : ops) {
+      Emit e(op.getLoc(), op);
+      Value x = e.convertFloat(op.getOperand(), e.getF32Type());
+      Value power =
+          LLVM::CallIntrinsicOp::create(
+              e, e.getF32Type(), e.getStringAttr("llvm.nvvm.ex2.approx.f32"), x)
+              .getResult(0);
+      op.replaceAllUsesWith(e.convertFloat(power, op.getType()));
+      op.erase();
+    }
+    SmallVector<Operation *> sines;
+    getOperation().walk([&](Operation *op) {
+      if (isa<math::SinOp, math::CosOp>(op)) {
+        sines.push_back(op);
+      }
+    });
+    for (Operation *op : sines) {
+      Emit e(op->getLoc(), op);
+      op->getResult(0).replaceAllUsesWith(
+          emitSine(e, op->getOperand(0), isa<math::CosOp>(op)));
+      op->erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,100 @@
+//===- StreamToTiles.cpp - attn-stream-to-tiles ---------------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A stream becomes a kernel and its launch, one block of threads for each block
+// of rows:
+//
+//   attn.stream rows (...) in [%B, %H, %M] over %n = %N ins(...) outs(...)
+//   ->
+//   gpu.launch_func @attn_kernels::@f_stream0
+//       blocks in (B * H * ceil(M / rows), 1, 1) threads in (128, 1, 1)
+//       args(...)
+//
+//===----------------------------------------------------------------------===//
+
+#include "../../Conversion/StreamToLoops/StreamToLoops.h"
+#include "Kernels.h"
+#include "TileKernel.h"
+#include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::attn {
+#define GEN_PASS_DEF_STREAMTOTILESPASS
+#include "attn/Target/GPU/Passes.h.inc"
+} // namespace mlir::attn
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
+
+static LogicalResult lowerStream(StreamOp stream, StringRef name) {
+  for (Type type : stream->getOperandTypes()) {
+    if (isa<RankedTensorType>(type)) {
+      return stream.emitOpError() << "works on tensors; attn-bufferize-streams "
+                                     "gives it memrefs";
+    }
+  }
+  FailureOr<TileShape> shape = TileShape::choose(stream);
+  if (failed(shape)) {
+    return failure();
+  }
+  Emit e(stream.getLoc(), stream);
+  SmallVector<Value> operands = {stream.getRows(), stream.getHeads(),
+                                 stream.getExtent()};
+  size_t inputs = stream.getInputs().size();
+  llvm::append_range(operands, stream.getInputs());
+  llvm::append_range(operands, stream.getOutputs());
+  Value blocks =
+      e.mul(e.mul(stream.getBatch(), stream.getHeads()),
+            e.div(e.add(stream.getRows(), shape->rows - 1), shape->rows));
+  auto write = [&](Emit &k, ValueRange arguments) -> LogicalResult {
+    Value rows = arguments[0], heads = arguments[1];
+    Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
+    Value rowBlocks = k.div(k.add(rows, shape->rows - 1), shape->rows);
+    auto divide = [&](Value a, Value b) {
+      return std::pair<Value, Value>(arith::DivUIOp::create(k, a, b),
+                                     arith::RemUIOp::create(k, a, b));
+    };
+    auto [matrix, rowBlock] = divide(block, rowBlocks);
+    auto [batch, head] = divide(matrix, heads);
+    TileKernel kernel(k, stream, *shape);
+    if (failed(kernel.emit(k.mul(rowBlock, shape->rows), rows, batch, head,
+                           /*extent=*/arguments[2], arguments.slice(3, inputs),
+                           arguments.drop_front(3 + inputs)))) {
+      return failure();
+    }
+    loops::expandRowAccesses(block.getParentBlock()->getParentOp());
+    return success();
+  };
+  if (failed(createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,
+                          tile::countThreads(shape->layout), operands,
+                          write))) {
+    return failure();
+  }
+  stream.erase();
+  return success();
+}
+
+namespace {
+struct StreamToTilesPass
+    : attn::impl::StreamToTilesPassBase<StreamToTilesPass> {
+  using Base::Base;
+  void runOnOperation() override {
+    for (auto function :
+         llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      SmallVector<StreamOp> streams;
+      function.walk([&](StreamOp stream) { streams.push_back(stream); });
+      for (auto [k, stream] : llvm::enumerate(streams)) {
+        std::string name = (function.getName() + "_stream" + Twine(k)).str();
+        if (failed(lowerStream(stream, name))) {
+          return signalPassFailure();
+        }
+      }
+    }
+  }
+};
+} // namespace

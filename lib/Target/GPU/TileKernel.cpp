@@ -1,0 +1,425 @@
+//===- TileKernel.cpp - scalars of a stream as tiles ----------------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileKernel.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
+using tile::LayoutAttr;
+using tile::SliceAttr;
+
+static int64_t roundUp(int64_t value, int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+/// Whether products of rows of `type` run on tensor cores.
+static bool isSmallFloat(Type type) {
+  return isa<Float16Type, BFloat16Type>(type);
+}
+
+FailureOr<TileShape> TileShape::choose(StreamOp stream) {
+  int64_t features = 8, width = 8;
+  bool small = false;
+  unsigned bits = 16;
+  stream.walk([&](Operation *op) {
+    if (auto inner = dyn_cast<InnerOp>(op)) {
+      VectorType type = cast<VectorType>(inner.getLhs().getType());
+      features = std::max(features, type.getNumElements());
+      bits = std::max(bits, type.getElementTypeBitWidth());
+    } else if (auto dot = dyn_cast<DotOp>(op)) {
+      auto type = cast<MemRefType>(dot.getLhs().getType());
+      features = std::max(features, type.getShape().back());
+      Type left = type.getElementType(),
+           right = getElementTypeOrSelf(dot.getRhs().getType());
+      small |= isSmallFloat(left) && left == right && dot.getType().isF32();
+      bits = std::max(bits, left.getIntOrFloatBitWidth());
+    } else if (auto carry = dyn_cast<CarryOp>(op);
+               carry && carry.getKind() == CarryKind::Outer) {
+      auto type = cast<VectorType>(carry.getType());
+      width = std::max(width, type.getNumElements());
+      auto row = cast<VectorType>(carry.getRow().getType());
+      small |=
+          isSmallFloat(row.getElementType()) && type.getElementType().isF32();
+      bits = std::max(bits, row.getElementTypeBitWidth());
+    }
+  });
+  auto *context = stream.getContext();
+  TileShape shape;
+  shape.tensorCores = small;
+  shape.layout = LayoutAttr::get(
+      context, small ? tile::Atom::MmaAcc : tile::Atom::Grid, {4, 1});
+  shape.rows = 64;
+  // Queries, keys, values and weights fit 96 KiB beside each other.
+  int64_t row = (2 * features + width) * bits / 8;
+  shape.keys = row * 64 + 64 * 64 * 8 > 90 * 1024 ? 32 : 64;
+  if (width > 512 || features > 512) {
+    return stream.emitOpError()
+           << "has rows of " << std::max(features, width)
+           << " features; GPU kernels keep up to 512 in registers";
+  }
+  return shape;
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+Extent TileKernel::extentOf(Value value) const {
+  auto found = tiles.find(value);
+  return found == tiles.end() ? Extent() : found->second.second;
+}
+
+RankedTensorType TileKernel::typeOf(Type element, Extent extent,
+                                    int64_t features) {
+  LayoutAttr layout = shape.layout;
+  auto *context = e.getContext();
+  if (extent.feature) {
+    int64_t width = roundUp(features, tile::getUnit(layout)[1]);
+    return RankedTensorType::get({shape.rows, width}, element, layout);
+  }
+  if (extent.row && extent.key) {
+    return RankedTensorType::get({shape.rows, shape.keys}, element, layout);
+  }
+  return RankedTensorType::get(
+      extent.row ? shape.rows : shape.keys, element,
+      SliceAttr::get(context, extent.row ? 1 : 0, layout));
+}
+
+void TileKernel::set(Value value, Value tile, Extent extent) {
+  if (extent.isUniform()) {
+    uniform.map(value, tile);
+    return;
+  }
+  tiles[value] = {tile, extent};
+}
+
+Value TileKernel::liftTile(Value tile, Extent from, Extent to,
+                           int64_t features) {
+  if (from == to) {
+    return tile;
+  }
+  Type element = getElementTypeOrSelf(tile.getType());
+  return tile::SpreadOp::create(e, typeOf(element, to, features), tile);
+}
+
+Value TileKernel::lift(Value value, Extent extent) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  int64_t features = vector ? vector.getNumElements() : 0;
+  auto found = tiles.find(value);
+  if (found != tiles.end()) {
+    return liftTile(found->second.first, found->second.second, extent,
+                    features);
+  }
+  Value scalar = uniform.lookup(value);
+  if (extent.isUniform()) {
+    return scalar;
+  }
+  return splat(scalar,
+               typeOf(getElementTypeOrSelf(value.getType()), extent, features));
+}
+
+Value TileKernel::getMask(Extent extent, RankedTensorType type,
+                          int64_t features) {
+  Value mask;
+  auto add = [&](Value inside) { mask = mask ? e.both(mask, inside) : inside; };
+  auto below = [&](int64_t dim, Value first, Value end) {
+    auto index = RankedTensorType::get(type.getShape(), e.getIndexType(),
+                                       type.getEncoding());
+    Value at = tile::IotaOp::create(e, index, dim);
+    return e.less(at, splat(e.sub(end, first), index));
+  };
+  if (extent.row) {
+    add(below(0, firstRow, rowCount));
+  }
+  if (extent.key && partial) {
+    add(below(extent.row ? 1 : 0, firstKey, keyEnd));
+  }
+  if (extent.feature && features != type.getDimSize(1)) {
+    add(below(1, e.index(0), e.index(features)));
+  }
+  return mask;
+}
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+/// Whether `op` may be computed once for the whole block, as it stands.
+bool TileKernel::isUniformOp(Operation &op) const {
+  if (isa<SweepOp, StoreRowOp, YieldOp>(op) || isa<ReducerOpInterface>(op) ||
+      !isMemoryEffectFree(&op)) {
+    // Buffers that streams read are not written while they run.
+    if (!isa<memref::LoadOp>(op)) {
+      return false;
+    }
+  }
+  bool known = true;
+  op.walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands()) {
+      known &= uniform.contains(operand) ||
+               op.isAncestor(operand.getParentBlock()->getParentOp());
+    }
+  });
+  // A vector is kept as its element, if all are equal.
+  for (Value result : op.getResults()) {
+    known &= !isa<VectorType>(result.getType());
+  }
+  return known;
+}
+
+Value TileKernel::guard(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  Value lowest = splat(e.infinity(type.getElementType(), true), type);
+  Value empty = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, x, lowest);
+  return e.select(empty, splat(0.0, type), x);
+}
+
+LogicalResult TileKernel::emitLoad(Operation &op, Value source,
+                                   ValueRange indices) {
+  Extent extent;
+  for (Value index : indices) {
+    extent = extent | extentOf(index);
+  }
+  Type type = op.getResult(0).getType();
+  int64_t features = 0;
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    if (extent.key) {
+      return success(); // a row of a product, on its way to shared memory
+    }
+    features = vector.getNumElements();
+    extent.feature = true;
+    extent.row = true;
+  }
+  RankedTensorType result =
+      typeOf(getElementTypeOrSelf(type), extent, features);
+  Extent place = extent;
+  place.feature = false;
+  SmallVector<Value> at;
+  for (Value index : indices) {
+    Extent own = extentOf(index);
+    Value lifted = lift(index, own);
+    at.push_back(own.isUniform() ? lifted
+                                 : liftTile(lifted, own, extent, features));
+  }
+  if (features) {
+    auto index = RankedTensorType::get(result.getShape(), e.getIndexType(),
+                                       result.getEncoding());
+    at.push_back(tile::IotaOp::create(e, index, 1));
+  }
+  Value loaded = tile::LoadOp::create(e, result, uniform.lookup(source), at,
+                                      getMask(extent, result, features));
+  set(op.getResult(0), loaded, extent);
+  return success();
+}
+
+LogicalResult TileKernel::emitBroadcast(vector::BroadcastOp op) {
+  Extent extent = extentOf(op.getSource());
+  if (extent.isUniform()) {
+    uniform.map(op.getResult(), uniform.lookup(op.getSource()));
+    return success();
+  }
+  if (extent.key) {
+    return success();
+  }
+  Extent to = extent;
+  to.feature = true;
+  int64_t features = op.getResultVectorType().getNumElements();
+  set(op.getResult(),
+      liftTile(lift(op.getSource(), extent), extent, to, features), to);
+  return success();
+}
+
+LogicalResult TileKernel::emitElementwise(Operation &op) {
+  Extent extent;
+  for (Value operand : op.getOperands()) {
+    extent = extent | extentOf(operand);
+  }
+  if (extent.feature) {
+    extent.row = true;
+  }
+  int64_t features = 0;
+  if (auto vector = dyn_cast<VectorType>(op.getResult(0).getType())) {
+    features = vector.getNumElements();
+  }
+  OperationState state(op.getLoc(), op.getName());
+  for (Value operand : op.getOperands()) {
+    Extent own = extentOf(operand);
+    Value lifted = lift(operand, own);
+    if (extent.isUniform()) {
+      state.operands.push_back(lifted);
+    } else if (own.isUniform()) {
+      state.operands.push_back(
+          splat(lifted, typeOf(getElementTypeOrSelf(operand.getType()), extent,
+                               features)));
+    } else {
+      state.operands.push_back(liftTile(lifted, own, extent, features));
+    }
+  }
+  for (Type type : op.getResultTypes()) {
+    Type element = getElementTypeOrSelf(type);
+    state.types.push_back(
+        extent.isUniform() ? element : typeOf(element, extent, features));
+  }
+  state.addAttributes(op.getAttrs());
+  Operation *lifted = e.create(state);
+  for (auto [from, to] : llvm::zip(op.getResults(), lifted->getResults())) {
+    set(from, to, extent);
+  }
+  return success();
+}
+
+LogicalResult TileKernel::emitOp(Operation &op) {
+  e.setLoc(op.getLoc());
+  if (op.getNumResults() == 1 && uniform.contains(op.getResult(0))) {
+    return success(); // computed before the loop
+  }
+  if (isUniformOp(op)) {
+    e.clone(op, uniform);
+    return success();
+  }
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (!dense || !dense.isSplat()) {
+      return op.emitOpError() << "has different features, which GPU kernels "
+                                 "have no registers for";
+    }
+    Value scalar = arith::ConstantOp::create(
+        e, cast<TypedAttr>(dense.getSplatValue<Attribute>()));
+    uniform.map(constant.getResult(), scalar);
+    return success();
+  }
+  bool known = llvm::all_of(op.getOperands(), [&](Value operand) {
+    return uniform.contains(operand) || tiles.count(operand);
+  });
+  // Rows of features per key, and what is computed from them, have no tile:
+  // products bring them to shared memory (RowElements.h).
+  bool isLeft = isa<vector::ShuffleOp, vector::InterleaveOp,
+                    vector::ReductionOp, ExpandOp>(op) ||
+                (!known && !isa<DotOp, InnerOp, SweepOp>(op));
+  if (isLeft) {
+    return success();
+  }
+  if (auto at = dyn_cast<AtOp>(op)) {
+    return emitLoad(op, at.getSource(), at.getIndices());
+  }
+  if (auto load = dyn_cast<memref::LoadOp>(op)) {
+    return emitLoad(op, load.getMemRef(), load.getIndices());
+  }
+  if (auto broadcast = dyn_cast<vector::BroadcastOp>(op)) {
+    return emitBroadcast(broadcast);
+  }
+  if (auto guarded = dyn_cast<GuardOp>(op)) {
+    Extent extent = extentOf(guarded.getValue());
+    set(guarded.getResult(), guard(lift(guarded.getValue(), extent)), extent);
+    return success();
+  }
+  if (isa<DotOp, InnerOp>(op) && current) {
+    emitProduct(&op, *current);
+    return success();
+  }
+  if (auto sweep = dyn_cast<SweepOp>(op); sweep && !current) {
+    return emitSweep(sweep);
+  }
+  if (OpTrait::hasElementwiseMappableTraits(&op)) {
+    return emitElementwise(op);
+  }
+  return op.emitOpError() << "has no form on GPUs yet";
+}
+
+LogicalResult TileKernel::emitBody(Block &block) {
+  for (Operation &op : block.without_terminator()) {
+    if (failed(emitOp(op))) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+SmallVector<Value> TileKernel::evaluate(Region &region, ValueRange arguments) {
+  IRMapping map = uniform;
+  map.map(region.getArguments(), arguments);
+  for (Operation &op : region.front().without_terminator()) {
+    e.clone(op, map);
+  }
+  return llvm::map_to_vector(
+      region.front().getTerminator()->getOperands(),
+      [&](Value value) -> Value { return map.lookup(value); });
+}
+
+//===----------------------------------------------------------------------===//
+// The kernel
+//===----------------------------------------------------------------------===//
+
+LogicalResult TileKernel::checkOperands(Operation *op) {
+  for (Value operand : op->getOperands()) {
+    Operation *source = operand.getDefiningOp();
+    bool isRow = isa<CarryOp>(op) && operand == cast<CarryOp>(op).getRow();
+    if (isRow || uniform.contains(operand) || tiles.count(operand) ||
+        isa_and_nonnull<RunningOp, CarryOp>(source)) {
+      continue;
+    }
+    InFlightDiagnostic error = op->emitOpError()
+                               << "reads what has no form on GPUs yet";
+    if (source) {
+      error.attachNote(source->getLoc()) << "it is computed here";
+    }
+    return error;
+  }
+  return success();
+}
+
+LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
+  e.setLoc(op.getLoc());
+  if (failed(checkOperands(op))) {
+    return failure();
+  }
+  Value batch = uniform.lookup(stream.getBatchArg());
+  Value head = uniform.lookup(stream.getHeadArg());
+  for (auto [value, output] : llvm::zip(op.getValues(), outputs)) {
+    auto vector = dyn_cast<VectorType>(value.getType());
+    Extent extent{/*row=*/true, /*key=*/false, /*feature=*/bool(vector)};
+    int64_t features = vector ? vector.getNumElements() : 0;
+    Value tile = lift(value, extent);
+    auto type = cast<RankedTensorType>(tile.getType());
+    auto index = RankedTensorType::get(type.getShape(), e.getIndexType(),
+                                       type.getEncoding());
+    Value row = tile::IotaOp::create(e, index, 0);
+    SmallVector<Value> at = {batch, head, e.add(row, splat(firstRow, index))};
+    if (vector) {
+      at.push_back(tile::IotaOp::create(e, index, 1));
+    }
+    tile::StoreOp::create(e, tile, output, at, getMask(extent, type, features));
+  }
+  return success();
+}
+
+LogicalResult TileKernel::emit(Value first, Value count, Value batch,
+                               Value head, Value extent, ValueRange inputs,
+                               ValueRange outputs) {
+  firstRow = first;
+  rowCount = count;
+  uniform.map(stream.getBatchArg(), batch);
+  uniform.map(stream.getHeadArg(), head);
+  uniform.map(stream.getExtentArg(), extent);
+  for (auto [k, input] : llvm::enumerate(inputs)) {
+    uniform.map(stream.getInputArg(k), input);
+  }
+  auto rows = typeOf(e.getIndexType(), {/*row=*/true});
+  Value row = tile::IotaOp::create(e, rows, 0);
+  set(stream.getRowArg(), e.add(row, splat(first, rows)), {/*row=*/true});
+  if (failed(emitBody(stream.getBody().front()))) {
+    return failure();
+  }
+  return emitStore(stream.getStoreRow(), outputs);
+}

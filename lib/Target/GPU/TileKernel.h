@@ -1,0 +1,145 @@
+//===- TileKernel.h - one stream as a kernel over tiles ---------*- C++ -*-===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The scalar program of a stream is written once more, with what differs
+// between rows, keys or both as tiles:
+//
+//   %s = attn.dot %q[%b, %h, %i], %k[%b, %g, %j]      tensor<64x64xf32, #l>
+//   %m = attn.running max %s                          tensor<64xf32, slice>
+//   %e = math.exp2 (%s - %m)                          tensor<64x64xf32, #l>
+//   %o = attn.carry outer %e, %v                      tensor<64x128xf32, #l>
+//
+// A value that is the same for a whole row is a slice of the layout, and spread
+// where an op joins it with another. Stages need no care here: a gauge is a
+// reduction of the tile, and whatever reads it comes after.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ATTN_LIB_TARGET_GPU_TILEKERNEL_H
+#define ATTN_LIB_TARGET_GPU_TILEKERNEL_H
+
+#include "RowElements.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
+#include "attn/Dialect/Attn/IR/NeighborOps.h"
+#include "attn/Dialect/Attn/IR/StorageOps.h"
+#include "attn/Dialect/Tile/IR/Tile.h"
+#include "attn/Support/Emit.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace mlir::attn::gpu_target {
+
+/// What differs between the elements of a value.
+struct Extent {
+  bool row = false, key = false, feature = false;
+
+  Extent operator|(const Extent &other) const {
+    return {row || other.row, key || other.key, feature || other.feature};
+  }
+  bool operator==(const Extent &other) const {
+    return row == other.row && key == other.key && feature == other.feature;
+  }
+  bool isUniform() const { return !row && !key && !feature; }
+};
+
+/// Rows, keys and warps of the blocks of a kernel.
+struct TileShape {
+  tile::LayoutAttr layout;
+  int64_t rows, keys;
+  bool tensorCores;
+
+  /// Reports what this level cannot express.
+  static FailureOr<TileShape> choose(StreamOp stream);
+};
+
+class TileKernel {
+public:
+  TileKernel(Emit &e, StreamOp stream, const TileShape &shape)
+      : e(e), stream(stream), shape(shape) {}
+
+  /// Writes the kernel: `firstRow` is that of the block, `arguments` stand for
+  /// those of the stream's body but the row, `outputs` for its outputs.
+  LogicalResult emit(Value firstRow, Value rowCount, Value batch, Value head,
+                     Value extent, ValueRange inputs, ValueRange outputs);
+
+private:
+  // Values (TileKernel.cpp).
+  Extent extentOf(Value value) const;
+  RankedTensorType typeOf(Type element, Extent extent, int64_t features = 0);
+  /// `value` of the stream with an element for all that `extent` says.
+  Value lift(Value value, Extent extent);
+  Value liftTile(Value tile, Extent from, Extent to, int64_t features);
+  Value splat(Value scalar, RankedTensorType type) {
+    return tile::SplatOp::create(e, type, scalar);
+  }
+  Value splat(double value, RankedTensorType type) {
+    return splat(e.constant(type.getElementType(), value), type);
+  }
+  void set(Value value, Value tile, Extent extent);
+  /// Whether all that `op` reads is there; else says what is not.
+  LogicalResult checkOperands(Operation *op);
+  /// Elements, if any may lie outside, that the kernel may touch.
+  Value getMask(Extent extent, RankedTensorType type, int64_t features);
+  LogicalResult emitOp(Operation &op);
+  LogicalResult emitBody(Block &block);
+  LogicalResult emitLoad(Operation &op, Value source, ValueRange indices);
+  LogicalResult emitElementwise(Operation &op);
+  LogicalResult emitBroadcast(vector::BroadcastOp op);
+  LogicalResult emitStore(StoreRowOp op, ValueRange outputs);
+  Value guard(Value x);
+  /// Copies the ops of a region whose arguments are uniform.
+  SmallVector<Value> evaluate(Region &region, ValueRange arguments);
+  bool isUniformOp(Operation &op) const;
+
+  // Sweeps (TileSweep.cpp).
+  struct State {
+    Operation *op;
+    SmallVector<Value> before, after;
+  };
+  struct Buffers;
+  LogicalResult emitSweep(SweepOp sweep);
+  LogicalResult emitTile(SweepOp sweep, Buffers &buffers,
+                         SmallVectorImpl<State> &states);
+  FailureOr<SmallVector<Value>> getInit(Operation *op);
+  LogicalResult update(State &state, SmallVectorImpl<State> &states,
+                       Buffers &buffers);
+  LogicalResult updateRunning(RunningOp op, State &state);
+  LogicalResult updateCarry(CarryOp op, State &state,
+                            SmallVectorImpl<State> &states, Buffers &buffers);
+  Value updateExtremumIndex(CarryOp op, State &state, Value cond);
+  Value updateOuter(CarryOp op, Value old, Buffers &buffers);
+  Value getFactor(State &gauge, Value rate, Extent extent, Type element,
+                  int64_t features);
+  Value getMovement(State &gauge);
+  Value moveCarry(CarryOp op, State &state, SmallVectorImpl<State> &states);
+  /// Entries for which `cond` holds in this tile; null if all.
+  Value getPresence(Value cond);
+  Value reduceEntries(tile::ReduceKind kind, Value entries);
+  LogicalResult findOperands(SweepOp sweep, Buffers &buffers);
+  void emitProduct(Operation *op, Buffers &buffers);
+  Value getShared(int64_t rows, int64_t columns, Type element);
+  /// Rows [first, end) along `argument` to a shared matrix.
+  LogicalResult bringRows(Operation *user, const FeatureRow &row,
+                          Value argument, Value first, Value end, Value target);
+  bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
+                Value target);
+
+  Emit &e;
+  StreamOp stream;
+  const TileShape &shape;
+  IRMapping uniform;
+  DenseMap<Value, std::pair<Value, Extent>> tiles;
+  Value firstRow, rowCount;
+  /// Of the tile at hand; null where all of its keys are inside.
+  Value firstKey, keyEnd;
+  bool partial = false;
+  Buffers *current = nullptr;
+  DenseMap<std::pair<Value, Value>, Value> factors;
+};
+
+} // namespace mlir::attn::gpu_target
+
+#endif // ATTN_LIB_TARGET_GPU_TILEKERNEL_H

@@ -1,0 +1,820 @@
+//===- TileSweep.cpp - a sweep as a loop over tiles of keys ---------------===//
+//
+// Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+//   copy the stationary rows
+//   for each tile of keys inside the bounds, if anything in it is needed:
+//     copy its keys and values, wait
+//     if all entries are present: the program without conditions
+//     else: the program with them
+//
+// A carry moves with its gauges once per tile: from what they were before it
+// to what they are after it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TileKernel.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
+
+/// The operands of the products of a sweep.
+struct TileKernel::Buffers {
+  struct Stationary {
+    FeatureRow row;
+    Value shared; // [rows][features]
+    Value tile;   // as left operand of tensor cores; or null
+  };
+  struct Streamed {
+    FeatureRow row;
+    Value shared; // [keys][features]
+    Operation *user;
+  };
+  SmallVector<Stationary> stationary;
+  SmallVector<Streamed> streamed;
+  /// By attn.dot or attn.inner, and by those and outer carries.
+  DenseMap<Operation *, unsigned> lefts, rights;
+  /// Weights, and which of them are present, on their way to a product.
+  DenseMap<Type, Value> weights;
+  Value present;
+};
+
+static int64_t roundUp(int64_t value, int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+static bool isSmallFloat(Type type) {
+  return isa<Float16Type, BFloat16Type>(type);
+}
+
+//===----------------------------------------------------------------------===//
+// Operands of products
+//===----------------------------------------------------------------------===//
+
+Value TileKernel::getShared(int64_t rows, int64_t columns, Type element) {
+  // Depths are multiples of 16; 16 bytes more spread rows over the banks.
+  int64_t pad = 128 / element.getIntOrFloatBitWidth();
+  auto type = MemRefType::get(
+      {rows, roundUp(columns, 16) + pad}, element, MemRefLayoutAttrInterface(),
+      gpu::AddressSpaceAttr::get(e.getContext(), gpu::AddressSpace::Workgroup));
+  return tile::SharedOp::create(e, type);
+}
+
+/// Where rows lie one after the other: indices but the last are the same for
+/// all, and that one is the argument, or so much more.
+bool TileKernel::copyRows(const FeatureRow &row, Value argument, Value first,
+                          Value end, Value target) {
+  if (!row.source) {
+    return false;
+  }
+  SmallVector<Value> leading;
+  for (Value index : ArrayRef(row.indices).drop_back()) {
+    if (!uniform.contains(index)) {
+      return false;
+    }
+    leading.push_back(uniform.lookup(index));
+  }
+  Value last = row.indices.back();
+  if (last != argument) {
+    Operation *op = last.getDefiningOp();
+    bool isSum = isa_and_nonnull<arith::AddIOp>(op);
+    if (!isSum && !isa_and_nonnull<arith::SubIOp>(op)) {
+      return false;
+    }
+    Value a = op->getOperand(0), b = op->getOperand(1);
+    if (isSum && b == argument) {
+      std::swap(a, b);
+    }
+    if (a != argument || !uniform.contains(b)) {
+      return false;
+    }
+    Value apart = uniform.lookup(b);
+    first = isSum ? e.add(first, apart) : e.sub(first, apart);
+    end = isSum ? e.add(end, apart) : e.sub(end, apart);
+  }
+  int64_t features = row.getFeatures();
+  tile::CopyOp::create(e, uniform.lookup(row.source), leading, first, end,
+                       target, features, roundUp(features, 16));
+  return true;
+}
+
+LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
+                                    Value argument, Value first, Value end,
+                                    Value target) {
+  if (copyRows(row, argument, first, end, target)) {
+    return success();
+  }
+  int64_t features = row.getFeatures();
+  auto fill = tile::FillOp::create(e, e.sub(end, first), target, features,
+                                   roundUp(features, 16));
+  OpBuilder::InsertionGuard guard(e);
+  Block *body =
+      e.createBlock(&fill.getBody(), {}, {e.getIndexType(), e.getIndexType()},
+                    {e.getLoc(), e.getLoc()});
+  RowElements elements(e, uniform, argument,
+                       e.add(first, body->getArgument(0)));
+  FailureOr<Value> x = elements.get(row, body->getArgument(1));
+  if (failed(x)) {
+    return user->emitOpError() << "multiplies a row that is computed in a way "
+                                  "which has no form on GPUs yet";
+  }
+  tile::YieldOp::create(e, *x);
+  return success();
+}
+
+/// The two sides of an attn.dot or attn.inner.
+static std::pair<FeatureRow, FeatureRow> getSides(Operation *op) {
+  if (auto dot = dyn_cast<DotOp>(op)) {
+    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+  }
+  auto inner = cast<InnerOp>(op);
+  return {FeatureRow::get(inner.getLhs()), FeatureRow::get(inner.getRhs())};
+}
+
+template <typename Operands>
+static unsigned findRow(const Operands &operands, const FeatureRow &row) {
+  return llvm::find_if(operands,
+                       [&](const auto &other) { return other.row == row; }) -
+         operands.begin();
+}
+
+/// Finds the operands of products, brings those that stay, and gives the others
+/// a place.
+LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
+  Value rowArg = stream.getRowArg(), keyArg = sweep.getKeyArg();
+  auto place = [&](Operation *op, const FeatureRow &row) {
+    unsigned k = findRow(buffers.streamed, row);
+    if (k == buffers.streamed.size()) {
+      Value shared =
+          getShared(shape.keys, row.getFeatures(), row.getElementType());
+      buffers.streamed.push_back({row, shared, op});
+    }
+    buffers.rights[op] = k;
+  };
+  for (Operation &op : sweep.getBody().front()) {
+    e.setLoc(op.getLoc());
+    auto carry = dyn_cast<CarryOp>(op);
+    if (isa<DotOp, InnerOp>(op)) {
+      auto [left, right] = getSides(&op);
+      if (left.reads(keyArg)) {
+        std::swap(left, right);
+      }
+      if (left.reads(keyArg) || right.reads(rowArg)) {
+        return op.emitOpError() << "multiplies rows of which one depends on "
+                                   "rows and keys at once, which has no form "
+                                   "on GPUs yet";
+      }
+      place(&op, right);
+      unsigned k = findRow(buffers.stationary, left);
+      buffers.lefts[&op] = k;
+      if (k < buffers.stationary.size()) {
+        continue;
+      }
+      Value shared =
+          getShared(shape.rows, left.getFeatures(), left.getElementType());
+      if (failed(bringRows(&op, left, rowArg, firstRow, rowCount, shared))) {
+        return failure();
+      }
+      buffers.stationary.push_back({left, shared, Value()});
+    } else if (carry && carry.getKind() == CarryKind::Outer) {
+      FeatureRow row = FeatureRow::get(carry.getRow());
+      if (row.reads(rowArg)) {
+        return op.emitOpError() << "adds rows that depend on rows and keys at "
+                                   "once, which has no form on GPUs yet";
+      }
+      place(carry, row);
+      Type weight = getElementTypeOrSelf(carry.getType());
+      if (!buffers.weights.count(weight)) {
+        buffers.weights[weight] = getShared(shape.rows, shape.keys, weight);
+      }
+      if (!buffers.present) {
+        buffers.present = getShared(shape.rows, shape.keys, e.getI8Type());
+      }
+    }
+  }
+  if (buffers.stationary.empty()) {
+    return success();
+  }
+  tile::WaitOp::create(e);
+  gpu::BarrierOp::create(e);
+  auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
+                                      shape.layout.getWarps());
+  for (auto &[op, k] : buffers.lefts) {
+    auto &left = buffers.stationary[k];
+    Type element = left.row.getElementType();
+    Type right = buffers.streamed[buffers.rights[op]].row.getElementType();
+    if (left.tile || !shape.tensorCores || !isSmallFloat(element) ||
+        element != right || !op->getResult(0).getType().isF32()) {
+      continue;
+    }
+    auto tile = RankedTensorType::get(
+        {shape.rows, roundUp(left.row.getFeatures(), 16)}, element, layout);
+    left.tile = tile::FetchOp::create(e, tile, left.shared);
+  }
+  return success();
+}
+
+void TileKernel::emitProduct(Operation *op, Buffers &buffers) {
+  Extent entries{/*row=*/true, /*key=*/true};
+  auto type = typeOf(op->getResult(0).getType(), entries);
+  auto &left = buffers.stationary[buffers.lefts[op]];
+  auto &right = buffers.streamed[buffers.rights[op]];
+  // A tile serves products with operands of its own type.
+  Value tile = left.row.getElementType() == right.row.getElementType()
+                   ? left.tile
+                   : Value();
+  int64_t features = left.row.getFeatures();
+  Value product = tile::ContractOp::create(
+      e, type, tile ? tile : left.shared, right.shared, splat(0.0, type),
+      /*present=*/Value(), tile ? roundUp(features, 16) : features,
+      /*transposed=*/true);
+  set(op->getResult(0), product, entries);
+}
+
+//===----------------------------------------------------------------------===//
+// Gauges and carries
+//===----------------------------------------------------------------------===//
+
+/// The neutral element of max (or min).
+static Value neutralOf(Emit &e, Type type, bool max) {
+  if (isa<FloatType>(type)) {
+    return e.infinity(type, max);
+  }
+  unsigned bits = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  APInt value =
+      max ? APInt::getSignedMinValue(bits) : APInt::getSignedMaxValue(bits);
+  return arith::ConstantOp::create(e, e.getIntegerAttr(type, value));
+}
+
+FailureOr<SmallVector<Value>> TileKernel::getInit(Operation *op) {
+  Extent row{/*row=*/true};
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    auto type = typeOf(running.getType(), row);
+    if (running.getKind() == GaugeKind::Mean) {
+      return SmallVector<Value>{splat(0.0, type), splat(0.0, type)};
+    }
+    if (running.getInit()) {
+      return SmallVector<Value>{lift(running.getInit(), row)};
+    }
+    return SmallVector<Value>{splat(e.infinity(running.getType(), true), type)};
+  }
+  auto carry = dyn_cast<CarryOp>(op);
+  if (!carry) {
+    op->emitOpError() << "has no form on GPUs yet";
+    return failure();
+  }
+  if (auto vector = dyn_cast<VectorType>(carry.getType())) {
+    if (carry.getKind() != CarryKind::Outer) {
+      op->emitOpError() << "accumulates rows in a way that has no form on "
+                           "GPUs yet";
+      return failure();
+    }
+    row.feature = true;
+    return SmallVector<Value>{splat(
+        0.0, typeOf(vector.getElementType(), row, vector.getNumElements()))};
+  }
+  auto type = typeOf(carry.getType(), row);
+  switch (carry.getKind()) {
+  case CarryKind::Max:
+  case CarryKind::Min:
+    return SmallVector<Value>{
+        splat(neutralOf(e, carry.getType(), carry.getKind() == CarryKind::Max),
+              type)};
+  case CarryKind::Mean:
+    return SmallVector<Value>{splat(0.0, type), splat(0.0, type)};
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin: {
+    Type element = carry.getValue().getType();
+    Value none = neutralOf(e, element, carry.getKind() == CarryKind::ArgMax);
+    return SmallVector<Value>{splat(e.constant64(-1), type),
+                              splat(none, typeOf(element, {/*row=*/true}))};
+  }
+  default:
+    return SmallVector<Value>{splat(0.0, type)};
+  }
+}
+
+Value TileKernel::getPresence(Value cond) {
+  if (!partial) {
+    return Value();
+  }
+  Extent entries{/*row=*/true, /*key=*/true};
+  Extent keys{/*row=*/false, /*key=*/true};
+  Value inside =
+      liftTile(getMask(keys, typeOf(e.getI1Type(), keys), 0), keys, entries, 0);
+  if (!cond) {
+    return inside;
+  }
+  return e.both(inside, lift(cond, entries));
+}
+
+Value TileKernel::reduceEntries(tile::ReduceKind kind, Value entries) {
+  auto type = cast<RankedTensorType>(entries.getType());
+  return tile::ReduceOp::create(e, tile::dropAxis(type, 1), kind, entries, 1);
+}
+
+/// present ? x : fill.
+static Value selectEntries(Emit &e, Value present, Value x, Value fill) {
+  if (!present) {
+    return x;
+  }
+  return e.select(present, x,
+                  tile::SplatOp::create(e, x.getType(), fill).getResult());
+}
+
+LogicalResult TileKernel::updateRunning(RunningOp op, State &state) {
+  Extent entries{/*row=*/true, /*key=*/true}, rows{/*row=*/true};
+  Value present = getPresence(op.getCond());
+  Value x = lift(op.getValue(), entries);
+  Value old = state.before.front();
+  auto type = cast<RankedTensorType>(old.getType());
+  if (op.getKind() == GaugeKind::Max) {
+    x = selectEntries(e, present, x, e.infinity(op.getType(), true));
+    Value max = reduceEntries(tile::ReduceKind::Max, x);
+    state.after = {arith::MaximumFOp::create(e, old, max)};
+    set(op.getResult(), state.after.front(), rows);
+    return success();
+  }
+  // The mean moves by the mean of how far the new values are from it.
+  Value apart = arith::SubFOp::create(e, x, liftTile(old, rows, entries, 0));
+  Value zero = e.constant(op.getType(), 0.0);
+  Value sum = reduceEntries(tile::ReduceKind::Add,
+                            selectEntries(e, present, apart, zero));
+  Value ones = splat(1.0, cast<RankedTensorType>(x.getType()));
+  Value count = reduceEntries(tile::ReduceKind::Add,
+                              selectEntries(e, present, ones, zero));
+  count = arith::AddFOp::create(e, state.before[1], count);
+  Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, count,
+                                     splat(0.0, type));
+  Value step = arith::DivFOp::create(e, sum, count);
+  Value mean = arith::AddFOp::create(e, old, step);
+  state.after = {e.select(none, old, mean), count};
+  set(op.getResult(), state.after.front(), rows);
+  return success();
+}
+
+/// How far a gauge moved; 0 where it had no value before, or has the same one.
+Value TileKernel::getMovement(State &gauge) {
+  Value before = gauge.before.front(), after = gauge.after.front();
+  auto type = cast<RankedTensorType>(before.getType());
+  bool mean = gauge.before.size() == 2;
+  Value empty = mean ? splat(0.0, type)
+                     : splat(e.infinity(type.getElementType(), true), type);
+  auto equal = [&](Value a, Value b) -> Value {
+    return arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, a, b);
+  };
+  Value none =
+      e.either(equal(gauge.before.back(), empty), equal(before, after));
+  Value moved = arith::SubFOp::create(e, after, before);
+  return e.select(none, splat(0.0, type), moved);
+}
+
+/// 2^(rate * movement of gauge), shared by the carries that need it.
+Value TileKernel::getFactor(State &gauge, Value rate, Extent extent,
+                            Type element, int64_t features) {
+  Extent rows{/*row=*/true};
+  Value &factor = factors[{gauge.op->getResult(0), rate}];
+  if (!factor) {
+    Value before = gauge.before.front(), after = gauge.after.front();
+    auto type = cast<RankedTensorType>(before.getType());
+    auto equal = [&](Value a, Value b) -> Value {
+      return arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, a, b);
+    };
+    Value lowest = splat(e.infinity(type.getElementType(), true), type);
+    Value moved = arith::SubFOp::create(e, after, before);
+    Value by = e.convertFloat(lift(rate, rows), type.getElementType());
+    moved = arith::MulFOp::create(e, by, moved);
+    Value power = math::Exp2Op::create(e, moved);
+    factor = e.select(equal(before, lowest), splat(0.0, type), power);
+    factor = e.select(equal(before, after), splat(1.0, type), factor);
+  }
+  return liftTile(e.convertFloat(factor, element), rows, extent, features);
+}
+
+/// What was accumulated before this tile, seen from the gauges after it.
+Value TileKernel::moveCarry(CarryOp op, State &state,
+                            SmallVectorImpl<State> &states) {
+  auto find = [&](Value value) -> State & {
+    return *llvm::find_if(states, [&](State &other) {
+      return other.op == value.getDefiningOp();
+    });
+  };
+  Value moved = state.before.front();
+  auto type = cast<RankedTensorType>(moved.getType());
+  auto vector = dyn_cast<VectorType>(op.getType());
+  Extent rows{/*row=*/true};
+  Extent extent{/*row=*/true, /*key=*/false, /*feature=*/bool(vector)};
+  int64_t features = vector ? vector.getNumElements() : 0;
+  if (!op.getCompanions().empty()) {
+    Value d = getMovement(find(op.getPolyGauge()));
+    d = liftTile(e.convertFloat(d, type.getElementType()), rows, extent,
+                 features);
+    Value power = d;
+    for (Value companion : op.getCompanions()) {
+      Value term =
+          arith::MulFOp::create(e, find(companion).before.front(), power);
+      moved = arith::AddFOp::create(e, moved, term);
+      power = arith::MulFOp::create(e, power, d);
+    }
+  }
+  for (auto [gauge, rate] : llvm::zip(op.getGauges(), op.getRates())) {
+    Value factor =
+        getFactor(find(gauge), rate, extent, type.getElementType(), features);
+    moved = arith::MulFOp::create(e, moved, factor);
+  }
+  return moved;
+}
+
+/// The index of the largest or smallest value; the first NaN wins.
+Value TileKernel::updateExtremumIndex(CarryOp op, State &state, Value cond) {
+  bool max = op.getKind() == CarryKind::ArgMax;
+  Extent entries{/*row=*/true, /*key=*/true}, rows{/*row=*/true};
+  auto kind = max ? tile::ReduceKind::Max : tile::ReduceKind::Min;
+  Value x = lift(op.getValue(), entries);
+  auto type = cast<RankedTensorType>(x.getType());
+  bool isFloat = isa<FloatType>(type.getElementType());
+  Value bound = neutralOf(e, type.getElementType(), max);
+  Value best = reduceEntries(kind, selectEntries(e, cond, x, bound));
+  // Where it is: the first entry that equals it, or is NaN as it is.
+  auto same = [&](Value a, Value b) -> Value {
+    if (!isFloat) {
+      return e.equal(a, b);
+    }
+    Value equal = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, a, b);
+    Value nan = arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, a, a);
+    return e.either(equal, nan);
+  };
+  Value here = same(x, liftTile(best, rows, entries, 0));
+  if (cond) {
+    here = e.both(here, cond);
+  }
+  auto indices = typeOf(e.getIndexType(), entries);
+  Value key = tile::IotaOp::create(e, indices, 1);
+  key = e.add(key, splat(firstKey, indices));
+  key = arith::IndexCastOp::create(e, typeOf(e.getI64Type(), entries), key);
+  Value beyond = e.constant64(std::numeric_limits<int64_t>::max());
+  Value index =
+      reduceEntries(tile::ReduceKind::Min, selectEntries(e, here, key, beyond));
+  auto counts = cast<RankedTensorType>(index.getType());
+  Value any = e.less(index, splat(beyond, counts));
+  // Against what came before: later keys win only if they are better.
+  Value old = state.before[1], first = state.before[0];
+  Value none = e.less(first, splat(e.constant64(0), counts));
+  Value better;
+  if (isFloat) {
+    better = arith::CmpFOp::create(
+        e, max ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT, best,
+        old);
+    Value nan = arith::CmpFOp::create(e, arith::CmpFPredicate::UNO, best, best);
+    Value number =
+        arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, old, old);
+    better = e.either(better, e.both(nan, number));
+  } else {
+    better = arith::CmpIOp::create(
+        e, max ? arith::CmpIPredicate::sgt : arith::CmpIPredicate::slt, best,
+        old);
+  }
+  Value take = e.both(any, e.either(none, better));
+  state.after.resize(2);
+  state.after[1] = e.select(take, best, old);
+  return e.select(take, index, first);
+}
+
+static Value add(Emit &e, Value a, Value b) {
+  if (isa<FloatType>(getElementTypeOrSelf(a.getType()))) {
+    return arith::AddFOp::create(e, a, b);
+  }
+  return arith::AddIOp::create(e, a, b);
+}
+
+/// acc + P V. With operands of 16 bits, P is rounded as the program asks, or
+/// else multiplied in two parts that hold it to 16 bits.
+Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
+  Extent entries{/*row=*/true, /*key=*/true};
+  Value present = getPresence(op.getCond());
+  Value p = lift(op.getValue(), entries);
+  auto type = cast<RankedTensorType>(p.getType());
+  auto acc = cast<RankedTensorType>(old.getType());
+  std::optional<Type> rounded = op.getOperandType();
+  if (rounded) {
+    p = e.convertFloat(e.convertFloat(p, *rounded), type.getElementType());
+  }
+  p = selectEntries(e, present, p, e.constant(type.getElementType(), 0.0));
+  p = e.convertFloat(p, acc.getElementType());
+  Value v = buffers.streamed[buffers.rights[op]].shared;
+  Type small = cast<MemRefType>(v.getType()).getElementType();
+  auto multiply = [&](Value a, Value sum, Value mask) -> Value {
+    return tile::ContractOp::create(e, acc, a, v, sum, mask, shape.keys,
+                                    /*transposed=*/false);
+  };
+  auto onTensorCores = [&](Value sum) {
+    auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
+                                        shape.layout.getWarps());
+    auto operand = RankedTensorType::get(type.getShape(), small, layout);
+    Value high = e.convertFloat(p, small);
+    sum = multiply(tile::ConvertOp::create(e, operand, high), sum, Value());
+    if (rounded && *rounded == small) {
+      return sum;
+    }
+    Value low =
+        arith::SubFOp::create(e, p, e.convertFloat(high, acc.getElementType()));
+    // What a half cannot hold is infinite, and its rest is NaN.
+    auto layoutOf = cast<RankedTensorType>(low.getType());
+    Value finite =
+        arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, low, low);
+    low = e.select(finite, low, splat(0.0, layoutOf));
+    low = e.convertFloat(low, small);
+    return multiply(tile::ConvertOp::create(e, operand, low), sum, Value());
+  };
+  auto inMemory = [&](bool masked) {
+    Value weights = buffers.weights[acc.getElementType()];
+    gpu::BarrierOp::create(e);
+    tile::StashOp::create(e, p, weights);
+    if (masked) {
+      tile::StashOp::create(e, present, buffers.present);
+    }
+    gpu::BarrierOp::create(e);
+    return multiply(weights, old, masked ? buffers.present : Value());
+  };
+  bool tensorCores =
+      shape.tensorCores && isSmallFloat(small) && acc.getElementType().isF32();
+  auto plain = [&] {
+    return tensorCores ? onTensorCores(old) : inMemory(/*masked=*/false);
+  };
+  if (!present) {
+    return plain();
+  }
+  // An absent entry has weight 0, which infinite values do not see.
+  int64_t width = cast<VectorType>(op.getType()).getNumElements();
+  Value finite = tile::FiniteOp::create(e, v, shape.keys, width);
+  return e.ifValue(finite, acc, plain, [&] { return inMemory(true); });
+}
+
+LogicalResult TileKernel::updateCarry(CarryOp op, State &state,
+                                      SmallVectorImpl<State> &states,
+                                      Buffers &buffers) {
+  Extent entries{/*row=*/true, /*key=*/true};
+  Value old = state.before.front();
+  auto rows = cast<RankedTensorType>(old.getType());
+  Type element = rows.getElementType();
+  state.after.assign(state.before.begin(), state.before.end());
+  switch (op.getKind()) {
+  case CarryKind::Outer:
+    state.after[0] = updateOuter(op, moveCarry(op, state, states), buffers);
+    break;
+  case CarryKind::Sum: {
+    Value x = lift(op.getValue(), entries);
+    Type type = getElementTypeOrSelf(x.getType());
+    if (std::optional<Type> rounded = op.getOperandType()) {
+      x = e.convertFloat(e.convertFloat(x, *rounded), type);
+    }
+    x = selectEntries(e, getPresence(op.getCond()), x, e.constant(type, 0.0));
+    state.after[0] = add(e, moveCarry(op, state, states),
+                         reduceEntries(tile::ReduceKind::Add, x));
+    break;
+  }
+  case CarryKind::Max:
+  case CarryKind::Min: {
+    bool max = op.getKind() == CarryKind::Max;
+    Value x =
+        selectEntries(e, getPresence(op.getCond()),
+                      lift(op.getValue(), entries), neutralOf(e, element, max));
+    Value best =
+        reduceEntries(max ? tile::ReduceKind::Max : tile::ReduceKind::Min, x);
+    if (isa<FloatType>(element)) {
+      state.after[0] =
+          max ? arith::MaximumFOp::create(e, old, best).getResult()
+              : arith::MinimumFOp::create(e, old, best).getResult();
+    } else {
+      state.after[0] = max ? e.max(old, best) : e.min(old, best);
+    }
+    break;
+  }
+  case CarryKind::Mean: {
+    Value present = getPresence(op.getCond());
+    Value zero = e.constant(element, 0.0);
+    Value x = lift(op.getValue(), entries);
+    Value ones = splat(1.0, cast<RankedTensorType>(x.getType()));
+    state.after[0] = add(e, old,
+                         reduceEntries(tile::ReduceKind::Add,
+                                       selectEntries(e, present, x, zero)));
+    state.after[1] = add(e, state.before[1],
+                         reduceEntries(tile::ReduceKind::Add,
+                                       selectEntries(e, present, ones, zero)));
+    break;
+  }
+  case CarryKind::Count: {
+    Value ones = splat(1.0, typeOf(e.getI64Type(), entries));
+    Value counted =
+        selectEntries(e, getPresence(op.getCond()), ones, e.constant64(0));
+    state.after[0] = add(e, old, reduceEntries(tile::ReduceKind::Add, counted));
+    break;
+  }
+  case CarryKind::Any: {
+    Value present = getPresence(op.getCond());
+    state.after[0] =
+        present ? e.either(old, reduceEntries(tile::ReduceKind::Or, present))
+                : splat(e.truth(true), rows);
+    break;
+  }
+  case CarryKind::ArgMax:
+  case CarryKind::ArgMin:
+    state.after[0] = updateExtremumIndex(op, state, getPresence(op.getCond()));
+    break;
+  }
+  return success();
+}
+
+LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
+                                 Buffers &buffers) {
+  e.setLoc(state.op->getLoc());
+  if (failed(checkOperands(state.op))) {
+    return failure();
+  }
+  if (auto running = dyn_cast<RunningOp>(state.op)) {
+    return updateRunning(running, state);
+  }
+  return updateCarry(cast<CarryOp>(state.op), state, states, buffers);
+}
+
+/// Which entries a carry or gauge takes in; null for all.
+static Value getCondition(Operation *op) {
+  if (auto running = dyn_cast<RunningOp>(op)) {
+    return running.getCond();
+  }
+  return cast<CarryOp>(op).getCond();
+}
+
+//===----------------------------------------------------------------------===//
+// The loop
+//===----------------------------------------------------------------------===//
+
+template <typename States>
+static SmallVector<Value> flatten(const States &states, bool after) {
+  SmallVector<Value> all;
+  for (const auto &state : states) {
+    llvm::append_range(all, after ? state.after : state.before);
+  }
+  return all;
+}
+
+/// The program of the sweep on one tile, whose kind `partial` says.
+LogicalResult TileKernel::emitTile(SweepOp sweep, Buffers &buffers,
+                                   SmallVectorImpl<State> &states) {
+  Extent keys{/*row=*/false, /*key=*/true};
+  auto type = typeOf(e.getIndexType(), keys);
+  Value key = tile::IotaOp::create(e, type, 0);
+  set(sweep.getKeyArg(), e.add(key, splat(firstKey, type)), keys);
+  auto *outside = std::exchange(current, &buffers);
+  // What the other kind of tile has computed is not seen here.
+  auto known = tiles;
+  IRMapping shared = uniform;
+  factors.clear();
+  for (Operation &op : sweep.getBody().front().without_terminator()) {
+    auto state =
+        llvm::find_if(states, [&](State &state) { return state.op == &op; });
+    if (failed(state == states.end() ? emitOp(op)
+                                     : update(*state, states, buffers))) {
+      return failure();
+    }
+  }
+  tiles = std::move(known);
+  uniform = shared;
+  factors.clear();
+  current = outside;
+  return success();
+}
+
+LogicalResult TileKernel::emitSweep(SweepOp sweep) {
+  for (Value bound : {sweep.getLower(), sweep.getUpper()}) {
+    if (!uniform.contains(bound)) {
+      return sweep.emitOpError() << "visits other keys in every row, which "
+                                    "has no form on GPUs yet";
+    }
+  }
+  if (getDriver(sweep)) {
+    return sweep.emitOpError() << "follows a list, which has no form on GPUs "
+                                  "yet";
+  }
+  // What is the same for all keys and rows is computed once.
+  for (Operation &op : sweep.getBody().front()) {
+    if (isUniformOp(op)) {
+      e.setLoc(op.getLoc());
+      e.clone(op, uniform);
+    }
+  }
+  Buffers buffers;
+  if (failed(findOperands(sweep, buffers))) {
+    return failure();
+  }
+  e.setLoc(sweep.getLoc());
+  Value lower = uniform.lookup(sweep.getLower());
+  Value upper = uniform.lookup(sweep.getUpper());
+  Value last = e.sub(e.min(e.add(firstRow, shape.rows), rowCount), 1);
+  if (!sweep.getBounds().empty()) {
+    auto bounds = evaluate(sweep.getBounds(), {firstRow, last});
+    lower = e.max(lower, bounds[0]);
+    upper = e.min(upper, bounds[1]);
+  }
+  SmallVector<State> states;
+  for (Operation &op : sweep.getBody().front()) {
+    if (isa<ReducerOpInterface>(op)) {
+      e.setLoc(op.getLoc());
+      FailureOr<SmallVector<Value>> init = getInit(&op);
+      if (failed(init)) {
+        return failure();
+      }
+      states.push_back({&op, *init, {}});
+    }
+  }
+  e.setLoc(sweep.getLoc());
+  LogicalResult result = success();
+  auto bind = [&](ValueRange values) {
+    for (State &state : states) {
+      size_t count = state.before.size();
+      state.before.assign(values.begin(), values.begin() + count);
+      values = values.drop_front(count);
+    }
+  };
+  auto program = [&](bool isPartial) {
+    partial = isPartial;
+    if (succeeded(result)) {
+      result = emitTile(sweep, buffers, states);
+    }
+    partial = false;
+    SmallVector<Value> after = flatten(states, /*after=*/true);
+    return succeeded(result) ? after : flatten(states, /*after=*/false);
+  };
+  keyEnd = upper;
+  SmallVector<Value> finals = e.loop(
+      lower, upper, shape.keys, flatten(states, /*after=*/false),
+      [&](Value key, ValueRange values) {
+        firstKey = key;
+        bind(values);
+        Value end = e.min(e.add(key, shape.keys), upper);
+        Value needed = e.truth(true), full = e.truth(true);
+        if (!sweep.getTiles().empty()) {
+          auto kinds =
+              evaluate(sweep.getTiles(), {firstRow, last, key, e.sub(end, 1)});
+          needed = kinds[0];
+          full = kinds[1];
+        } else {
+          full = e.truth(llvm::none_of(
+              states, [](State &state) { return getCondition(state.op); }));
+        }
+        Value whole = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
+                                            e.add(key, shape.keys), upper);
+        full = e.both(full, whole);
+        SmallVector<Type> types(ValueRange(values).getTypes());
+        return e.ifValues(
+            needed, types,
+            [&] {
+              // The readers of the tile before are done.
+              gpu::BarrierOp::create(e);
+              for (auto &operand : buffers.streamed) {
+                if (failed(bringRows(operand.user, operand.row,
+                                     sweep.getKeyArg(), key, upper,
+                                     operand.shared))) {
+                  result = failure();
+                }
+              }
+              tile::WaitOp::create(e);
+              gpu::BarrierOp::create(e);
+              return e.ifValues(
+                  full, types, [&] { return program(false); },
+                  [&] { return program(true); });
+            },
+            [&] { return SmallVector<Value>(values); });
+      });
+  if (failed(result)) {
+    return failure();
+  }
+  bind(finals);
+  firstKey = keyEnd = Value();
+  for (auto [value, yielded] :
+       llvm::zip(sweep.getResults(), sweep.getYield().getValues())) {
+    State &state = *llvm::find_if(states, [&, from = yielded](State &state) {
+      return state.op == from.getDefiningOp();
+    });
+    Value final = state.before.front();
+    auto carry = dyn_cast<CarryOp>(state.op);
+    if (carry && carry.getKind() == CarryKind::Mean) {
+      auto type = cast<RankedTensorType>(final.getType());
+      Value mean = arith::DivFOp::create(e, final, state.before[1]);
+      Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ,
+                                         state.before[1], splat(0.0, type));
+      final = e.select(none, splat(0.0, type), mean);
+    }
+    Extent extent{/*row=*/true, /*key=*/false,
+                  /*feature=*/isa<VectorType>(value.getType())};
+    set(value, final, extent);
+  }
+  return success();
+}

@@ -1,0 +1,228 @@
+// What the verifiers of the tile level say.
+// RUN: attn-opt %s --split-input-file --verify-diagnostics -o /dev/null
+
+// expected-error @+1 {{warps are counted along two axes}}
+func.func private @warps(tensor<64x64xf32, #tile.layout<grid, warps = [4]>>)
+
+// -----
+
+// expected-error @+1 {{a slice is without axis 0 or 1, not 2}}
+func.func private @slice(tensor<64xf32, #tile.slice<2, <grid, warps = [4, 1]>>>)
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @rank() {
+  // expected-error @+1 {{has a tile of rank 1 in the layout of rank 2}}
+  %0 = tile.iota 0 : tensor<64xindex, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<mma_acc, warps = [4, 1]>
+func.func @extent() {
+  // expected-error @+1 {{has a tile whose extent 48 is no multiple of 64, which its warps hold}}
+  %0 = tile.iota 0 : tensor<48x64xindex, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @iota() {
+  // expected-error @+1 {{counts along an axis of a tile of index}}
+  %0 = tile.iota 2 : tensor<64x64xindex, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @spread(%x: tensor<64xf32, #tile.slice<1, #l>>) {
+  // expected-error @+1 {{spreads a slice of the layout of its result}}
+  %0 = tile.spread %x : tensor<64xf32, #tile.slice<1, #l>> -> tensor<32x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @reduce(%x: tensor<64x32xf32, #l>) {
+  // expected-error @+1 {{gives the slice of its operand without an axis}}
+  %0 = tile.reduce add %x along 1 : tensor<64x32xf32, #l> -> tensor<32xf32, #tile.slice<0, #l>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @warps_share(%x: tensor<64x32xf32, #l>) {
+  // expected-error @+1 {{reduces an axis that several warps share}}
+  %0 = tile.reduce add %x along 0 : tensor<64x32xf32, #l> -> tensor<32xf32, #tile.slice<0, #l>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @load(%m: memref<?x?xf32>, %i: index) {
+  // expected-error @+1 {{indexes every axis of a buffer of the tile's elements}}
+  %0 = tile.load %m[%i] : memref<?x?xf32>, (index) -> tensor<64x32xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @index(%m: memref<?xf32>, %i: tensor<32x32xindex, #l>) {
+  // expected-error @+1 {{takes indices for all elements, or tiles like the one that moves}}
+  %0 = tile.load %m[%i] : memref<?xf32>, (tensor<32x32xindex, #l>) -> tensor<64x32xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @mask(%m: memref<?xf32>, %i: index, %p: tensor<32x32xi1, #l>) {
+  // expected-error @+1 {{takes a mask like the tile that moves}}
+  %0 = tile.load %m[%i] if %p : memref<?xf32>, (index) if tensor<32x32xi1, #l> -> tensor<64x32xf32, #l>
+  return
+}
+
+// -----
+
+func.func @shared() {
+  // expected-error @+1 {{is a static matrix in workgroup memory}}
+  %0 = tile.shared : memref<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @copy_indices(%m: memref<?x?x64xf32>, %i: index, %s: memref<64x64xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{takes an index for all axes but the last two}}
+  tile.copy %m[] rows(%i to %i) columns(64 of 64), %s : memref<?x?x64xf32> to memref<64x64xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @copy_target(%m: memref<?x64xf32>, %i: index, %s: memref<64x48xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{fills a shared matrix of the source's elements}}
+  tile.copy %m[] rows(%i to %i) columns(64 of 64), %s : memref<?x64xf32> to memref<64x48xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @fill_target(%n: index, %s: memref<64x64xf32>) {
+  // expected-error @+1 {{'tile.fill' op fills a shared matrix}}
+  tile.fill %n columns(64 of 64), %s {
+  ^bb0(%r: index, %c: index):
+    %x = arith.constant 0.0 : f32
+    tile.yield %x : f32
+  } : memref<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @fill_body(%n: index, %s: memref<64x64xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{computes an element of its target from a row and a column}}
+  tile.fill %n columns(64 of 64), %s {
+  ^bb0(%r: index):
+    %x = arith.constant 0.0 : f32
+    tile.yield %x : f32
+  } : memref<64x64xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @stash(%x: tensor<64x64xf32, #l>, %s: memref<64x48xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{needs a shared matrix of the tile's elements}}
+  tile.stash %x, %s : tensor<64x64xf32, #l>, memref<64x48xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @fetch(%s: memref<64x48xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{reads a shared matrix of the tile's elements}}
+  %0 = tile.fetch %s : memref<64x48xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<mma_acc, warps = [4, 1]>
+#a = #tile.layout<mma_a, warps = [4, 1]>
+func.func @convert(%x: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{changes nothing but the layout}}
+  %0 = tile.convert %x : tensor<64x64xf32, #l> -> tensor<64x64xbf16, #a>
+  return
+}
+
+// -----
+
+#l = #tile.layout<mma_acc, warps = [4, 1]>
+#g = #tile.layout<grid, warps = [4, 1]>
+func.func @convert_threads(%x: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{moves no element to another thread}}
+  %0 = tile.convert %x : tensor<64x64xf32, #l> -> tensor<64x64xf32, #g>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @to_row(%a: !m, %o: tensor<64xf32, #tile.slice<1, #l>>) {
+  // expected-error @+1 {{adds to a matrix}}
+  %0 = tile.contract %a, %a, %o depth(64) : !m, !m -> tensor<64xf32, #tile.slice<1, #l>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @right(%a: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{needs a shared right operand of 128 x 64}}
+  %0 = tile.contract %a, %a, %o depth(128) : !m, !m -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @presence(%a: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{needs presence as a shared matrix of i8}}
+  %0 = tile.contract %a, %a, %o if %a : !m depth(64) : !m, !m -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @left(%a: memref<32x64xf32, #gpu.address_space<workgroup>>, %b: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{needs a left operand of 64 x 64, shared or a tile}}
+  %0 = tile.contract %a, %b, %o depth(64) : memref<32x64xf32, #gpu.address_space<workgroup>>, !m -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<mma_acc, warps = [4, 1]>
+#a = #tile.layout<mma_a, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @tensor_cores(%a: tensor<64x64xf32, #a>, %b: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{multiplies tiles of 16-bit floats in the layout mma_a and adds in f32 in mma_acc}}
+  %0 = tile.contract %a, %b, %o depth(64) : tensor<64x64xf32, #a>, !m -> tensor<64x64xf32, #l>
+  return
+}

@@ -1,0 +1,81 @@
+// Every op of the tile level, as it is printed.
+// RUN: attn-opt %s | attn-opt | FileCheck %s
+
+#acc = #tile.layout<mma_acc, warps = [4, 1]>
+#left = #tile.layout<mma_a, warps = [4, 1]>
+!shared = memref<64x72xbf16, #gpu.address_space<workgroup>>
+
+// CHECK-LABEL: func.func @product(
+func.func @product(%q: memref<?x?x64xbf16>, %b: index, %i: index, %m: index)
+    -> tensor<64x64xf32, #acc> {
+  // CHECK: tile.shared : memref<64x72xbf16, #gpu.address_space<workgroup>>
+  %rows = tile.shared : !shared
+  // CHECK: tile.copy %{{.*}}[%{{.*}}] rows(%{{.*}} to %{{.*}}) columns(64 of 64), %{{.*}}
+  tile.copy %q[%b] rows(%i to %m) columns(64 of 64), %rows : memref<?x?x64xbf16> to !shared
+  // CHECK: tile.wait
+  tile.wait
+  // CHECK: tile.fetch
+  %a = tile.fetch %rows : !shared -> tensor<64x64xbf16, #left>
+  %zero = arith.constant 0.0 : f32
+  // CHECK: tile.splat %{{.*}} : tensor<64x64xf32, #tile.layout<mma_acc, warps = [4, 1]>>
+  %start = tile.splat %zero : tensor<64x64xf32, #acc>
+  // CHECK: tile.contract %{{.*}}, %{{.*}}, %{{.*}} depth(64) transposed
+  %s = tile.contract %a, %rows, %start depth(64) transposed
+     : tensor<64x64xbf16, #left>, !shared -> tensor<64x64xf32, #acc>
+  return %s : tensor<64x64xf32, #acc>
+}
+
+// CHECK-LABEL: func.func @rows(
+func.func @rows(%s: tensor<64x64xf32, #acc>, %o: memref<?xf32>, %p: memref<64x64xf32>)
+    -> tensor<64x64xbf16, #left> {
+  // CHECK: tile.reduce max %{{.*}} along 1 : {{.*}} -> tensor<64xf32, #tile.slice<1, <mma_acc, warps = [4, 1]>>>
+  %m = tile.reduce max %s along 1 : tensor<64x64xf32, #acc> -> tensor<64xf32, #tile.slice<1, #acc>>
+  // CHECK: tile.spread
+  %all = tile.spread %m : tensor<64xf32, #tile.slice<1, #acc>> -> tensor<64x64xf32, #acc>
+  // CHECK: arith.subf %{{.*}} : tensor<64x64xf32, #tile.layout
+  %d = arith.subf %s, %all : tensor<64x64xf32, #acc>
+  // CHECK: tile.iota 0
+  %i = tile.iota 0 : tensor<64xindex, #tile.slice<1, #acc>>
+  %row = tile.iota 0 : tensor<64x64xindex, #acc>
+  %column = tile.iota 1 : tensor<64x64xindex, #acc>
+  %seen = arith.cmpi sle, %column, %row : tensor<64x64xindex, #acc>
+  // CHECK: tile.load %{{.*}}[%{{.*}}, %{{.*}}] if %{{.*}}
+  %bias = tile.load %p[%row, %column] if %seen
+     : memref<64x64xf32>, (tensor<64x64xindex, #acc>, tensor<64x64xindex, #acc>)
+       if tensor<64x64xi1, #acc> -> tensor<64x64xf32, #acc>
+  %e = arith.addf %d, %bias : tensor<64x64xf32, #acc>
+  // CHECK: tile.store %{{.*}}, %{{.*}}[%{{.*}}]
+  tile.store %m, %o[%i] : tensor<64xf32, #tile.slice<1, #acc>>, memref<?xf32>,
+     (tensor<64xindex, #tile.slice<1, #acc>>)
+  %h = arith.truncf %e : tensor<64x64xf32, #acc> to tensor<64x64xbf16, #acc>
+  // CHECK: tile.convert
+  %a = tile.convert %h : tensor<64x64xbf16, #acc> -> tensor<64x64xbf16, #left>
+  return %a : tensor<64x64xbf16, #left>
+}
+
+// CHECK-LABEL: func.func @weights_with_presence(
+func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x64xi1, #acc>,
+    %values: memref<64x68xf32, #gpu.address_space<workgroup>>, %n: index,
+    %o: tensor<64x64xf32, #acc>) -> tensor<64x64xf32, #acc> {
+  %weights = tile.shared : memref<64x68xf32, #gpu.address_space<workgroup>>
+  %present = tile.shared : memref<64x80xi8, #gpu.address_space<workgroup>>
+  // CHECK: tile.finite %{{.*}} of 64 x 64
+  %finite = tile.finite %values of 64 x 64 : memref<64x68xf32, #gpu.address_space<workgroup>>
+  // CHECK: tile.stash
+  tile.stash %p, %weights : tensor<64x64xf32, #acc>, memref<64x68xf32, #gpu.address_space<workgroup>>
+  tile.stash %seen, %present : tensor<64x64xi1, #acc>, memref<64x80xi8, #gpu.address_space<workgroup>>
+  // CHECK: tile.fill %{{.*}} columns(64 of 64), %{{.*}} {
+  tile.fill %n columns(64 of 64), %values {
+  ^bb0(%r: index, %c: index):
+    %k = arith.addi %r, %c : index
+    %x = arith.index_cast %k : index to i32
+    %y = arith.sitofp %x : i32 to f32
+    tile.yield %y : f32
+  } : memref<64x68xf32, #gpu.address_space<workgroup>>
+  // CHECK: tile.contract %{{.*}}, %{{.*}}, %{{.*}} if %{{.*}} : memref<64x80xi8, {{.*}}> depth(64) :
+  %r = tile.contract %weights, %values, %o
+     if %present : memref<64x80xi8, #gpu.address_space<workgroup>> depth(64)
+     : memref<64x68xf32, #gpu.address_space<workgroup>>,
+       memref<64x68xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #acc>
+  return %r : tensor<64x64xf32, #acc>
+}

@@ -1,0 +1,114 @@
+// Tiles as the scalars of a thread.
+// RUN: attn-opt %s --attn-distribute-tiles --canonicalize --cse | FileCheck %s
+
+#acc = #tile.layout<mma_acc, warps = [4, 1]>
+#left = #tile.layout<mma_a, warps = [4, 1]>
+#grid = #tile.layout<grid, warps = [4, 1]>
+!scores = tensor<64x16xf32, #acc>
+!row = tensor<64xf32, #tile.slice<1, #acc>>
+!shared = memref<64x72xbf16, #gpu.address_space<workgroup>>
+
+// A launch passes what the kernel's buffers take: 64 rows of 72 numbers.
+// CHECK-LABEL: func.func @host(
+// CHECK: gpu.launch_func @kernels::@product {{.*}} dynamic_shared_memory_size %c9216_i32
+module attributes {gpu.container_module} {
+func.func @host(%m: memref<?x?xbf16>, %o: memref<64x16xf32>, %n: index) {
+  %one = arith.constant 1 : index
+  %threads = arith.constant 128 : index
+  %none = arith.constant 0 : i32
+  gpu.launch_func @kernels::@product blocks in (%one, %one, %one) threads in (%threads, %one, %one)
+    dynamic_shared_memory_size %none args(%m : memref<?x?xbf16>, %n : index)
+  return
+}
+
+gpu.module @kernels {
+  // Rows go 16 bytes at a time if every row starts at such an address, the last
+  // ones with zeros, and number by number if not.
+  // CHECK-LABEL: gpu.func @product(
+  // CHECK:   scf.if
+  // CHECK:     nvgpu.device_async_copy {{.*}}, 8, %
+  // CHECK:   else
+  // CHECK:     memref.store
+  // CHECK:   nvgpu.device_async_wait
+  // Four matrices of 8 x 8 are one operand of mma.sync, two atoms of keys another.
+  // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false{{.*}} -> vector<4x2xbf16>
+  // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false
+  // CHECK-COUNT-2: nvgpu.mma.sync
+  // CHECK-NOT: nvgpu.mma.sync
+  gpu.func @product(%m: memref<?x?xbf16>, %n: index) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %zero = arith.constant 0.0 : f32
+    %first = arith.constant 0 : index
+    %rows = tile.shared : !shared
+    tile.copy %m[] rows(%first to %n) columns(16 of 16), %rows : memref<?x?xbf16> to !shared
+    tile.wait
+    gpu.barrier
+    %a = tile.fetch %rows : !shared -> tensor<64x16xbf16, #left>
+    %start = tile.splat %zero : !scores
+    %s = tile.contract %a, %rows, %start depth(16) transposed : tensor<64x16xbf16, #left>, !shared -> !scores
+    %i = tile.iota 0 : tensor<64x16xindex, #acc>
+    %j = tile.iota 1 : tensor<64x16xindex, #acc>
+    %h = arith.truncf %s : !scores to tensor<64x16xbf16, #acc>
+    tile.store %h, %m[%i, %j] : tensor<64x16xbf16, #acc>, memref<?x?xbf16>,
+       (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>)
+    gpu.return
+  }
+
+  // A maximum of a row: that of the thread's four numbers, then over the four
+  // lanes that share the row. One of them stores it.
+  // CHECK-LABEL: gpu.func @maxima(
+  // CHECK-COUNT-6: arith.maximumf
+  // CHECK:         %[[OWNER:.*]] = arith.cmpi eq
+  // CHECK:         scf.if %[[OWNER]]
+  // CHECK-COUNT-2:   memref.store
+  gpu.func @maxima(%m: memref<64x16xf32>, %o: memref<64xf32>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %i = tile.iota 0 : tensor<64x16xindex, #acc>
+    %j = tile.iota 1 : tensor<64x16xindex, #acc>
+    %s = tile.load %m[%i, %j] : memref<64x16xf32>, (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>) -> !scores
+    %r = tile.reduce max %s along 1 : !scores -> !row
+    %k = tile.iota 0 : tensor<64xindex, #tile.slice<1, #acc>>
+    tile.store %r, %o[%k] : !row, memref<64xf32>, (tensor<64xindex, #tile.slice<1, #acc>>)
+    gpu.return
+  }
+
+  // Accumulators are left operands with their numbers in another order.
+  // CHECK-LABEL: gpu.func @accumulators_as_operands(
+  // CHECK-NOT: gpu.shuffle
+  // CHECK: nvgpu.ldmatrix {{.*}}transpose = true
+  // CHECK: nvgpu.mma.sync
+  gpu.func @accumulators_as_operands(%v: !shared, %m: memref<64x16xbf16>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %zero = arith.constant 0.0 : f32
+    %i = tile.iota 0 : tensor<64x16xindex, #acc>
+    %j = tile.iota 1 : tensor<64x16xindex, #acc>
+    %s = tile.load %m[%i, %j] : memref<64x16xbf16>, (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>) -> tensor<64x16xbf16, #acc>
+    %p = tile.convert %s : tensor<64x16xbf16, #acc> -> tensor<64x16xbf16, #left>
+    %start = tile.splat %zero : !scores
+    %o = tile.contract %p, %v, %start depth(16) : tensor<64x16xbf16, #left>, !shared -> !scores
+    %h = arith.truncf %o : !scores to tensor<64x16xbf16, #acc>
+    tile.store %h, %m[%i, %j] : tensor<64x16xbf16, #acc>, memref<64x16xbf16>, (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>)
+    gpu.return
+  }
+
+  // Without tensor cores each thread multiplies and adds; absent products are
+  // left out, whatever the values are.
+  // CHECK-LABEL: gpu.func @multiply_and_add(
+  // CHECK: scf.for {{.*}} iter_args
+  // CHECK:   math.fma
+  // CHECK:   arith.select
+  gpu.func @multiply_and_add(%a: memref<64x20xf32, #gpu.address_space<workgroup>>,
+      %present: memref<64x32xi8, #gpu.address_space<workgroup>>, %m: memref<64x4xf32>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %zero = arith.constant 0.0 : f32
+    %start = tile.splat %zero : tensor<64x4xf32, #grid>
+    %s = tile.contract %a, %a, %start if %present : memref<64x32xi8, #gpu.address_space<workgroup>> depth(16)
+       : memref<64x20xf32, #gpu.address_space<workgroup>>, memref<64x20xf32, #gpu.address_space<workgroup>>
+       -> tensor<64x4xf32, #grid>
+    %i = tile.iota 0 : tensor<64x4xindex, #grid>
+    %j = tile.iota 1 : tensor<64x4xindex, #grid>
+    tile.store %s, %m[%i, %j] : tensor<64x4xf32, #grid>, memref<64x4xf32>, (tensor<64x4xindex, #grid>, tensor<64x4xindex, #grid>)
+    gpu.return
+  }
+}
+}

@@ -1,0 +1,30 @@
+// 2^x is an instruction, sines are series in f64.
+// RUN: attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-nvvm-math))" | FileCheck %s
+
+gpu.module @kernels {
+  // CHECK-LABEL: gpu.func @powers(
+  // CHECK:   llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"(%arg0) : (f32) -> f32
+  // CHECK:   arith.extf %arg1 : bf16 to f32
+  // CHECK:   llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"
+  // CHECK:   arith.truncf
+  // CHECK:   math.exp2 %arg2 : f64
+  gpu.func @powers(%x: f32, %y: bf16, %z: f64, %o: memref<f32>, %p: memref<bf16>, %q: memref<f64>) kernel {
+    %0 = math.exp2 %x : f32
+    %1 = math.exp2 %y : bf16
+    %2 = math.exp2 %z : f64
+    memref.store %0, %o[] : memref<f32>
+    memref.store %1, %p[] : memref<bf16>
+    memref.store %2, %q[] : memref<f64>
+    gpu.return
+  }
+  // CHECK-LABEL: gpu.func @sine(
+  // CHECK:   arith.extf %arg0 : f32 to f64
+  // CHECK:   math.roundeven
+  // CHECK-COUNT-10: math.fma
+  // CHECK:   arith.truncf %{{.*}} : f64 to f32
+  gpu.func @sine(%x: f32, %o: memref<f32>) kernel {
+    %0 = math.sin %x : f32
+    memref.store %0, %o[] : memref<f32>
+    gpu.return
+  }
+}
