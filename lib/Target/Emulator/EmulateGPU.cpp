@@ -28,7 +28,6 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_EMULATEGPUPASS
@@ -53,7 +52,7 @@ public:
   LogicalResult run(llvm::StringMap<Kernel> &kernels);
 
 private:
-  LogicalResult placeShared();
+  void placeShared();
   void rename();
   LogicalResult translate(LLVM::LLVMFuncOp function);
   LogicalResult translate(Operation *op);
@@ -73,7 +72,7 @@ private:
 
 /// Variables of a known size first, so that what a launch asks for lies behind
 /// them.
-LogicalResult Translator::placeShared() {
+void Translator::placeShared() {
   DataLayout layout = DataLayout::closest(device.getBody()->getParentOp());
   constexpr int64_t kAlignment = 16;
   SmallVector<LLVM::GlobalOp> shared;
@@ -102,7 +101,6 @@ LogicalResult Translator::placeShared() {
     places.try_emplace(global.getSymName(), staticBytes);
     global.erase();
   }
-  return success();
 }
 
 /// Names that the host's module does not have yet.
@@ -167,7 +165,16 @@ LogicalResult Translator::translate(Operation *op) {
   if (!isKnown || (hasPointers && !isOnPointers(op))) {
     return op->emitOpError("is not one that the emulated GPU can do");
   }
-  if (auto address = dyn_cast<LLVM::AddressOfOp>(op)) {
+  if (auto call = dyn_cast<LLVM::CallOp>(op)) {
+    auto callee = call.getCallee();
+    auto function =
+        callee ? device.lookupSymbol<LLVM::LLVMFuncOp>(*callee) : nullptr;
+    if (!function || function.isExternal()) {
+      return call.emitOpError("calls '")
+             << callee.value_or("a pointer")
+             << "', which is no function of the GPU's module with a body";
+    }
+  } else if (auto address = dyn_cast<LLVM::AddressOfOp>(op)) {
     auto place = places.find(address.getGlobalName());
     if (place != places.end()) {
       Value number =
@@ -273,9 +280,7 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
       return op.emitOpError("is not one that the emulated GPU can do");
     }
   }
-  if (failed(placeShared())) {
-    return failure();
-  }
+  placeShared();
   for (LLVM::LLVMFuncOp function : functions) {
     if (failed(translate(function))) {
       return failure();

@@ -14,6 +14,7 @@
 
 #include "Fiber.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -209,9 +210,48 @@ static size_t getPageBytes() {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+static size_t getBytesOf(size_t count) {
+  return count * (getPageBytes() + kStackBytes);
+}
+
+/// Stacks of the last launch on this thread: to map them, and to touch their
+/// first pages, takes longer than a small launch.
+namespace {
+thread_local unsigned char *kept = nullptr;
+thread_local size_t numKept = 0;
+pthread_key_t keptKey;
+} // namespace
+
+static void unmapKept(void *data) { munmap(data, getBytesOf(numKept)); }
+
+/// Has them unmapped when the thread ends.
+static bool keep(unsigned char *data, size_t count) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  static bool hasKey = false;
+  pthread_once(&once,
+               [] { hasKey = pthread_key_create(&keptKey, unmapKept) == 0; });
+  if (!hasKey || count < numKept || pthread_setspecific(keptKey, data) != 0) {
+    return false;
+  }
+  if (kept) {
+    munmap(kept, getBytesOf(numKept));
+  }
+  kept = data;
+  numKept = count;
+  return true;
+}
+
 size_t Stacks::getBytes() { return kStackBytes; }
 
 bool Stacks::allocate(size_t wanted) {
+  if (kept && numKept >= wanted) {
+    pthread_setspecific(keptKey, nullptr);
+    data = kept;
+    count = numKept;
+    kept = nullptr;
+    numKept = 0;
+    return true;
+  }
   size_t page = getPageBytes(), step = page + kStackBytes;
   void *mapped = mmap(nullptr, wanted * step, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -222,6 +262,7 @@ bool Stacks::allocate(size_t wanted) {
   count = wanted;
   for (size_t i = 0; i < count; ++i) {
     if (mprotect(data + i * step, page, PROT_NONE) != 0) {
+      isWhole = false;
       return false;
     }
   }
@@ -248,5 +289,7 @@ Stacks::~Stacks() {
   for (size_t i = 0; i < count; ++i) {
     clear(i);
   }
-  munmap(data, count * (getPageBytes() + kStackBytes));
+  if (!isWhole || !keep(data, count)) {
+    munmap(data, getBytesOf(count));
+  }
 }

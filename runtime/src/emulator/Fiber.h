@@ -42,6 +42,8 @@ public:
 private:
   unsigned char *data = nullptr;
   size_t count = 0;
+  /// Whether all have their page.
+  bool isWhole = true;
 };
 
 /// Makes the fiber begin with `entry`, which may not return.

@@ -140,7 +140,7 @@ static bool allocate(Emulator &e) {
     return false;
   }
   Carver carver(data);
-  // First, so that it is aligned to a page as on a card.
+  // First, so that it begins at a page.
   e.shared = carver.take<unsigned char>(e.sharedBytes);
   e.threads = carver.take<Thread>(e.numThreads);
   e.ranges = carver.take<Range>(e.numBuffers);

@@ -23,8 +23,20 @@ uint32_t Emulator::getLanes(uint32_t warp) const {
   return count >= kWarpSize ? ~0u : (1u << count) - 1;
 }
 
+/// Calls `fn` with the number of each lane of a mask.
+template <typename Fn> static void forEachLane(uint32_t mask, Fn fn) {
+  for (; mask; mask &= mask - 1) {
+    fn(static_cast<uint32_t>(__builtin_ctz(mask)));
+  }
+}
+
 static bool isWarpMeeting(const Wait &wait) {
   return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier;
+}
+
+static bool isAtSame(const Wait &a, const Wait &b) {
+  return a.meeting == b.meeting && a.site == b.site && a.form == b.form &&
+         a.mask == b.mask;
 }
 
 /// `waiting` is at a meeting that `other`, of its warp, is to come to.
@@ -97,16 +109,12 @@ void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
   checkWarp(emulator, thread);
   uint32_t mask = thread.wait.mask;
   bool isComplete = true;
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    isComplete &= !(mask >> i & 1) || lanes[i].state == State::Waiting;
-  }
+  forEachLane(mask, [&](uint32_t i) {
+    isComplete &= isAtSame(lanes[i].wait, thread.wait);
+  });
   if (isComplete) {
     complete(emulator, lanes, mask);
-    for (uint32_t i = 0; i < kWarpSize; ++i) {
-      if (mask >> i & 1) {
-        wake(emulator, lanes[i]);
-      }
-    }
+    forEachLane(mask, [&](uint32_t i) { wake(emulator, lanes[i]); });
   }
   runOthers(emulator);
 }
@@ -115,27 +123,15 @@ void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
 // bar.warp.sync
 //===----------------------------------------------------------------------===//
 
+/// The first lane learns what all know, and then all what it knows.
 static void completeBarrier(Emulator &emulator, Thread *lanes, uint32_t mask) {
   Shadow &shadow = emulator.shadow;
-  uint32_t *all = nullptr;
-  for (int pass = 0; pass < 2; ++pass) {
-    for (uint32_t i = 0; i < kWarpSize; ++i) {
-      if (!(mask >> i & 1)) {
-        continue;
-      }
-      uint32_t *clock = shadow.getClock(lanes[i].index);
-      if (!all) {
-        all = clock;
-      } else if (clock != all) {
-        pass == 0 ? shadow.join(all, clock) : shadow.join(clock, all);
-      }
-    }
-  }
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (mask >> i & 1) {
-      shadow.tick(lanes[i].index);
-    }
-  }
+  auto getClock = [&](uint32_t i) { return shadow.getClock(lanes[i].index); };
+  uint32_t *all = getClock(static_cast<uint32_t>(__builtin_ctz(mask)));
+  uint32_t others = mask & (mask - 1);
+  forEachLane(others, [&](uint32_t i) { shadow.join(all, getClock(i)); });
+  forEachLane(others, [&](uint32_t i) { shadow.join(getClock(i), all); });
+  forEachLane(mask, [&](uint32_t i) { shadow.tick(lanes[i].index); });
 }
 
 void attn_emulator_warp_barrier(int32_t mask, int32_t site) {
@@ -160,43 +156,36 @@ struct Value {
 Value &getValue(Thread &lane) { return *static_cast<Value *>(lane.wait.data); }
 } // namespace
 
+/// The lane that a lane reads, or a negative number if that is out of range.
+static int32_t getSource(int32_t lane, const Value &value, uint64_t kind) {
+  auto offset = static_cast<int32_t>(value.offset & 31);
+  auto segments = static_cast<int32_t>(value.clamp >> 8 & 31);
+  auto clamp = static_cast<int32_t>(value.clamp & 31);
+  int32_t first = lane & segments, last = first | (clamp & ~segments);
+  if (kind == 1) {
+    return lane - offset >= last ? lane - offset : -1;
+  }
+  int32_t source = kind == 0   ? lane ^ offset
+                   : kind == 2 ? lane + offset
+                               : first | (offset & ~segments);
+  return source <= last ? source : -1;
+}
+
 static void completeShuffle(Emulator &emulator, Thread *lanes, uint32_t mask) {
-  for (int32_t lane = 0; lane < static_cast<int32_t>(kWarpSize); ++lane) {
-    if (!(mask >> lane & 1)) {
-      continue;
-    }
-    Value &value = getValue(lanes[lane]);
-    auto offset = static_cast<int32_t>(value.offset & 31);
-    auto segments = static_cast<int32_t>(value.clamp >> 8 & 31);
-    auto clamp = static_cast<int32_t>(value.clamp & 31);
-    int32_t first = lane & segments, last = first | (clamp & ~segments);
-    int32_t source = lane;
-    switch (lanes[lane].wait.form) {
-    case 0:
-      source = lane ^ offset;
-      value.isInRange = source <= last;
-      break;
-    case 1:
-      source = lane - offset;
-      value.isInRange = source >= last;
-      break;
-    case 2:
-      source = lane + offset;
-      value.isInRange = source <= last;
-      break;
-    default:
-      source = first | (offset & ~segments);
-      value.isInRange = source <= last;
-    }
+  forEachLane(mask, [&](uint32_t i) {
+    Value &value = getValue(lanes[i]);
+    auto lane = static_cast<int32_t>(i);
+    int32_t source = getSource(lane, value, lanes[i].wait.form);
+    value.isInRange = source >= 0;
     source = value.isInRange ? source : lane;
     if (!(mask >> source & 1)) {
-      report(emulator, lanes[lane],
+      report(emulator, lanes[i],
              "reads lane %d at shfl.sync (%s), which is not one of the lanes "
              "0x%x",
-             source, getPlace(emulator, lanes[lane].wait.site), mask);
+             source, getPlace(emulator, lanes[i].wait.site), mask);
     }
     value.result = getValue(lanes[source]).value;
-  }
+  });
 }
 
 int64_t attn_emulator_shuffle(int32_t kind, int32_t mask, int32_t value,
@@ -221,30 +210,14 @@ int64_t attn_emulator_shuffle(int32_t kind, int32_t mask, int32_t value,
 
 static void completeVote(Emulator &, Thread *lanes, uint32_t mask) {
   uint32_t ballot = 0;
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (mask >> i & 1) {
-      ballot |= (getValue(lanes[i]).value ? 1u : 0u) << i;
-    }
-  }
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (!(mask >> i & 1)) {
-      continue;
-    }
-    Value &value = getValue(lanes[i]);
-    switch (lanes[i].wait.form) {
-    case 0:
-      value.result = ballot != 0;
-      break;
-    case 1:
-      value.result = ballot == mask;
-      break;
-    case 2:
-      value.result = ballot;
-      break;
-    default:
-      value.result = ballot == 0 || ballot == mask;
-    }
-  }
+  forEachLane(mask, [&](uint32_t i) {
+    ballot |= (getValue(lanes[i]).value ? 1u : 0u) << i;
+  });
+  forEachLane(mask, [&](uint32_t i) {
+    const uint32_t results[] = {ballot != 0, ballot == mask, ballot,
+                                ballot == 0 || ballot == mask};
+    getValue(lanes[i]).result = results[lanes[i].wait.form];
+  });
 }
 
 int32_t attn_emulator_vote(int32_t kind, int32_t mask, int32_t predicate,
@@ -262,11 +235,9 @@ int32_t attn_emulator_vote(int32_t kind, int32_t mask, int32_t predicate,
 }
 
 static void completeElect(Emulator &, Thread *lanes, uint32_t mask) {
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (mask >> i & 1) {
-      getValue(lanes[i]).result = (mask & ((1u << i) - 1)) == 0;
-    }
-  }
+  forEachLane(mask, [&](uint32_t i) {
+    getValue(lanes[i]).result = (mask & ((1u << i) - 1)) == 0;
+  });
 }
 
 int32_t attn_emulator_elect(int32_t mask, int32_t site) {
@@ -332,10 +303,7 @@ static uint32_t reduce(uint32_t kind, uint32_t flags, uint32_t a, uint32_t b) {
 static void completeRedux(Emulator &, Thread *lanes, uint32_t mask) {
   uint32_t result = 0;
   bool isFirst = true;
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (!(mask >> i & 1)) {
-      continue;
-    }
+  forEachLane(mask, [&](uint32_t i) {
     auto kind = static_cast<uint32_t>(lanes[i].wait.form);
     auto flags = static_cast<uint32_t>(lanes[i].wait.form >> 32);
     uint32_t value = getValue(lanes[i]).value;
@@ -345,12 +313,8 @@ static void completeRedux(Emulator &, Thread *lanes, uint32_t mask) {
     }
     result = isFirst ? value : reduce(kind, flags, result, value);
     isFirst = false;
-  }
-  for (uint32_t i = 0; i < kWarpSize; ++i) {
-    if (mask >> i & 1) {
-      getValue(lanes[i]).result = result;
-    }
-  }
+  });
+  forEachLane(mask, [&](uint32_t i) { getValue(lanes[i]).result = result; });
 }
 
 int32_t attn_emulator_redux(int32_t kind, int32_t flags, int32_t mask,

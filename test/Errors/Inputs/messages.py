@@ -21,6 +21,7 @@ REPORTERS = {
 # What no test can bring about, by its first words, and why.
 EXCUSED = {
     "not enough memory": "memory runs out",
+    "has no memory to": "memory runs out",
     "no memory to": "memory runs out",
     "this system does not let a process": "needs a system without /proc/self/clear_refs",
     "/proc/self/status cannot be read": "needs a system without /proc",

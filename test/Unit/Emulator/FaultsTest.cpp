@@ -319,7 +319,7 @@ const Fault kFaults[] = {
        "%mask = arith.select %isLast, %most, %all : i32\n"
        "%far = nvvm.shfl.sync bfly %mask, %value, %c0, %clamp : f32 -> f32\n"
        "%sum = scf.for"}},
-     "there for the lanes"},
+     "there for the lanes 0xff"},
     {"TransposeThatMeetsABarrierInAShuffle",
      "transpose.mlir",
      {{"%sum = scf.for", "%isOne = arith.cmpi eq, %lane, %i3 : i32\n"

@@ -76,6 +76,34 @@ TEST(EmulatedKernels, CountsInSharedMemory) {
   EXPECT_EQ(y, wanted);
 }
 
+/// Variables of the GPU's module that are not in shared memory.
+TEST(EmulatedKernels, ReadVariables) {
+  Edit variable = {
+      "llvm.func @shuffle",
+      "llvm.mlir.global internal constant @table(dense<[5.0, 7.0]> : "
+      "tensor<2xf32>) {addr_space = 4 : i32} : !llvm.array<2 x f32>\n"
+      "llvm.func @shuffle"};
+  auto readAt = [](const std::string &index) -> Edit {
+    return {"llvm.store %sum",
+            "%table = llvm.mlir.addressof @table : !llvm.ptr<4>\n"
+            "%entry = llvm.getelementptr %table[" +
+                index +
+                "] : (!llvm.ptr<4>, i32) -> !llvm.ptr<4>, f32\n"
+                "%sum2 = llvm.load %entry : !llvm.ptr<4> -> f32\n"
+                "llvm.store %sum2"};
+  };
+  Program good("shuffle.mlir", {variable, readAt("%c1")});
+  ASSERT_TRUE(good.isCompiled());
+  Memory memory("shuffle.mlir");
+  EXPECT_EQ(good.run(memory.getViews()), "");
+  EXPECT_EQ(memory.words[1], std::vector<int32_t>(96, 0x40e00000));
+  Program bad("shuffle.mlir", {variable, readAt("%c5")});
+  ASSERT_TRUE(bad.isCompiled());
+  EXPECT_NE(bad.run(memory.getViews())
+                .find("reads 4 bytes at byte 20 of variable 'kernels_table'"),
+            std::string::npos);
+}
+
 /// Whatever the order, nothing is wrong, and the result is the same.
 TEST(EmulatedKernels, GiveNoAlarmUnderManySeeds) {
   for (const char *file : kFiles) {

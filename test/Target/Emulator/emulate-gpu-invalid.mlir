@@ -1,0 +1,198 @@
+// RUN: attn-opt %s -attn-emulate-gpu -split-input-file -verify-diagnostics
+
+gpu.module @m {
+  llvm.func @k() attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.wgmma.fence.aligned' op is not one that the emulated GPU can do}}
+    nvvm.wgmma.fence.aligned
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k() attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    llvm.inline_asm has_side_effects "membar.gl;", "" : () -> ()
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k() attributes {gpu.kernel} {
+    // expected-error@+1 {{'gpu.barrier' op is not one that the emulated GPU can do}}
+    gpu.barrier
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%p: !llvm.ptr, %m: vector<4xi1>, %v: vector<4xf32>) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.intr.masked.store' op is not one that the emulated GPU can do}}
+    llvm.intr.masked.store %v, %p, %m {alignment = 4 : i32} : vector<4xf32>, vector<4xi1> into !llvm.ptr
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @__nv_erff(f32) -> f32
+  llvm.func @k(%x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{calls '__nv_erff', which is no function of the GPU's module with a body}}
+    %y = llvm.call @__nv_erff(%x) : (f32) -> f32
+    llvm.return
+  }
+}
+
+// -----
+
+// What is no function and no variable.
+gpu.module @m {
+  // expected-error@+1 {{'func.func' op is not one that the emulated GPU can do}}
+  func.func private @f()
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index) {
+    // expected-error@+1 {{launches 'm::k', which is no kernel in the LLVM dialect}}
+    gpu.launch_func @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k() attributes {gpu.kernel}
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index, %x: memref<4xf32>) {
+    // expected-error@+1 {{passes 5 values to a kernel of 1 arguments}}
+    gpu.launch_func @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n) args(%x : memref<4xf32>)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k(%x: !llvm.ptr) attributes {gpu.kernel} {
+      llvm.return
+    }
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index) {
+    // expected-error@+1 {{passes a value of type 'i64' for argument 0 of type 'i32' of the kernel}}
+    gpu.launch_func @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n) args(%n : index)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k(%x: i32) attributes {gpu.kernel} {
+      llvm.return
+    }
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index, %x: memref<*xf32>) {
+    // expected-error@+1 {{passes argument 0 of type 'memref<*xf32>', which the emulated GPU cannot take}}
+    gpu.launch_func @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n) args(%x : memref<*xf32>)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k(%x: i32) attributes {gpu.kernel} {
+      llvm.return
+    }
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index) {
+    // expected-error@+1 {{is asynchronous; the emulated GPU runs launches while the host waits}}
+    %t = gpu.launch_func async @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k() attributes {gpu.kernel} {
+      llvm.return
+    }
+  }
+}
+
+// -----
+
+module attributes {gpu.container_module} {
+  func.func @main(%n: index) {
+    // expected-error@+1 {{has clusters, which the emulated GPU does not have}}
+    gpu.launch_func @m::@k clusters in (%n, %n, %n) blocks in (%n, %n, %n) threads in (%n, %n, %n)
+    return
+  }
+  gpu.module @m {
+    llvm.func @k() attributes {gpu.kernel} {
+      llvm.return
+    }
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%p: !llvm.ptr<3>) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.ldmatrix' op is emulated for matrices of 8 x 8 elements of 16 bits alone}}
+    %a = nvvm.ldmatrix %p {num = 1 : i32, layout = #nvvm.mma_layout<col>, shape = #nvvm.ld_st_matrix_shape<m = 16, n = 16>, eltType = #nvvm.ld_st_matrix_elt_type<b8>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%p: !llvm.ptr<3>, %x: i32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.stmatrix' op is emulated for matrices of 8 x 8 elements of 16 bits alone}}
+    nvvm.stmatrix %p, %x {layout = #nvvm.mma_layout<col>, shape = #nvvm.ld_st_matrix_shape<m = 16, n = 8>, eltType = #nvvm.ld_st_matrix_elt_type<b8>} : !llvm.ptr<3>, i32
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: f64) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.mma.sync' op is emulated for 16 x 8 results of f16, bf16, tf32 and 8-bit integers alone}}
+    %d = nvvm.mma.sync A[%a] B[%a] C[%a, %a]
+      {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, shape = #nvvm.shape<m = 8, n = 8, k = 4>}
+      : (f64, f64, f64) -> !llvm.struct<(f64, f64)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.convert.float.to.tf32' op is emulated for rounding to nearest alone}}
+    %t = nvvm.convert.float.to.tf32 %x {rnd = #nvvm.fp_rnd_mode<rz>}
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.convert.f32x2.to.f16x2' op is emulated for rounding to nearest alone}}
+    %t = nvvm.convert.f32x2.to.f16x2 %x, %x {rnd = #nvvm.fp_rnd_mode<rz>} : vector<2xf16>
+    llvm.return
+  }
+}
