@@ -7,16 +7,16 @@
 
 #include "attn/Compiler/DeviceCode.h"
 
+#include "CodeGen.h"
 #include "attn/Target/GPU/Passes.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/GPU/Transforms/Passes.h"
-#include "mlir/Pass/PassManager.h"
+#include "llvm-c/Target.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/Regex.h"
 #include <cstdlib>
+#include <mutex>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -26,33 +26,44 @@ ArrayRef<StringRef> attn::getChips() {
   return chips;
 }
 
-/// Text of the kernels, whose module becomes a gpu.binary.
-static llvm::Expected<std::string> makePTX(ModuleOp module, StringRef chip) {
-  PassManager manager(module.getContext());
-  GpuNVVMAttachTargetOptions target;
-  target.chip = chip.str();
-  target.optLevel = 3;
-  manager.addPass(createGpuNVVMAttachTarget(target));
-  GpuModuleToBinaryPassOptions binary;
-  binary.compilationTarget = "isa";
-  manager.addPass(createGpuModuleToBinaryPass(binary));
-  bool succeededAll = false;
-  if (llvm::Error error = runSafely("generating PTX", [&] {
-        succeededAll = succeeded(manager.run(module));
-      })) {
+static void initializeDevices() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+}
+
+/// The kernels, which are moved out of `module`, as text.
+static llvm::Expected<std::string> makePTX(gpu::GPUModuleOp kernels,
+                                           StringRef chip) {
+  initializeDevices();
+  OwningOpRef<ModuleOp> alone = ModuleOp::create(kernels.getLoc());
+  alone->getBody()->getOperations().splice(alone->getBody()->end(),
+                                           kernels.getBody()->getOperations());
+  std::string text;
+  llvm::Error error = runStep("generating PTX", [&]() -> llvm::Error {
+    auto translation = translate(*alone, {"nvptx64-nvidia-cuda", chip.str()});
+    if (!translation) {
+      return translation.takeError();
+    }
+    llvm::Module &module = *translation->module;
+    optimize(module, *translation->machine);
+    SmallString<0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    if (!emitMachineCode(module, *translation->machine,
+                         llvm::CodeGenFileType::AssemblyFile, stream)) {
+      return llvm::createStringError("the target cannot write text");
+    }
+    text = std::string(bytes);
+    return llvm::Error::success();
+  });
+  if (error) {
     return error;
   }
-  if (!succeededAll) {
-    return llvm::createStringError("generating PTX failed");
-  }
-  std::string text;
-  module.walk([&](gpu::BinaryOp op) {
-    for (Attribute object : op.getObjects()) {
-      text += cast<gpu::ObjectAttr>(object).getObject().getValue();
-    }
-  });
-  // LLVM ends it as a C string.
-  return StringRef(text).rtrim('\0').str();
+  return text;
 }
 
 static llvm::Expected<std::string> findAssembler() {
@@ -174,8 +185,12 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
   if (!lowered) {
     return lowered.takeError();
   }
+  auto kernels = (**lowered).lookupSymbol<gpu::GPUModuleOp>(kKernelModule);
+  if (!kernels) {
+    return llvm::createStringError("the program has no kernels");
+  }
   DeviceCode code;
-  (**lowered).walk([&](LLVM::LLVMFuncOp function) {
+  kernels.walk([&](LLVM::LLVMFuncOp function) {
     if (auto bytes = function->getAttrOfType<IntegerAttr>(kSharedBytes)) {
       KernelResources kernel;
       kernel.name = function.getName();
@@ -187,10 +202,7 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
       code.kernels.push_back(kernel);
     }
   });
-  if (code.kernels.empty()) {
-    return llvm::createStringError("the program has no kernels");
-  }
-  auto ptx = makePTX(**lowered, options.chip);
+  auto ptx = makePTX(kernels, options.chip);
   if (!ptx) {
     return ptx.takeError();
   }

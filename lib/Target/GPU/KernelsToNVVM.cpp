@@ -68,6 +68,14 @@ struct KernelsToNVVMPass
     if (failed(applyPartialConversion(module, target, std::move(patterns)))) {
       return signalPassFailure();
     }
+    // What a launch sizes is defined nowhere; with a definition, LLVM gives it
+    // the byte that it does not have.
+    for (auto global : module.getOps<LLVM::GlobalOp>()) {
+      auto array = dyn_cast<LLVM::LLVMArrayType>(global.getType());
+      if (array && array.getNumElements() == 0) {
+        global.setLinkage(LLVM::Linkage::External);
+      }
+    }
     WalkResult found = module.walk([](LLVM::CallOp call) {
       std::optional<StringRef> callee = call.getCallee();
       if (!callee || !callee->starts_with("__nv_")) {

@@ -12,6 +12,10 @@ using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
 FeatureRow FeatureRow::get(Value value) {
+  // Products widen what they take.
+  if (auto wide = value.getDefiningOp<arith::ExtFOp>()) {
+    value = wide.getIn();
+  }
   if (auto at = value.getDefiningOp<AtOp>()) {
     return get(at.getSource(), at.getIndices());
   }

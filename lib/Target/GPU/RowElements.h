@@ -33,7 +33,7 @@ struct FeatureRow {
   static FeatureRow get(Value source, ValueRange indices) {
     return {source, SmallVector<Value>(indices), Value()};
   }
-  /// The row behind a value.
+  /// The row behind a value, as narrow as it is stored.
   static FeatureRow get(Value value);
 
   Type getElementType() const {

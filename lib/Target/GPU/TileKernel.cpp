@@ -33,26 +33,30 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
   bool small = false;
   unsigned bits = 16;
   stream.walk([&](Operation *op) {
+    SmallVector<FeatureRow, 2> sides;
     if (auto inner = dyn_cast<InnerOp>(op)) {
-      VectorType type = cast<VectorType>(inner.getLhs().getType());
-      features = std::max(features, type.getNumElements());
-      bits = std::max(bits, type.getElementTypeBitWidth());
+      sides = {FeatureRow::get(inner.getLhs()),
+               FeatureRow::get(inner.getRhs())};
     } else if (auto dot = dyn_cast<DotOp>(op)) {
-      auto type = cast<MemRefType>(dot.getLhs().getType());
-      features = std::max(features, type.getShape().back());
-      Type left = type.getElementType(),
-           right = getElementTypeOrSelf(dot.getRhs().getType());
-      small |= isSmallFloat(left) && left == right && dot.getType().isF32();
-      bits = std::max(bits, left.getIntOrFloatBitWidth());
+      sides = {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+               FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
     } else if (auto carry = dyn_cast<CarryOp>(op);
                carry && carry.getKind() == CarryKind::Outer) {
-      auto type = cast<VectorType>(carry.getType());
-      width = std::max(width, type.getNumElements());
-      auto row = cast<VectorType>(carry.getRow().getType());
-      small |=
-          isSmallFloat(row.getElementType()) && type.getElementType().isF32();
-      bits = std::max(bits, row.getElementTypeBitWidth());
+      sides = {FeatureRow::get(carry.getRow())};
     }
+    if (sides.empty()) {
+      return;
+    }
+    bool product = sides.size() == 2;
+    int64_t &extent = product ? features : width;
+    extent = std::max(extent, sides[0].getFeatures());
+    for (const FeatureRow &side : sides) {
+      bits = std::max(bits, side.getElementType().getIntOrFloatBitWidth());
+    }
+    Type element = sides[0].getElementType();
+    small |= isSmallFloat(element) &&
+             sides.back().getElementType() == element &&
+             getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   });
   auto *context = stream.getContext();
   TileShape shape;

@@ -32,7 +32,6 @@ EXCUSED = {
     "the target cannot write": "guards an interface of LLVM: both targets can",
     "the host has no object writer": "guards an interface of LLVM: both targets have one",
     "no code generator for": "guards an interface of LLVM: both targets have one",
-    "generating PTX failed": "guards passes of LLVM, which take what ours leave",
     "cannot write PTX for ptxas": "the disk is full",
     "linking failed: an earlier link": "needs a crash of the linker",
     "the CPU target meets an index": "guards the evaluator of kernels",

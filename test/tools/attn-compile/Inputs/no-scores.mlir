@@ -1,0 +1,4 @@
+// Nothing to compute.
+func.func @none() {
+  return
+}
