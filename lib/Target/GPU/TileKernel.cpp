@@ -32,7 +32,12 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
   int64_t features = 8, width = 8;
   bool small = false;
   unsigned bits = 16;
+  int64_t divisions = 0;
   stream.walk([&](Operation *op) {
+    divisions +=
+        isa<arith::DivUIOp, arith::DivSIOp, arith::RemUIOp, arith::RemSIOp,
+            arith::FloorDivSIOp, arith::CeilDivSIOp>(op) &&
+        isa<SweepOp>(op->getParentOp());
     SmallVector<FeatureRow, 2> sides;
     if (auto inner = dyn_cast<InnerOp>(op)) {
       sides = {FeatureRow::get(inner.getLhs()),
@@ -66,7 +71,10 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
   shape.rows = 64;
   // Queries, keys, values and weights fit 96 KiB beside each other.
   int64_t row = (2 * features + width) * bits / 8;
-  shape.keys = row * 64 + 64 * 64 * 8 > 90 * 1024 ? 32 : 64;
+  bool isLarge = row * 64 + 64 * 64 * 8 > 90 * 1024;
+  // Pixels of an image take registers: 64 bits for each coordinate.
+  bool hasPixels = divisions >= 4;
+  shape.keys = isLarge || hasPixels ? 32 : 64;
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
