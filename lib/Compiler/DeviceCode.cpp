@@ -10,6 +10,7 @@
 #include "CodeGen.h"
 #include "attn/Target/GPU/Passes.h"
 #include "llvm-c/Target.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -24,6 +25,16 @@ using namespace mlir::attn;
 ArrayRef<StringRef> attn::getChips() {
   static constexpr StringRef chips[] = {"sm_80", "sm_86", "sm_89", "sm_90"};
   return chips;
+}
+
+/// The most that a block can ask for (CUDA C++ programming guide, compute
+/// capabilities).
+static int64_t getSharedLimit(StringRef chip) {
+  return llvm::StringSwitch<int64_t>(chip)
+             .Case("sm_80", 163)
+             .Case("sm_90", 227)
+             .Default(99) *
+         1024;
 }
 
 static void initializeDevices() {
@@ -202,6 +213,17 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
       code.kernels.push_back(kernel);
     }
   });
+  int64_t limit = getSharedLimit(options.chip);
+  for (const KernelResources &kernel : code.kernels) {
+    if (kernel.sharedBytes > limit) {
+      return llvm::createStringError("kernel " + kernel.name + " takes " +
+                                     std::to_string(kernel.sharedBytes) +
+                                     " bytes of shared memory; a "
+                                     "block has " +
+                                     std::to_string(limit) + " on " +
+                                     options.chip);
+    }
+  }
   auto ptx = makePTX(kernels, options.chip);
   if (!ptx) {
     return ptx.takeError();

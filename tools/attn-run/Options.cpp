@@ -58,6 +58,8 @@ instead of, or beside, a plain run
                        in $ATTN_CACHE_DIR, or attn-mlir in $XDG_CACHE_HOME or
                        ~/.cache
   --threads=N          threads of parallel loops (default: all)
+  --schedule=N         seed of the emulated GPU: which threads run first, and
+                       when copies land (0)
   --attn-plan          print the plan and stop; also --dump=plan
   --dump=llvm|asm|obj  print code and stop
   --triple=T --cpu=C   for --dump: the target (default: this machine)
@@ -128,8 +130,9 @@ private:
                               .Case("output", &options.output)
                               .Case("plant-fault", &options.compile.plantFault)
                               .Default(nullptr);
-    constexpr StringRef others[] = {"seed",   "threads", "size",    "input",
-                                    "inputs", "pattern", "strided", "dump"};
+    constexpr StringRef others[] = {"seed",    "schedule", "threads",
+                                    "size",    "input",    "inputs",
+                                    "pattern", "strided",  "dump"};
     if (!string && !llvm::is_contained(others, option)) {
       return false;
     }
@@ -150,6 +153,9 @@ private:
       std::optional<int> failure = parseInteger(seed, 0);
       options.inputs.seed = static_cast<uint64_t>(seed);
       return failure;
+    }
+    if (option == "schedule") {
+      return parseInteger(options.schedule, 0);
     }
     if (option == "threads") {
       int64_t threads = 0;

@@ -31,6 +31,8 @@ struct RunOptions {
   bool cache = false;
   int64_t repetitions = 0;
   int threads = 0;
+  /// Of the emulated GPU.
+  int64_t schedule = 0;
 };
 
 /// Parses the command line. Prints a sentence and returns a code if the tool

@@ -14,6 +14,7 @@
 #include "attn/Runner/Check.h"
 #include "attn/Runner/ExactCheck.h"
 #include "attn/Runner/Progress.h"
+#include "attn_emulator.h"
 #include "attn_runtime.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/SourceMgr.h"
@@ -38,6 +39,7 @@ int Session::run() {
   if (int code = parseProgram(options.program, context, sources, module)) {
     return code;
   }
+  attn_emulator_set_seed(static_cast<uint64_t>(options.schedule));
   if (options.threads > 0) {
     attn_set_num_threads(options.threads);
   }
@@ -134,7 +136,11 @@ std::optional<std::vector<Array>> Session::execute(const Executable &executable,
   bool crashed = false;
   auto results = executable.runSafely(arguments, crashed);
   if (!results) {
-    fail(kBadProgram, results.takeError());
+    std::string message = llvm::toString(results.takeError());
+    if (options.compile.mode == ExecutionMode::EmulatedGPU) {
+      message += " (--schedule=" + std::to_string(options.schedule) + ")";
+    }
+    fail(kBadProgram, message);
     return std::nullopt;
   }
   return std::move(*results);

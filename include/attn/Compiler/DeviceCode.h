@@ -32,7 +32,8 @@ struct DeviceCode {
 /// The architectures that options.chip may name.
 ArrayRef<StringRef> getChips();
 
-/// The kernels of `module` for `options.chip` as PTX, in this process. With
+/// The kernels of `module`, none of which takes more shared memory than a block
+/// can have, for `options.chip` as PTX, in this process. With
 /// `assemble`, ptxas makes a cubin of it; that is looked for in the folder bin
 /// of $CUDA_HOME, and then on the PATH.
 llvm::Expected<DeviceCode> compileForDevice(ModuleOp module,

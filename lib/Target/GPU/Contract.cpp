@@ -13,10 +13,6 @@ using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 using tile::Registers;
 
-static RankedTensorType tileType(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 /// Two numbers of 16 bits as an operand of mma.sync: a vector of halves, or the
 /// word that two of the others are.
 static Value makeOperand(Emit &e, Value pair) {

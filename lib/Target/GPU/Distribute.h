@@ -13,6 +13,10 @@
 
 namespace mlir::attn::gpu_target {
 
+inline RankedTensorType tileType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
 /// Rewrites one kernel. Each value of a tile type has the scalars that stand
 /// for it, in the order of tile::Registers.
 class Distributor {
@@ -56,7 +60,6 @@ private:
   void lower(tile::FiniteOp op);
   /// A matrix in the workgroup memory of the kernel.
   Value allocate(MemRefType type);
-  Value shared(Value buffer) { return buffers.lookup(buffer); }
   /// Once for each of so many columns of so many rows, by some thread.
   void forEachElement(int64_t rows, int64_t columns,
                       llvm::function_ref<void(Value, Value)> body);
@@ -71,7 +74,6 @@ private:
   gpu::GPUFuncOp function;
   Emit e;
   DenseMap<Value, SmallVector<Value>> registers;
-  DenseMap<Value, Value> buffers;
   DenseMap<std::pair<Attribute, unsigned>, Value> bases;
   SmallVector<Operation *> dead;
   Value thread, lane, warp;

@@ -45,10 +45,6 @@ Distributor::Distributor(gpu::GPUFuncOp function)
                              e.getContext(), gpu::AddressSpace::Workgroup)));
 }
 
-static RankedTensorType tileType(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 //===----------------------------------------------------------------------===//
 // Positions
 //===----------------------------------------------------------------------===//

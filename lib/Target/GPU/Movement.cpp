@@ -15,10 +15,6 @@ using namespace mlir::attn::gpu_target;
 using tile::AtomShape;
 using tile::Registers;
 
-static RankedTensorType tileType(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 //===----------------------------------------------------------------------===//
 // Global memory
 //===----------------------------------------------------------------------===//
@@ -83,10 +79,8 @@ Value Distributor::allocate(MemRefType type) {
 }
 
 void Distributor::lower(tile::SharedOp op) {
-  Value view = allocate(cast<MemRefType>(op.getResult().getType()));
-  buffers[op.getResult()] = view;
-  op.getResult().replaceAllUsesWith(view);
-  buffers[view] = view;
+  op.getResult().replaceAllUsesWith(
+      allocate(cast<MemRefType>(op.getResult().getType())));
 }
 
 void Distributor::lower(tile::WaitOp op) {
@@ -95,7 +89,7 @@ void Distributor::lower(tile::WaitOp op) {
   nvgpu::DeviceAsyncWaitOp::create(e, token, IntegerAttr());
 }
 
-/// Where `x` is a multiple of 16.
+/// The low bits of an address that a step of `x` elements may set.
 static Value addBits(Emit &e, Value bits, Value x, int64_t scale) {
   return e.either(bits, e.mul(x, scale));
 }

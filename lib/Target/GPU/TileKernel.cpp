@@ -15,18 +15,9 @@ using namespace mlir::attn::gpu_target;
 using tile::LayoutAttr;
 using tile::SliceAttr;
 
-static int64_t roundUp(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//
-
-/// Whether products of rows of `type` run on tensor cores.
-static bool isSmallFloat(Type type) {
-  return isa<Float16Type, BFloat16Type>(type);
-}
 
 FailureOr<TileShape> TileShape::choose(StreamOp stream) {
   int64_t features = 8, width = 8;

@@ -45,6 +45,15 @@ struct Extent {
   bool isUniform() const { return !row && !key && !feature; }
 };
 
+inline int64_t roundUp(int64_t value, int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+/// Whether products of rows of `type` run on tensor cores.
+inline bool isSmallFloat(Type type) {
+  return isa<Float16Type, BFloat16Type>(type);
+}
+
 /// Rows, keys and warps of the blocks of a kernel.
 struct TileShape {
   tile::LayoutAttr layout;
@@ -137,6 +146,9 @@ private:
   Value firstKey, keyEnd;
   bool partial = false;
   Buffers *current = nullptr;
+  /// Shared matrices by type; those in use belong to the sweep at hand.
+  DenseMap<Type, SmallVector<Value>> shared;
+  DenseMap<Type, size_t> inUse;
   DenseMap<std::pair<Value, Value>, Value> factors;
 };
 

@@ -45,14 +45,6 @@ struct TileKernel::Buffers {
   Value present;
 };
 
-static int64_t roundUp(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-
-static bool isSmallFloat(Type type) {
-  return isa<Float16Type, BFloat16Type>(type);
-}
-
 //===----------------------------------------------------------------------===//
 // Operands of products
 //===----------------------------------------------------------------------===//
@@ -63,7 +55,12 @@ Value TileKernel::getShared(int64_t rows, int64_t columns, Type element) {
   auto type = MemRefType::get(
       {rows, roundUp(columns, 16) + pad}, element, MemRefLayoutAttrInterface(),
       gpu::AddressSpaceAttr::get(e.getContext(), gpu::AddressSpace::Workgroup));
-  return tile::SharedOp::create(e, type);
+  SmallVector<Value> &known = shared[type];
+  size_t number = inUse[type]++;
+  if (number == known.size()) {
+    known.push_back(tile::SharedOp::create(e, type));
+  }
+  return known[number];
 }
 
 /// Where rows lie one after the other: indices but the last are the same for
@@ -675,7 +672,7 @@ LogicalResult TileKernel::emitTile(SweepOp sweep, Buffers &buffers,
   auto *outside = std::exchange(current, &buffers);
   // What the other kind of tile has computed is not seen here.
   auto known = tiles;
-  IRMapping shared = uniform;
+  IRMapping before = uniform;
   factors.clear();
   for (Operation &op : sweep.getBody().front().without_terminator()) {
     auto state =
@@ -686,7 +683,7 @@ LogicalResult TileKernel::emitTile(SweepOp sweep, Buffers &buffers,
     }
   }
   tiles = std::move(known);
-  uniform = shared;
+  uniform = before;
   factors.clear();
   current = outside;
   return success();
@@ -709,6 +706,11 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
       e.setLoc(op.getLoc());
       e.clone(op, uniform);
     }
+  }
+  // The buffers of the sweep before are free once all threads are done with it.
+  if (!inUse.empty()) {
+    gpu::BarrierOp::create(e);
+    inUse.clear();
   }
   Buffers buffers;
   if (failed(findOperands(sweep, buffers))) {
