@@ -4,6 +4,8 @@
 // RUN: %{run} --entry=bf16 --size B=2,L=77 | FileCheck %s
 // RUN: %{run} --entry=f16 --size B=1,M=9,N=130 | FileCheck %s
 // RUN: %{run} --entry=rounded --size B=1,M=65,N=64 | FileCheck %s
+// Weights that a half float cannot hold, and nothing rounds.
+// RUN: %{run} --entry=large_weights --size B=1,M=9,N=20 | FileCheck %s
 // RUN: %{run} --entry=wide --size B=1,L=33 | FileCheck %s
 // Infinities and NaN in values stay with the queries that see them.
 // RUN: %{run} --entry=bf16 --size B=1,L=33 --pattern v=nan-row | FileCheck %s
@@ -42,6 +44,14 @@ func.func @rounded(%q: tensor<?x4x?x32xbf16> {attn.name = "q", attn.dims = ["B",
   %p = attn.softmax %s : !scores
   %o = attn.aggregate %p, %v operand_type(bf16) : !scores, tensor<?x4x?x32xbf16> -> tensor<?x4x?x32xbf16>
   return %o : tensor<?x4x?x32xbf16>
+}
+
+func.func @large_weights(%q: tensor<?x4x?x24xf16> {attn.name = "q", attn.dims = ["B", "4", "M", "24"]},
+    %k: tensor<?x4x?x24xf16> {attn.name = "k", attn.dims = ["B", "4", "N", "24"]},
+    %v: tensor<?x4x?x16xf16> {attn.name = "v", attn.dims = ["B", "4", "N", "16"]}) -> tensor<?x4x?x16xf32> {
+  %s = attn.score %q, %k scale(50000.0) : tensor<?x4x?x24xf16>, tensor<?x4x?x24xf16> -> !scores
+  %o = attn.aggregate %s, %v : !scores, tensor<?x4x?x16xf16> -> tensor<?x4x?x16xf32>
+  return %o : tensor<?x4x?x16xf32>
 }
 
 func.func @wide(%q: tensor<?x4x?x20xf32> {attn.name = "q", attn.dims = ["B", "4", "L", "20"]},

@@ -491,8 +491,11 @@ static Value add(Emit &e, Value a, Value b) {
   return arith::AddIOp::create(e, a, b);
 }
 
+/// A bf16 has 8 bits of the 24 of a float.
+constexpr int kWeightParts = 3;
+
 /// acc + P V. With operands of 16 bits, P is rounded as the program asks, or
-/// else multiplied in two parts that hold it to 16 bits.
+/// else multiplied in parts that together are what it is in f32.
 Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
   Extent entries{/*row=*/true, /*key=*/true};
   Value present = getPresence(op.getCond());
@@ -515,20 +518,23 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
     auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
                                         shape.layout.getWarps());
     auto operand = RankedTensorType::get(type.getShape(), small, layout);
-    Value high = e.convertFloat(p, small);
-    sum = multiply(tile::ConvertOp::create(e, operand, high), sum, Value());
-    if (rounded && *rounded == small) {
-      return sum;
+    auto isNumber = [&](Value x) -> Value {
+      return arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, x, x);
+    };
+    Value rest = p;
+    int parts = rounded && *rounded == small ? 1 : kWeightParts;
+    for (int part = 0; part < parts; ++part) {
+      Value x = e.convertFloat(rest, small);
+      sum = multiply(tile::ConvertOp::create(e, operand, x), sum, Value());
+      if (part + 1 < parts) {
+        // What is infinite in 16 bits leaves nothing.
+        rest = arith::SubFOp::create(e, rest,
+                                     e.convertFloat(x, acc.getElementType()));
+        rest = e.select(isNumber(rest), rest,
+                        splat(0.0, cast<RankedTensorType>(rest.getType())));
+      }
     }
-    Value low =
-        arith::SubFOp::create(e, p, e.convertFloat(high, acc.getElementType()));
-    // What a half cannot hold is infinite, and its rest is NaN.
-    auto layoutOf = cast<RankedTensorType>(low.getType());
-    Value finite =
-        arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, low, low);
-    low = e.select(finite, low, splat(0.0, layoutOf));
-    low = e.convertFloat(low, small);
-    return multiply(tile::ConvertOp::create(e, operand, low), sum, Value());
+    return sum;
   };
   auto inMemory = [&](bool masked) {
     Value weights = buffers.weights[acc.getElementType()];
@@ -540,8 +546,10 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
     gpu::BarrierOp::create(e);
     return multiply(weights, old, masked ? buffers.present : Value());
   };
-  bool tensorCores =
-      shape.tensorCores && isSmallFloat(small) && acc.getElementType().isF32();
+  // Half floats end at 65504, which weights that nobody rounds may exceed.
+  bool holdsWeights = small.isBF16() || (rounded && *rounded == small);
+  bool tensorCores = shape.tensorCores && isSmallFloat(small) && holdsWeights &&
+                     acc.getElementType().isF32();
   auto plain = [&] {
     return tensorCores ? onTensorCores(old) : inMemory(/*masked=*/false);
   };

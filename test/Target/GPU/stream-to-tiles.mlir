@@ -52,11 +52,14 @@ func.func @sums(%q: memref<1x2x?x64xf32>, %k: memref<1x2x?x64xf32>, %v: memref<1
 // CHECK:               tile.contract {{.*}} if %{{.*}} : memref<64x80xi8
 // CHECK:       tile.store %[[O]]
 
-// bf16 runs on tensor cores: weights in two parts, as nothing rounds them.
+// bf16 runs on tensor cores: weights in three parts, as nothing rounds them.
 // CHECK-LABEL: gpu.func @narrow_stream0(
 // CHECK:       tile.fetch {{.*}} -> tensor<64x64xbf16, #tile.layout<mma_a, warps = [4, 1]>>
 // CHECK:       tile.contract {{.*}} transposed : tensor<64x64xbf16, #tile.layout<mma_a, {{.*}} -> tensor<64x64xf32, #tile.layout<mma_acc, warps = [4, 1]>>
 // CHECK:       arith.truncf
+// CHECK:       tile.convert
+// CHECK:       tile.contract
+// CHECK:       arith.subf
 // CHECK:       tile.convert
 // CHECK:       tile.contract
 // CHECK:       arith.subf
