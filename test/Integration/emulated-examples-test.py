@@ -13,7 +13,6 @@ ROOT = sys.argv[1]
 SIZES = {"B": 1, "L": 70, "M": 70, "N": 70}
 # What stands in the way, by example.
 REFUSED = {
-    "additive-attention": "'attn.dot_with' op has no form on GPUs yet",
     "append-quantised": "would run on the host, where the tensors of a GPU program are not",
     "block-sparse-from-list": "follows a list, which has no form on GPUs yet",
     "expert-choice": "would run on the host, where the tensors of a GPU program are not",

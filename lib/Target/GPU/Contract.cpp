@@ -7,6 +7,7 @@
 
 #include "Distribute.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -116,52 +117,80 @@ static Value convertOperand(Emit &e, Value x, Type to) {
   return e.convertFloat(x, to);
 }
 
-/// One k after the other, every thread for its own elements.
-void Distributor::multiplyAndAdd(tile::ContractOp op) {
-  Registers acc(tileType(op.getAcc()));
-  Type element = tileType(op.getAcc()).getElementType();
+/// One k after the other, every thread for its own elements. `join` takes what
+/// was accumulated, two elements, and k.
+SmallVector<Value> Distributor::accumulate(
+    const Pairs &pairs,
+    llvm::function_ref<Value(Value, Value, Value, Value)> join) {
+  Registers acc(tileType(pairs.acc));
+  Type element = tileType(pairs.acc).getElementType();
   SmallVector<int64_t> rows = acc.getDistinct(0), columns = acc.getDistinct(1);
   Value row = base(acc.getLayout(), 0), column = base(acc.getLayout(), 1);
-  Value one = e.index(1);
-  auto loop = scf::ForOp::create(e, e.index(0), e.index(op.getDepth()), one,
-                                 get(op.getAcc()));
-  OpBuilder::InsertionGuard guard(e);
-  if (!loop.getBody()->empty()) {
-    loop.getBody()->back().erase();
-  }
-  e.setInsertionPointToStart(loop.getBody());
-  Value k = loop.getInductionVar();
-  DenseMap<int64_t, Value> left, present, right;
-  for (int64_t r : rows) {
-    Value at = e.add(row, r);
-    left[r] = convertOperand(e, e.load(op.getA(), {at, k}), element);
-    if (op.getPresent()) {
-      Value byte = e.load(op.getPresent(), {at, k});
-      present[r] = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, byte,
-                                         e.constant(byte.getType(), 0.0));
-    }
-  }
-  for (int64_t c : columns) {
-    Value at = e.add(column, c);
-    Value x = op.getTransposed() ? e.load(op.getB(), {at, k})
-                                 : e.load(op.getB(), {k, at});
-    right[c] = convertOperand(e, x, element);
-  }
-  SmallVector<Value> sums;
-  for (size_t n = 0; n < acc.size(); ++n) {
-    int64_t r = acc.getOffset(n)[0], c = acc.getOffset(n)[1];
-    Value old = loop.getRegionIterArgs()[n];
-    Value sum;
-    if (isa<FloatType>(element)) {
-      sum = math::FmaOp::create(e, left[r], right[c], old);
-    } else {
-      sum = e.add(old, e.mul(left[r], right[c]));
-    }
-    sums.push_back(op.getPresent() ? e.select(present[r], sum, old) : sum);
-  }
-  scf::YieldOp::create(e, sums);
-  registers[op.getResult()].assign(loop.getResults().begin(),
-                                   loop.getResults().end());
+  return e.loop(
+      e.index(0), e.index(pairs.depth), 1, get(pairs.acc),
+      [&](Value k, ValueRange sofar) {
+        DenseMap<int64_t, Value> left, present, right;
+        for (int64_t r : rows) {
+          Value at = e.add(row, r);
+          left[r] = convertOperand(e, e.load(pairs.a, {at, k}), element);
+          if (pairs.present) {
+            Value byte = e.load(pairs.present, {at, k});
+            present[r] =
+                arith::CmpIOp::create(e, arith::CmpIPredicate::ne, byte,
+                                      e.constant(byte.getType(), 0.0));
+          }
+        }
+        for (int64_t c : columns) {
+          Value at = e.add(column, c);
+          Value x = pairs.transposed ? e.load(pairs.b, {at, k})
+                                     : e.load(pairs.b, {k, at});
+          right[c] = convertOperand(e, x, element);
+        }
+        SmallVector<Value> next;
+        for (size_t n = 0; n < acc.size(); ++n) {
+          int64_t r = acc.getOffset(n)[0], c = acc.getOffset(n)[1];
+          Value joined = join(sofar[n], left[r], right[c], k);
+          next.push_back(pairs.present ? e.select(present[r], joined, sofar[n])
+                                       : joined);
+        }
+        return next;
+      });
+}
+
+void Distributor::multiplyAndAdd(tile::ContractOp op) {
+  Pairs pairs = {op.getA(),
+                 op.getB(),
+                 op.getPresent(),
+                 op.getAcc(),
+                 int64_t(op.getDepth()),
+                 op.getTransposed()};
+  registers[op.getResult()] =
+      accumulate(pairs, [&](Value sum, Value x, Value y, Value) -> Value {
+        if (isa<FloatType>(sum.getType())) {
+          return math::FmaOp::create(e, x, y, sum);
+        }
+        return e.add(sum, e.mul(x, y));
+      });
+}
+
+void Distributor::lower(tile::CombineOp op) {
+  Pairs pairs = {op.getA(),
+                 op.getB(),
+                 Value(),
+                 op.getAcc(),
+                 int64_t(op.getDepth()),
+                 /*transposed=*/true};
+  Block &body = op.getBody().front();
+  registers[op.getResult()] =
+      accumulate(pairs, [&](Value sofar, Value x, Value y, Value k) {
+        IRMapping map;
+        map.map(body.getArguments(), ValueRange{x, y, k});
+        for (Operation &inner : body.without_terminator()) {
+          e.clone(inner, map);
+        }
+        Value term = map.lookupOrDefault(body.getTerminator()->getOperand(0));
+        return combine(op.getKind(), sofar, term);
+      });
 }
 
 void Distributor::lower(tile::ContractOp op) {

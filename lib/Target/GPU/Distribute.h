@@ -69,7 +69,19 @@ private:
   // Contract.cpp.
   void lower(tile::ContractOp op);
   void multiplyOnTensorCores(tile::ContractOp op);
+  void lower(tile::CombineOp op);
   void multiplyAndAdd(tile::ContractOp op);
+  /// Pairs of the elements (i, k) of a and (j, k) of b, or (k, j) if not
+  /// `transposed`, for k from 0 to depth: each thread joins those of its own
+  /// (i, j) with what it has.
+  struct Pairs {
+    Value a, b, present, acc;
+    int64_t depth;
+    bool transposed;
+  };
+  SmallVector<Value>
+  accumulate(const Pairs &pairs,
+             llvm::function_ref<Value(Value, Value, Value, Value)> join);
 
   gpu::GPUFuncOp function;
   Emit e;

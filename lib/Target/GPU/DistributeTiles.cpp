@@ -322,7 +322,7 @@ LogicalResult Distributor::distribute(Operation &op) {
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
                 tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::CopyOp,
                 tile::FillOp, tile::WaitOp, tile::StashOp, tile::FetchOp,
-                tile::FiniteOp, tile::ContractOp>(
+                tile::FiniteOp, tile::ContractOp, tile::CombineOp>(
               [&](auto concrete) { lower(concrete); });
     }
     dead.push_back(&op);

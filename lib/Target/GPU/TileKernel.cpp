@@ -36,6 +36,9 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
     } else if (auto dot = dyn_cast<DotOp>(op)) {
       sides = {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
                FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+    } else if (auto dot = dyn_cast<DotWithOp>(op)) {
+      sides = {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+               FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
     } else if (auto carry = dyn_cast<CarryOp>(op);
                carry && carry.getKind() == CarryKind::Outer) {
       sides = {FeatureRow::get(carry.getRow())};
@@ -50,7 +53,7 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
       bits = std::max(bits, side.getElementType().getIntOrFloatBitWidth());
     }
     Type element = sides[0].getElementType();
-    small |= isSmallFloat(element) &&
+    small |= isSmallFloat(element) && !isa<DotWithOp>(op) &&
              sides.back().getElementType() == element &&
              getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   });
@@ -309,7 +312,7 @@ LogicalResult TileKernel::emitOp(Operation &op) {
   // products bring them to shared memory (RowElements.h).
   bool isLeft = isa<vector::ShuffleOp, vector::InterleaveOp,
                     vector::ReductionOp, ExpandOp>(op) ||
-                (!known && !isa<DotOp, InnerOp, SweepOp>(op));
+                (!known && !isa<DotOp, InnerOp, DotWithOp, SweepOp>(op));
   if (isLeft) {
     return success();
   }
@@ -327,9 +330,8 @@ LogicalResult TileKernel::emitOp(Operation &op) {
     set(guarded.getResult(), guard(lift(guarded.getValue(), extent)), extent);
     return success();
   }
-  if (isa<DotOp, InnerOp>(op) && current) {
-    emitProduct(&op, *current);
-    return success();
+  if (isa<DotOp, InnerOp, DotWithOp>(op) && current) {
+    return emitProduct(&op, *current);
   }
   if (auto sweep = dyn_cast<SweepOp>(op); sweep && !current) {
     return emitSweep(sweep);

@@ -128,7 +128,8 @@ private:
   Value getPresence(Value cond);
   Value reduceEntries(tile::ReduceKind kind, Value entries);
   LogicalResult findOperands(SweepOp sweep, Buffers &buffers);
-  void emitProduct(Operation *op, Buffers &buffers);
+  LogicalResult emitProduct(Operation *op, Buffers &buffers);
+  LogicalResult emitCombination(DotWithOp op, Buffers &buffers);
   Value getShared(int64_t rows, int64_t columns, Type element);
   /// Rows [first, end) along `argument` to a shared matrix.
   LogicalResult bringRows(Operation *user, const FeatureRow &row,

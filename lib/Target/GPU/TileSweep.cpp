@@ -38,7 +38,7 @@ struct TileKernel::Buffers {
   };
   SmallVector<Stationary> stationary;
   SmallVector<Streamed> streamed;
-  /// By attn.dot or attn.inner, and by those and outer carries.
+  /// By product, and by product and outer carry.
   DenseMap<Operation *, unsigned> lefts, rights;
   /// Weights, and which of them are present, on their way to a product.
   DenseMap<Type, Value> weights;
@@ -125,9 +125,13 @@ LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
   return success();
 }
 
-/// The two sides of an attn.dot or attn.inner.
+/// The two sides of an attn.dot, attn.inner or attn.dot_with.
 static std::pair<FeatureRow, FeatureRow> getSides(Operation *op) {
   if (auto dot = dyn_cast<DotOp>(op)) {
+    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+  }
+  if (auto dot = dyn_cast<DotWithOp>(op)) {
     return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
             FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
   }
@@ -158,7 +162,7 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   for (Operation &op : sweep.getBody().front()) {
     e.setLoc(op.getLoc());
     auto carry = dyn_cast<CarryOp>(op);
-    if (isa<DotOp, InnerOp>(op)) {
+    if (isa<DotOp, InnerOp, DotWithOp>(op)) {
       auto [left, right] = getSides(&op);
       if (left.reads(keyArg)) {
         std::swap(left, right);
@@ -208,7 +212,8 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
     Type element = left.row.getElementType();
     Type right = buffers.streamed[buffers.rights[op]].row.getElementType();
     if (left.tile || !shape.tensorCores || !isSmallFloat(element) ||
-        element != right || !op->getResult(0).getType().isF32()) {
+        element != right || isa<DotWithOp>(op) ||
+        !op->getResult(0).getType().isF32()) {
       continue;
     }
     auto tile = RankedTensorType::get(
@@ -218,7 +223,52 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   return success();
 }
 
-void TileKernel::emitProduct(Operation *op, Buffers &buffers) {
+/// A region over the features of two rows, which sees what is the same for all.
+LogicalResult TileKernel::emitCombination(DotWithOp op, Buffers &buffers) {
+  Extent entries{/*row=*/true, /*key=*/true};
+  auto type = typeOf(op.getType(), entries);
+  Type element = type.getElementType();
+  auto &left = buffers.stationary[buffers.lefts[op]];
+  auto &right = buffers.streamed[buffers.rights[op]];
+  FeatureReduceKind given = op.getKind();
+  auto kind = given == FeatureReduceKind::Sum   ? tile::ReduceKind::Add
+              : given == FeatureReduceKind::Max ? tile::ReduceKind::Max
+                                                : tile::ReduceKind::Min;
+  Value start = given == FeatureReduceKind::Sum
+                    ? e.constant(element, 0.0)
+                    : e.infinity(element, given == FeatureReduceKind::Max);
+  auto combined =
+      tile::CombineOp::create(e, type, kind, left.shared, right.shared,
+                              splat(start, type), left.row.getFeatures());
+  OpBuilder::InsertionGuard guard(e);
+  Block *body = e.createBlock(&combined.getBody(), {},
+                              {element, element, e.getIndexType()},
+                              {e.getLoc(), e.getLoc(), e.getLoc()});
+  IRMapping map = uniform;
+  bool swapped = !(getSides(op).first == left.row);
+  Block &region = op.getBody().front();
+  map.map(region.getArgument(0), body->getArgument(swapped ? 1 : 0));
+  map.map(region.getArgument(1), body->getArgument(swapped ? 0 : 1));
+  map.map(region.getArgument(2), body->getArgument(2));
+  for (Operation &inner : region.without_terminator()) {
+    for (Value operand : inner.getOperands()) {
+      if (!map.contains(operand)) {
+        return inner.emitOpError() << "in a region over features reads what "
+                                      "differs between rows or keys, which has "
+                                      "no form on GPUs yet";
+      }
+    }
+    e.clone(inner, map);
+  }
+  tile::YieldOp::create(e, map.lookup(region.getTerminator()->getOperand(0)));
+  set(op.getResult(), combined.getResult(), entries);
+  return success();
+}
+
+LogicalResult TileKernel::emitProduct(Operation *op, Buffers &buffers) {
+  if (auto dot = dyn_cast<DotWithOp>(op)) {
+    return emitCombination(dot, buffers);
+  }
   Extent entries{/*row=*/true, /*key=*/true};
   auto type = typeOf(op->getResult(0).getType(), entries);
   auto &left = buffers.stationary[buffers.lefts[op]];
@@ -233,6 +283,7 @@ void TileKernel::emitProduct(Operation *op, Buffers &buffers) {
       /*present=*/Value(), tile ? roundUp(features, 16) : features,
       /*transposed=*/true);
   set(op->getResult(0), product, entries);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

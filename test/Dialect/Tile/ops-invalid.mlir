@@ -226,3 +226,29 @@ func.func @tensor_cores(%a: tensor<64x64xf32, #a>, %b: !m, %o: tensor<64x64xf32,
   %0 = tile.contract %a, %b, %o depth(64) : tensor<64x64xf32, #a>, !m -> tensor<64x64xf32, #l>
   return
 }
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<32x64xf32, #gpu.address_space<workgroup>>
+func.func @combined(%a: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{combines shared matrices of its tile's rows and columns}}
+  %0 = tile.combine add %a, %a, %o depth(64) {
+  ^bb0(%x: f32, %y: f32, %k: index):
+    tile.yield %x : f32
+  } : !m, !m -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @combined_by(%a: !m, %o: tensor<64x64xf32, #l>) {
+  // expected-error @+1 {{adds, or takes extrema of, what its body makes of two elements and an index}}
+  %0 = tile.combine or %a, %a, %o depth(64) {
+  ^bb0(%x: f32, %y: f32, %k: index):
+    tile.yield %x : f32
+  } : !m, !m -> tensor<64x64xf32, #l>
+  return
+}

@@ -72,6 +72,13 @@ func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x6
     %y = arith.sitofp %x : i32 to f32
     tile.yield %y : f32
   } : memref<64x68xf32, #gpu.address_space<workgroup>>
+  // CHECK: tile.combine max %{{.*}}, %{{.*}}, %{{.*}} depth(64) {
+  %bound = tile.combine max %weights, %values, %o depth(64) {
+  ^bb0(%x: f32, %y: f32, %k: index):
+    %d = arith.subf %x, %y : f32
+    tile.yield %d : f32
+  } : memref<64x68xf32, #gpu.address_space<workgroup>>,
+      memref<64x68xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #acc>
   // CHECK: tile.contract %{{.*}}, %{{.*}}, %{{.*}} if %{{.*}} : memref<64x80xi8, {{.*}}> depth(64) :
   %r = tile.contract %weights, %values, %o
      if %present : memref<64x80xi8, #gpu.address_space<workgroup>> depth(64)

@@ -66,21 +66,34 @@ func.func @constant(%x: memref<1x1x?x2xf32>, %out: memref<1x1x?x2xf32>, %n: inde
 
 // -----
 
-func.func @region_over_features(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
+func.func @region_over_features(%x: memref<1x1x?x8xf32>, %y: memref<?xf32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
-  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %Y = %y : memref<?xf32>) outs(%out : memref<1x1x?xf32>) {
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
-      // expected-error @below {{'attn.dot_with' op has no form on GPUs yet}}
+      %p = attn.at %Y[%j] : memref<?xf32> -> f32
       %d = attn.dot_with sum %X[%b, %h, %i], %X[%b, %h, %j] {
       ^bb0(%q: f32, %k: f32, %f: index):
-        %t = arith.addf %q, %k : f32
+        // expected-error @below {{in a region over features reads what differs between rows or keys, which has no form on GPUs yet}}
+        %t = arith.addf %q, %p : f32
         attn.yield %t : f32
       } : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
       %c = attn.carry sum %d : (f32) -> f32
       attn.yield %c : f32
     } : f32
     attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @rows_joined(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
+    // expected-error @below {{'attn.dot' op has no form on GPUs yet}}
+    %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %i] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+    attn.store_row %d : f32
   }
   return
 }

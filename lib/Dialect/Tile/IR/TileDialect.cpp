@@ -259,6 +259,28 @@ LogicalResult ContractOp::verify() {
   return verifyTile(*this, acc);
 }
 
+LogicalResult CombineOp::verify() {
+  auto acc = cast<RankedTensorType>(getAcc().getType());
+  int64_t depth = getDepth();
+  if (acc.getRank() != 2 ||
+      !hasRoom(getA().getType(), {acc.getDimSize(0), depth}) ||
+      !hasRoom(getB().getType(), {acc.getDimSize(1), depth})) {
+    return emitOpError() << "combines shared matrices of its tile's rows and "
+                            "columns";
+  }
+  Block &block = getBody().front();
+  Type element = acc.getElementType(), index = IndexType::get(getContext());
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (TypeRange(block.getArgumentTypes()) !=
+          TypeRange({element, element, index}) ||
+      !yield || yield.getValue().getType() != element ||
+      getKind() == ReduceKind::Or) {
+    return emitOpError() << "adds, or takes extrema of, what its body makes of "
+                            "two elements and an index";
+  }
+  return verifyTile(*this, acc);
+}
+
 //===----------------------------------------------------------------------===//
 // Effects
 //===----------------------------------------------------------------------===//
@@ -298,6 +320,11 @@ void ContractOp::getEffects(Effects &effects) {
   for (OpOperand &operand : getPresentMutable()) {
     effects.emplace_back(MemoryEffects::Read::get(), &operand);
   }
+}
+void CombineOp::getEffects(Effects &effects) {
+  // What the body reads is not written while kernels run.
+  effects.emplace_back(MemoryEffects::Read::get(), &getAMutable());
+  effects.emplace_back(MemoryEffects::Read::get(), &getBMutable());
 }
 void FiniteOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), &getSourceMutable());

@@ -266,8 +266,8 @@ def Tile_FillOp : Tile_Op<"fill", [SingleBlock,
   let hasVerifier = 1;
 }
 
-def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, HasParent<"FillOp">]> {
-  let summary = "ends the body of tile.fill";
+def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, ParentOneOf<["FillOp", "CombineOp"]>]> {
+  let summary = "ends the body of tile.fill or tile.combine";
   let arguments = (ins AnyType:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";
 }
@@ -344,6 +344,28 @@ def Tile_ContractOp : Tile_Op<"contract", [AllTypesMatch<["acc", "result"]>,
   let assemblyFormat = [{
     $a `,` $b `,` $acc (`if` $present^ `:` type($present))? `depth` `(` $depth `)`
     (`transposed` $transposed^)? attr-dict
+    `:` type($a) `,` type($b) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_CombineOp : Tile_Op<"combine", [AllTypesMatch<["acc", "result"]>, SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "adds a reduction of a region over two matrices to a tile";
+  let description = [{
+    `reduce(acc[i, j], f(a[i, k], b[j, k], k))` over `depth` values of k, with f
+    in the element type of `acc`: additive attention (arXiv 1409.0473), bounds.
+
+    Constraints:
+    * C1: a and b are shared matrices large enough for depth and acc.
+    * C2: body takes two elements of acc and an index and yields one; the kind is add, max or min.
+  }];
+  let arguments = (ins Tile_ReduceKindAttr:$kind, AnyMemRef:$a, AnyMemRef:$b,
+                       Tile_Tile:$acc, I64Attr:$depth);
+  let results = (outs Tile_Tile:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    `` $kind $a `,` $b `,` $acc `depth` `(` $depth `)` $body attr-dict
     `:` type($a) `,` type($b) `->` type($result)
   }];
   let hasVerifier = 1;
