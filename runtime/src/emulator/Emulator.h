@@ -165,8 +165,7 @@ struct Emulator {
 };
 
 /// The launch on this thread. Kernels do not leave the thread they run on.
-extern thread_local Emulator *running
-    __attribute__((tls_model("initial-exec")));
+extern thread_local Emulator *running;
 
 //===----------------------------------------------------------------------===//
 // Reports. All end the launch, and do not come back.
