@@ -123,9 +123,6 @@ void Distributor::lower(tile::CopyOp op) {
     at.push_back(column);
     return at;
   };
-  auto forEach = [&](int64_t perRow, function_ref<void(Value, Value)> body) {
-    forEachElement(rows, perRow, body);
-  };
   e.ifThen(
       aligned,
       [&] {
@@ -150,7 +147,7 @@ void Distributor::lower(tile::CopyOp op) {
         Value view = memref::ReinterpretCastOp::create(
             e, unit, metadata.getBaseBuffer(),
             OpFoldResult(metadata.getOffset()), sizes, steps);
-        forEach(padded / vector, [&](Value row, Value chunk) {
+        forEachElement(rows, padded / vector, [&](Value row, Value chunk) {
           Value column = e.mul(chunk, vector);
           Value from = e.add(first, row);
           Value present = e.less(from, end);
@@ -173,7 +170,7 @@ void Distributor::lower(tile::CopyOp op) {
         });
       },
       [&] {
-        forEach(padded, [&](Value row, Value column) {
+        forEachElement(rows, padded, [&](Value row, Value column) {
           Value from = e.add(first, row);
           Value inside = e.less(from, end);
           if (columns != padded) {

@@ -140,8 +140,7 @@ Value TileKernel::getMask(Extent extent, RankedTensorType type,
   Value mask;
   auto add = [&](Value inside) { mask = mask ? e.both(mask, inside) : inside; };
   auto below = [&](int64_t dim, Value first, Value end) {
-    auto index = RankedTensorType::get(type.getShape(), e.getIndexType(),
-                                       type.getEncoding());
+    RankedTensorType index = type.clone(e.getIndexType());
     Value at = tile::IotaOp::create(e, index, dim);
     return e.less(at, splat(e.sub(end, first), index));
   };
@@ -209,8 +208,6 @@ LogicalResult TileKernel::emitLoad(Operation &op, Value source,
   }
   RankedTensorType result =
       typeOf(getElementTypeOrSelf(type), extent, features);
-  Extent place = extent;
-  place.feature = false;
   SmallVector<Value> at;
   for (Value index : indices) {
     Extent own = extentOf(index);
@@ -219,9 +216,7 @@ LogicalResult TileKernel::emitLoad(Operation &op, Value source,
                                  : liftTile(lifted, own, extent, features));
   }
   if (features) {
-    auto index = RankedTensorType::get(result.getShape(), e.getIndexType(),
-                                       result.getEncoding());
-    at.push_back(tile::IotaOp::create(e, index, 1));
+    at.push_back(tile::IotaOp::create(e, result.clone(e.getIndexType()), 1));
   }
   Value loaded = tile::LoadOp::create(e, result, uniform.lookup(source), at,
                                       getMask(extent, result, features));
@@ -397,8 +392,7 @@ LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
     int64_t features = vector ? vector.getNumElements() : 0;
     Value tile = lift(value, extent);
     auto type = cast<RankedTensorType>(tile.getType());
-    auto index = RankedTensorType::get(type.getShape(), e.getIndexType(),
-                                       type.getEncoding());
+    RankedTensorType index = type.clone(e.getIndexType());
     Value row = tile::IotaOp::create(e, index, 0);
     SmallVector<Value> at = {batch, head, e.add(row, splat(firstRow, index))};
     if (vector) {

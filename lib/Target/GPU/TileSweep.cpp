@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "TileKernel.h"
+#include "llvm/ADT/MapVector.h"
 
 #include <limits>
 
@@ -39,7 +40,8 @@ struct TileKernel::Buffers {
   SmallVector<Stationary> stationary;
   SmallVector<Streamed> streamed;
   /// By product, and by product and outer carry.
-  DenseMap<Operation *, unsigned> lefts, rights;
+  llvm::MapVector<Operation *, unsigned> lefts;
+  DenseMap<Operation *, unsigned> rights;
   /// Weights, and which of them are present, on their way to a product.
   DenseMap<Type, Value> weights;
   Value present;
