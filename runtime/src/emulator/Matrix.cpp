@@ -18,6 +18,7 @@
 
 #include "Emulator.h"
 
+#include <bit>
 #include <cstring>
 
 using namespace attn::emulator;
@@ -151,12 +152,6 @@ static uint32_t getPacking(int32_t type) {
   }
 }
 
-static float asFloat(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
 static float halfToFloat(uint16_t bits) {
   _Float16 half;
   std::memcpy(&half, &bits, sizeof(half));
@@ -176,10 +171,10 @@ static double unpack(int32_t type, uint32_t bits, uint32_t i) {
   case ATTN_EMULATOR_F16:
     return halfToFloat(static_cast<uint16_t>(bits >> 16 * i));
   case ATTN_EMULATOR_BF16:
-    return asFloat(bits >> 16 * i << 16);
+    return std::bit_cast<float>(bits >> 16 * i << 16);
   case ATTN_EMULATOR_TF32:
     // The bits behind the fraction of tf32 are not looked at.
-    return asFloat(bits & ~0x1fffu);
+    return std::bit_cast<float>(bits & ~0x1fffu);
   case ATTN_EMULATOR_S8:
     return static_cast<int8_t>(bits >> 8 * i);
   case ATTN_EMULATOR_U8:
@@ -187,7 +182,7 @@ static double unpack(int32_t type, uint32_t bits, uint32_t i) {
   case ATTN_EMULATOR_S32:
     return static_cast<int32_t>(bits);
   default:
-    return asFloat(bits);
+    return std::bit_cast<float>(bits);
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "Emulator.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -251,21 +252,9 @@ int32_t attn_emulator_elect(int32_t mask, int32_t site) {
   return static_cast<int32_t>(data.result);
 }
 
-static float toFloat(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
-static uint32_t toBits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-
 static uint32_t reduceFloats(bool isMax, uint32_t flags, uint32_t a,
                              uint32_t b) {
-  float x = toFloat(a), y = toFloat(b);
+  auto x = std::bit_cast<float>(a), y = std::bit_cast<float>(b);
   if (flags & ATTN_EMULATOR_REDUX_ABS) {
     x = std::fabs(x);
     y = std::fabs(y);
@@ -273,7 +262,7 @@ static uint32_t reduceFloats(bool isMax, uint32_t flags, uint32_t a,
   if ((flags & ATTN_EMULATOR_REDUX_NAN) && (std::isnan(x) || std::isnan(y))) {
     return 0x7fffffff;
   }
-  return toBits(isMax ? std::fmax(x, y) : std::fmin(x, y));
+  return std::bit_cast<uint32_t>(isMax ? std::fmax(x, y) : std::fmin(x, y));
 }
 
 static uint32_t reduce(uint32_t kind, uint32_t flags, uint32_t a, uint32_t b) {
