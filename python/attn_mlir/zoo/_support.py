@@ -19,6 +19,22 @@ def number(value):
     return value.item() if hasattr(value, "item") else value
 
 
+def at_least(name: str, value, least: int) -> int:
+    """The size of that name. Errors: ValueError if it is smaller."""
+    size = int(number(value))
+    if size < least:
+        raise ValueError(f"{name} is at least {least}, not {size}")
+    return size
+
+
+def choice(name: str, value, allowed):
+    """The flag of that name. Errors: ValueError if it is none of the allowed values."""
+    value = number(value)
+    if value not in allowed:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+    return value
+
+
 def array(value, like=None):
     """An array for a list or a number; of the dtype of `like`, if it is a float."""
     if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):

@@ -7,7 +7,8 @@ looked at: their mass, the distance of their sum s from the sum of the rest, and
 many of them are nearer to s than everything that was left out.
 
 Paper: Limitations of Normalization in Attention Mechanism.
-Inputs: q, k and v [B, H, L, D], T (temperature), N, causal.
+Inputs: q, k and v [B, H, L, D], T (temperature), N (at least 1, else a ValueError; of
+equal weights the first are chosen), causal (else all keys are visible).
 Outputs, for F in softmax, scalable_softmax, softplus, sigmoid_norm and exp_inv_sqrt:
 o_F [B, H, L, D], and [B, H, L] of top_mass_F, d_tilde_F, n_sep_F, entropy_F.
 """
@@ -15,7 +16,7 @@ o_F [B, H, L, D], and [B, H, L] of top_mass_F, d_tilde_F, n_sep_F, entropy_F.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_target, number
 
 #: The functions that are not exponentials of multiples of logits.
 POSITIVE = {"softplus": attn.softplus, "sigmoid_norm": attn.sigmoid,
@@ -64,9 +65,10 @@ def selection(q, k, v, T, N, causal, normalizer):
 
 def run(target="cpu", *, q, k, v, T=1.0, N=5, causal=True):
     check_target(target)
+    N = at_least("N", N, 1)
     results = {}
     for name in NORMALIZERS:
-        values = selection(q, k, v, array(float(T), q), int(number(N)), bool(number(causal)), name)
+        values = selection(q, k, v, array(float(T), q), N, bool(number(causal)), name)
         results |= {f"{what}_{name}": value
                     for what, value in zip(("o", "top_mass", "d_tilde", "n_sep", "entropy"), values)}
     return results
