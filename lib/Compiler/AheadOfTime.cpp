@@ -37,6 +37,9 @@ struct AheadOfTimeProgram::Impl {
   std::vector<std::string> features;
   int64_t metadataSize = 0;
   int64_t vectorBits = 0;
+
+  /// Everything up to optimization.
+  llvm::Error prepare(ModuleOp module, const CompileOptions &options);
 };
 
 AheadOfTimeProgram::AheadOfTimeProgram() : impl(std::make_unique<Impl>()) {}
@@ -162,44 +165,52 @@ static int64_t findVectorBits(llvm::Module &module,
   return static_cast<int64_t>(widest);
 }
 
-llvm::Expected<std::unique_ptr<AheadOfTimeProgram>>
-AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
-  std::unique_ptr<AheadOfTimeProgram> program(new AheadOfTimeProgram());
-  Impl &impl = *program->impl;
-  auto signatures = readSignatures(module);
-  if (!signatures) {
-    return signatures.takeError();
+llvm::Error AheadOfTimeProgram::Impl::prepare(ModuleOp module,
+                                              const CompileOptions &options) {
+  if (llvm::Error error = readSignatures(module).moveInto(signatures)) {
+    return error;
   }
-  impl.signatures = std::move(*signatures);
   auto lowered = lowerProgram(module, options, /*passResults=*/true);
   if (!lowered) {
     return lowered.takeError();
   }
   std::vector<FunctionRecord> records;
-  for (const Signature &signature : impl.signatures) {
+  for (const Signature &signature : signatures) {
     records.push_back(makeRecord(
         signature, SymbolTable::lookupSymbolIn(**lowered, signature.function)));
   }
-  nameResultDims(impl.signatures, records);
+  nameResultDims(signatures, records);
+  return runStep("code generation", [&]() -> llvm::Error {
+    if (llvm::Error error =
+            translate(**lowered, options.target).moveInto(translation)) {
+      return error;
+    }
+    llvm::Module &code = *translation.module;
+    llvm::TargetMachine &machine = *translation.machine;
+    features = getCheckedFeatures(machine);
+    auto metadata = encodeMetadata(signatures, records,
+                                   machine.getTargetTriple().str(), features);
+    if (!metadata) {
+      return metadata.takeError();
+    }
+    metadataSize = metadata->size();
+    addPackedEntries(code);
+    internalize(code, signatures);
+    addMetadata(code, *metadata);
+    return llvm::Error::success();
+  });
+}
+
+llvm::Expected<std::unique_ptr<AheadOfTimeProgram>>
+AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
+  std::unique_ptr<AheadOfTimeProgram> program(new AheadOfTimeProgram());
+  Impl &impl = *program->impl;
+  if (llvm::Error error = impl.prepare(module, options)) {
+    return error;
+  }
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
-        auto translation = translate(**lowered, options.target);
-        if (!translation) {
-          return translation.takeError();
-        }
-        impl.translation = std::move(*translation);
         llvm::Module &code = *impl.translation.module;
         llvm::TargetMachine &machine = *impl.translation.machine;
-        impl.features = getCheckedFeatures(machine);
-        auto metadata =
-            encodeMetadata(impl.signatures, records,
-                           machine.getTargetTriple().str(), impl.features);
-        if (!metadata) {
-          return metadata.takeError();
-        }
-        impl.metadataSize = metadata->size();
-        addPackedEntries(code);
-        internalize(code, impl.signatures);
-        addMetadata(code, *metadata);
         optimize(code, machine);
         renameAllocator(code);
         impl.vectorBits = findVectorBits(code, machine);
@@ -208,6 +219,33 @@ AheadOfTimeProgram::compile(ModuleOp module, const CompileOptions &options) {
     return error;
   }
   return program;
+}
+
+llvm::Expected<ObjectCode>
+AheadOfTimeProgram::compileToLoad(ModuleOp module,
+                                  const CompileOptions &options) {
+  Impl impl;
+  ObjectCode result;
+  if (llvm::Error error = impl.prepare(module, options)) {
+    return error;
+  }
+  auto make = [](llvm::Module &part, llvm::TargetMachine &machine,
+                 llvm::raw_pwrite_stream &stream) -> llvm::Error {
+    optimize(part, machine);
+    renameAllocator(part);
+    if (!emitMachineCode(part, machine, llvm::CodeGenFileType::ObjectFile,
+                         stream)) {
+      return llvm::createStringError("the host has no object writer");
+    }
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = runStep("code generation", [&] {
+        return generateLoadable(impl.translation, options.target, make)
+            .moveInto(result.object);
+      })) {
+    return error;
+  }
+  return result;
 }
 
 llvm::Expected<std::string> AheadOfTimeProgram::emit(ArtifactKind kind,

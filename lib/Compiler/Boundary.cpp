@@ -29,6 +29,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 using namespace mlir;
 
@@ -177,9 +178,7 @@ struct LegalizeBuffersPass
     if (expandDivisions) {
       arith::populateCeilFloorDivExpandOpsPatterns(patterns);
     }
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
-      signalPassFailure();
-    }
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 
   /// attn.name and the like have said what they had to say.

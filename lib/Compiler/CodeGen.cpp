@@ -227,6 +227,14 @@ struct VectorizeScalarLoops : llvm::PassInfoMixin<VectorizeScalarLoops> {
 };
 } // namespace
 
+void attn::prepareToSplit(llvm::Module &module) {
+  for (llvm::Function &function : module) {
+    if (!function.isDeclaration() && hasScalarLoops(function)) {
+      function.addFnAttr(kVectorizeLoops);
+    }
+  }
+}
+
 static llvm::FunctionPassManager buildFunctionPipeline() {
   using namespace llvm;
   SimplifyCFGOptions simplify;

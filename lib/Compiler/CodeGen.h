@@ -11,8 +11,10 @@
 #include "attn/Compiler/Jit.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
+#include <functional>
 
 namespace mlir::attn {
 
@@ -58,6 +60,20 @@ void hoistSlots(llvm::Module &module);
 bool emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
                      llvm::CodeGenFileType type,
                      llvm::raw_pwrite_stream &stream);
+
+/// Notes at functions what optimization asks the rest of the module for.
+void prepareToSplit(llvm::Module &module);
+
+/// Makes an object of a module, or of a part of one. Several run at a time.
+using MakePart = std::function<llvm::Error(
+    llvm::Module &, llvm::TargetMachine &, llvm::raw_pwrite_stream &)>;
+
+/// What JitModule loads: an object, or an archive of several that were made on
+/// as many threads. Names of kernels are not kept apart from those of other
+/// objects, and the module is used up.
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+generateLoadable(Translation &translation, const TargetSpec &target,
+                 const MakePart &make);
 
 } // namespace mlir::attn
 

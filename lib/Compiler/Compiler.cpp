@@ -21,6 +21,7 @@
 #include "attn_module.h"
 #include "attn_runtime.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
@@ -123,11 +124,15 @@ attn::lowerProgram(ModuleOp module, const CompileOptions &options,
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager manager(module.getContext());
   // A damaged plan does not verify.
-  manager.enableVerifier(options.plantFault.empty());
+  bool isVerified = options.plantFault.empty();
+  manager.enableVerifier(isVerified && options.verifyPasses);
   buildPipeline(manager, options, passResults);
-  if (llvm::Error error = runPasses(
-          manager, copy, "compilation (" + getName(options.mode) + ")")) {
+  std::string what = ("compilation (" + getName(options.mode) + ")").str();
+  if (llvm::Error error = runPasses(manager, copy, what)) {
     return error;
+  }
+  if (isVerified && !options.verifyPasses && failed(verify(*copy))) {
+    return llvm::createStringError(what + " failed");
   }
   return copy;
 }
@@ -321,20 +326,6 @@ Program::getFunction(StringRef name) const {
   return function;
 }
 
-/// Compiles to an object with the record of how functions are called.
-static llvm::Expected<ObjectCode> makeObject(ModuleOp module,
-                                             const CompileOptions &options) {
-  auto program = AheadOfTimeProgram::compile(module, options);
-  if (!program) {
-    return program.takeError();
-  }
-  auto object = (*program)->emit(ArtifactKind::Object, "");
-  if (!object) {
-    return object.takeError();
-  }
-  return ObjectCode{llvm::MemoryBuffer::getMemBufferCopy(*object), {}};
-}
-
 llvm::Expected<std::unique_ptr<Program>>
 Compiler::compile(ModuleOp module) const {
   if (!options.target.isHost()) {
@@ -343,8 +334,10 @@ Compiler::compile(ModuleOp module) const {
   }
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;
-  auto code = findOrMakeObject(module, options, "checked", impl.isFromCache,
-                               [&] { return makeObject(module, options); });
+  auto code =
+      findOrMakeObject(module, options, "checked", impl.isFromCache, [&] {
+        return AheadOfTimeProgram::compileToLoad(module, options);
+      });
   if (!code) {
     return code.takeError();
   }

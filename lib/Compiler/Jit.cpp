@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Code is generated here and handed to ORC as an object, so that the JIT and
-// the files that `emitCode` writes are made by the very same steps.
+// Code is generated here and handed to ORC as objects, so that the JIT and the
+// files that `emitCode` writes are made by the very same steps.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,7 +17,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
-#include "llvm/Support/SmallVectorMemoryBuffer.h"
+#include "llvm/Object/Archive.h"
 #include <mutex>
 
 using namespace mlir;
@@ -92,32 +92,58 @@ createEmptyJit(std::string &reports) {
 llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module,
                                                 bool isOptimized) {
   ObjectCode result;
-  llvm::SmallVector<char, 0> object;
+  auto make = [=](llvm::Module &part, llvm::TargetMachine &machine,
+                  llvm::raw_pwrite_stream &stream) -> llvm::Error {
+    if (isOptimized) {
+      optimize(part, machine);
+    } else {
+      hoistSlots(part);
+      machine.setOptLevel(llvm::CodeGenOptLevel::None);
+    }
+    if (!emitMachineCode(part, machine, llvm::CodeGenFileType::ObjectFile,
+                         stream)) {
+      return llvm::createStringError("the host has no object writer");
+    }
+    return llvm::Error::success();
+  };
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
-        auto translation = translate(module, TargetSpec());
+        TargetSpec host;
+        auto translation = translate(module, host);
         if (!translation) {
           return translation.takeError();
         }
         result.sizes = countInstructions(*translation->module);
         addPackedEntries(*translation->module);
-        if (isOptimized) {
-          optimize(*translation->module, *translation->machine);
-        } else {
-          hoistSlots(*translation->module);
-          translation->machine->setOptLevel(llvm::CodeGenOptLevel::None);
-        }
-        llvm::raw_svector_ostream stream(object);
-        if (!emitMachineCode(*translation->module, *translation->machine,
-                             llvm::CodeGenFileType::ObjectFile, stream)) {
-          return llvm::createStringError("the host has no object writer");
-        }
-        return llvm::Error::success();
+        return generateLoadable(*translation, host, make)
+            .moveInto(result.object);
       })) {
     return error;
   }
-  result.object = std::make_unique<llvm::SmallVectorMemoryBuffer>(
-      std::move(object), "attn", false);
   return result;
+}
+
+/// Hands the objects to the linker: one, or those of an archive.
+static llvm::Error addObjects(llvm::orc::LLJIT &jit,
+                              std::unique_ptr<llvm::MemoryBuffer> code) {
+  if (llvm::identify_magic(code->getBuffer()) != llvm::file_magic::archive) {
+    return jit.addObjectFile(std::move(code));
+  }
+  auto archive = llvm::object::Archive::create(*code);
+  if (!archive) {
+    return archive.takeError();
+  }
+  llvm::Error error = llvm::Error::success();
+  for (const llvm::object::Archive::Child &child :
+       (*archive)->children(error)) {
+    auto bytes = child.getBuffer();
+    llvm::Error added =
+        bytes ? jit.addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(*bytes))
+              : bytes.takeError();
+    if (added) {
+      return llvm::joinErrors(std::move(error), std::move(added));
+    }
+  }
+  return error;
 }
 
 llvm::Expected<std::unique_ptr<JitModule>> JitModule::load(ObjectCode code) {
@@ -129,7 +155,7 @@ llvm::Expected<std::unique_ptr<JitModule>> JitModule::load(ObjectCode code) {
           return jit.takeError();
         }
         result->impl->jit = std::move(*jit);
-        return result->impl->jit->addObjectFile(std::move(code.object));
+        return addObjects(*result->impl->jit, std::move(code.object));
       })) {
     return error;
   }

@@ -222,18 +222,18 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   target.triple = options.triple;
   target.cpu = options.cpu;
   target.oneRowForms = options.oneRowForms;
-  pm.addPass(createStreamToCPUPass(target));
   // Bufferization writes padding and copies as named ops.
   pm.addNestedPass<func::FuncOp>(
       createLegalizeBuffersPass(/*expandDivisions=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
+  pm.addPass(createStreamToCPUPass(target));
   LinalgToCPUPassOptions linalg;
   linalg.triple = options.triple;
   linalg.cpu = options.cpu;
   pm.addPass(createLinalgToCPUPass(linalg));
   pm.addPass(createCPUOutlineParallelPass());
   addCleanup(pm);
-  addDeallocation(pm);
+  addHostDeallocation(pm);
   if (options.exact) {
     addExactArithmetic(pm);
   }

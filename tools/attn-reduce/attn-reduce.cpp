@@ -90,6 +90,7 @@ static int fail(int code, const llvm::Twine &message) {
 static std::optional<int> parseCommandLine(ArrayRef<char *> args,
                                            CommandLine &options) {
   options.trial.compile.maxRecomputeFactor = 0;
+  options.trial.compile.verifyPasses = true;
   while (!args.empty()) {
     StringRef arg = args.front();
     args = args.drop_front();

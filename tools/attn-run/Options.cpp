@@ -121,6 +121,7 @@ private:
                   "--check takes no value, or exact, not '" + value + "'");
     }
     (hasValue ? options.exactCheck : options.check) = true;
+    options.compile.verifyPasses = true;
     return kContinue;
   }
 

@@ -67,6 +67,7 @@ public:
 
   std::optional<int> parse() {
     options.trial.compile.maxRecomputeFactor = 0;
+    options.trial.compile.verifyPasses = true;
     while (!args.empty()) {
       StringRef arg = args.front();
       args = args.drop_front();

@@ -34,6 +34,10 @@ public:
   /// Compiles the public functions of `module` for the target of the options.
   static llvm::Expected<std::unique_ptr<AheadOfTimeProgram>>
   compile(ModuleOp module, const CompileOptions &options);
+  /// The code alone, for a JitModule of this process: large programs are made
+  /// on several threads.
+  static llvm::Expected<ObjectCode>
+  compileToLoad(ModuleOp module, const CompileOptions &options);
   ~AheadOfTimeProgram();
 
   /// The bytes of a file. `name` is what messages and comments call the

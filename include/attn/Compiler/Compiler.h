@@ -54,6 +54,9 @@ struct CompileOptions {
   /// Code that is there sooner and runs longer: for what runs once. Of no
   /// effect on programs with narrow floats in exact mode.
   bool isQuick = false;
+  /// Verifies the program after every pass, not only after the last: takes as
+  /// long as the passes do, and names the one that went wrong.
+  bool verifyPasses = false;
   /// Integers modulo 2^w in place of floats. Not cached.
   bool exact = false;
   /// The kind of a fault to plant into the plan; empty for none. Not cached.

@@ -37,8 +37,8 @@ struct FunctionSize {
   int64_t instructions;
 };
 
-/// A relocatable object for this machine, as a JitModule loads it. The sizes
-/// are those before LLVM's optimizations.
+/// A relocatable object for this machine, or an archive of several, as a
+/// JitModule loads it. The sizes are those before LLVM's optimizations.
 struct ObjectCode {
   std::unique_ptr<llvm::MemoryBuffer> object;
   std::vector<FunctionSize> sizes;

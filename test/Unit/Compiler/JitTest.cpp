@@ -11,10 +11,12 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <csignal>
+#include <thread>
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -74,6 +76,46 @@ TEST_F(Jit, CallsFunctionsOfTheMathLibrary) {
   void *args[] = {&x, &y, &result};
   ASSERT_FALSE(jit->invoke("hypot", args));
   EXPECT_EQ(result, std::erf(std::exp2(std::sqrt(x * x + y * y))));
+}
+
+/// f<k> adds 1 and 2 and so on to what f<k - 1> makes of the number.
+std::string makeChain(int functions, int additions) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (int k = 0; k < functions; ++k) {
+    os << "func.func " << (k + 1 < functions ? "private " : "") << "@f" << k
+       << "(%x0: f64) -> f64 {\n";
+    if (k > 0) {
+      os << "  %y = func.call @f" << k - 1 << "(%x0) : (f64) -> f64\n";
+    }
+    for (int n = 1; n <= additions; ++n) {
+      os << "  %c" << n << " = arith.constant " << n << ".0 : f64\n  %x" << n
+         << " = arith.addf " << (k > 0 && n == 1 ? "%y" : "%x")
+         << (k > 0 && n == 1 ? "" : std::to_string(n - 1)) << ", %c" << n
+         << " : f64\n";
+    }
+    os << "  return %x" << additions << " : f64\n}\n";
+  }
+  return text;
+}
+
+TEST_F(Jit, LargeProgramsAreMadeInPartsThatFindEachOther) {
+  auto module = lower(makeChain(20, 400).c_str());
+  auto code = generateObject(*module);
+  ASSERT_TRUE(static_cast<bool>(code));
+  bool isArchive = llvm::identify_magic(code->object->getBuffer()) ==
+                   llvm::file_magic::archive;
+  EXPECT_EQ(isArchive, std::thread::hardware_concurrency() > 1);
+  // Names of one program are not those of another.
+  auto jit = JitModule::load(std::move(*code));
+  auto other = compile(makeChain(20, 300).c_str());
+  ASSERT_TRUE(static_cast<bool>(jit));
+  double x = 0.5, result = 0.0;
+  void *args[] = {&x, &result};
+  ASSERT_FALSE((*jit)->invoke("f19", args));
+  EXPECT_EQ(result, 0.5 + 20 * 400 * 401 / 2);
+  ASSERT_FALSE(other->invoke("f19", args));
+  EXPECT_EQ(result, 0.5 + 20 * 300 * 301 / 2);
 }
 
 TEST_F(Jit, FindsTheCInterface) {
