@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from . import _types
-from ._array import Array, as_array
+from ._array import Array, as_array, collapse
 from ._extents import Extent, hint
 from ._scalar import Scalars
 from ._trace import tensor_type
@@ -108,10 +108,17 @@ def _slice(array: Array, keys) -> Array:
             return value
         return trace.extent(value) if isinstance(value, Extent) else str(value)
 
+    # Where an axis that stays has one place, a slice of lower rank does not say which one goes.
+    is_clear = len(kept) == len(source_sizes) or 1 not in shape
+    cut = shape if is_clear else source_sizes
     value = trace.emit(
         f"tensor.extract_slice {array.source}[{', '.join(map(text, source_offsets))}] "
         f"[{', '.join(map(text, source_sizes))}] [{', '.join(map(text, source_strides))}] : "
-        f"{tensor_type(array.source_shape, array.element)} to {tensor_type(tuple(shape), array.element)}")
+        f"{tensor_type(array.source_shape, array.element)} to {tensor_type(tuple(cut), array.element)}")
+    if not is_clear:
+        starts = [0, *kept[1:], len(source_sizes)]
+        groups = [range(start, end) for start, end in zip(starts, starts[1:])]
+        value = collapse(trace, value, array.element, tuple(cut), groups, tuple(shape))
     axes = [None if source is None else kept.index(source)
             for axis, source in enumerate(array.axes) if axis not in dropped]
     return Array(trace, value, array.element, (), axes, tuple(shape))

@@ -38,6 +38,8 @@ BOTH = {
     "reshape": lambda x, y: x.reshape(3, 7, 5, 1).reshape(21, 5).reshape(3, -1, 5) + y.transpose(0, 2, 1).reshape(3, 7, 5),
     "merging and cutting axes": lambda x, y: (x.reshape(-1), x.reshape(3, 35), x.reshape(3, 7, 5, 1)),
     "slices": lambda x, y: (x[0], x[:, 1:4], x[:, :-1, ::2], x[..., -1], x[:, None, 2], x[:, 5:], x[..., 5:]),
+    "one place beside axes of one place": lambda x, y: (x[:1, :, 0] * 2, x[:1, 2:3, :][..., 1] * 2, x[:, 1:2, 0] * 2,
+                                                        x[:1, 2, :1]),
     "rows at indices": lambda x, y: (x[PICKS], x[:, PICKS], x[:, PICKS, None]),
     "concatenation": lambda x, y: np.concatenate([x, y[:, :2]], 1),
     "stacking": lambda x, y: np.stack([x, y], -1),
@@ -46,6 +48,11 @@ BOTH = {
     "running sums": lambda x, y: np.cumsum(x, 1),
     "conversion": lambda x, y: (x.astype(int), (x > 0).astype(float), x.astype(np.float32)),
 }
+
+
+def test_one_place_beside_a_batch_of_one(same):
+    picks = lambda x: (x[..., 0] * 2, x[:, 1] * 2, x[:, 1, :, None] * 2, x[:, :, -1] * 2)
+    same(picks, picks, X[:1])
 
 
 @pytest.mark.parametrize("name", BOTH)
