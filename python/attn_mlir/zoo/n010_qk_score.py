@@ -7,8 +7,9 @@ attention. A head answers with its best option, and the head that is right most 
 on labelled questions is chosen.
 
 Paper: Listening to the Wise Few: Select-and-Copy Attention Heads for Multiple-Choice QA.
-Inputs: q [B, Hq, L, D], k [B, Hkv, L, D], lens [B] (lengths of prompts), opt [B, n] (the
-positions of options), labels [B], theta (base of the rotary embedding, half-split pairs).
+Inputs: q [B, Hq, L, D], k [B, Hkv, L, D], before the rotary embedding, lens [B] (lengths
+of prompts, at least 1), opt [B, n] (the positions of options, below lens), labels [B]
+(the right options), theta (base of the rotary embedding, half-split pairs).
 Outputs: qk_score and att_score [B, Hq, n] (one query's entries at the options),
 head_acc_qk and head_acc_att [Hq], best_head (by the QK-score, the first of equals).
 """

@@ -31,7 +31,8 @@ def check(inputs, tolerance=1e-10):
     assert found.keys() == wanted.keys()
     for name in wanted:
         close(found[name], wanted[name], tolerance)
-    assert found["best_head"].dtype == np.int64 and found["head_acc_qk"].dtype == inputs["q"].dtype
+    assert all(found[name].dtype == inputs["q"].dtype for name in wanted if name != "best_head")
+    assert found["best_head"].dtype == np.int64
 
 
 def test_equals_the_definition(rng):
@@ -39,6 +40,8 @@ def test_equals_the_definition(rng):
     check(inputs)
     check({**inputs, "opt": inputs["opt"][:, :2], "theta": np.array(100.0)})
     check({name: x[:1] if np.ndim(x) else x for name, x in inputs.items()})
+    one = {"q": inputs["q"][:1, :, :1], "k": inputs["k"][:1, :, :1], "lens": np.array([1]), "labels": np.array([0])}
+    check({**inputs, **one, "opt": np.zeros((1, 5), int)})  # a prompt of one token
     check(qk_score.example(rng, np.float32), 1e-5)
 
 
@@ -49,6 +52,27 @@ def test_the_score_depends_on_nothing_but_the_option(rng):
         other["q"][b, :, length - 1] = inputs["q"][b, :, length - 1]
         other["k"][b][:, inputs["opt"][b]] = inputs["k"][b][:, inputs["opt"][b]]
     close(qk_score.run(**{**inputs, **other})["qk_score"], qk_score.run(**inputs)["qk_score"])
+
+
+def test_positions_do_not_change_the_score(rng):
+    inputs = qk_score.example(rng)
+    found = qk_score.run(**inputs)
+    # Three tokens more in front, and another base of the rotation.
+    later = {name: np.concatenate([rng.standard_normal(inputs[name][:, :, :3].shape), inputs[name]], 2)
+             for name in "qk"}
+    moved = qk_score.run(**{**inputs, **later, "lens": inputs["lens"] + 3, "opt": inputs["opt"] + 3})
+    close(moved["qk_score"], found["qk_score"], 1e-13)
+    turned = qk_score.run(**{**inputs, "theta": 50.0})
+    close(turned["qk_score"], found["qk_score"], 1e-13)
+    assert abs(turned["att_score"] - found["att_score"]).max() > 1e-3
+
+
+def test_of_equal_options_and_heads_the_first_is_taken(rng):
+    inputs = qk_score.example(rng)
+    inputs["k"][:] = 1.0
+    found = qk_score.run(**inputs)
+    close(found["head_acc_qk"], np.full(4, (inputs["labels"] == 0).mean()))
+    assert found["best_head"] == 0
 
 
 def test_padding_is_never_seen(rng):
