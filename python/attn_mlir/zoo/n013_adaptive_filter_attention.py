@@ -7,10 +7,12 @@ Student (or Gaussian) likelihood; values are moved as keys are, and their decay 
 part of the normalizer.
 
 Paper: Attention as an Adaptive Filter.
-Inputs: q, k and v [B, H, L, D] (complex), t [L] (ascending times), mu [H] (decay), omega
-[H, D] (frequencies), sigma2, eta2 and gamma2 [H] (noise of the process, of measurements,
-of the anchor), nu [H] (robustness), tau [H] (temperature), causal, robust.
-Outputs: o [B, H, L, D] (complex), lse [B, H, L].
+Inputs: q, k and v [B, H, L, D] (complex, else a ValueError), t [L] (ascending times), mu
+[H] (decay per unit of time, < 0 or 0), omega [H, D] (frequencies, radians per unit of
+time), sigma2, eta2 and gamma2 [H] (noise of the process, of measurements, of the
+anchor), nu [H] (robustness), tau [H] (temperature), causal (else all keys are visible),
+robust (Student, else Gaussian).
+Outputs: o [B, H, L, D] (complex), lse [B, H, L] (real).
 """
 
 import numpy as np
@@ -49,6 +51,8 @@ def adaptive_filter(q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal
 def run(target="cpu", *, q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal=True, robust=True):
     check_target(target)
     q, k, v = (np.ascontiguousarray(x) for x in (q, k, v))
+    if not all(np.iscomplexobj(x) for x in (q, k, v)):
+        raise ValueError("q, k and v are complex")
     real = q.real.dtype
     # Complex numbers are pairs of real ones.
     pairs = (x.view(real).reshape(*x.shape, 2) for x in (q, k, v))

@@ -8,16 +8,17 @@ simplex) or the best key alone. Beside these stand a window around a predicted c
 and attention with a score per channel of the values.
 
 Paper: An Attentive Survey of Attention Models.
-Inputs: q [B, Lq, Dq], k [B, Lk, Dk], v [B, Lk, Dv], kv_len [B], W [Dq, Dk], b [Dk], W0 [Dq,
-A], W1 [Dk, A], b1 [A], W2 [A, A], b2 [A], w_imp [A], Wloc [Dq, Lk], Wmd [A, Dv], Wp [Dq,
-A], vp [A], win (keys on each side of the centre).
+Inputs: q [B, Lq, Dq], k [B, Lk, Dk], v [B, Lk, Dv], kv_len [B] (visible keys), W [Dq, Dk],
+b [Dk], W0 [Dq, A], W1 [Dk, A], b1 [A], W2 [A, A], b2 [A], w_imp [A], Wloc [Dq, Lk], Wmd [A,
+Dv], Wp [Dq, A], vp [A], win (keys on each side of the centre, at least 1, else a
+ValueError). Products of queries and keys need Dq = Dk.
 Outputs: "score.distribution" for all pairs, local_p, multi_dim; all [B, Lq, Dv].
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_target
 
 SCORES = ("similarity", "dot", "scaled_dot", "general", "biased_general", "activated_general", "kernel", "additive",
           "deep", "location")
@@ -103,14 +104,14 @@ def multi_dim(q, k, v, kv_len, W0, W1, b1, Wmd):
 
 def run(target="cpu", *, q, k, v, kv_len, W, b, W0, W1, b1, W2, b2, w_imp, Wloc, Wmd, Wp, vp, win=4):
     check_target(target)
-    kv_len = array(kv_len)
+    kv_len, win = array(kv_len), at_least("win", win, 1)
     W, b, W0, W1, b1, W2, b2, w_imp, Wloc, Wmd, Wp, vp = (
         array(x, q) for x in (W, b, W0, W1, b1, W2, b2, w_imp, Wloc, Wmd, Wp, vp))
     results = {}
     for score in SCORES:
         values = attend(score, q, k, v, kv_len, W, b, W0, W1, b1, W2, b2, w_imp, Wloc)
         results |= {f"{score}.{name}": value for name, value in zip(DISTRIBUTIONS, values)}
-    return {**results, "local_p": local_p(q, k, v, kv_len, W, Wp, vp, float(number(win))),
+    return {**results, "local_p": local_p(q, k, v, kv_len, W, Wp, vp, win),
             "multi_dim": multi_dim(q, k, v, kv_len, W0, W1, b1, Wmd)}
 
 

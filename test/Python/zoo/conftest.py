@@ -1,5 +1,7 @@
 """What tests of mechanisms share."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -31,3 +33,20 @@ def close(actual, expected, tolerance=1e-10):
     finite = np.isfinite(expected)
     scale = max(1.0, abs(expected[finite]).max(initial=0))
     np.testing.assert_allclose(np.asarray(actual, float), expected.astype(float), rtol=0, atol=tolerance * scale)
+
+
+def peak_growth(run):
+    """Bytes that a call takes at most, results included; the test is skipped where the system does not say."""
+    status, clear = pathlib.Path("/proc/self/status"), pathlib.Path("/proc/self/clear_refs")
+
+    def resident(name):
+        line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) * 1024
+
+    try:
+        clear.write_text("5")
+    except OSError:
+        pytest.skip("this system does not let a process reset its peak memory")
+    before = resident("VmRSS")
+    run()
+    return resident("VmHWM") - before

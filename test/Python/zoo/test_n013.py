@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n013_adaptive_filter_attention as afa
 
@@ -33,11 +34,17 @@ def check(inputs, tolerance=1e-10):
         close(found[name], wanted[name], tolerance)
 
 
+def cut(inputs, batch, length):
+    return {**inputs, **{name: inputs[name][:batch, :, :length] for name in "qkv"}, "t": inputs["t"][:length]}
+
+
 def test_equals_the_definition(rng):
     inputs = afa.example(rng)
     check(inputs)
     check({**inputs, "causal": np.bool_(False), "robust": np.bool_(False)})
     check({**inputs, "mu": [0.0, -1e-6, -1.0]})
+    check(cut(inputs, 1, 9))
+    check(cut(inputs, 2, 1))
     check(afa.example(rng, np.float32), 2e-4)
 
 
@@ -64,6 +71,12 @@ def test_variances_at_once_and_after_long(rng):
 def test_slow_dynamics_are_continuous(rng):
     inputs = afa.example(rng)
     close(afa.run(**{**inputs, "mu": [-1.1e-5] * 3})["o"], afa.run(**{**inputs, "mu": [-0.9e-5] * 3})["o"], 1e-3)
+
+
+def test_real_operands_are_refused(rng):
+    inputs = afa.example(rng)
+    with pytest.raises(ValueError, match="q, k and v are complex"):
+        afa.run(**{**inputs, "k": inputs["k"].real})
 
 
 def test_without_dynamics_it_is_softmax_of_products(rng):
