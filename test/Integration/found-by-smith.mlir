@@ -11,6 +11,7 @@
 // RUN: %{run} --entry=dense_columns --size N=9
 // RUN: %{run} --entry=listed_sources --size M=17,L=21,S=13
 // RUN: %{run} --entry=stored_weights --size M=60,N=77
+// RUN: %{run} --entry=scores_within_blocks --size M=3,A=15,B=20
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -130,4 +131,19 @@ func.func @stored_weights(
   %p = attn.softmax %s : !attn.scores<1x2x?x?xf32>
   %w = attn.materialize %p absent(0.0) : !attn.scores<1x2x?x?xf32> -> tensor<1x2x?x?xf32>
   return %w : tensor<1x2x?x?xf32>
+}
+
+// A source of scores begins within a block, whose other keys are not
+// consecutive.
+func.func @scores_within_blocks(
+    %q: tensor<1x1x?x4xf32> {attn.name = "q", attn.dims = ["1", "1", "M", "4"]},
+    %k0: tensor<1x1x?x4xf32> {attn.name = "k0", attn.dims = ["1", "1", "A", "4"]},
+    %k1: tensor<1x1x?x4xf32> {attn.name = "k1", attn.dims = ["1", "1", "B", "4"]},
+    %list: tensor<1x1x1x1xi32> {attn.name = "list", attn.init = "constant(0)"}) -> tensor<1x1x?x4xf32> {
+  %0 = attn.score %q, %k0 : tensor<1x1x?x4xf32>, tensor<1x1x?x4xf32> -> !attn.scores<1x1x?x?xf32>
+  %1 = attn.score %q, %k1 : tensor<1x1x?x4xf32>, tensor<1x1x?x4xf32> -> !attn.scores<1x1x?x?xf32>
+  %s = attn.concat %0, %1 : (!attn.scores<1x1x?x?xf32>, !attn.scores<1x1x?x?xf32>) -> !attn.scores<1x1x?x?xf32>
+  %r = attn.restrict %s, %list block(32, 64) : !attn.scores<1x1x?x?xf32>, tensor<1x1x1x1xi32>
+  %o = attn.aggregate %r, (%k0, %k1) : !attn.scores<1x1x?x?xf32>, tensor<1x1x?x4xf32>, tensor<1x1x?x4xf32> -> tensor<1x1x?x4xf32>
+  return %o : tensor<1x1x?x4xf32>
 }

@@ -663,8 +663,10 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
       findPieces(sweep, inside, tile, full);
     }
     tile.table = sweep.table;
+    // Where keys of a unit are missing, the others are not consecutive.
     tile.scattered =
-        sweep.table && plan.driver.getKeyBlock() % state.lanes != 0;
+        sweep.table &&
+        (sweep.start || plan.driver.getKeyBlock() % state.lanes != 0);
     tile.next = block.next;
     tile.nextKeys = block.nextKeys;
     bindResults(sweep, plan, inside, sweep.entries.tiles);
