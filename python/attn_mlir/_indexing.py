@@ -77,7 +77,10 @@ def _slice(array: Array, keys) -> Array:
             if isinstance(key, Array):
                 offsets[axis] = _element(key)
             elif isinstance(key, Extent):
+                if key.hint >= hint(extent):
+                    raise IndexError(f"index {key.hint} is out of range for axis {axis} with extent {hint(extent)}")
                 offsets[axis] = key
+                trace.require_natural(extent - key - 1)
             else:
                 index = operator.index(key)
                 if not -hint(extent) <= index < hint(extent):
@@ -128,7 +131,10 @@ def _bound(value, extent, default):
     if value is None:
         return default
     if isinstance(value, Extent):
-        return value
+        # A slice ends with its axis, in this call as in later ones.
+        is_inside = value.hint <= hint(extent)
+        value.trace.require_natural(extent - value if is_inside else value - extent)
+        return value if is_inside else extent
     index = operator.index(value)
     if index < 0:
         index = extent + index

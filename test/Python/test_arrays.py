@@ -55,6 +55,16 @@ def test_one_place_beside_a_batch_of_one(same):
     same(picks, picks, X[:1])
 
 
+def test_slices_by_lengths_end_with_their_axes():
+    cut = attn.jit(lambda x, y: x[:, :y.shape[0]] * 2)
+    for length in (2, 7, 9, 3):
+        np.testing.assert_array_equal(cut(X, np.ones(length)), X[:, :length] * 2)
+    last = attn.jit(lambda x, y: x[:, y.shape[0] - 1] * 2)
+    np.testing.assert_array_equal(last(X, np.ones(4)), X[:, 3] * 2)
+    with pytest.raises(IndexError, match="index 8 is out of range for axis 1 with extent 7"):
+        last(X, np.ones(9))
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_as_in_numpy(name, same):
     same(BOTH[name], BOTH[name], X, Y)
