@@ -7,7 +7,8 @@ along the sequence first, by a matrix that belongs to a context length.
 
 Paper: You Need to Pay Better Attention.
 Inputs: Q, K and V [B, L, d], Wq, Wk, Wv and Wo [d, d] with biases bq, bk, bv and bo [d],
-Wa [C, C] (or [h, C, C]) and ba [C] for a context of C >= L, h (heads).
+Wa [C, C] (or [h, C, C]) and ba [C] for a context of C, h (heads). Q may have another
+length than K and V. Errors: ValueError for h that does not divide d, and for L > C.
 Outputs: standard, optimised, efficient and super, all [B, L, d].
 """
 
@@ -48,6 +49,10 @@ def super_attention(Q, K, V, Wq, bq, Wa, ba, Wo, bo, h):
 def run(target="cpu", *, Q, K, V, Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba, h):
     check_target(target)
     h = int(number(h))
+    if Q.shape[-1] % h:
+        raise ValueError(f"{h} heads do not divide {Q.shape[-1]} features")
+    if len(ba) < V.shape[1]:
+        raise ValueError(f"{V.shape[1]} tokens are more than a context of {len(ba)}")
     Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba = (array(w, Q) for w in (Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba))
     return {"standard": standard(Q, K, V, Wq, bq, Wk, bk, Wv, bv, Wo, bo, h),
             "optimised": optimised(Q, K, V, Wq, bq, Wk, bk, Wo, bo, h),

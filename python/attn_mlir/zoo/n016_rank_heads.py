@@ -7,7 +7,7 @@ of values and outputs.
 
 Paper: On the Benefits of Rank in Attention Layers.
 Inputs: x [B, N, d], y [B, M, d], Kw and Qw [H, d, r], Vw [H, d, d], bias [B, N] (of
-keys), beta (multiplies the products).
+keys, 0 by default), beta (multiplies the products, 1 by default; no 1 / sqrt(r)).
 Outputs: soft and hard [B, M, d].
 """
 

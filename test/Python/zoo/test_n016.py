@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n016_rank_heads as rank_heads
 
@@ -72,3 +73,23 @@ def test_heads_of_rank_1_vote_for_the_nearer_key(rng):
     difference = x[0, 0] - x[0, 1]
     angle = np.arccos(y[0, 0] @ difference / np.linalg.norm(y) / np.linalg.norm(difference))
     assert abs(share - (1 - angle / np.pi)) < 0.03
+
+
+def test_scores_have_the_rank_of_their_head(rng):
+    inputs = rank_heads.example(rng)
+    # Sources that are an identity show weights, and so the scores but for a number per row.
+    Q, one = inputs["Qw"][:1], np.eye(24)[None]
+    one = {"x": one, "y": rng.standard_normal((1, 40, 24)), "Kw": inputs["Kw"][:1], "Qw": Q, "Vw": one}
+    logs = np.log(rank_heads.run(**one)["soft"][0])
+    assert np.linalg.matrix_rank(logs - logs.mean(-1, keepdims=True), tol=1e-8) == 3
+    # Queries that move where a head does not look move nothing.
+    blind = np.linalg.svd(Q[0])[0][:, 3:]
+    other = {**one, "y": one["y"] + rng.standard_normal((1, 40, 21)) @ blind.T}
+    close(rank_heads.run(**other)["soft"], rank_heads.run(**one)["soft"])
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_fused_as_the_reference(rng, hard):
+    inputs = rank_heads.example(rng, np.float32)
+    operands = (inputs[name] for name in ("x", "y", "Kw", "Qw", "Vw", "bias"))
+    assert rank_heads.attention.check(*operands, np.float32(2), hard)
