@@ -48,8 +48,8 @@ class Array(Operators):
         self.element = element
         self.source_shape = tuple(shape if source_shape is None else source_shape)
         self.axes = tuple(range(len(shape))) if axes is None else tuple(axes)
-        self._stored = None
-        self._compact = None
+        #: By name, other forms of it and the regions that they were made in.
+        self._forms: dict = {}
         #: How it was computed of reductions of scores: (operation, operands). Used
         #: with scores again, it is computed where they are.
         self.recipe = None
@@ -111,9 +111,15 @@ class Array(Operators):
         """The same array without a view, which may cost a copy."""
         if self.axes == tuple(range(len(self.source_shape))):
             return self
-        if self._stored is None:
-            self._stored = self._store()
-        return self._stored
+        return self._form("stored", self._store)
+
+    def _form(self, name, make):
+        """make(), once: but what was made inside of a region is unknown outside."""
+        region, form = self._forms.get(name, (None, None))
+        if not self.trace.is_open(region):
+            region, form = self.trace.open_region, make()
+            self._forms[name] = region, form
+        return form
 
     def _store(self):
         real = [axis for axis in self.axes if axis is not None]
@@ -145,23 +151,22 @@ class Array(Operators):
         """The same array over a source that has no axes of extent 1."""
         units = [axis for axis, extent in enumerate(self.source_shape)
                  if not isinstance(extent, Extent) and extent == 1]
-        if not units:
-            return self
-        if self._compact is None:
-            keep = [axis for axis in range(len(self.source_shape)) if axis not in units]
-            shape = tuple(self.source_shape[axis] for axis in keep)
-            groups, group = [], []
-            for axis in range(len(self.source_shape)):
-                group.append(axis)
-                if axis in keep:
-                    groups.append(group)
-                    group = []
-            if groups:
-                groups[-1] += group
-            value = collapse(self.trace, self.source, self.element, self.source_shape, groups, shape)
-            axes = [keep.index(axis) if axis in keep else None for axis in self.axes]
-            self._compact = Array(self.trace, value, self.element, (), axes, shape)
-        return self._compact
+        return self._form("compact", lambda: self._without(units)) if units else self
+
+    def _without(self, units):
+        keep = [axis for axis in range(len(self.source_shape)) if axis not in units]
+        shape = tuple(self.source_shape[axis] for axis in keep)
+        groups, group = [], []
+        for axis in range(len(self.source_shape)):
+            group.append(axis)
+            if axis in keep:
+                groups.append(group)
+                group = []
+        if groups:
+            groups[-1] += group
+        value = collapse(self.trace, self.source, self.element, self.source_shape, groups, shape)
+        axes = [keep.index(axis) if axis in keep else None for axis in self.axes]
+        return Array(self.trace, value, self.element, (), axes, shape)
 
     def transpose(self, *axes: Any) -> Array:
         """Axes in another order: reversed, or as said."""

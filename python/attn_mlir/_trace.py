@@ -148,6 +148,15 @@ class Trace:
             # What was made inside of the region is unknown outside.
             self.emitted = before
 
+    @property
+    def open_region(self) -> list:
+        """The operations of the innermost region."""
+        return self._buffers[-1]
+
+    def is_open(self, region) -> bool:
+        """Whether operations may use what is made in that region."""
+        return any(region is lines for lines in self._buffers)
+
     def constant(self, value, element: str) -> str:
         """A scalar constant, one of a kind in its region."""
         if is_float(element):

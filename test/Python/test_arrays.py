@@ -138,6 +138,16 @@ def test_fori_loop(same):
     same(lambda a: attn.fori_loop(0, 5, lambda i, s: s * 0.5 + a, a), oracle, X)
 
 
+def test_what_a_loop_does_to_a_captured_array_stays_in_it(same):
+    # The forms without axes of extent 1, and in the order of the axes, are made in every loop anew.
+    def loops(a, row):
+        for _ in range(2):
+            a = attn.fori_loop(0, 2, lambda i, s: s + row + (row.T @ row).T, a)
+        return a + row.T.sum()
+
+    same(loops, lambda a, row: a + 4 * (row + row.T @ row) + row.sum(), X[0, :5], X[0, :1])
+
+
 def test_scan_returns_state_and_rows(same):
     def oracle(a):
         state, rows = np.zeros_like(a[0]), []
