@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _array, _control, _indexing, _products, _scores, _selection, _shapes
 from ._array import Array, as_array
+from ._extents import Extent, hint
 from ._scores import Mask, Scores, index
 
 # ===----------------------------------------------------------------------===
@@ -440,7 +441,8 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
       cos, sin: [L, R / 2] or [B, L, R / 2], in place of positions and base.
 
     Returns:
-      an array of the shape and dtype of x. Errors: ValueError for other ranks.
+      an array of the shape and dtype of x. Errors: ValueError for other ranks and
+      for positions of another length.
     """
     from ._trace import format_attribute, tensor_type
     x = as_array(x).stored()
@@ -448,14 +450,25 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
         raise ValueError("attn.rope takes rows [B, H, L, D]")
     int(x.shape[3])
     options = ""
+
+    def rows(table, rank):
+        table = as_array(table)
+        table = (table[None] if table.ndim == rank - 1 else table).stored()
+        if table.ndim != rank:
+            raise ValueError(f"attn.rope takes a table for rows [L] or [B, L], not one of {table.ndim} axes")
+        x.trace.unify(table.shape[1], x.shape[2], "rows and their positions")
+        batch = table.shape[0]
+        if isinstance(batch, Extent) and hint(batch) == 1 != hint(x.shape[0]):
+            int(batch)  # the one row of all batch elements
+        elif isinstance(batch, Extent) or batch != 1:
+            x.trace.unify(batch, x.shape[0], "the batch of rows and of their positions")
+        return table
+
     if cos is not None:
-        for name, table in (("cos", cos), ("sin", sin)):
-            table = as_array(table)
-            table = (table[None] if table.ndim == 2 else table).stored()
+        for name, table in (("cos", rows(cos, 3)), ("sin", rows(sin, 3))):
             options += f" {name}({table.source} : {tensor_type(table.shape, table.element)})"
     else:
-        positions = arange(x.shape[2]) if positions is None else as_array(positions)
-        positions = (positions[None] if positions.ndim == 1 else positions).stored()
+        positions = rows(arange(x.shape[2]) if positions is None else positions, 2)
         options = f" positions({positions.source} : {tensor_type(positions.shape, positions.element)})"
     options += f" {pairing}"
     if cos is None:

@@ -36,6 +36,12 @@ def test_shapes_that_do_not_fit():
         attn.jit(lambda q, k: attn.materialize(q @ k.mT))(Q, Q[:, :3])
     with pytest.raises(ValueError, match="axis -1 of operands"):
         attn.jit(lambda x, y: x + y)(np.zeros((2, 3)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="rows and their positions: 3 and 5 differ"):
+        attn.jit(attn.rope)(Q, np.arange(3))
+    with pytest.raises(ValueError, match="the batch of rows and of their positions: 3 and 2 differ"):
+        attn.jit(attn.rope)(Q, np.zeros((3, 5), int))
+    with pytest.raises(ValueError, match="not one of 3 axes"):
+        attn.jit(attn.rope)(Q, np.zeros((1, 2, 5), int))
 
 
 def test_a_mask_that_compares_positions_needs_an_origin():
