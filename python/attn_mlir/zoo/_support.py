@@ -35,6 +35,34 @@ def choice(name: str, value, allowed):
     return value
 
 
+def flag(name: str, value) -> bool:
+    """The flag of that name. Errors: ValueError if it is neither 0 nor 1 (or bool)."""
+    return bool(choice(name, value, (0, 1)))
+
+
+def real(value, like):
+    """An array without axes for a number, of the dtype of `like`."""
+    return np.asarray(float(number(value)), like.dtype)
+
+
+def check_shapes(**operands) -> dict:
+    """The sizes of axes, by letter, of operands given with their axes: q=(q, "B H L D").
+
+    Operands that are None are left out. Errors: ValueError for one that has other axes,
+    or another size than the ones before it."""
+    sizes: dict = {}
+    for name, (value, axes) in operands.items():
+        if value is None:
+            continue
+        letters, shape = axes.split(), tuple(np.shape(value) if isinstance(value, (list, tuple)) else value.shape)
+        if len(shape) != len(letters):
+            raise ValueError(f"{name} is [{', '.join(letters)}]; it has {len(shape)} axes")
+        for letter, size in zip(letters, shape):
+            if sizes.setdefault(letter, size) != size:
+                raise ValueError(f"{name} is [{', '.join(letters)}]; its {letter} is {size}, another one {sizes[letter]}")
+    return sizes
+
+
 def array(value, like=None):
     """An array for a list or a number; of the dtype of `like`, if it is a float."""
     if hasattr(value, "__dlpack__") and not isinstance(value, (np.ndarray, np.generic)):
