@@ -10,7 +10,8 @@ may weaken it.
 
 Paper: You Need Better Attention Priors.
 Inputs: q [B, Hq, L, D], k and v [B, Hkv, S, D], lam_sym and lam_asym [Hkv, R], freq [R],
-u [S], gain, bump and slope [Hkv], gate_scale and gate_bias [Hq], causal, gate, off.
+u [S], gain, bump and slope [Hkv], gate_scale and gate_bias [Hq], causal (then L = S),
+gate, off. Errors: ValueError if D is not above 2 R + 1.
 Outputs: o [B, Hq, L, D].
 """
 
@@ -57,6 +58,8 @@ def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gat
 def run(target="cpu", *, q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, causal=True,
         gate=False, off=0):
     check_target(target)
+    if q.shape[-1] <= 2 * len(freq) + 1:
+        raise ValueError(f"the prior of {len(freq)} frequencies leaves none of {q.shape[-1]} columns for the content")
     prior = (array(x, q) for x in (lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias))
     return {"o": goat(q, k, v, *prior, array(off), bool(number(causal)), bool(number(gate)))}
 

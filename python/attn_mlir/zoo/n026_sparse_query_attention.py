@@ -7,7 +7,8 @@ products of scores and of values cost Hq / H of what grouped queries cost.
 Paper: Sparse Query Attention (SQA): A Computationally Efficient Attention Mechanism
 with Query Heads Reduction.
 Inputs: x [B, L, E], Wq [E, Hq * D], Wk and Wv [E, Hkv * D], Wo [Hq * D, E], H (the
-nominal heads), theta (base of the rotary embedding, half-split pairs).
+nominal heads), theta (base of the rotary embedding, half-split pairs). Errors:
+ValueError for H that does not divide E, and for Wq that holds no whole heads.
 Outputs: y [B, L, E], o [B, Hq, L, D], p [B, Hq, L, L] (the causal weights, stored
 because they are asked for).
 """
@@ -30,8 +31,11 @@ def sparse_query_attention(x, Wq, Wk, Wv, Wo, H, theta):
 
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo, H, theta=10000.0):
     check_target(target)
+    H = int(number(H))
+    if x.shape[-1] % H or Wq.shape[1] % (x.shape[-1] // H):
+        raise ValueError(f"{H} nominal heads of {x.shape[-1]} features do not fit {Wq.shape[1]} columns of queries")
     weights = (array(W, x) for W in (Wq, Wk, Wv, Wo))
-    y, o, p = sparse_query_attention(x, *weights, int(number(H)), float(number(theta)))
+    y, o, p = sparse_query_attention(x, *weights, H, float(number(theta)))
     return {"y": y, "o": o, "p": p}
 
 

@@ -6,7 +6,7 @@ weights W y. The weights are not needed to weight the values: W y . v = y . (W^T
 
 Paper: Kolmogorov-Arnold Attention: Is Learnable Attention Better For Vision Transformers?
 Inputs: q, k and v [B, h, N, D], a and b [h, r, N, G], W [h, N, r], base (0: none, 1: the
-score itself, 2: SiLU).
+score itself, 2: SiLU; else a ValueError).
 Outputs: o [B, h, N, D], sigma [B, h, N, N] (the weights W y, which only this output
 needs).
 """
@@ -14,7 +14,7 @@ needs).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_target, choice
 
 
 @attn.jit
@@ -32,7 +32,8 @@ def karat(q, k, v, a, b, W, base):
 
 def run(target="cpu", *, q, k, v, a, b, W, base=0):
     check_target(target)
-    o, sigma = karat(q, k, v, array(a, q), array(b, q), array(W, q), int(number(base)))
+    base = choice("base", base, (0, 1, 2))
+    o, sigma = karat(q, k, v, array(a, q), array(b, q), array(W, q), base)
     return {"o": o, "sigma": sigma}
 
 

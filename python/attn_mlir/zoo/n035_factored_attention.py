@@ -8,10 +8,13 @@ weights depend on the input: their deviation from the mean over a batch.
 Paper: Are queries and keys always relevant? A case study on Transformer wave
 functions, arXiv 2405.18874.
 Inputs: x [B, n, d] (n = side ** 2 places, row by row), Wv, Wo, Wq and Wk [d, d], bv and
-bo [d], alpha and p [H, n] (by offset, key minus query), alpha_full [H, n, n].
+bo [d], alpha and p [H, n] (by offset, key minus query), alpha_full [H, n, n]. Errors:
+ValueError for n that is no square, and for tables of different sizes.
 Outputs: factored, factored_ti and biased [B, n, d], input_dependence [H] (for which the
 mean weights [H, n, n] are stored).
 """
+
+import math
 
 import numpy as np
 
@@ -63,7 +66,10 @@ def input_dependence(x, Wq, Wk, p, side):
 
 def run(target="cpu", *, x, Wv, bv, Wo, bo, Wq, Wk, alpha, alpha_full, p):
     check_target(target)
-    side = round(p.shape[1] ** 0.5)
+    side = math.isqrt(p.shape[1])
+    if side * side != x.shape[1] or alpha.shape != p.shape:
+        raise ValueError(f"tables {list(p.shape)} and {list(alpha.shape)} are not for a square grid of {x.shape[1]} "
+                         "places")
     return {"factored": factored(x, Wv, bv, Wo, bo, alpha_full),
             "factored_ti": factored_ti(x, Wv, bv, Wo, bo, alpha, side),
             "biased": biased(x, Wv, bv, Wo, bo, Wq, Wk, p, side),

@@ -8,14 +8,14 @@ and no matrix of scores.
 
 Paper: Causal Attention with Lookahead Keys, arXiv 2509.07301.
 Inputs: qc, kc, vc, qu, ku and vu [B, H, L, D], window (how many later tokens a key takes
-in; 0: all).
+in; 0: all; a ValueError below).
 Outputs: o [B, H, L, D], lse [B, H, L].
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, number
+from ._support import at_least, check_target
 
 
 @attn.jit
@@ -41,7 +41,7 @@ def castle(qc, kc, vc, qu, ku, vu, window):
 
 def run(target="cpu", *, qc, kc, vc, qu, ku, vu, window=0):
     check_target(target)
-    o, lse = castle(qc, kc, vc, qu, ku, vu, int(number(window)))
+    o, lse = castle(qc, kc, vc, qu, ku, vu, at_least("window", window, 0))
     return {"o": o, "lse": lse}
 
 

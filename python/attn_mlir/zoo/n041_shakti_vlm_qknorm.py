@@ -8,7 +8,8 @@ coordinate and is causal.
 Paper: Shakti-VLMs: Scalable Vision-Language Models for Enterprise AI.
 Inputs: x [B, L, C], wq [C, Hq D], wk and wv [C, Hkv D], wo [Hq D, C], g_block and
 b_block [C], gq and gk [D], rows and cols [L] (cols None: rows are positions of a text),
-norm_kind (0 layer norm, 1 RMS norm), causal, heads = (Hq, Hkv, D).
+norm_kind (0 layer norm, 1 RMS norm), causal, heads = (Hq, Hkv, D). Errors: ValueError
+for another norm_kind, and for heads that do not fit the weights.
 Outputs: attn [B, L, Hq D], scores [B, Hq, L, L] (stored for this output alone, before
 the mask), out [B, L, C].
 """
@@ -16,7 +17,7 @@ the mask), out [B, L, C].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads as split, join_heads, number
+from ._support import array, check_target, choice, heads as split, join_heads, number
 
 EPS = 1e-6
 
@@ -43,8 +44,10 @@ def run(target="cpu", *, x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols
     check_target(target)
     rows, cols = (None if a is None else array(a) for a in (rows, cols))
     heads = tuple(int(h) for h in heads)
-    results = block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, int(number(norm_kind)),
-                    bool(number(causal)), heads)
+    norm_kind = choice("norm_kind", norm_kind, (0, 1))
+    if wq.shape[1] != heads[0] * heads[2] or wk.shape[1] != heads[1] * heads[2]:
+        raise ValueError(f"heads {heads} do not fit {wq.shape[1]} columns of queries and {wk.shape[1]} of keys")
+    results = block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, bool(number(causal)), heads)
     return dict(zip(("attn", "scores", "out"), results))
 
 

@@ -7,8 +7,8 @@ averaged over ancillas. Both need the whole matrix, which is small: scores and w
 are stored.
 
 Paper: Quantum Doubly Stochastic Transformers, arXiv 2504.16275.
-Inputs: q, k and v [B, H, L, D], theta [H, n, n] (n = 2^m at least L), ancilla (how many
-qubits beside the m of data).
+Inputs: q, k and v [B, H, L, D], theta [H, n, n] (n = 2^m at least L, else a ValueError),
+ancilla (how many qubits beside the m of data; one qubit in all at least).
 Outputs: dsm [B, H, n, n] and out [B, H, L, D] of the circuit, dsm_qr [B, H, L, L], out_qr
 [B, H, L, D] and rank_ok [B, H] (bool: whether the QR form is defined).
 """
@@ -85,7 +85,11 @@ def entangle(qubits):
 def run(target="cpu", *, q, k, v, theta, ancilla=1):
     check_target(target)
     ancilla = int(number(ancilla))
-    qubits = theta.shape[-1].bit_length() - 1 + ancilla
+    n = theta.shape[-1]
+    qubits = n.bit_length() - 1 + ancilla
+    if n & (n - 1) or n < q.shape[2] or qubits < 1:
+        raise ValueError(f"theta is of a power of two at least {q.shape[2]} with one qubit or more, not {n} with "
+                         f"{ancilla} ancillas")
     angles = gate_angles(q, k, theta, qubits)
     dsm, out = circuit_form(v, angles, entangle(qubits).astype(q.dtype), ancilla)
     dsm_qr, out_qr, rank_ok = qr_form(q, k, v)

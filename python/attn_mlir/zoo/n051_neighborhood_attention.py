@@ -6,8 +6,9 @@ is dilated. With a stride, groups of queries share the window of their leader.
 
 Paper: Faster Neighborhood Attention: Reducing the O(n^2) Cost of Self Attention at the
 Threadblock Level, arXiv 2403.04690.
-Inputs: q, k and v [B, H, X1, ..., Xr, D], window, and per axis (or None) dilation, causal
-and stride.
+Inputs: q, k and v [B, H, X1, ..., Xr, D], r from 1 to 3, and per axis (or one for all)
+window, dilation (1 by default), causal (0 or 1) and stride (1 by default). Errors:
+ValueError for windows longer than an axis, strides longer than a window, other axes.
 Outputs: out as q, lse [B, H, X1, ..., Xr], count [X1, ..., Xr] (int64, keys seen).
 """
 
@@ -16,7 +17,7 @@ import math
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target
+from ._support import check_target, choice
 
 
 def axis_rule(i, j, n, window, dilation, causal, stride):
@@ -60,9 +61,12 @@ def neighborhood_attention(q, k, v, rules):
 def run(target="cpu", *, q, k, v, window, dilation=None, causal=None, stride=None):
     check_target(target)
     shape = q.shape[2:-1]
+    if not 1 <= len(shape) <= 3:
+        raise ValueError(f"a grid has 1 to 3 axes, not {len(shape)}")
     rules = tuple(tuple(int(x) for x in np.broadcast_to(default if rule is None else rule, len(shape)))
                   for rule, default in ((window, 1), (dilation, 1), (causal, 0), (stride, 1)))
-    for n, w, d, t in zip(shape, *rules[:2], rules[3]):
+    for n, w, d, c, t in zip(shape, *rules):
+        choice("causal", c, (0, 1))
         if w < 1 or d < 1 or w * d > n:
             raise ValueError(f"a window of {w} places {d} apart does not fit an axis of {n}")
         if not 1 <= t <= w:

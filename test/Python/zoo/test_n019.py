@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n019_goat as goat
 
-from conftest import close, repeat_heads, softmax
+from conftest import close, peak_growth, repeat_heads, softmax
 
 ARGUMENTS = ("q", "k", "v", "lam_sym", "lam_asym", "freq", "u", "gain", "bump", "slope", "gate_scale", "gate_bias")
 
@@ -37,6 +38,7 @@ def test_spare_columns_equal_an_added_prior(rng):
     check(inputs)
     check({**inputs, "gate": np.bool_(True), "off": np.array(5)})
     check({**inputs, "causal": False, "gate": True, **{name: inputs[name][:1, :, :33] for name in "q"}})
+    check({**inputs, **{name: inputs[name][:1, :, :1] for name in "qkv"}, "u": inputs["u"][:1]})
     check(goat.example(rng, np.float32), 1e-4)
 
 
@@ -64,6 +66,9 @@ def test_what_cannot_matter(rng):
     other = inputs["q"].copy()
     other[..., 17:] = 99
     close(goat.run(**{**inputs, "q": other})["o"], wanted)
+    other = inputs["k"].copy()
+    other[..., 17:] = 99
+    close(goat.run(**{**inputs, "k": other})["o"], wanted)
     close(goat.run(**{**inputs, "u": inputs["u"] + 3.0})["o"], wanted)
 
 
@@ -100,3 +105,17 @@ def test_weights_attain_the_optimum_of_transport(rng):
 def test_fused_as_the_reference(rng):
     inputs = goat.example(rng, np.float32)
     assert goat.goat.check(*(inputs[name] for name in ARGUMENTS), np.int64(0), True, True)
+
+
+def test_no_matrix_of_priors_is_stored(rng):
+    inputs = goat.example(rng)
+    goat.run(**inputs)
+    large = {name: np.concatenate([inputs[name]] * 20, 2) for name in "qkv"}
+    growth = peak_growth(lambda: goat.run(**{**inputs, **large, "u": rng.standard_normal(1400)}))
+    assert growth < 2 * 4 * 1400 * 1400 * 8 / 4
+
+
+def test_a_prior_that_fills_all_columns_is_refused(rng):
+    inputs = goat.example(rng)
+    with pytest.raises(ValueError, match="the prior of 3 frequencies leaves none of 7 columns"):
+        goat.run(**{**inputs, **{name: inputs[name][..., :7] for name in "qkv"}})

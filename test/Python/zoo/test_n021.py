@@ -5,7 +5,7 @@ import pytest
 
 from attn_mlir.zoo import n021_tensor_attention as tensor_attention
 
-from conftest import close, softmax
+from conftest import close, peak_growth, softmax
 
 
 def oracle(q, k1, k2, v1, v2, scale, causal):
@@ -32,6 +32,7 @@ def test_equals_attention_over_all_pairs(rng):
     check(inputs)
     check({**inputs, "causal": np.bool_(True), "scale": np.array(1.0)})
     check({name: x[:1, :, :9] if np.ndim(x) else x for name, x in inputs.items()})
+    check({name: x[:, :, :1] if np.ndim(x) else x for name, x in inputs.items()})
     check({**tensor_attention.example(rng, np.float32), "causal": True}, 1e-5)
 
 
@@ -81,3 +82,12 @@ def test_fused_as_the_reference(rng):
     inputs = tensor_attention.example(rng, np.float32)
     operands = (inputs[name] for name in ("q", "k1", "k2", "v1", "v2"))
     assert tensor_attention.tensor_attention.check(*operands, np.float32(0.25), True)
+
+
+def test_neither_pairs_nor_scores_of_them_are_stored(rng):
+    inputs = tensor_attention.example(rng)
+    tensor_attention.run(**inputs)
+    n = 210
+    large = {name: np.concatenate([inputs[name]] * 10, 2) for name in ("q", "k1", "k2", "v1", "v2")}
+    # One head of scores, of pairs of keys for every query.
+    assert peak_growth(lambda: tensor_attention.run(**{**inputs, **large})) < n * n * n * 8 / 16

@@ -2,7 +2,7 @@ import numpy as np
 
 from attn_mlir.zoo import n025_kv_transformer as kv_transformer
 
-from conftest import close, softmax
+from conftest import close, peak_growth, softmax
 
 
 def table(L, C_p):
@@ -39,6 +39,7 @@ def test_equals_the_definition_with_the_whole_table(rng):
     check({**inputs, "causal": np.bool_(False), "w": rng.standard_normal(50) / 50})
     check({**inputs, "w": rng.standard_normal((4, 7))})
     check({**inputs, "k": inputs["k"][:1, :, :9], "v": inputs["v"][:1, :, :9], "w": -np.ones(2), "b": np.array(3.0)})
+    check({**inputs, "k": inputs["k"][:, :, :1], "v": inputs["v"][:, :, :1]})
     check(kv_transformer.example(rng, np.float32), 2e-5)
 
 
@@ -57,8 +58,16 @@ def test_weights_are_symmetric_but_for_the_sums_of_rows(rng):
     p = kv_transformer.run(k=k, v=np.eye(12)[None, None], w=np.ones(4), b=0.0, causal=False)["kv"][0, 0]
     total = np.exp(k[0, 0] @ k[0, 0].T / 2).sum(-1, keepdims=True)
     close(p * total, (p * total).T)
+    assert abs(p - p.T).max() > 1e-3 and np.linalg.eigvalsh(np.log(p * total)).min() > -1e-12
 
 
 def test_fused_as_the_reference(rng):
     inputs = kv_transformer.example(rng, np.float32)
     assert kv_transformer.kv_pos_attention.check(inputs["k"], inputs["v"], inputs["w"][None], np.float32(1), True)
+
+
+def test_neither_the_table_nor_a_matrix_is_stored(rng):
+    inputs = kv_transformer.example(rng)
+    kv_transformer.run(**inputs)
+    large = {name: np.concatenate([inputs[name]] * 24, 2) for name in "kv"}
+    assert peak_growth(lambda: kv_transformer.run(**{**inputs, **large})) < 2 * 4 * 1200 * 1200 * 8 / 4

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n026_sparse_query_attention as sqa
 
@@ -28,6 +29,7 @@ def check(inputs, tolerance=1e-10):
     found = sqa.run(**inputs)
     assert found.keys() == wanted.keys()
     for name in wanted:
+        assert found[name].dtype == inputs["x"].dtype
         close(found[name], wanted[name], tolerance)
 
 
@@ -36,6 +38,7 @@ def test_equals_the_definition(rng):
     check(inputs)
     check({**inputs, "x": inputs["x"][:1, :7], "theta": np.array(50.0)})
     check({**inputs, "Wk": inputs["Wk"][:, :8], "Wv": inputs["Wv"][:, :8]})  # one key head for all
+    check({**inputs, "x": inputs["x"][:, :1]})
     check(sqa.example(rng, np.float32), 1e-5)
 
 
@@ -51,3 +54,19 @@ def test_absent_heads_are_heads_that_the_output_does_not_read(rng):
 def test_fused_as_the_reference(rng):
     inputs = sqa.example(rng, np.float32)
     assert sqa.sparse_query_attention.check(*(inputs[n] for n in ("x", "Wq", "Wk", "Wv", "Wo")), 8, 10000.0)
+
+
+def test_rows_need_no_later_tokens(rng):
+    inputs = sqa.example(rng)
+    wanted = sqa.run(**inputs)
+    for t in (0, 1, 40):
+        found = sqa.run(**{**inputs, "x": inputs["x"][:, :t + 1]})
+        close(found["y"][:, -1], wanted["y"][:, t])
+        close(found["p"][:, :, -1], wanted["p"][:, :, t, :t + 1])
+
+
+def test_heads_that_do_not_fit_are_refused(rng):
+    inputs = sqa.example(rng)
+    for H in (5, 1):
+        with pytest.raises(ValueError, match=f"{H} nominal heads of 64 features do not fit 32 columns"):
+            sqa.run(**{**inputs, "H": H})

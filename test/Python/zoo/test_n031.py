@@ -20,6 +20,7 @@ def check(inputs, tolerance=1e-10):
     found = karat.run(**inputs)
     assert found.keys() == wanted.keys()
     for name in wanted:
+        assert found[name].dtype == inputs["q"].dtype
         close(found[name], wanted[name], tolerance)
 
 
@@ -67,3 +68,8 @@ def test_order_of_keys_is_that_of_their_parameters(rng):
 def test_fused_as_the_reference(rng):
     inputs = karat.example(rng, np.float32)
     assert karat.karat.check(*(inputs[name] for name in "qkvabW"), 2)
+
+
+def test_other_functions_are_refused(rng):
+    with pytest.raises(ValueError, match="base is one of 0, 1, 2, not 3"):
+        karat.run(**{**karat.example(rng), "base": 3})

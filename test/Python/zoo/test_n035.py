@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n035_factored_attention as factored
 
@@ -81,3 +82,35 @@ def test_without_queries_the_bias_alone_decides(rng):
     found = factored.run(**{**inputs, "alpha": softmax(inputs["p"])})
     close(found["biased"], found["factored_ti"])
     close(found["input_dependence"], np.zeros(4))
+
+
+def test_layers_are_affine_in_their_input(rng):
+    inputs = factored.example(rng)
+    other = rng.standard_normal(inputs["x"].shape)
+    a, b, mean = (factored.run(**{**inputs, "x": x}) for x in (inputs["x"], other, (inputs["x"] + other) / 2))
+    for name in ("factored", "factored_ti"):
+        close(mean[name], (a[name] + b[name]) / 2)
+
+
+def test_only_a_full_matrix_knows_places(rng):
+    inputs = factored.example(rng)
+    shifted = np.roll(inputs["x"].reshape(5, 6, 6, 16), 1, 1).reshape(5, 36, 16)
+    here, there = factored.run(**inputs), factored.run(**{**inputs, "x": shifted})
+    back = np.roll(there["factored"].reshape(5, 6, 6, 16), -1, 1).reshape(5, 36, 16)
+    assert abs(back - here["factored"]).max() > 1e-3
+
+
+def test_offsets_are_a_circular_correlation(rng):
+    inputs = factored.example(rng)
+    v = split(inputs["x"] @ inputs["Wv"] + inputs["bv"], 4).reshape(5, 4, 6, 6, 4)
+    waves = np.fft.fft2(inputs["alpha"].reshape(1, 4, 6, 6, 1), axes=(2, 3)).conj() * np.fft.fft2(v, axes=(2, 3))
+    o = np.fft.ifft2(waves, axes=(2, 3)).real.reshape(5, 4, 36, 4).swapaxes(1, 2).reshape(5, 36, 16)
+    close(factored.run(**inputs)["factored_ti"], o @ inputs["Wo"] + inputs["bo"])
+
+
+def test_other_grids_are_refused(rng):
+    inputs = factored.example(rng)
+    with pytest.raises(ValueError, match="are not for a square grid of 35 places"):
+        factored.run(**{**inputs, "x": inputs["x"][:, :35]})
+    with pytest.raises(ValueError, match="are not for a square grid"):
+        factored.run(**{**inputs, "p": inputs["p"][:2]})

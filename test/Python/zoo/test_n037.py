@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n037_castle as castle
 
-from conftest import close, softmax
+from conftest import close, peak_growth, softmax
 
 NAMES = ("qc", "kc", "vc", "qu", "ku", "vu")
 
@@ -39,6 +40,7 @@ def check(inputs, tolerance=1e-10):
 def test_equals_the_definition(rng):
     check(castle.example(rng))
     check(make(rng, 1, 3, 33, 16))
+    check(make(rng, 1, 3, 1, 16))
     check(make(rng, 2, 3, 21, 16, window=np.array(4)))
 
 
@@ -65,3 +67,31 @@ def test_a_token_changes_its_own_row_and_later_ones(rng):
     after = castle.run(**inputs)["o"]
     assert (before[:, :, :40] == after[:, :, :40]).all()
     assert (abs(before - after)[:, :, 40:] > 0).any(-1).all()
+
+
+def test_keys_take_in_later_tokens_one_by_one(rng):
+    inputs = make(rng, 1, 3, 7, 16)
+    qc, kc, vc, qu, ku, vu = (inputs[name] for name in NAMES)
+    o = np.zeros_like(vc)
+    for t in range(7):
+        z = np.zeros((1, 3, t + 1))
+        for s in range(t + 1):
+            gate = sigmoid((qu[:, :, s, None] * ku[:, :, s + 1:t + 1]).sum(-1) / 4)
+            u = (gate[..., None] * vu[:, :, s + 1:t + 1]).sum(2)
+            x = (qc[:, :, t] * u).sum(-1) / 4
+            z[:, :, s] = (qc[:, :, t] * kc[:, :, s]).sum(-1) / 4 - x * sigmoid(x)
+        o[:, :, t] = (softmax(z)[..., None] * vc[:, :, :t + 1]).sum(2)
+    close(castle.run(**inputs)["o"], o)
+
+
+def test_a_window_of_everything_is_none(rng):
+    inputs = make(rng, 1, 3, 21, 16)
+    close(castle.run(**{**inputs, "window": 21})["o"], castle.run(**inputs)["o"], 0)
+    with pytest.raises(ValueError, match="window is at least 0, not -1"):
+        castle.run(**{**inputs, "window": -1})
+
+
+def test_neither_a_matrix_nor_keys_of_all_times_are_stored(rng):
+    castle.run(**make(rng, 1, 3, 64, 16))
+    inputs = make(rng, 1, 3, 700, 16)
+    assert peak_growth(lambda: castle.run(**inputs)) < 3 * 700 * 700 * 8 / 2

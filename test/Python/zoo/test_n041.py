@@ -69,3 +69,44 @@ def test_scores_depend_on_differences_of_coordinates(rng):
     inputs = shakti.example(rng)
     moved = {**inputs, "rows": inputs["rows"] + 5, "cols": inputs["cols"] + 11}
     close(shakti.run(**moved)["scores"], shakti.run(**inputs)["scores"])
+
+
+def test_a_batch_of_one_patch(rng):
+    inputs = shakti.example(rng)
+    check({**inputs, "x": inputs["x"][:1, :1], "rows": inputs["rows"][:1], "cols": inputs["cols"][:1]})
+
+
+def products(inputs):
+    """Rotated queries and keys with gains that are not normalised, and the inverses of their sizes."""
+    x = inputs["x"]
+    centred = x - x.mean(-1, keepdims=True)
+    y = centred / np.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-6) * inputs["g_block"] + inputs["b_block"]
+    for w, gain in (("wq", "gq"), ("wk", "gk")):
+        t = (y @ inputs[w]).reshape(2, 63, -1, 16).swapaxes(1, 2)
+        turned = np.concatenate([rope(t[..., :8] * inputs[gain][:8], inputs["rows"], 1e4),
+                                 rope(t[..., 8:] * inputs[gain][8:], inputs["cols"], 1e4)], -1)
+        yield repeat_heads(turned, 4), repeat_heads(1 / np.sqrt((t * t).mean(-1, keepdims=True) + 1e-6), 4)
+
+
+def test_sizes_may_be_divided_out_of_scores(rng):
+    inputs = shakti.example(rng)
+    (q, q_size), (k, k_size) = products(inputs)
+    close(shakti.run(**inputs)["scores"], q @ k.swapaxes(-1, -2) * q_size * k_size.swapaxes(-1, -2) / 4)
+
+
+def test_equal_gains_are_a_temperature(rng):
+    one = {**shakti.example(rng), "gq": np.ones(16), "gk": np.ones(16)}
+    scores = shakti.run(**one)["scores"]
+    close(shakti.run(**{**one, "gq": np.full(16, 3.0), "gk": np.full(16, 3.0)})["scores"], 9 * scores)
+    # Rotations keep sizes: without gains, what is normalised first makes no difference.
+    (q, _), (k, _) = products(one)
+    q, k = (t / np.sqrt((t * t).mean(-1, keepdims=True) + 1e-6) for t in (q, k))
+    close(scores, q @ k.swapaxes(-1, -2) / 4)
+
+
+def test_what_does_not_fit_is_refused(rng):
+    inputs = shakti.example(rng)
+    with pytest.raises(ValueError, match="norm_kind is one of 0, 1, not 2"):
+        shakti.run(**{**inputs, "norm_kind": 2})
+    with pytest.raises(ValueError, match="do not fit 64 columns of queries"):
+        shakti.run(**{**inputs, "heads": [4, 2, 8]})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n047_qdsformer as qds
 
@@ -57,6 +58,7 @@ def test_equals_the_definition(rng):
     for axis in (-1, -2):
         close(found["dsm"].sum(axis), np.ones((2, 2, 16)), 1e-12)
         close(found["dsm_qr"].sum(axis), np.ones((2, 2, 13)), 1e-12)
+    assert all((found[name] >= 0).all() and (found[name] <= 1 + 1e-12).all() for name in ("dsm", "dsm_qr"))
     check(small(rng, 4, 4, np.array(0)))
     check(small(rng, 2, 2, 0))
 
@@ -82,3 +84,23 @@ def test_no_angles_and_the_identity(rng):
 
 def test_more_tokens_than_features_have_no_rank(rng):
     assert not qds.run(**small(rng, length=4, width=3))["rank_ok"].any()
+
+
+def test_equal_tokens_have_no_rank(rng):
+    inputs = small(rng)
+    inputs["k"][:, 0, 1] = inputs["k"][:, 0, 0]
+    assert (qds.run(**inputs)["rank_ok"] == [[False, True]] * 2).all()
+
+
+def test_columns_have_an_order_but_no_size(rng):
+    q, k, v, _, _ = small(rng).values()
+    a = qds.qr_form(q, k, v)[0]
+    close(qds.qr_form(q, k * np.array([[2.0], [-3.0], [0.5]]), v)[0], a)
+    close(qds.qr_form(q[:, :, [2, 0, 1]], k, v)[0], a[:, :, [2, 0, 1]])
+    assert abs(qds.qr_form(q, k[:, :, [2, 0, 1]], v)[0] - a[..., [2, 0, 1]]).max() > 1e-2
+
+
+def test_tables_that_do_not_fit_are_refused(rng):
+    for inputs in (small(rng, 5, 6), small(rng, 5, 4), small(rng, 1, 1, 0)):
+        with pytest.raises(ValueError, match="theta is of a power of two at least"):
+            qds.run(**inputs)

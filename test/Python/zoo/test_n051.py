@@ -69,10 +69,42 @@ def test_axes_dilation_causality_and_strides(rng, rule):
 
 def test_the_whole_axis_is_full_attention_and_one_place_its_value(rng):
     inputs = make(rng, [6, 5], [6, 5])
-    assert (neighborhood.run(**inputs)["count"] == 30).all()
-    close(neighborhood.run(**{**inputs, "window": [1, 1]})["out"], inputs["v"])
+    found = neighborhood.run(**inputs)
+    assert (found["count"] == 30).all()
+    q, k, v = (inputs[name].reshape(1, 2, 30, 4) for name in "qkv")
+    close(found["out"], (softmax(q @ k.swapaxes(-1, -2) / 2) @ v).reshape(1, 2, 6, 5, 4))
+    for dilation in ([1, 1], [3, 5]):
+        close(neighborhood.run(**{**inputs, "window": [1, 1], "dilation": dilation})["out"], inputs["v"])
 
 
-def test_windows_that_do_not_fit_are_errors(rng):
-    with pytest.raises(ValueError, match="does not fit"):
-        neighborhood.run(**make(rng, [9], [5], [2]))
+def test_dilation_is_attention_on_strided_slices(rng):
+    inputs = make(rng, [9, 7], [3, 2], [2, 3], [0, 1])
+    o = neighborhood.run(**inputs)["out"]
+    for a, b in itertools.product(range(2), range(3)):
+        part = {**inputs, **{name: inputs[name][:, :, a::2, b::3] for name in "qkv"}, "dilation": [1, 1]}
+        close(o[:, :, a::2, b::3], neighborhood.run(**part)["out"])
+
+
+def test_one_causal_axis_is_a_sliding_window(rng):
+    inputs = make(rng, [17], [4], None, [1])
+    back = np.arange(17)[:, None] - np.arange(17)
+    s = inputs["q"] @ inputs["k"].swapaxes(-1, -2) / 2
+    close(neighborhood.run(**inputs)["out"], softmax(np.where((back >= 0) & (back < 4), s, -np.inf)) @ inputs["v"])
+
+
+def test_flags_may_be_arrays_or_left_out(rng):
+    inputs = make(rng, [6, 5], [3, 3])
+    wanted = neighborhood.run(**inputs)["out"]
+    arrays = {name: np.array(inputs[name]) for name in ("window", "dilation", "causal", "stride")}
+    close(neighborhood.run(**{**inputs, **arrays})["out"], wanted, 0)
+    close(neighborhood.run(**{name: inputs[name] for name in "qkv"}, window=3)["out"], wanted, 0)
+
+
+@pytest.mark.parametrize("rule, message", [
+    (([9], [5], [2]), "a window of 5 places 2 apart does not fit an axis of 9"),
+    (([9], [5], [1], [0], [6]), "a stride is from 1 to the window 5, not 6"),
+    (([9], [5], [1], [2]), "causal is one of 0, 1, not 2"),
+    (([2, 2, 2, 2], [1, 1, 1, 1]), "a grid has 1 to 3 axes, not 4")])
+def test_what_does_not_fit_is_refused(rng, rule, message):
+    with pytest.raises(ValueError, match=message):
+        neighborhood.run(**make(rng, *rule))

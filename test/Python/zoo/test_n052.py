@@ -42,6 +42,14 @@ def test_equals_the_definition(rng, without):
     check({**mfa.example(rng), **dict.fromkeys(without)})
 
 
+def test_sizes(rng):
+    inputs = mfa.example(rng)
+    check({**inputs, "x": inputs["x"][:1, :1]})
+    wide = {"Sq": (32, 100), "Sk": (32, 100), "Sv": (32, 100), "Qc": (3, 100, 100), "Wo": (3, 100, 32),
+            "N": (100, 100), "alpha": (100,), "gamma": (100,)}
+    check({**inputs, **{name: rng.standard_normal(shape) / 10 for name, shape in wide.items()}, "theta": np.array(50.0)})
+
+
 def test_float32(rng):
     found = check(mfa.example(rng, np.float32), 1e-5)
     assert all(x.dtype == np.float32 for x in found.values())
@@ -63,3 +71,14 @@ def test_alpha_zero_takes_keys_as_values(rng):
     found = mfa.run(**{**mfa.example(rng), "alpha": np.zeros(16), "Sv": None})
     assert (found["k"] == found["v"]).all()
     close(found["o"], found["p"] @ found["k"][:, None])
+
+
+@pytest.mark.parametrize("without", [[], ["N", "alpha"]])
+def test_decoding_needs_the_caches_alone(rng, without):
+    inputs = {**mfa.example(rng), **dict.fromkeys(without)}
+    found = mfa.run(**inputs)
+    shared = inputs["x"][:, -1:] @ inputs["Sq"]
+    shared = inputs["gamma"] * shared / np.sqrt((shared ** 2).mean(-1, keepdims=True) + 1e-5)
+    q = np.repeat(np.einsum("blc,mcd->bmld", shared, inputs["Qc"]), 27, 2)
+    s = rope(q, 1e4)[:, :, -1:] @ rope(found["k"][:, None], 1e4).swapaxes(-1, -2) / 4
+    close(found["o"][:, :, -1:], softmax(s) @ found["v"][:, None])
