@@ -40,11 +40,6 @@ def flag(name: str, value) -> bool:
     return bool(choice(name, value, (0, 1)))
 
 
-def real(value, like):
-    """An array without axes for a number, of the dtype of `like`."""
-    return np.asarray(float(number(value)), like.dtype)
-
-
 def check_shapes(**operands) -> dict:
     """The sizes of axes, by letter, of operands given with their axes: q=(q, "B H L D").
 
@@ -59,7 +54,7 @@ def check_shapes(**operands) -> dict:
             raise ValueError(f"{name} is [{', '.join(letters)}]; it has {len(shape)} axes")
         for letter, size in zip(letters, shape):
             if sizes.setdefault(letter, size) != size:
-                raise ValueError(f"{name} is [{', '.join(letters)}]; its {letter} is {size}, another one {sizes[letter]}")
+                raise ValueError(f"{name} is [{', '.join(letters)}], where {letter} is {sizes[letter]}, not {size}")
     return sizes
 
 

@@ -5,13 +5,14 @@ each per token. Causal self-attention, as a decoder has it.
 
 Paper: Fast Transformer Decoding: One Write-Head is All You Need, arXiv 1911.02150.
 Inputs: x [B, L, E], Wq [H, E, D], Wk [E, D], Wv [E, Dv], Wo [H, Dv, E].
-Outputs: y [B, L, E], o [B, H, L, Dv], k [B, L, D], v [B, L, Dv], lse [B, H, L].
+Outputs: y [B, L, E], o [B, H, L, Dv], k [B, L, D], v [B, L, Dv] (the cache), lse [B, H, L].
+Errors: ValueError for shapes that do not agree.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target
+from ._support import check_shapes, check_target
 
 
 @attn.jit
@@ -25,6 +26,7 @@ def multi_query(x, Wq, Wk, Wv, Wo):
 
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo):
     check_target(target)
+    check_shapes(x=(x, "B L E"), Wq=(Wq, "H E D"), Wk=(Wk, "E D"), Wv=(Wv, "E Dv"), Wo=(Wo, "H Dv E"))
     return dict(zip(("y", "o", "k", "v", "lse"), multi_query(x, Wq, Wk, Wv, Wo)))
 
 

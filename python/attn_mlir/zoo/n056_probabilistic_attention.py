@@ -7,18 +7,21 @@ by as many steps of EM as asked for. With the magnitude prior the squares of
 the distance cancel, and softmax attention is left where beta is 0.
 
 Paper: Probabilistic Attention for Interactive Segmentation, arXiv 2106.15338.
-Inputs: q [B, H, Lq, C], k [B, H, Lk, C], v [B, H, Lk, Cv], alpha, beta, magnitude_prior,
-key_iters, value_iters, key_prior and value_prior [B, H, Lk] (precisions; or None),
+Inputs: q [B, H, Lq, C], k [B, H, Lk, C], v [B, H, Lk, Cv], alpha (1 / sqrt(C)
+by default), beta, magnitude_prior (0 or 1), key_iters, value_iters, key_prior and
+value_prior [B, H, Lk] (precisions; or None),
 mask [Lq, Lk] (or None), fixed [B, H, Lq] (1 where a value is given; or None),
-v_fixed [B, H, Lq, Cv].
+v_fixed [B, H, Lq, Cv] (0 where none is given).
 Outputs: out [B, H, Lq, Cv], w and w_first [B, H, Lq, Lk] (the last and the first weights,
 stored for these outputs alone), k and v (as adapted).
+Errors: ValueError for shapes that do not agree, for another flag, for a negative number of
+steps, and for `fixed` without v_fixed.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target, flag, number
 
 
 def posterior(q, k, v, alpha, beta, magnitude_prior, mask):
@@ -66,11 +69,17 @@ def probabilistic(q, k, v, alpha, beta, magnitude_prior, key_iters, value_iters,
 def run(target="cpu", *, q, k, v, alpha=None, beta=0.0, magnitude_prior=True, key_iters=0, value_iters=0,
         key_prior=None, value_prior=None, mask=None, fixed=None, v_fixed=None):
     check_target(target)
+    check_shapes(q=(q, "B H Lq C"), k=(k, "B H Lk C"), v=(v, "B H Lk Cv"), mask=(mask, "Lq Lk"),
+                 key_prior=(key_prior, "B H Lk"), value_prior=(value_prior, "B H Lk"), fixed=(fixed, "B H Lq"),
+                 v_fixed=(v_fixed, "B H Lq Cv"))
+    if fixed is not None and v_fixed is None:
+        raise ValueError("fixed says where values are given, and v_fixed has to give them")
     alpha = q.shape[-1] ** -0.5 if alpha is None else number(alpha)
     mask = None if mask is None else array(mask).astype(bool)
     fixed = None if fixed is None else array(fixed).astype(q.dtype)
     results = probabilistic(q, k, v, array(float(alpha), q), array(float(number(beta)), q),
-                            bool(number(magnitude_prior)), array(int(key_iters)), array(int(value_iters)),
+                            flag("magnitude_prior", magnitude_prior), array(at_least("key_iters", key_iters, 0)),
+                            array(at_least("value_iters", value_iters, 0)),
                             key_prior, value_prior, mask, fixed, v_fixed)
     return dict(zip(("out", "w", "w_first", "k", "v"), results))
 

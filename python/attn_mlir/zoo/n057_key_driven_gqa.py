@@ -7,14 +7,15 @@ how norms change from call to call, `pgqa` perturbs the output of uniform groups
 
 Paper: Beyond Uniform Query Distribution: Key-Driven Grouped Query Attention,
 arXiv 2408.08454.
-Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D], noise (what `pgqa` takes; not read).
-Outputs: o [B, Hq, L, D], counts [Hkv] (int64).
+Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D], 1 <= Hkv <= Hq, noise (what `pgqa` takes; not read).
+Outputs: o [B, Hq, L, D], counts [Hkv] (int64, the query heads of every key head).
+Errors: ValueError for shapes that do not agree, and for more key heads than query heads.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target
+from ._support import check_shapes, check_target, choice
 
 
 def allocate(r, heads):
@@ -47,7 +48,8 @@ def kdgqa(q, k, v):
 
 @attn.jit
 def dgqa(q, k, v, state, kind="diff"):
-    """The output, the counts, and the state [Hkv] for the next call."""
+    """The output, the counts, and the state [Hkv] for the next call. `kind`: "diff" or "ema"."""
+    choice("kind", kind, ("diff", "ema"))
     n = key_norms(k)
     counts = allocate(abs(state - n) if kind == "diff" else 0.9 * n + 0.1 * state, q.shape[1])
     return grouped(q, k, v, counts), counts, n
@@ -67,6 +69,9 @@ def pgqa(q, k, v, noise):
 
 def run(target="cpu", *, q, k, v, noise=None):
     check_target(target)
+    sizes = check_shapes(q=(q, "B Hq Lq D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"))
+    if sizes["Hkv"] > sizes["Hq"]:
+        raise ValueError(f"{sizes['Hkv']} key heads are more than {sizes['Hq']} query heads")
     o, counts = kdgqa(q, k, v)
     return {"o": o, "counts": counts}
 

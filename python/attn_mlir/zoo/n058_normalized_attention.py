@@ -7,15 +7,17 @@ over the square root of the length.
 
 Paper: Normalized Attention Without Probability Cage, arXiv 2005.09561.
 Inputs: q, k and v [B, H, L, D], gain and bias [H], key_mask [B, L] (1 where a key
-is seen), causal.
+is seen), causal (0 or 1).
 Outputs: out and out_non [B, H, L, D], weights [B, H, L, L] (stored for this output
-alone), mean and std [B, H, L].
+alone), mean and std [B, H, L]
+(of the scores that are seen; 0 where none is). Rows that see nothing are 0.
+Errors: ValueError for shapes that do not agree, and for another flag.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, flag
 
 
 @attn.jit
@@ -34,7 +36,10 @@ def normalized_attention(q, k, v, gain, bias, key_mask, causal):
 
 def run(target="cpu", *, q, k, v, gain, bias, key_mask, causal=False):
     check_target(target)
-    results = normalized_attention(q, k, v, array(gain, q), array(bias, q), array(key_mask), bool(number(causal)))
+    gain, bias, key_mask = array(gain, q), array(bias, q), array(key_mask)
+    check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), gain=(gain, "H"), bias=(bias, "H"),
+                 key_mask=(key_mask, "B L"))
+    results = normalized_attention(q, k, v, gain, bias, key_mask, flag("causal", causal))
     return dict(zip(("out", "weights", "mean", "std", "out_non"), results))
 
 

@@ -6,16 +6,18 @@ position-only form has a temperature of positions and leaves values alone.
 
 Paper: Selective Attention: Enhancing Transformer through Principled Context Control,
 arXiv 2411.12892.
-Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D], aq [Hq, D], av [Hkv, D], alpha_q,
-alpha_v, beta, position_only.
+Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D], D even, before the rotary
+embedding (half-split pairs, base 10000), aq [Hq, D], av [Hkv, D], alpha_q, alpha_v,
+beta (of the position-only form), position_only (0 or 1).
 Outputs: out [B, Hq, L, D], p [B, Hq, L, L] (stored for this output alone),
-tau_q [B, Hq, L], tau_v [B, Hkv, L].
+tau_q [B, Hq, L], tau_v [B, Hkv, L] (inverse temperatures). Causal.
+Errors: ValueError for shapes that do not agree, an odd D, and another flag.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, flag, number
 
 
 def token_temperature(x, a):
@@ -39,8 +41,11 @@ def selective(q, k, v, aq, av, alpha_q, alpha_v, beta, position_only):
 
 def run(target="cpu", *, q, k, v, aq, av, alpha_q, alpha_v, beta=2.0, position_only=False):
     check_target(target)
+    sizes = check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L D"), aq=(aq, "Hq D"), av=(av, "Hkv D"))
+    if sizes["D"] % 2:
+        raise ValueError(f"{sizes['D']} features have no pairs that could be rotated")
     scalars = (array(number(x), q) for x in (alpha_q, alpha_v, beta))
-    results = selective(q, k, v, aq, av, *scalars, bool(number(position_only)))
+    results = selective(q, k, v, aq, av, *scalars, flag("position_only", position_only))
     return dict(zip(("out", "p", "tau_q", "tau_v"), results))
 
 

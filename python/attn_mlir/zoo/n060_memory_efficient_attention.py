@@ -8,13 +8,15 @@ mathematics; the blocks are what the compiler makes of virtual scores.
 Paper: Self-attention Does Not Need O(n^2) Memory, arXiv 2112.05682.
 Inputs: q [B, H, Lq, D], k [B, H, Lk, D], v [B, H, Lk, Dv], mask (bool, broadcast to
 [B, H, Lq, Lk], or None), dout [B, H, Lq, Dv].
-Outputs: out [B, H, Lq, Dv] and the gradients dq, dk, dv of (out * dout).sum().
+Outputs: out [B, H, Lq, Dv] and the gradients dq, dk, dv of (out * dout).sum();
+0 where a row, or a key, is masked altogether.
+Errors: ValueError for shapes that do not agree.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target
+from ._support import array, check_shapes, check_target
 
 
 @attn.jit
@@ -35,6 +37,7 @@ def backward(q, k, v, mask, dout, out, lse):
 
 def run(target="cpu", *, q, k, v, dout, mask=None):
     check_target(target)
+    check_shapes(q=(q, "B H Lq D"), k=(k, "B H Lk D"), v=(v, "B H Lk Dv"), dout=(dout, "B H Lq Dv"))
     if mask is not None:
         mask = array(mask)
     out, lse = forward(q, k, v, mask)

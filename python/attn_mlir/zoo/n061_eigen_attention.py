@@ -13,12 +13,14 @@ Wo [Hq D, E], dims = (Hq, Hkv, D, rk, rv), theta (base of the rotary embedding; 
 none).
 Outputs: y [B, L, E], o [B, Hq, L, rv] (in the basis of the values), p [B, Hq, L, L]
 (stored for this output alone). Causal.
+Errors: ValueError for shapes and dims that do not agree, for ranks outside 1 to D, and for
+an odd D that is to be rotated.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, heads, join_heads, number
+from ._support import at_least, check_shapes, check_target, heads, join_heads, number
 
 
 def basis(features, rank):
@@ -62,10 +64,26 @@ def eigen_attention(x, Wq, Wk, Wv, Wo, Uk, dims, theta):
     return join_heads(o) @ Wo, o, attn.materialize(p)
 
 
+def check_dims(dims, rotary, sizes):
+    """Errors: ValueError for dims that make no sense for operands of these sizes."""
+    if len(dims) != 5:
+        raise ValueError(f"dims are (Hq, Hkv, D, rk, rv), not {dims}")
+    hq, hkv, d, rk, rv = (at_least(name, n, 1) for name, n in zip(("Hq", "Hkv", "D", "rk", "rv"), dims))
+    if (hq * d, hkv * d) != (sizes["HqD"], sizes["HkvD"]) or hq % hkv:
+        raise ValueError(f"{hq} and {hkv} heads of {d} features do not fit {sizes['HqD']} and {sizes['HkvD']} channels")
+    if max(rk, rv) > d:
+        raise ValueError(f"ranks are at most {d}, not {rk} and {rv}")
+    if rotary and d % 2:
+        raise ValueError(f"{d} features have no pairs that could be rotated")
+
+
 def run(target="cpu", *, x, xc, Wq, Wk, Wv, Wo, dims, theta=10000.0):
     check_target(target)
     dims = tuple(int(n) for n in dims)
     theta = None if theta is None else float(number(theta))
+    sizes = check_shapes(x=(x, "B L E"), xc=(xc, "n E"), Wq=(Wq, "E HqD"), Wk=(Wk, "E HkvD"), Wv=(Wv, "E HkvD"),
+                         Wo=(Wo, "HqD E"))
+    check_dims(dims, theta is not None, sizes)
     weights = calibrate(*(np.asarray(a) for a in (xc, Wq, Wk, Wv, Wo)), dims, theta is not None)
     return dict(zip(("y", "o", "p"), eigen_attention(x, *weights, dims, theta)))
 

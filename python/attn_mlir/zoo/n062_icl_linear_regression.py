@@ -8,14 +8,15 @@ gradient descent, one from centred responses, and ridge regression.
 Paper: In-Context Linear Regression Demystified: Training Dynamics and Mechanistic
 Interpretability of Multi-Head Softmax Attention, arXiv 2503.12734.
 Inputs: x [B, L, d], y [B, L], xq [B, d], yq [B] (what is to be predicted; not read),
-omega and mu [H], noise_var.
-Outputs: yhat, gd, debiased_gd and ridge [B], eta = mu . omega, zero_sum = sum of mu.
+omega and mu [H], noise_var (its product with d is the penalty of ridge regression).
+Outputs: yhat, gd, debiased_gd and ridge [B], eta = mu . omega, zero_sum = sum of mu, both [].
+Errors: ValueError for shapes that do not agree.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, number
 
 
 @attn.jit
@@ -38,7 +39,9 @@ def predictors(x, y, xq, omega, mu, noise_var):
 
 def run(target="cpu", *, x, y, xq, omega, mu, noise_var, yq=None):
     check_target(target)
-    results = predictors(x, y, xq, array(omega, x), array(mu, x), array(number(noise_var), x))
+    omega, mu = array(omega, x), array(mu, x)
+    check_shapes(x=(x, "B L d"), y=(y, "B L"), xq=(xq, "B d"), yq=(yq, "B"), omega=(omega, "H"), mu=(mu, "H"))
+    results = predictors(x, y, xq, omega, mu, array(number(noise_var), x))
     return dict(zip(("yhat", "gd", "debiased_gd", "ridge", "eta", "zero_sum"), results))
 
 

@@ -8,16 +8,18 @@ attention, follow.
 
 Paper: On the Expressivity Role of LayerNorm in Transformers' Attention,
 arXiv 2305.02582.
-Inputs: x [B, L, C], gain and bias [C], wq, wk and wv [C, C], do_projection,
-do_scale, heads.
+Inputs: x [B, L, C], gain and bias [C], wq, wk and wv [C, C], do_projection and
+do_scale (0 or 1), heads.
 Outputs: norm [B, L, C]; out [B, L, C], heads joined; scores [B, H, L, L], scaled by
 1 / sqrt(D) and stored as they are asked for.
+Errors: ValueError for shapes that do not agree, for heads that do not divide C, and for
+other flags.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads as split_heads, join_heads, number
+from ._support import array, at_least, check_shapes, check_target, flag, heads as split_heads, join_heads
 
 
 def factored_layer_norm(x, do_projection, do_scale):
@@ -38,8 +40,13 @@ def normed_attention(x, gain, bias, wq, wk, wv, do_projection, do_scale, heads):
 
 def run(target="cpu", *, x, gain, bias, wq, wk, wv, do_projection=True, do_scale=True, heads):
     check_target(target)
-    norm, out, scores = normed_attention(x, array(gain, x), array(bias, x), wq, wk, wv, bool(number(do_projection)),
-                                         bool(number(do_scale)), int(number(heads)))
+    gain, bias, heads = array(gain, x), array(bias, x), at_least("heads", heads, 1)
+    C = check_shapes(x=(x, "B L C"), gain=(gain, "C"), bias=(bias, "C"), wq=(wq, "C C"), wk=(wk, "C C"),
+                     wv=(wv, "C C"))["C"]
+    if C % heads:
+        raise ValueError(f"{heads} heads do not divide {C} features")
+    norm, out, scores = normed_attention(x, gain, bias, wq, wk, wv, flag("do_projection", do_projection),
+                                         flag("do_scale", do_scale), heads)
     return {"norm": norm, "out": out, "scores": scores}
 
 

@@ -15,12 +15,14 @@ and b2 [C], temp [Hkv], Wo [Hq D, E], dims (Hq, Hkv, D, channels that are rotate
 theta, eps.
 Outputs: y [B, L, E], o and q [B, Hq, L, D], k and v [B, Hkv, L, D], and the weights p
 [B, Hq, L, L], which are stored as they are asked for.
+Errors: ValueError for shapes and dims that do not agree, and for channels to rotate that are
+odd or more than D.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads as split_heads, join_heads, number
+from ._support import array, check_shapes, check_target, heads as split_heads, join_heads, number
 
 
 def convolve(z, c1, b1, c2, b2, heads):
@@ -56,8 +58,18 @@ def cca(x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, temp, Wo, dims, theta, eps):
 
 def run(target="cpu", *, x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, temp, Wo, dims, theta=10000.0, eps=1e-6):
     check_target(target)
-    return cca(x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, array(temp, x), Wo, tuple(int(d) for d in dims),
-               float(number(theta)), float(number(eps)))
+    temp, dims = array(temp, x), tuple(int(d) for d in dims)
+    sizes = check_shapes(x=(x, "B L E"), Wq=(Wq, "E HqD"), Wk=(Wk, "E HkvD"), Wv1=(Wv1, "E half"), Wv2=(Wv2, "E half"),
+                         c1=(c1, "C two"), b1=(b1, "C"), c2=(c2, "heads two D D"), b2=(b2, "C"), temp=(temp, "Hkv"),
+                         Wo=(Wo, "HqD E"))
+    Hq, Hkv, D, rot = dims
+    wanted = {"HqD": Hq * D, "HkvD": Hkv * D, "half": Hkv * D // 2, "C": (Hq + Hkv) * D, "two": 2, "D": D,
+              "heads": Hq + Hkv, "Hkv": Hkv}
+    if Hq % Hkv or any(sizes[name] != size for name, size in wanted.items()):
+        raise ValueError(f"dims are {dims}, which needs {wanted} and Hkv to divide Hq; the operands have {sizes}")
+    if rot % 2 or not 0 <= rot <= D:
+        raise ValueError(f"the channels that are rotated are an even number up to {D}, not {rot}")
+    return cca(x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, temp, Wo, dims, float(number(theta)), float(number(eps)))
 
 
 def example(rng, dtype=np.float64):

@@ -7,16 +7,19 @@ Work is linear in the length: queries in the middle visit their lists of blocks.
 Queries that are padding give 0.
 
 Paper: Big Bird: Transformers for Longer Sequences, arXiv 2007.14062.
-Inputs: q, k and v [B, H, L, D], L a multiple of block, mask [B, L] (bool, true for
+Inputs: q, k and v [B, H, L, D], L a multiple of block and at
+least 5 blocks, mask [B, L] (bool, true for
 tokens), rand [H, L / block - 2, r] (blocks for the query blocks in the middle),
 block.
 Outputs: out [B, H, L, D].
+Errors: ValueError for shapes that do not agree, and for tokens that are no whole blocks or
+fewer than 5.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target
 
 
 @attn.jit
@@ -41,10 +44,15 @@ def bigbird(q, k, v, mask, rand, block):
 
 def run(target="cpu", *, q, k, v, mask, rand, block=64):
     check_target(target)
-    block = int(number(block))
+    block = at_least("block", block, 1)
     if q.shape[2] % block:
         raise ValueError(f"{q.shape[2]} tokens are no multiple of blocks of {block}; pad them")
-    return {"out": bigbird(q, k, v, array(mask), array(rand), block)}
+    mask, rand = array(mask), array(rand)
+    sizes = check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), mask=(mask, "B L"),
+                         rand=(rand, "H rows r"))
+    if sizes["rows"] != at_least("L / block", sizes["L"] // block, 5) - 2:
+        raise ValueError(f"rand has rows for the {sizes['L'] // block - 2} blocks in the middle, not {sizes['rows']}")
+    return {"out": bigbird(q, k, v, mask, rand, block)}
 
 
 def draw_blocks(rng, heads, blocks, count):

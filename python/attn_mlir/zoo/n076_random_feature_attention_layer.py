@@ -9,15 +9,16 @@ form: one system of the size of the samples.
 Paper: What can a Single Attention Layer Learn? A Study Through the Random Features
 Lens, arXiv 2307.11353.
 Inputs: x0 [n, d], x [n, N, d], W [M, d + 1, d + 1], V [M, d + 1], y [n] (targets),
-lam.
+lam (the penalty of ridge regression).
 Outputs: f [n]; features [n, M (d + 1)], mean_i relu(x0^T W_m x_i) x_i; fit [n],
 predictions of the fitted values.
+Errors: ValueError for shapes that do not agree.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target
+from ._support import array, check_shapes, check_target
 
 
 def append_one(x):
@@ -45,6 +46,9 @@ def ridge(F, y, lam):
 
 def run(target="cpu", *, x0, x, W, V, y, lam=1e-3):
     check_target(target)
+    sizes = check_shapes(x0=(x0, "n d"), x=(x, "n N d"), W=(W, "M d+1 d+1"), V=(V, "M d+1"), y=(y, "n"))
+    if sizes["d+1"] != sizes["d"] + 1:
+        raise ValueError(f"W is of vectors of {sizes['d']} features and a 1, not of {sizes['d+1']}")
     f, features = random_feature_attention(x0, x, W, V)
     return {"f": f, "features": features, "fit": ridge(features, array(y, x0), array(lam, x0))}
 

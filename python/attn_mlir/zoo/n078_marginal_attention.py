@@ -13,13 +13,14 @@ Inputs: q [B, H, Lq, D], k and v [B, H, Lk, D], log_prior [H, Lq, Lk] (-inf wher
 there is no edge).
 Outputs: log_marginal [B, H, Lq]; out (one key per query), out_bernoulli (independent
 edges), out_slot (one query per key), grad_q (of the log marginal by q) and hopfield
-(q after three updates) [B, H, Lq, D].
+(q after three updates) [B, H, Lq, D]. A row without an edge is 0, its log_marginal -inf.
+Errors: ValueError for shapes that do not agree.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target
+from ._support import check_shapes, check_target
 
 SLOT_EPSILON, UPDATES = 1e-8, 3
 
@@ -45,6 +46,7 @@ def marginal_attention(q, k, v, log_prior):
 
 def run(target="cpu", *, q, k, v, log_prior):
     check_target(target)
+    check_shapes(q=(q, "B H Lq D"), k=(k, "B H Lk D"), v=(v, "B H Lk Dv"), log_prior=(log_prior, "H Lq Lk"))
     return marginal_attention(q, k, v, log_prior)
 
 

@@ -11,13 +11,15 @@ Inputs: q [N, layers, Hq, L, D] and k [N, layers, Hkv, L, D] of N prompts, start
 [n + 1] (document i has the tokens from starts[i] up to starts[i + 1]), n_query
 (tokens of the question, the last ones), use_layers (indices), relevance [n].
 Outputs: mass [N, layers, Hq, n], profile [n], order [n] (the document at every
-position).
+position; int64).
+Errors: ValueError for shapes that do not agree, for layers that there are not, and for a
+question of no token or of more than the prompt has.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target
 
 
 @attn.jit
@@ -41,9 +43,19 @@ def attn_rank(mass, use_layers, relevance):
 def run(target="cpu", *, q, k, starts, n_query, use_layers, relevance):
     check_target(target)
     q, k = array(q), array(k)
-    rows = document_mass(*(x.reshape(-1, *x.shape[2:]) for x in (q, k)), array(starts), int(number(n_query)))
+    starts, use_layers, relevance = array(starts), array(use_layers), array(relevance, q)
+    sizes = check_shapes(q=(q, "N layers Hq L D"), k=(k, "N layers Hkv L D"), starts=(starts, "n+1"),
+                         use_layers=(use_layers, "some"), relevance=(relevance, "n"))
+    if sizes["n+1"] != sizes["n"] + 1:
+        raise ValueError(f"{sizes['n+1']} starts bound {sizes['n+1'] - 1} documents; relevance is of {sizes['n']}")
+    if not all(0 <= layer < sizes["layers"] for layer in use_layers):
+        raise ValueError(f"use_layers are below {sizes['layers']}, not {use_layers.tolist()}")
+    n_query = at_least("n_query", n_query, 1)
+    if n_query > sizes["L"]:
+        raise ValueError(f"a question of {n_query} tokens is longer than the prompt of {sizes['L']}")
+    rows = document_mass(*(x.reshape(-1, *x.shape[2:]) for x in (q, k)), starts, n_query)
     mass = rows.reshape(*q.shape[:3], -1)
-    profile, order = attn_rank(mass, array(use_layers), array(relevance, q))
+    profile, order = attn_rank(mass, use_layers, relevance)
     return {"mass": mass, "profile": profile, "order": order}
 
 

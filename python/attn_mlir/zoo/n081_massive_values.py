@@ -9,16 +9,17 @@ to a few bits per token, with or without keeping their massive channels exact.
 Paper: Massive Values in Self-Attention Modules are the Key to Contextual Knowledge
 Understanding, arXiv 2502.01563.
 Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D] before the embedding, lam, theta (its
-base), bits.
+base), bits (at least 2). D is even.
 Outputs: norm_q, norm_k and norm_v [B, heads, D]; mask_q, mask_k and mask_v, the same
 shapes (bool); out, out_disrupted, out_quant and out_quant_protected [B, Hq, L, D],
 all causal.
+Errors: ValueError for shapes that do not agree, an odd D, and fewer bits.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target, number
 
 
 def channel_norms(x, lam):
@@ -60,7 +61,9 @@ def massive_values(q, k, v, lam, theta, bits):
 
 def run(target="cpu", *, q, k, v, lam=5.0, theta=10000.0, bits=4):
     check_target(target)
-    return massive_values(q, k, v, array(lam, q), float(number(theta)), int(number(bits)))
+    if check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L D"))["D"] % 2:
+        raise ValueError(f"{q.shape[-1]} features have no pairs that could be rotated")
+    return massive_values(q, k, v, array(number(lam), q), float(number(theta)), at_least("bits", bits, 2))
 
 
 def example(rng, dtype=np.float64):

@@ -7,16 +7,18 @@ rows and from columns. Gradients go through all half-steps, back from the last;
 neither they nor the forward steps store a matrix.
 
 Paper: Sinkformers: Transformers with Doubly Stochastic Attention, arXiv 2110.11773.
-Inputs: q, k and v [B, H, L, D], n_it (half-steps), eps, keep [B, L] (bool, false for
+Inputs: q, k and v [B, H, L, D], n_it (half-steps, 0 or more), eps (more than 0), keep [B, L] (bool, false for
 padding), dout [B, H, L, D].
 Outputs: out [B, H, L, D]; p [B, H, L, L], stored as it is asked for; dq, dk and dv
 [B, H, L, D], gradients for dout.
+Errors: ValueError for shapes that do not agree, a negative n_it, and an eps that is not
+positive. There is no causal form: doubly stochastic weights of earlier keys are the identity.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target, number
 
 
 @attn.jit
@@ -76,7 +78,11 @@ def sinkformer(q, k, v, n_it, eps, keep, dout):
 
 def run(target="cpu", *, q, k, v, n_it=3, eps=1.0, keep, dout):
     check_target(target)
-    return sinkformer(q, k, v, int(number(n_it)), array(eps, q), array(keep), dout)
+    keep = array(keep)
+    check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), keep=(keep, "B L"), dout=(dout, "B H L Dv"))
+    if not number(eps) > 0:
+        raise ValueError(f"eps is more than 0, not {number(eps)}")
+    return sinkformer(q, k, v, at_least("n_it", n_it, 0), array(eps, q), keep, dout)
 
 
 def example(rng, dtype=np.float64):

@@ -8,14 +8,16 @@ layers connect every block with all blocks before it.
 Paper: PowerAttention: Exponentially Scaling of Receptive Fields for Effective
 Sparse Attention.
 Inputs: q [B, Hq, L, D], k and v [B, Hkv, L, D], block (tokens), window and sink
-(blocks).
+(blocks). L need not be a multiple of block.
 Outputs: out [B, Hq, L, D], lse [B, Hq, L].
+Errors: ValueError for shapes that do not agree, a block of no token, and a negative window
+or sink.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, number
+from ._support import at_least, check_shapes, check_target
 
 
 @attn.jit
@@ -31,7 +33,9 @@ def power_attention(q, k, v, block, window, sink):
 
 def run(target="cpu", *, q, k, v, block=256, window=5, sink=1):
     check_target(target)
-    out, lse = power_attention(q, k, v, *(int(number(x)) for x in (block, window, sink)))
+    check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"))
+    out, lse = power_attention(q, k, v, at_least("block", block, 1), at_least("window", window, 0),
+                               at_least("sink", sink, 0))
     return {"out": out, "lse": lse}
 
 

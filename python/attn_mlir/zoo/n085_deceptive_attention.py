@@ -7,19 +7,20 @@ stays right where 1 - mass is 0 in floating point. A row needs a permitted key; 
 penalty of one without is infinite.
 
 Paper: Learning to Deceive with Attention-Based Explanations, arXiv 1909.07913.
-Inputs: q [B, Hq, Lq, D], k and v [B, Hkv, L, D], lens [B] (keys), imperm [B, L]
+Inputs: q [B, Hq, Lq, D], k and v [B, Hkv, L, D], lens [B] (keys, at most L), imperm [B, L]
 (bool), coef.
 Outputs: out [B, Hq, Lq, D]; out_blocked, the same with the weights of impermissible
 keys set to 0, and not normalised again; mass, penalty and entropy [B, Hq, Lq]; base
 [B], the fraction of keys that are impermissible; loss_mean and loss_worst [B], mean
 and largest penalty of heads and rows; dscore [B, Hq, Lq, L], the gradient of a row's
 penalty by its scores, which is stored as it is asked for.
+Errors: ValueError for shapes that do not agree, and for lens above L.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, number
 
 
 @attn.jit
@@ -44,7 +45,12 @@ def deceptive_attention(q, k, v, lens, imperm, coef):
 
 def run(target="cpu", *, q, k, v, lens, imperm, coef=0.1):
     check_target(target)
-    return deceptive_attention(q, k, v, array(lens), array(imperm), float(number(coef)))
+    lens, imperm = array(lens), array(imperm)
+    L = check_shapes(q=(q, "B Hq Lq D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"), lens=(lens, "B"),
+                     imperm=(imperm, "B L"))["L"]
+    if (lens > L).any():
+        raise ValueError(f"lens are at most {L}, not {lens.tolist()}")
+    return deceptive_attention(q, k, v, lens, imperm, float(number(coef)))
 
 
 def example(rng, dtype=np.float64):

@@ -9,18 +9,20 @@ gated. A gate or a mix that is the identity, and kernels of one tap, leave atten
 as it is.
 
 Paper: Multi-Token Attention, arXiv 2504.00927.
-Inputs: q [B, H, L, D], k and v [B, H or fewer, L, D], k_pre and k_post [H, cq, ck],
+Inputs: q [B, H, L, D], k and v [B, H or fewer, L, D], k_pre and k_post [H, cq, ck], ck odd,
 w_pre [H, H] (head out, head in), w_post [H / ch, ch, ch] (group, head in, head out),
 norm_g and gate_w [D], gate_b, flags (convolution and mix before, convolution and mix
 after), layer, key_keep [B, L] (bool).
 Outputs: attn [B, H, L, D], weighted values; weights and softmax [B, H, L, L], stored
 as they are asked for; lse [B, H, L]; out [B, H, L, D], normalized and gated.
+Errors: ValueError for shapes that do not agree, an even ck, and flags that are not four of
+0 or 1.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, flag, number
 
 
 @attn.jit
@@ -61,10 +63,20 @@ def mix_of_groups(groups):
 def run(target="cpu", *, q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags=(1, 1, 1, 1), layer,
         key_keep):
     check_target(target)
+    key_keep = array(key_keep)
+    sizes = check_shapes(q=(q, "B H L D"), k=(k, "B G L D"), v=(v, "B G L D"), k_pre=(k_pre, "H cq ck"),
+                         w_pre=(w_pre, "H H"), k_post=(k_post, "H rows columns"), w_post=(w_post, "groups ch ch"),
+                         norm_g=(norm_g, "D"), gate_w=(gate_w, "D"), key_keep=(key_keep, "B L"))
+    if sizes["ck"] % 2 == 0 or sizes["columns"] % 2 == 0:
+        raise ValueError(f"kernels have an odd number of keys, not {sizes['ck']} and {sizes['columns']}")
+    if sizes["groups"] * sizes["ch"] != sizes["H"]:
+        raise ValueError(f"{sizes['groups']} groups of {sizes['ch']} are not {sizes['H']} heads")
+    if len(flags) != 4:
+        raise ValueError(f"there are 4 flags, not {len(flags)}")
     depth = array(1.0 - (0.8 - 0.6 * np.exp(-0.3 * number(layer))), q)
     o, weights, softmax, lse, out = multi_token_attention(
         q, k, v, k_pre, w_pre, k_post, mix_of_groups(w_post), norm_g, gate_w, array(gate_b, q),
-        tuple(bool(flag) for flag in flags), depth, array(key_keep))
+        tuple(flag("flags", value) for value in flags), depth, key_keep)
     return {"attn": o, "weights": weights, "softmax": softmax, "lse": lse, "out": out}
 
 

@@ -15,13 +15,14 @@ are like the primary one).
 Outputs: head_score [layers, B, Hq, L], score [layers, B, L], bos [B], window [B, 2]
 (first layer, and the one behind the last), life and first [B, L] (-1 where there is
 none), kind [B, L] (0 none, 1 noise, 2 secondary, 3 primary-like), norm
-[layers + 1, B, L].
+[layers + 1, B, L]. What counts is int64.
+Errors: ValueError for shapes that do not agree, and for candidates that are no tokens.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target
 
 
 @attn.jit
@@ -61,10 +62,16 @@ def find_sinks(hidden, bos_candidates, cos_min, min_life, long_gap):
 
 def run(target="cpu", *, q, k, hidden, bos_candidates=(0,), cos_min=0.9, min_life=4, long_gap=15):
     check_target(target)
-    q, k = array(q), array(k)
+    q, k, bos_candidates = array(q), array(k), array(bos_candidates)
+    sizes = check_shapes(q=(q, "layers B Hq L D"), k=(k, "layers B Hkv L D"), hidden=(hidden, "states B L E"),
+                         bos_candidates=(bos_candidates, "some"))
+    if sizes["states"] != sizes["layers"] + 1:
+        raise ValueError(f"{sizes['layers']} layers have {sizes['layers'] + 1} hidden states, not {sizes['states']}")
+    if not sizes["some"] or not all(0 <= place < sizes["L"] for place in bos_candidates):
+        raise ValueError(f"bos_candidates are some places below {sizes['L']}, not {bos_candidates.tolist()}")
     rows = received_attention(*(x.reshape(-1, *x.shape[2:]) for x in (q, k)))
     head_score = rows.reshape(*q.shape[:4])
-    found = find_sinks(hidden, array(bos_candidates), array(cos_min, hidden), array(min_life), array(long_gap))
+    found = find_sinks(hidden, bos_candidates, array(cos_min, hidden), array(min_life), array(long_gap))
     return {"head_score": head_score, "score": head_score.mean(2), **found}
 
 

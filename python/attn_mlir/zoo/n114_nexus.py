@@ -6,14 +6,17 @@ makes of y wq and y wk; all depths share the three matrices, and the mask, so th
 the layer has no parameters more. 2 ** (r + 1) - 1 attentions are computed.
 
 Paper: Nexus: Higher-Order Attention Mechanisms in Transformers.
-Inputs: x [B, L, C], wq, wk, wv and wo [C, C], heads, depth, causal.
+Inputs: x [B, L, C], wq, wk, wv and wo [C, C], heads, depth (0 or more), causal
+(0 or 1).
 Outputs: out [B, L, C]; q and k [B, L, C], the operands of the outermost attention.
+Errors: ValueError for shapes that do not agree, for heads that do not divide C, for a
+negative depth and for another flag.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, heads as split_heads, join_heads, number
+from ._support import at_least, check_shapes, check_target, flag, heads as split_heads, join_heads
 
 
 def attend(q, k, v, heads, causal):
@@ -39,7 +42,11 @@ def nexus(x, wq, wk, wv, wo, heads, depth, causal):
 
 def run(target="cpu", *, x, wq, wk, wv, wo, heads, depth=1, causal=True):
     check_target(target)
-    out, q, k = nexus(x, wq, wk, wv, wo, int(number(heads)), int(number(depth)), bool(number(causal)))
+    heads = at_least("heads", heads, 1)
+    C = check_shapes(x=(x, "B L C"), wq=(wq, "C C"), wk=(wk, "C C"), wv=(wv, "C C"), wo=(wo, "C C"))["C"]
+    if C % heads:
+        raise ValueError(f"{heads} heads do not divide {C} features")
+    out, q, k = nexus(x, wq, wk, wv, wo, heads, at_least("depth", depth, 0), flag("causal", causal))
     return {"out": out, "q": q, "k": k}
 
 

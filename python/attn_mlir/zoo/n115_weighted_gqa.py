@@ -9,14 +9,15 @@ the distance between query and key.
 Paper: Weighted Grouped Query Attention in Transformers, arXiv 2407.10855.
 Inputs: x [B, L, E] (decoder states), mem [B, S, E] (encoder output, which `cross`
 reads and self-attention does not), Wq, Wk and Wv [H, E, D], Wo [H, D, E], wk and wv
-[H, 1 or E, 1 or D], G, rel [buckets, H].
+[H, 1 or E, 1 or D], G (it divides H), rel [buckets, H].
 Outputs: y [B, L, E]; K and V [B, G, L, D].
+Errors: ValueError for shapes that do not agree, and for a G that does not divide H.
 """
 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, at_least, check_shapes, check_target
 
 MAX_DISTANCE = 128
 
@@ -61,8 +62,14 @@ def cross(x, mem, Wq, Wk, Wv, Wo, wk, wv, G):
 
 def run(target="cpu", *, x, mem=None, Wq, Wk, Wv, Wo, wk, wv, G, rel):
     check_target(target)
+    wk, wv, G = array(wk, x), array(wv, x), at_least("G", G, 1)
+    H = check_shapes(x=(x, "B L E"), Wq=(Wq, "H E D"), Wk=(Wk, "H E D"), Wv=(Wv, "H E D"),
+                     Wo=(Wo, "H D E"), wk=(wk, "H rows_k columns_k"), wv=(wv, "H rows_v columns_v"),
+                     rel=(rel, "buckets H"))["H"]
+    if H % G:
+        raise ValueError(f"{G} groups do not divide {H} heads")
     buckets = bucket_of(np.arange(x.shape[1]), rel.shape[0])
-    y, K, V = weighted_gqa(x, Wq, Wk, Wv, Wo, array(wk, x), array(wv, x), int(number(G)), rel, buckets)
+    y, K, V = weighted_gqa(x, Wq, Wk, Wv, Wo, wk, wv, G, rel, buckets)
     return {"y": y, "K": K, "V": V}
 
 
