@@ -9,7 +9,10 @@ one on operands of its own and compares it with its reference.
 
 A mechanism is a module `nNNN_name` with a docstring (what it computes, its paper,
 the shapes of its inputs and outputs), `run(target="cpu", **inputs) -> dict`, and
-`example()`, which gives inputs for it.
+`example()`, which gives inputs for it. Batch sizes and lengths are free, outputs have
+the dtype of the first input unless it is said otherwise, and flags and sizes may be
+Python numbers or arrays without axes. `run` raises ValueError for targets, flags and
+shapes that do not fit, and TypeError for names that it does not know.
 """
 
 from __future__ import annotations
