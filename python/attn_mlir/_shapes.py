@@ -183,7 +183,9 @@ def concatenate(arrays, axis=0) -> Array:
     value = empty_tensor(trace, shape, element)
     start = 0
     for a in arrays:
-        value = _insert(trace, a, value, shape, element, {axis: start})
+        # Nothing has no place behind the end.
+        if isinstance(a.shape[axis], Extent) or a.shape[axis]:
+            value = _insert(trace, a, value, shape, element, {axis: start})
         start = start + a.shape[axis]
     return Array(trace, value, element, tuple(shape))
 

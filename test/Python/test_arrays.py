@@ -138,6 +138,10 @@ def test_fori_loop(same):
     same(lambda a: attn.fori_loop(0, 5, lambda i, s: s * 0.5 + a, a), oracle, X)
 
 
+def test_nothing_behind_the_end_of_an_array(same):
+    same(lambda a, none: attn.concatenate([none, a, none], -1), lambda a, none: a, X[0], X[0, :, :0])
+
+
 def test_what_a_loop_does_to_a_captured_array_stays_in_it(same):
     # The forms without axes of extent 1, and in the order of the axes, are made in every loop anew.
     def loops(a, row):
