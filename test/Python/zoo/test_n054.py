@@ -49,3 +49,29 @@ def test_a_prefix_does_not_depend_on_what_follows(rng):
     inputs = mqa.example(rng)
     part = mqa.run(**{**inputs, "x": inputs["x"][:, :20]})
     close(mqa.run(**inputs)["y"][:, :20], part["y"])
+
+
+def test_equals_heads_that_are_copies(rng):
+    inputs = mqa.example(rng)
+    x = inputs["x"]
+    q, k, v = (np.einsum("ble,hed->bhld", x, np.broadcast_to(W, (4, *W.shape[-2:])))
+               for W in (inputs["Wq"], inputs["Wk"], inputs["Wv"]))
+    s = np.where(np.tri(37, dtype=bool), q @ k.swapaxes(-1, -2) / 4, -np.inf)
+    close(mqa.run(**inputs)["o"], softmax(s) @ v)
+
+
+def test_one_row_of_keys_and_values_per_token_is_all_that_decoding_needs(rng):
+    inputs = mqa.example(rng)
+    found = mqa.run(**inputs)
+    k, v = (mqa.run(**{**inputs, "x": inputs["x"][:, :t]})[n] for n, t in (("k", 36), ("v", 36)))
+    x = inputs["x"][:, 36]
+    k, v = (np.concatenate([old, (x @ W)[:, None]], 1) for old, W in ((k, inputs["Wk"]), (v, inputs["Wv"])))
+    s = np.einsum("be,hed,bld->bhl", x, inputs["Wq"], k) / 4
+    close(softmax(s) @ v, found["o"][:, :, 36])
+    assert "attn.materialize" not in mqa.multi_query.lower(*inputs.values())
+
+
+@pytest.mark.parametrize("changes", [{"Wk": (48, 15)}, {"Wv": (47, 12)}, {"Wo": (3, 12, 48)}, {"x": (37, 48)}])
+def test_shapes_agree(rng, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        mqa.run(**{**mqa.example(rng), **{name: np.ones(shape) for name, shape in changes.items()}})

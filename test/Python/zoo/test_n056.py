@@ -86,3 +86,31 @@ def test_keys_that_adapt_explain_queries_better(rng):
 
     values = [likelihood(steps) for steps in range(4)]
     assert all((b >= a).all() for a, b in zip(values, values[1:]))
+
+
+def test_a_batch_of_one_and_other_lengths(rng):
+    inputs = probabilistic.example(rng)
+    cut = {name: inputs[name][:1, :, :17] for name in ("q", "fixed", "v_fixed")}
+    cut |= {name: inputs[name][:1] for name in ("k", "v", "key_prior", "value_prior")}
+    check({**inputs, **cut, "mask": inputs["mask"][:17], "magnitude_prior": 0})
+
+
+def test_values_that_are_sure_of_themselves_stay(rng):
+    inputs = {**probabilistic.example(rng), "value_prior": np.full((2, 2, 50), 1e14)}
+    close(probabilistic.run(**inputs)["v"], inputs["v"])
+
+
+def test_only_the_weights_that_are_asked_for_are_stored(rng):
+    i = probabilistic.example(rng)
+    text = probabilistic.probabilistic.lower(
+        i["q"], i["k"], i["v"], np.array(0.25), np.array(0.3), True, np.array(1), np.array(1), i["key_prior"],
+        i["value_prior"], i["mask"], i["fixed"], i["v_fixed"])
+    assert text.count("= attn.materialize") == 2
+
+
+@pytest.mark.parametrize("changes, text", [({"magnitude_prior": 2}, "magnitude_prior is one of 0, 1"),
+                                           ({"key_iters": -1}, "key_iters"), ({"v_fixed": None}, "v_fixed"),
+                                           ({"key_prior": np.ones((2, 2, 9))}, "key_prior")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        probabilistic.run(**{**probabilistic.example(rng), **changes})

@@ -81,3 +81,24 @@ def test_pgqa_leaves_heads_with_mean_zero(rng):
     o = gqa.pgqa(q, k[:, :2], v[:, :2], noise[:4])
     close(o.mean((2, 3)), np.zeros((2, 8)))
     assert abs(o).max() > 0.1
+
+
+def test_dgqa_with_a_moving_average(rng):
+    q, k, v, _ = gqa.example(rng).values()
+    state = np.array([3.0, 0.0, 40.0])
+    o, counts, n = gqa.dgqa(q, k, v, state, "ema")
+    assert (counts == allocate_oracle(0.9 * n + 0.1 * state, 8)).all()
+    close(o, attention(q, k, v, counts))
+    with pytest.raises(ValueError, match="'diff', 'ema'"):
+        gqa.dgqa(q, k, v, state, "mean")
+
+
+def test_one_head_of_one_token_and_fewer_query_heads(rng):
+    check({name: rng.standard_normal((1, 1, 1, 1)) for name in "qkv"})
+    with pytest.raises(ValueError, match="3 key heads are more than 2 query heads"):
+        gqa.run(**{**gqa.example(rng), "q": np.ones((2, 2, 21, 8))})
+
+
+def test_the_weakest_head_may_serve_none(rng):
+    q, k, v, _ = gqa.example(rng).values()
+    assert gqa.run(q=q, k=k * [[[1e-3]], [[1]], [[1]]], v=v)["counts"][0] == 0

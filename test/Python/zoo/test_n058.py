@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n058_normalized_attention as nap
 
@@ -71,3 +72,36 @@ def test_equal_keys_give_the_sum_of_values(rng):
     inputs["k"][:] = inputs["k"][:, :, :1]
     total = (inputs["key_mask"][:, None, :, None] * inputs["v"]).sum(2, keepdims=True)
     close(nap.run(**inputs)["out"], inputs["bias"][:, None, None] * total + np.zeros((2, 4, 70, 16)))
+
+
+def test_without_bias_a_row_has_the_size_of_the_gain(rng):
+    inputs = {**nap.example(rng), "bias": np.zeros(4)}
+    found = nap.run(**inputs)
+    size = np.sqrt((found["weights"] ** 2).sum(-1) / inputs["key_mask"].sum(-1)[:, None, None])
+    close(size, abs(inputs["gain"])[:, None] * found["std"] / (found["std"] + 1e-3))
+
+
+def test_the_scale_of_queries_drops_out_beside_the_epsilon(rng):
+    inputs = nap.example(rng)
+    wanted = nap.run(**{**inputs, "q": 1e5 * inputs["q"]})["out"]
+    close(nap.run(**{**inputs, "q": 1e7 * inputs["q"]})["out"], wanted, 1e-6)
+
+
+def test_equals_moments_of_keys_and_values(rng):
+    i = {**nap.example(rng), "key_mask": np.ones((2, 70))}
+    centre = i["k"].mean(2, keepdims=True)
+    k = i["k"] - centre
+    variance = np.einsum("bhld,bhde,bhle->bhl", i["q"], k.swapaxes(-1, -2) @ k / 70, i["q"])
+    total = i["gain"][:, None, None] / (np.sqrt(variance)[..., None] + 1e-3) * (i["q"] @ (k.swapaxes(-1, -2) @ i["v"]))
+    close(nap.run(**i)["out"], total + i["bias"][:, None, None] * i["v"].sum(2, keepdims=True), 1e-8)
+
+
+def test_only_the_weights_that_are_asked_for_are_stored(rng):
+    assert nap.normalized_attention.lower(*nap.example(rng).values()).count("= attn.materialize") == 1
+
+
+@pytest.mark.parametrize("changes, text", [({"causal": 2}, "causal is one of 0, 1"), ({"gain": np.ones(3)}, "gain"),
+                                           ({"key_mask": np.ones((2, 5))}, "key_mask")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        nap.run(**{**nap.example(rng), **changes})

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n059_selective_self_attention as ssa
 
@@ -72,3 +73,30 @@ def test_a_larger_alpha_makes_rows_sharper(rng):
         return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
 
     assert (entropy(1.5) <= entropy(-1.0) + 1e-12).all()
+
+
+def test_decoding_stores_scaled_values(rng):
+    inputs = ssa.example(rng)
+    found = ssa.run(**inputs)
+    cache = repeat_heads(found["tau_v"][..., None] * inputs["v"], 4)
+    q = found["tau_q"][..., None] * inputs["q"]
+    s = rope(q)[:, :, -1:] @ repeat_heads(rope(inputs["k"]), 4).swapaxes(-1, -2) / 4
+    close(found["out"][:, :, -1:], softmax(s) @ cache, 1e-12)
+
+
+def test_the_first_token_knows_no_position(rng):
+    inputs = ssa.example(rng)
+    close(ssa.run(**inputs)["tau_v"][:, :, 0], ssa.run(**{**inputs, "alpha_v": 5.0})["tau_v"][:, :, 0])
+    assert ssa.selective.lower(*list(inputs.values())[:5], *(np.array(1.0),) * 3, True).count("= attn.materialize") == 1
+
+
+@pytest.mark.parametrize("changes, text", [({"position_only": 2}, "position_only is one of 0, 1"),
+                                           ({"av": np.ones((4, 16))}, "av"), ({"k": np.ones((2, 2, 9, 16))}, "k is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        ssa.run(**{**ssa.example(rng), **changes})
+
+
+def test_an_odd_number_of_features_has_no_pairs(rng):
+    with pytest.raises(ValueError, match="pairs"):
+        ssa.run(**{name: x[..., :15] if np.ndim(x) else x for name, x in ssa.example(rng).items()})

@@ -60,3 +60,32 @@ def test_nothing_of_the_size_of_the_scores_is_stored(rng):
     q, k, v, mask, dout = efficient.example(rng).values()
     text = efficient.backward.lower(q, k, v, mask, dout, dout, q[..., 0])
     assert "materialize" not in text
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (5, 1, 7, 2), (1, 33, 5, 9)])
+def test_lengths_of_one_and_odd_widths(rng, sizes):
+    Lq, Lk, D, Dv = sizes
+    shapes = {"q": (Lq, D), "k": (Lk, D), "v": (Lk, Dv), "dout": (Lq, Dv)}
+    check({**{name: rng.standard_normal((1, 2, *shape)) for name, shape in shapes.items()},
+           "mask": rng.random((1, 2, Lq, Lk)) < 0.6})
+
+
+def test_gradients_equal_differences(rng):
+    inputs = {name: x[:1, :1, :9] for name, x in efficient.example(rng).items()}
+    inputs["mask"] = inputs["mask"][..., :9]
+    found = efficient.run(**inputs)
+    for name in "qkv":
+        step = 1e-5 * rng.standard_normal(inputs[name].shape)
+        ends = [(oracle(**{**inputs, name: inputs[name] + d})["out"] * inputs["dout"]).sum() for d in (step, -step)]
+        assert abs((found[f"d{name}"] * step).sum() - (ends[0] - ends[1]) / 2) < 1e-12
+
+
+def test_the_forward_pass_stores_no_scores(rng):
+    q, k, v, mask, _ = efficient.example(rng).values()
+    assert "materialize" not in efficient.forward.lower(q, k, v, mask)
+
+
+@pytest.mark.parametrize("changes", [{"k": (2, 1, 101, 16)}, {"dout": (2, 2, 75, 16)}, {"v": (2, 2, 75, 24)}])
+def test_shapes_agree(rng, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        efficient.run(**{**efficient.example(rng), **{name: np.ones(shape) for name, shape in changes.items()}})

@@ -77,3 +77,30 @@ def test_full_rank_changes_nothing(rng):
 
 def test_the_rank_of_a_threshold(rng):
     assert eigen.find_rank([.5, .3, .15, .05], .9) == 2
+
+
+def test_errors_of_a_basis_fall_with_its_rank(rng):
+    features = rng.standard_normal((60, 8)) * 0.6 ** np.arange(8)
+    values = np.linalg.svd(features)[1]
+    errors = []
+    for rank in range(1, 9):
+        u = eigen.basis(features, rank)
+        errors.append(np.square(features - features @ u @ u.T).sum())
+        assert abs(errors[-1] - (values[rank:] ** 2).sum()) < 1e-10
+    assert (np.diff(errors) < 0).all()
+
+
+def test_the_last_token_needs_narrow_caches_alone(rng):
+    inputs = eigen.example(rng)
+    dims = (4, 2, 8, 5, 3)
+    Wq, Wk, Wv, _, uk = eigen.calibrate(*(inputs[n] for n in ("xc", "Wq", "Wk", "Wv", "Wo")), dims, True)
+    kc, vc = split(inputs["x"] @ Wk, 5), split(inputs["x"] @ Wv, 3)
+    q = rope(split(inputs["x"] @ Wq, 8), 10000.0)[:, :, -1:]
+    s = q @ repeat_heads(rope(kc @ uk.T, 10000.0), 4).swapaxes(-1, -2) / 8 ** 0.5
+    close(eigen.run(**{**inputs, "dims": dims})["o"][:, :, -1:], softmax(s) @ repeat_heads(vc, 4))
+
+
+@pytest.mark.parametrize("dims", [(4, 3, 8, 8, 8), (4, 2, 8, 9, 8), (4, 2, 8, 8, 0), (4, 2, 4, 4, 4), (4, 2, 8)])
+def test_dims_that_make_no_sense_are_refused(rng, dims):
+    with pytest.raises(ValueError, match="heads|ranks|rv|dims"):
+        eigen.run(**{**eigen.example(rng), "dims": dims})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n062_icl_linear_regression as icl
 
@@ -52,3 +53,45 @@ def test_repeating_the_examples_leaves_the_prediction_unchanged(rng):
     inputs = icl.example(rng)
     twice = {**inputs, "x": np.tile(inputs["x"], (1, 2, 1)), "y": np.tile(inputs["y"], (1, 2))}
     close(icl.run(**twice)["yhat"], icl.run(**inputs)["yhat"])
+
+
+def test_equals_the_layer_with_any_factors_of_its_products(rng):
+    inputs = icl.example(rng)
+    x, y, xq = (inputs[name] for name in ("x", "y", "xq"))
+    z = np.concatenate([x, y[..., None]], -1)
+    zq = np.concatenate([xq, 0 * xq[:, :1]], -1)
+    yhat = 0
+    for omega, mu in zip(inputs["omega"], inputs["mu"]):
+        Wk = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+        Wq = Wk @ np.diag([omega * 6 ** 0.5] * 5 + [0.0])
+        p = softmax(np.einsum("ble,be->bl", z @ Wk.T, zq @ Wq.T) / 6 ** 0.5)
+        yhat = yhat + mu * (p * y).sum(-1)
+    close(icl.run(**inputs)["yhat"], yhat, 1e-12)
+
+
+def test_one_head_keeps_the_mean_of_the_responses(rng):
+    inputs, errors = icl.example(rng), []
+    for omega in (0.02, 0.01):
+        found = icl.run(**{**inputs, "omega": [omega], "mu": [1 / omega]})
+        errors.append(abs(found["yhat"] - inputs["y"].mean(-1) / omega - found["debiased_gd"]).max())
+    assert 1.7 < errors[0] / errors[1] < 2.3
+
+
+def test_two_opposite_heads_are_better_than_one_and_worse_than_ridge(rng):
+    x, w, xq = rng.standard_normal((2000, 40, 5)), rng.standard_normal((2000, 5)), rng.standard_normal((2000, 5))
+    w /= 5 ** 0.5  # responses of variance 1
+    y = np.einsum("bld,bd->bl", x, w) + 0.3 * rng.standard_normal((2000, 40))
+    target, errors = (xq * w).sum(-1), []
+    for omega in (np.array([0.2]), np.array([0.2, -0.2])):
+        A = np.outer(omega, omega) + 1.09 / 40 * np.exp(5 * np.outer(omega, omega))
+        mu = np.linalg.solve(A, omega)
+        found = icl.run(x=x, y=y, xq=xq, omega=omega, mu=mu, noise_var=0.09)
+        errors.append(np.square(found["yhat"] - target).mean())
+    assert abs(found["zero_sum"]) < 1e-10
+    assert np.square(found["ridge"] - target).mean() < errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("changes", [{"mu": (1,)}, {"xq": (1, 5)}, {"y": (16, 40)}])
+def test_shapes_agree(rng, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        icl.run(**{**icl.example(rng), **{name: np.ones(shape) for name, shape in changes.items()}})

@@ -70,3 +70,19 @@ def test_norm_goes_through_the_projection(rng):
     mean, scale = x.mean(-1, keepdims=True), 1 / x.std(-1, keepdims=True)
     pushed = scale * (x @ (gain[:, None] * w) - mean * (gain @ w)) + bias @ w
     close(expressivity.run(**inputs)["norm"] @ w, pushed, 1e-9)
+
+
+def test_a_query_of_ones_takes_the_mean_of_projected_values(rng):
+    x, ones = rng.standard_normal((1, 9, 8)), np.outer(rng.standard_normal(8), np.ones(8))
+    rest = {"gain": np.ones(8), "bias": np.zeros(8), "wq": ones, "wk": np.eye(8), "wv": np.eye(8), "do_scale": 0}
+    for projection in (1, 0):
+        found = expressivity.run(x=x, **rest, do_projection=projection, heads=1)
+        mean = np.broadcast_to(found["norm"].mean(1, keepdims=True), (1, 9, 8))
+        assert np.allclose(found["out"], mean, atol=1e-12) == bool(projection)
+
+
+@pytest.mark.parametrize("changes, text", [({"do_scale": 2}, "do_scale is one of 0, 1"), ({"heads": 3}, "3 heads"),
+                                           ({"do_projection": -1}, "do_projection"), ({"gain": np.ones(1)}, "gain")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        expressivity.run(**{**expressivity.example(rng), **changes})

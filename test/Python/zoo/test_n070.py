@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+import attn_mlir as attn
 from attn_mlir.zoo import n070_cca as cca
 
 from conftest import close, softmax
@@ -71,3 +73,34 @@ def test_lengths_of_queries_and_keys(rng):
     close(np.linalg.norm(found["k"], axis=-1)[0], 8 ** 0.5 * inputs["temp"][:, None].repeat(25, 1))
     p = cca.run(**{**inputs, "temp": np.zeros(2)})["p"]
     close(p[0, 0], np.tri(25) / np.arange(1, 26)[:, None])
+
+
+def test_both_convolutions_are_one_over_three_tokens(rng):
+    i = cca.example(rng)
+    z = rng.standard_normal((2, 9, 48))
+    found = attn.jit(cca.convolve)(z, i["c1"], i["b1"], i["c2"], i["b2"], 6)
+    a, b = i["c1"].reshape(6, 8, 2), i["c2"]
+    taps = [b[:, 0] * a[:, None, :, 0], b[:, 0] * a[:, None, :, 1] + b[:, 1] * a[:, None, :, 0],
+            b[:, 1] * a[:, None, :, 1]]
+    heads = np.pad(z, [(0, 0), (2, 0), (0, 0)]).reshape(2, 11, 6, 8)
+    wanted = sum(np.einsum("hed,blhd->bhle", tap, heads[:, n:n + 9]) for n, tap in enumerate(taps))
+    bias = np.einsum("hed,hd->he", b.sum(1), i["b1"].reshape(6, 8)) + i["b2"].reshape(6, 8)
+    close(found, wanted + bias[:, None])
+
+
+def test_convolutions_that_do_nothing_leave_the_coupling(rng):
+    i = cca.example(rng)
+    c1 = np.stack([np.zeros(48), np.ones(48)], 1)
+    c2 = np.tile(np.stack([np.zeros((8, 8)), np.eye(8)]), (6, 1, 1, 1))
+    found = cca.run(**{**i, "c1": c1, "c2": c2, "b1": np.zeros(48), "b2": np.zeros(48), "dims": (4, 2, 8, 0)})
+    q0, k0 = ((i["x"] @ W).reshape(2, 25, -1, 8).swapaxes(1, 2) for W in (i["Wq"], i["Wk"]))
+    q = q0 + (q0 + k0.repeat(2, 1)) / 2
+    close(found["q"], 8 ** 0.5 * q / np.linalg.norm(q, axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("changes, text", [({"dims": (4, 2, 8, 3)}, "even"), ({"dims": (4, 2, 8, 10)}, "up to 8"),
+                                           ({"dims": (2, 4, 8, 4)}, "dims"), ({"temp": [1.0]}, "dims"),
+                                           ({"b2": np.ones(8)}, "b2")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        cca.run(**{**cca.example(rng), **changes})

@@ -37,6 +37,7 @@ def test_gathered_blocks_equal_the_masked_matrix(rng):
     check(bigbird.example(rng, np.float32), 1e-5)
     short = {name: inputs[name][:, :, :28] for name in "qkv"}
     check({**short, "mask": np.zeros((2, 28), bool), "rand": bigbird.draw_blocks(rng, 3, 7, 1), "block": 4})
+    check({**inputs, "rand": inputs["rand"][..., :0]})
     short = {name: inputs[name][:, :, :15] for name in "qkv"}
     check({**short, "mask": np.ones((2, 15), bool), "rand": rng.integers(0, 5, (3, 3, 2)), "block": 3})
 
@@ -81,3 +82,11 @@ def test_lists_are_visited_and_nothing_is_stored(rng):
 def test_whole_blocks_are_needed(rng):
     with pytest.raises(ValueError, match="multiple"):
         bigbird.run(**{**bigbird.example(rng), "block": 7})
+
+
+@pytest.mark.parametrize("changes, text", [({"block": 24}, "at least 5, not 3"), ({"block": 0}, "block is at least 1"),
+                                           ({"rand": np.zeros((3, 6, 2), int)}, "7 blocks"),
+                                           ({"rand": np.zeros((1, 7, 2), int)}, "rand is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        bigbird.run(**{**bigbird.example(rng), **changes})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n076_random_feature_attention_layer as layer
 
@@ -68,3 +69,14 @@ def test_a_bias_of_the_weights_helps_few_heads(rng):
         fitted = np.linalg.solve(F[:200].T @ F[:200] + 1e-3 * np.eye(56), F[:200].T @ y[:200])
         error.append(np.square(F[200:] @ fitted - y[200:]).mean())
     assert error[1] < 0.8 * error[0]
+
+
+def test_one_key_and_one_head(rng):
+    shapes = {"x0": (5, 3), "x": (5, 1, 3), "W": (1, 4, 4), "V": (1, 4), "y": (5,)}
+    check({**{name: rng.standard_normal(shape) for name, shape in shapes.items()}, "lam": 0.1})
+
+
+@pytest.mark.parametrize("changes", [{"W": (20, 7, 6)}, {"W": (20, 6, 6), "V": (20, 6)}, {"V": (1, 7)}, {"y": (39,)}, {"x": (1, 17, 6)}])
+def test_shapes_agree(rng, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        layer.run(**{**layer.example(rng), **{name: np.ones(shape) for name, shape in changes.items()}})

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n078_marginal_attention as marginal
 
@@ -83,3 +84,15 @@ def test_retrieval_never_goes_down(rng):
     inputs = marginal.example(rng)
     goal = lambda q: 4 * marginal.run(**{**inputs, "q": q})["log_marginal"] - (q ** 2).sum(-1) / 2
     assert (goal(marginal.run(**inputs)["hopfield"]) >= goal(inputs["q"])).all()
+
+
+def test_fused_equals_stored(rng):
+    operands = marginal.example(rng).values()
+    assert "attn.materialize" not in marginal.marginal_attention.lower(*operands)
+    assert marginal.marginal_attention.check(*operands)
+
+
+@pytest.mark.parametrize("changes", [{"log_prior": (1, 33, 50)}, {"log_prior": (2, 50, 33)}, {"k": (2, 1, 50, 16)}])
+def test_shapes_agree(rng, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        marginal.run(**{**marginal.example(rng), **{name: np.ones(shape) for name, shape in changes.items()}})

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n079_attention_basin as basin
 
@@ -23,6 +24,7 @@ def check(inputs, tolerance=1e-10):
     found = basin.run(**inputs)
     assert found.keys() == wanted.keys()
     for name in wanted:
+        assert found[name].dtype == (np.int64 if name == "order" else inputs["q"].dtype)
         close(found[name], wanted[name], tolerance)
 
 
@@ -62,3 +64,16 @@ def test_no_square_matrix(rng):
     rows = [inputs[name].reshape(15, *inputs[name].shape[2:]) for name in "qk"] + [inputs["starts"], 7]
     assert "attn.materialize" not in basin.document_mass.lower(*rows)
     assert basin.document_mass.check(*rows)
+
+
+def test_of_equal_places_and_documents_the_first_go_together(rng):
+    _, order = basin.attn_rank(np.array([0.2, 0.4, 0.2, 0.4]).reshape(1, 1, 1, 4), np.array([0]), np.ones(4))
+    assert order.tolist() == [2, 0, 3, 1]
+
+
+@pytest.mark.parametrize("changes, text", [({"use_layers": [3]}, "use_layers"), ({"n_query": 0}, "n_query"),
+                                           ({"n_query": 75}, "longer"), ({"relevance": [1.0]}, "6 documents"),
+                                           ({"k": np.ones((5, 2, 2, 74, 16))}, "k is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        basin.run(**{**basin.example(rng), **changes})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n081_massive_values as massive
 
@@ -39,6 +40,7 @@ def check(inputs, tolerance=1e-10):
     found = massive.run(**inputs)
     assert found.keys() == wanted.keys()
     for name in wanted:
+        assert found[name].dtype == (bool if "mask" in name else inputs["q"].dtype)
         close(found[name], wanted[name], tolerance)
     return found
 
@@ -76,3 +78,32 @@ def test_exact_massive_channels_save_low_bit_keys(rng):
     found = massive.run(**massive.example(rng))
     error = {name: abs(found[name] - found["out"]).mean() for name in ("out_quant", "out_quant_protected")}
     assert error["out_quant_protected"] < 0.5 * error["out_quant"]
+
+
+def test_disrupted_scores_need_no_copies(rng):
+    inputs = massive.example(rng)
+    found = massive.run(**inputs)
+    q, k = rotate(inputs["q"], 10000.0), repeat_heads(rotate(inputs["k"], 10000.0), 4)
+    massive_q, massive_k = found["mask_q"][:, :, None], repeat_heads(found["mask_k"], 4)[:, :, None]
+    # Massive channels of keys add a constant to rows; those of queries alone, a bias of keys.
+    both = np.where(massive_q & ~massive_k, q.mean(2, keepdims=True), np.where(massive_k, 0, q))
+    s = both @ k.swapaxes(-1, -2) / 32 ** 0.5
+    p = softmax(np.where(np.tri(75, dtype=bool), s, -np.inf))
+    close(found["out_disrupted"], p @ repeat_heads(inputs["v"], 4))
+
+
+def test_fused_equals_stored(rng):
+    i = massive.example(rng)
+    operands = i["q"], i["k"], i["v"], np.array(5.0), 10000.0, 4
+    assert "attn.materialize" not in massive.massive_values.lower(*operands)
+    assert massive.massive_values.check(*operands)
+
+
+def test_what_makes_no_sense_is_refused(rng):
+    inputs = massive.example(rng)
+    with pytest.raises(ValueError, match="bits is at least 2"):
+        massive.run(**{**inputs, "bits": 1})
+    with pytest.raises(ValueError, match="v is"):
+        massive.run(**{**inputs, "v": inputs["v"][:, :, :9]})
+    with pytest.raises(ValueError, match="pairs"):
+        massive.run(**{name: x[..., :9] if np.ndim(x) else x for name, x in inputs.items()})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n082_sinkformer as sinkformer
 
@@ -66,3 +67,49 @@ def test_converges_to_doubly_stochastic_weights(rng):
     close(sinkformer.run(**inputs)["p"].sum(-2), np.ones((2, 2, 50)), 1e-4)
     p = sinkformer.run(**{**inputs, "k": inputs["q"], "eps": 2.0})["p"]
     close(p, p.swapaxes(-1, -2), 1e-4)
+
+
+def test_columns_get_better_and_rows_stay_exact(rng):
+    errors = []
+    for n_it in (1, 5, 11):
+        p = sinkformer.run(**{**sinkformer.example(np.random.default_rng(0)), "n_it": n_it})["p"]
+        close(p.sum(-1), np.ones((2, 2, 50)), 1e-12)
+        errors.append(abs(p.sum(-2) - 1).max())
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_what_is_added_to_rows_and_columns_drops_out(rng):
+    """Scores s_ij + r_i + c_j, by two features more; the scale keeps the others as they are."""
+    inputs = {**sinkformer.example(rng), "v": rng.standard_normal((2, 2, 50, 18)),
+              "dout": rng.standard_normal((2, 2, 50, 18))}
+    r, c, one = rng.standard_normal((2, 2, 50, 1)), rng.standard_normal((2, 2, 50, 1)), np.ones((2, 2, 50, 1))
+
+    def weights(n_it, r, c):
+        q = np.concatenate([inputs["q"] / 4, r, one], -1) * 18 ** 0.5
+        k = np.concatenate([inputs["k"], one, c], -1)
+        return sinkformer.run(**{**inputs, "n_it": n_it, "q": q, "k": k})["p"]
+
+    close(weights(1, r, 0 * c), weights(1, 0 * r, 0 * c))
+    close(weights(41, r, c), weights(41, 0 * r, 0 * c), 1e-4)
+    assert abs(weights(1, r, c) - weights(1, r, 0 * c)).max() > 1e-2
+
+
+def test_earlier_keys_alone_become_the_identity(rng):
+    """Why there is no causal form."""
+    s = np.where(np.tri(8, dtype=bool), rng.standard_normal((8, 8)), -1e3)
+    p = weights(s[None], 4001, 1.0, np.ones(8, bool))[0]
+    assert abs(p - np.eye(8)).max() < 0.05
+
+
+def test_only_the_weights_that_are_asked_for_are_stored(rng):
+    inputs = {**sinkformer.example(rng), "eps": np.array(1.0)}
+    assert sinkformer.sinkformer.lower(*inputs.values()).count("= attn.materialize") == 1
+    assert sinkformer.sinkformer.check(*inputs.values())
+
+
+@pytest.mark.parametrize("changes, text", [({"n_it": -1}, "n_it is at least 0"), ({"eps": 0.0}, "eps"),
+                                           ({"keep": np.ones((2, 9), bool)}, "keep is"),
+                                           ({"k": np.ones((2, 1, 50, 16))}, "k is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        sinkformer.run(**{**sinkformer.example(rng), **changes})

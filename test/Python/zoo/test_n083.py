@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n083_powerattention as power
 
@@ -66,3 +67,15 @@ def test_nothing_is_stored(rng):
     inputs = power.example(rng)
     assert "attn.materialize" not in power.power_attention.lower(*inputs.values())
     assert power.power_attention.check(*inputs.values())
+
+
+@pytest.mark.parametrize("changes, text", [({"block": 0}, "block is at least 1"), ({"window": -1}, "window"),
+                                           ({"sink": -1}, "sink"), ({"k": np.ones((2, 2, 9, 16))}, "k is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        power.run(**{**power.example(rng), **changes})
+
+
+def test_one_token_and_a_block_that_is_longer_than_everything(rng):
+    inputs = {name: x[:1, :, :1] if np.ndim(x) else x for name, x in power.example(rng).items()}
+    check({**inputs, "block": 256})

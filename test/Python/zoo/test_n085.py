@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n085_deceptive_attention as deceptive
 
@@ -61,3 +62,19 @@ def test_nothing_impermissible_costs_nothing(rng):
     assert (found["penalty"] == 0).all() and (found["mass"] == 0).all() and (found["dscore"] == 0).all()
     np.testing.assert_array_equal(found["out_blocked"], found["out"])
     assert (found["out"][2] == 0).all()
+
+
+def test_only_the_gradient_that_is_asked_for_is_stored(rng):
+    assert deceptive.deceptive_attention.lower(*deceptive.example(rng).values()).count("= attn.materialize") == 1
+
+
+def test_a_row_without_permitted_keys_costs_everything(rng):
+    found = deceptive.run(**{**deceptive.example(rng), "imperm": np.ones((3, 70), bool)})
+    assert (found["penalty"] == np.inf).all() and (found["out_blocked"] == 0).all()
+
+
+@pytest.mark.parametrize("changes, text", [({"lens": [71, 1, 1]}, "at most 70"), ({"lens": [1, 1]}, "lens is"),
+                                           ({"imperm": np.ones((3, 9), bool)}, "imperm is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        deceptive.run(**{**deceptive.example(rng), **changes})

@@ -95,3 +95,29 @@ def test_later_tokens_do_not_matter(rng):
 def test_weights_are_signed_and_causal(rng):
     weights = mta.run(**mta.example(rng))["weights"]
     assert (weights < 0).any() and (np.triu(weights, 1) == 0).all()
+
+
+def test_what_is_hidden_counts_as_0_before_the_convolution(rng):
+    i = {**mta.example(rng), "flags": (1, 0, 0, 0)}
+    s = convolve(i["q"] @ i["k"].swapaxes(-1, -2) / 4, i["k_pre"])
+    seen = np.tri(45, dtype=bool) & i["key_keep"][:, None, None]
+    with np.errstate(invalid="ignore"):
+        leaking = softmax(np.where(seen, s, -np.inf))
+    assert abs(mta.run(**i)["softmax"] - leaking).max() > 0.1
+
+
+def test_shared_keys_and_other_kernels(rng):
+    shapes = {"q": (1, 3, 33, 4), "k": (1, 1, 33, 4), "v": (1, 1, 33, 4), "k_pre": (3, 6, 11), "w_pre": (3, 3),
+              "k_post": (3, 2, 1), "w_post": (1, 3, 3), "norm_g": (4,), "gate_w": (4,)}
+    check({**{name: rng.standard_normal(shape) for name, shape in shapes.items()}, "gate_b": 0, "flags": (1, 1, 1, 1),
+           "layer": 0, "key_keep": np.ones((1, 33), bool)})
+
+
+@pytest.mark.parametrize("changes, text", [({"flags": (1, 2, 1, 1)}, "flags is one of 0, 1"),
+                                           ({"flags": (1,)}, "4 flags"),
+                                           ({"k_pre": np.ones((4, 3, 4))}, "odd"),
+                                           ({"w_post": np.ones((1, 2, 2))}, "heads"),
+                                           ({"key_keep": np.ones((2, 9), bool)}, "key_keep is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        mta.run(**{**mta.example(rng), **changes})

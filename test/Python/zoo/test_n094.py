@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n094_secondary_sinks as sinks
 
@@ -74,3 +75,25 @@ def test_no_square_matrix(rng):
     rows = [inputs[name].reshape(-1, *inputs[name].shape[2:]) for name in "qk"]
     assert "attn.materialize" not in sinks.received_attention.lower(*rows)
     assert sinks.received_attention.check(*rows)
+
+
+def test_planted_scores_rise_for_the_life_of_a_sink(rng):
+    """Keys of the sinks are pulled to the queries in their layers: BOS more than another token."""
+    inputs = small(rng)
+    inputs["q"][..., 0] += 4
+    inputs["k"][3:14, :, :, 0, 0] += 4
+    inputs["k"][4:10, :, :, 20, 0] += 3
+    score = sinks.run(**inputs)["score"][:, 0]
+    alive, others = slice(4, 10), np.delete(np.arange(30), [0, 20])
+    assert (score[alive, 20] > np.median(score[alive][:, others], 1)).all()
+    assert (score[alive, 20] < score[alive, 0]).all()
+    assert score[10:, 20].mean() < 0.5 * score[alive, 20].mean()
+
+
+@pytest.mark.parametrize("changes, text", [({"bos_candidates": [40]}, "bos_candidates"),
+                                           ({"bos_candidates": []}, "some"),
+                                           ({"hidden": np.ones((16, 2, 40, 24))}, "17 hidden states"),
+                                           ({"k": np.ones((4, 2, 2, 40, 16))}, "k is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        sinks.run(**{**small(rng), **changes})

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from attn_mlir.zoo import n114_nexus as nexus
 
@@ -69,3 +70,20 @@ def test_only_depth_0_has_bilinear_scores(rng):
     for depth, bilinear in ((0, True), (1, False)):
         q, scaled_q = (nexus.run(**{**i, "depth": depth})["q"] for i in (inputs, scaled))
         assert np.allclose(scaled_q, 3 * q) == bilinear
+
+
+def test_depth_1_is_two_attentions_with_products_of_the_weights(rng):
+    i = nexus.example(rng)
+    wq, wk, wv, x = i["wq"], i["wk"], i["wv"], i["x"]
+    q, k = (attend(*(x @ (w @ inner) for inner in (wq, wk, wv)), 3, True) for w in (wq, wk))
+    found = nexus.run(**i)
+    close(found["q"], q, 1e-12)
+    close(found["out"], attend(q, k, x @ wv, 3, True) @ i["wo"], 1e-12)
+
+
+@pytest.mark.parametrize("changes, text", [({"depth": -1}, "depth is at least 0"), ({"heads": 5}, "5 heads"),
+                                           ({"causal": 2}, "causal is one of 0, 1"),
+                                           ({"wv": np.ones((24, 12))}, "wv is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        nexus.run(**{**nexus.example(rng), **changes})

@@ -72,3 +72,19 @@ def test_cross_attention_reads_the_encoder(rng):
     v = np.einsum("bse,ged->bgsd", inputs["mem"], (inputs["wv"] * inputs["Wv"]).reshape(4, 2, 40, 8).sum(1))
     close(y, np.einsum("bhld,hde->ble", softmax(s) @ repeat_heads(v, 8), inputs["Wo"]))
     assert wgqa.cross.check(*inputs.values(), G)
+
+
+def test_folded_matrices_give_the_same_layer(rng):
+    inputs = wgqa.example(rng)
+    folded = {n: wgqa.pool(inputs[f"W{n}"], inputs[f"w{n}"], 4) for n in "kv"}
+    K, V = (np.einsum("ble,ged->bgld", inputs["x"], folded[n]) for n in "kv")
+    found = wgqa.run(**inputs)
+    close(found["K"], K, 1e-12)
+    close(found["V"], V, 1e-12)
+
+
+@pytest.mark.parametrize("changes, text", [({"G": 3}, "3 groups"), ({"G": 0}, "G is at least 1"),
+                                           ({"rel": np.ones((32, 3))}, "rel is"), ({"wk": np.ones(8)}, "wk is")])
+def test_what_makes_no_sense_is_refused(rng, changes, text):
+    with pytest.raises(ValueError, match=text):
+        wgqa.run(**{**wgqa.example(rng), **changes})
