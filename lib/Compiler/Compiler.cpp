@@ -14,6 +14,7 @@
 
 #include "CodeGen.h"
 #include "attn/Compiler/AheadOfTime.h"
+#include "attn/Compiler/DeviceCode.h"
 #include "attn/Compiler/Pipelines.h"
 #include "attn/Compiler/Registration.h"
 #include "attn/Conversion/Passes.h"
@@ -69,6 +70,24 @@ static llvm::Error runPasses(PassManager &manager,
   if (!succeededAll) {
     return llvm::createStringError(what + " failed");
   }
+  return llvm::Error::success();
+}
+
+llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
+  if (target == "cpu") {
+    options.mode = ExecutionMode::CPU;
+    return llvm::Error::success();
+  }
+  auto [machine, how] = target.split(',');
+  auto [kind, chip] = machine.split(':');
+  if (kind != "cuda" || !llvm::is_contained(getChips(), chip) ||
+      (!how.empty() && how != "emulate")) {
+    return llvm::createStringError(
+        "a target is cpu, or cuda: and one of " + llvm::join(getChips(), ", ") +
+        ", with ,emulate to run it, not '" + target + "'");
+  }
+  options.chip = chip.str();
+  options.mode = how.empty() ? ExecutionMode::GPU : ExecutionMode::EmulatedGPU;
   return llvm::Error::success();
 }
 

@@ -256,6 +256,7 @@ void attn::buildGPUPipeline(OpPassManager &pm,
       createLegalizeBuffersPass(/*expandDivisions=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgToGPUPass());
+  pm.addPass(createLoopsToGPUPass());
   addHostDeallocation(pm);
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

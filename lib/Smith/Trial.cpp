@@ -20,6 +20,7 @@
 
 #include "attn/Runner/Check.h"
 #include "attn/Runner/ExactCheck.h"
+#include "attn_emulator.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
@@ -160,6 +161,9 @@ std::optional<std::vector<Array>> Trial::execute(const Executable &executable,
   bool crashed = false;
   auto results = executable.runSafely(arguments, crashed);
   if (!results) {
+    // What the emulated GPU finds is wrong with the kernels, not the operands.
+    crashed |=
+        !isReference && options.compile.mode == ExecutionMode::EmulatedGPU;
     failed = {!crashed      ? Verdict::Rejected
               : isReference ? Verdict::NoReference
                             : Verdict::Crashed,
@@ -207,6 +211,7 @@ Outcome Trial::check(StringRef name) {
 }
 
 Outcome Trial::run() {
+  attn_emulator_set_seed(options.seed);
   Outcome outcome = read();
   if (outcome.verdict != Verdict::Ok) {
     return outcome;

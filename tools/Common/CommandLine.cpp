@@ -99,20 +99,9 @@ bool CommandLineParser::parseCompileOption() {
 }
 
 std::optional<int> CommandLineParser::parseTarget() {
-  if (value == "cpu") {
-    return kContinue;
+  if (llvm::Error error = setTarget(compile, value)) {
+    return fail(kBadUsage, llvm::toString(std::move(error)));
   }
-  auto [machine, how] = value.split(',');
-  auto [kind, chip] = machine.split(':');
-  if (kind != "cuda" || !llvm::is_contained(getChips(), chip) ||
-      (!how.empty() && how != "emulate")) {
-    return fail(kBadUsage, "--target is cpu, or cuda: and one of " +
-                               llvm::join(getChips(), ", ") +
-                               ", with ,emulate to run it, not '" + value +
-                               "'");
-  }
-  compile.chip = chip.str();
-  compile.mode = how.empty() ? ExecutionMode::GPU : ExecutionMode::EmulatedGPU;
   return kContinue;
 }
 

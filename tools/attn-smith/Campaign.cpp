@@ -62,7 +62,12 @@ std::string attn::printProgram(const DialectRegistry &registry,
   llvm::raw_string_ostream os(text);
   os << "// attn-smith --seed=" << seed
      << "; attn-run FILE --check --max-recompute-factor="
-     << options.trial.compile.maxRecomputeFactor << " --seed=" << seed << "\n";
+     << options.trial.compile.maxRecomputeFactor << " --seed=" << seed;
+  if (options.trial.compile.mode == ExecutionMode::EmulatedGPU) {
+    os << " --schedule=" << seed
+       << " --target=cuda:" << options.trial.compile.chip << ",emulate";
+  }
+  os << "\n";
   OpPrintingFlags flags;
   // A program that the verifier rejects is to be seen as well.
   flags.assumeVerified();

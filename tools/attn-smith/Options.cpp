@@ -40,6 +40,7 @@ campaigns
   --timeout-seconds=N  programs that need more processor time, or ten times
                        that on the clock, have failed (60)
   --loops[=fused]      compile streams as scalar loops: naive, or fused
+  --target=T           compile for cpu, or cuda:sm_80,emulate
   --splits=N           split the keys of streams with few rows into N ranges
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
@@ -117,6 +118,16 @@ private:
     }
     if (name == "output") {
       options.output = value.str();
+      return std::nullopt;
+    }
+    if (name == "target") {
+      if (llvm::Error error = setTarget(options.trial.compile, value)) {
+        return fail(llvm::toString(std::move(error)));
+      }
+      if (options.trial.compile.mode == ExecutionMode::GPU) {
+        return fail("programs for " + options.trial.compile.chip +
+                    " run on the emulated GPU: --target=" + value + ",emulate");
+      }
       return std::nullopt;
     }
     if (name == "families") {

@@ -65,6 +65,10 @@ struct CompileOptions {
   std::shared_ptr<const Cache> cache;
 };
 
+/// Sets mode and chip from the name of a target: cpu, cuda:sm_80 or another
+/// chip, or cuda:sm_80,emulate to run kernels on this machine.
+llvm::Error setTarget(CompileOptions &options, StringRef target);
+
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
 /// context's handler; the error only says which step failed. With
 /// `passResults`, callers pass the buffers of results.

@@ -56,7 +56,9 @@ static LogicalResult checkOnBuffers(StreamOp stream) {
   return success();
 }
 
-static void lowerStream(StreamOp stream, bool useBounds) {
+void attn::loops::lowerRow(
+    StreamOp stream, bool useBounds,
+    function_ref<SmallVector<Value>(OpBuilder &)> enterRow) {
   SmallVector<SweepOp> sweeps;
   stream.walk([&](SweepOp sweep) { sweeps.push_back(sweep); });
   for (SweepOp sweep : sweeps) {
@@ -77,16 +79,9 @@ static void lowerStream(StreamOp stream, bool useBounds) {
   }
 
   OpBuilder builder(stream);
-  Location loc = stream.getLoc();
-  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-  SmallVector<Value> replacements;
-  for (Value size : {stream.getBatch(), stream.getHeads(), stream.getRows()}) {
-    auto loop = scf::ForOp::create(builder, loc, zero, size, one);
-    replacements.push_back(loop.getInductionVar());
-    builder.setInsertionPointToStart(loop.getBody());
-  }
-  SmallVector<Value> indices = replacements;
+  SmallVector<Value> replacements = enterRow(builder);
+  Block *target = builder.getInsertionBlock();
+  Block::iterator place = builder.getInsertionPoint();
   replacements.push_back(stream.getExtent());
   llvm::append_range(replacements, stream.getInputs());
 
@@ -104,13 +99,27 @@ static void lowerStream(StreamOp stream, bool useBounds) {
                       bodyIndices);
   }
   store.erase();
-  auto row = cast<scf::ForOp>(indices.back().getParentBlock()->getParentOp());
-  Block *target = row.getBody();
   for (auto [arg, value] : llvm::zip(body.getArguments(), replacements)) {
     arg.replaceAllUsesWith(value);
   }
-  target->getOperations().splice(target->begin(), body.getOperations());
+  target->getOperations().splice(place, body.getOperations());
   stream.erase();
+}
+
+static void lowerStream(StreamOp stream, bool useBounds) {
+  Location loc = stream.getLoc();
+  lowerRow(stream, useBounds, [&](OpBuilder &builder) {
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    SmallVector<Value> place;
+    for (Value size :
+         {stream.getBatch(), stream.getHeads(), stream.getRows()}) {
+      auto loop = scf::ForOp::create(builder, loc, zero, size, one);
+      place.push_back(loop.getInductionVar());
+      builder.setInsertionPointToStart(loop.getBody());
+    }
+    return place;
+  });
 }
 
 namespace {

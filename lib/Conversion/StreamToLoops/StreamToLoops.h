@@ -21,6 +21,12 @@ namespace mlir::attn::loops {
 SmallVector<Value> cloneRegion(OpBuilder &builder, Region &region,
                                ValueRange args);
 
+/// Replaces a stream on buffers by what one of its rows computes. `enterRow`
+/// gives its batch, head and number, and leaves the builder where the row goes;
+/// the stream's own operands are in sight there.
+void lowerRow(StreamOp stream, bool useBounds,
+              function_ref<SmallVector<Value>(OpBuilder &)> enterRow);
+
 /// Replaces attn.across by loops that compute the other rows again.
 void expandJoinedRows(StreamOp stream);
 

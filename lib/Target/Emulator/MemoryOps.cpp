@@ -64,6 +64,12 @@ static void replaceAddress(Calls &calls, OpOperand &address, Type type,
   }
   auto layout = DataLayout::closest(address.getOwner());
   auto bytes = static_cast<int64_t>(layout.getTypeSize(type).getFixedValue());
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    // Elements that fill up to a power of two are not accessed.
+    uint64_t bits = vector.getNumElements() *
+                    layout.getTypeSizeInBits(vector.getElementType());
+    bytes = static_cast<int64_t>(llvm::divideCeil(bits, 8));
+  }
   uint64_t natural = layout.getTypeABIAlignment(type);
   address.set(access(calls, address.get(), calls.constant64(bytes), kind,
                      static_cast<int64_t>(alignment.value_or(natural))));

@@ -38,6 +38,7 @@ LogicalResult gpu_target::createKernel(
   function->setAttr("nvvm.maxnreg", e.getI32IntegerAttr(255));
   e.setInsertionPointToStart(&function.getBody().front());
   if (failed(body(e, function.getArguments()))) {
+    function.erase();
     return failure();
   }
   gpu::ReturnOp::create(e);

@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "attn/Support/Emit.h"
+#include "DoubleMath.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_NVVMMATHPASS
@@ -16,6 +17,7 @@ namespace mlir::attn {
 
 using namespace mlir;
 using namespace mlir::attn;
+using namespace mlir::attn::gpu_target;
 
 /// Sine or cosine, in f64: of what is left after multiples of pi / 2, which is
 /// exact to 2^-80 for each of them.
@@ -62,6 +64,35 @@ static Value emitSine(Emit &e, Value x, bool cosine) {
   return e.convertFloat(e.select(bit(2), negative, result), type);
 }
 
+/// Rounds away from zero at one half (or towards zero), by way of the floor.
+static Value emitRound(Emit &e, Value x, bool truncate) {
+  Value size = math::AbsFOp::create(e, x);
+  Value whole = math::FloorOp::create(e, size);
+  if (!truncate) {
+    Type type = x.getType();
+    Value rest = arith::SubFOp::create(e, size, whole);
+    Value up = arith::CmpFOp::create(e, arith::CmpFPredicate::OGE, rest,
+                                     e.constant(type, 0.5));
+    whole = e.select(up, arith::AddFOp::create(e, whole, e.constant(type, 1.0)),
+                     whole);
+  }
+  return math::CopySignOp::create(e, whole, x);
+}
+
+static Value emitFunction(Emit &e, Operation *op) {
+  DoubleMath doubles(e);
+  Value x = op->getOperand(0);
+  return TypeSwitch<Operation *, Value>(op)
+      .Case([&](math::ExpOp) { return doubles.exp(x); })
+      .Case([&](math::Exp2Op) { return doubles.exp2(x); })
+      .Case([&](math::LogOp) { return doubles.log(x); })
+      .Case([&](math::Log2Op) { return doubles.log2(x); })
+      .Case([&](math::TanhOp) { return doubles.tanh(x); })
+      .Default([&](Operation *) {
+        return emitRound(e, x, /*truncate=*/isa<math::TruncOp>(op));
+      });
+}
+
 namespace {
 struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
   using Base::Base;
@@ -82,6 +113,22 @@ struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
               .getResult(0);
       op.replaceAllUsesWith(e.convertFloat(power, op.getType()));
       op.erase();
+    }
+    SmallVector<Operation *> doubles;
+    getOperation().walk([&](Operation *op) {
+      if (isa<math::ExpOp, math::Exp2Op, math::LogOp, math::Log2Op,
+              math::TanhOp>(op) &&
+          getElementTypeOrSelf(op->getResult(0).getType()).isF64()) {
+        doubles.push_back(op);
+      }
+      if (isa<math::RoundOp, math::TruncOp>(op)) {
+        doubles.push_back(op);
+      }
+    });
+    for (Operation *op : doubles) {
+      Emit e(op->getLoc(), op);
+      op->getResult(0).replaceAllUsesWith(emitFunction(e, op));
+      op->erase();
     }
     SmallVector<Operation *> sines;
     getOperation().walk([&](Operation *op) {

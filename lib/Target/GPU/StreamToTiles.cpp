@@ -18,6 +18,7 @@
 
 #include "../../Conversion/StreamToLoops/StreamToLoops.h"
 #include "Kernels.h"
+#include "RowKernel.h"
 #include "TileKernel.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -31,13 +32,7 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-static LogicalResult lowerStream(StreamOp stream, StringRef name) {
-  for (Type type : stream->getOperandTypes()) {
-    if (isa<RankedTensorType>(type)) {
-      return stream.emitOpError() << "works on tensors; attn-bufferize-streams "
-                                     "gives it memrefs";
-    }
-  }
+static LogicalResult emitTileKernel(StreamOp stream, StringRef name) {
   FailureOr<TileShape> shape = TileShape::choose(stream);
   if (failed(shape)) {
     return failure();
@@ -77,6 +72,36 @@ static LogicalResult lowerStream(StreamOp stream, StringRef name) {
   }
   stream.erase();
   return success();
+}
+
+/// As tiles, or else row by row; then a warning says why.
+static LogicalResult lowerStream(StreamOp stream, StringRef name) {
+  for (Type type : stream->getOperandTypes()) {
+    if (isa<RankedTensorType>(type)) {
+      return stream.emitOpError() << "works on tensors; attn-bufferize-streams "
+                                     "gives it memrefs";
+    }
+  }
+  std::optional<Diagnostic> reason;
+  {
+    ScopedDiagnosticHandler handler(
+        stream.getContext(), [&](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+            reason = std::move(diagnostic);
+          }
+          return success();
+        });
+    if (succeeded(emitTileKernel(stream, name))) {
+      return success();
+    }
+  }
+  InFlightDiagnostic warning = emitWarning(reason->getLocation());
+  warning << reason->str() << "; a thread computes each row instead";
+  for (Diagnostic &note : reason->getNotes()) {
+    warning.attachNote(note.getLocation()) << note.str();
+  }
+  warning.report();
+  return emitRowKernel(stream, name);
 }
 
 namespace {

@@ -334,7 +334,7 @@ LogicalResult TileKernel::emitOp(Operation &op) {
   if (OpTrait::hasElementwiseMappableTraits(&op)) {
     return emitElementwise(op);
   }
-  return op.emitOpError() << "has no form on GPUs yet";
+  return op.emitOpError() << "has no form in tiles yet";
 }
 
 LogicalResult TileKernel::emitBody(Block &block) {
@@ -370,7 +370,7 @@ LogicalResult TileKernel::checkOperands(Operation *op) {
       continue;
     }
     InFlightDiagnostic error = op->emitOpError()
-                               << "reads what has no form on GPUs yet";
+                               << "reads what has no form in tiles yet";
     if (source) {
       error.attachNote(source->getLoc()) << "it is computed here";
     }

@@ -121,7 +121,7 @@ LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
   FailureOr<Value> x = elements.get(row, body->getArgument(1));
   if (failed(x)) {
     return user->emitOpError() << "multiplies a row that is computed in a way "
-                                  "which has no form on GPUs yet";
+                                  "which has no form in tiles yet";
   }
   tile::YieldOp::create(e, *x);
   return success();
@@ -172,7 +172,7 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
       if (left.reads(keyArg) || right.reads(rowArg)) {
         return op.emitOpError() << "multiplies rows of which one depends on "
                                    "rows and keys at once, which has no form "
-                                   "on GPUs yet";
+                                   "in tiles yet";
       }
       place(&op, right);
       unsigned k = findRow(buffers.stationary, left);
@@ -190,7 +190,7 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
       FeatureRow row = FeatureRow::get(carry.getRow());
       if (row.reads(rowArg)) {
         return op.emitOpError() << "adds rows that depend on rows and keys at "
-                                   "once, which has no form on GPUs yet";
+                                   "once, which has no form in tiles yet";
       }
       place(carry, row);
       Type weight = getElementTypeOrSelf(carry.getType());
@@ -257,7 +257,7 @@ LogicalResult TileKernel::emitCombination(DotWithOp op, Buffers &buffers) {
       if (!map.contains(operand)) {
         return inner.emitOpError() << "in a region over features reads what "
                                       "differs between rows or keys, which has "
-                                      "no form on GPUs yet";
+                                      "no form in tiles yet";
       }
     }
     e.clone(inner, map);
@@ -317,13 +317,13 @@ FailureOr<SmallVector<Value>> TileKernel::getInit(Operation *op) {
   }
   auto carry = dyn_cast<CarryOp>(op);
   if (!carry) {
-    op->emitOpError() << "has no form on GPUs yet";
+    op->emitOpError() << "has no form in tiles yet";
     return failure();
   }
   if (auto vector = dyn_cast<VectorType>(carry.getType())) {
     if (carry.getKind() != CarryKind::Outer) {
-      op->emitOpError() << "accumulates rows in a way that has no form on "
-                           "GPUs yet";
+      op->emitOpError() << "accumulates rows in a way that has no form in "
+                           "tiles yet";
       return failure();
     }
     row.feature = true;
@@ -754,11 +754,11 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
   for (Value bound : {sweep.getLower(), sweep.getUpper()}) {
     if (!uniform.contains(bound)) {
       return sweep.emitOpError() << "visits other keys in every row, which "
-                                    "has no form on GPUs yet";
+                                    "has no form in tiles yet";
     }
   }
   if (getDriver(sweep)) {
-    return sweep.emitOpError() << "follows a list, which has no form on GPUs "
+    return sweep.emitOpError() << "follows a list, which has no form in tiles "
                                   "yet";
   }
   // What is the same for all keys and rows is computed once.

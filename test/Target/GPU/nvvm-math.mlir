@@ -1,4 +1,4 @@
-// 2^x is an instruction, sines are series in f64.
+// 2^x is an instruction up to f32; sines and functions of f64 are series.
 // RUN: attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-nvvm-math))" | FileCheck %s
 
 gpu.module @kernels {
@@ -7,7 +7,10 @@ gpu.module @kernels {
   // CHECK:   arith.extf %arg1 : bf16 to f32
   // CHECK:   llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"
   // CHECK:   arith.truncf
-  // CHECK:   math.exp2 %arg2 : f64
+  // A series of what is left after the whole part, times two powers of two.
+  // CHECK:   math.roundeven
+  // CHECK-COUNT-13: math.fma
+  // CHECK-COUNT-2: arith.bitcast %{{.*}} : i64 to f64
   gpu.func @powers(%x: f32, %y: bf16, %z: f64, %o: memref<f32>, %p: memref<bf16>, %q: memref<f64>) kernel {
     %0 = math.exp2 %x : f32
     %1 = math.exp2 %y : bf16

@@ -20,7 +20,8 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
     which thread holds what. Products of 16-bit floats run on tensor cores;
     others are multiplied and added in the type of the program.
 
-    What this level cannot express is an error that names the op.
+    A stream that tiles cannot express becomes a kernel in which a thread
+    computes each row as it is written; a warning names what stands in the way.
   }];
   let dependentDialects = ["tile::TileDialect", "gpu::GPUDialect",
                            "scf::SCFDialect", "arith::ArithDialect",
@@ -48,14 +49,27 @@ def LinalgToGPUPass : Pass<"attn-linalg-to-gpu", "ModuleOp"> {
   let description = [{
     What stands around streams: each op becomes a kernel with one thread per
     element of its parallel loops, which runs the reductions of its element in
-    order. It has to exist and does not dominate.
-
-    Whatever else the program does with elements of its tensors would run on the
-    host, where they are not: an error names it.
+    order. It has to exist and does not dominate. Copies of buffers are such
+    ops, too.
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "affine::AffineDialect",
-                           "memref::MemRefDialect"];
+                           "memref::MemRefDialect", "linalg::LinalgDialect"];
+}
+
+def LoopsToGPUPass : Pass<"attn-loops-to-gpu", "ModuleOp"> {
+  let summary = "loops over buffers as plain GPU kernels";
+  let description = [{
+    Whatever else a program does with elements of its tensors: `scf.parallel`
+    becomes a kernel with a thread per iteration, other loops and single stores
+    kernels of one thread. Buffers that a loop allocates are parts of one that
+    the host allocates for all threads.
+
+    Values that the host would have to read from tensors are an error, as are
+    buffers whose size only the GPU knows.
+  }];
+  let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
+                           "arith::ArithDialect", "memref::MemRefDialect"];
 }
 
 def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {

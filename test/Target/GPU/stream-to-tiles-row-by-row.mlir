@@ -1,4 +1,4 @@
-// What kernels over tiles do not do yet, and say.
+// What has no tiles yet runs with a thread for each row, and says why.
 // RUN: attn-opt %s --attn-stream-to-tiles --split-input-file --verify-diagnostics -o /dev/null
 
 func.func @tensors(%x: tensor<1x1x?x8xf32>, %out: tensor<1x1x?xf32>, %n: index) -> tensor<1x1x?xf32> {
@@ -20,7 +20,7 @@ func.func @tensors(%x: tensor<1x1x?x8xf32>, %out: tensor<1x1x?xf32>, %n: index) 
 
 func.func @features(%x: memref<1x1x?x1024xf32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
-  // expected-error @below {{has rows of 1024 features; GPU kernels keep up to 512 in registers}}
+  // expected-warning @below {{has rows of 1024 features; GPU kernels keep up to 512 in registers; a thread computes each row instead}}
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x1024xf32>) outs(%out : memref<1x1x?xf32>) {
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
@@ -39,7 +39,7 @@ func.func @range(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
     %z = arith.constant 0 : index
-    // expected-error @below {{visits other keys in every row, which has no form on GPUs yet}}
+    // expected-warning @below {{visits other keys in every row, which has no form in tiles yet}}
     %s = attn.sweep %j = %z to %i {
       %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
       %c = attn.carry sum %d : (f32) -> f32
@@ -55,7 +55,7 @@ func.func @range(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
 func.func @constant(%x: memref<1x1x?x2xf32>, %out: memref<1x1x?x2xf32>, %n: index) {
   %c1 = arith.constant 1 : index
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x2xf32>) outs(%out : memref<1x1x?x2xf32>) {
-    // expected-error @below {{has different features, which GPU kernels have no registers for}}
+    // expected-warning @below {{has different features, which GPU kernels have no registers for}}
     %v = arith.constant dense<[1.0, 2.0]> : vector<2xf32>
     %r = attn.at %X[%b, %h, %i] : memref<1x1x?x2xf32> -> vector<2xf32>
     %s = arith.addf %r, %v : vector<2xf32>
@@ -74,7 +74,7 @@ func.func @region_over_features(%x: memref<1x1x?x8xf32>, %y: memref<?xf32>, %out
       %p = attn.at %Y[%j] : memref<?xf32> -> f32
       %d = attn.dot_with sum %X[%b, %h, %i], %X[%b, %h, %j] {
       ^bb0(%q: f32, %k: f32, %f: index):
-        // expected-error @below {{in a region over features reads what differs between rows or keys, which has no form on GPUs yet}}
+        // expected-warning @below {{in a region over features reads what differs between rows or keys, which has no form in tiles yet}}
         %t = arith.addf %q, %p : f32
         attn.yield %t : f32
       } : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
@@ -91,7 +91,7 @@ func.func @region_over_features(%x: memref<1x1x?x8xf32>, %y: memref<?xf32>, %out
 func.func @rows_joined(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
-    // expected-error @below {{'attn.dot' op has no form on GPUs yet}}
+    // expected-warning @below {{'attn.dot' op has no form in tiles yet}}
     %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %i] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
     attn.store_row %d : f32
   }
@@ -106,7 +106,7 @@ func.func @fold(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: index) {
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
       %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
-      // expected-error @below {{'attn.fold' op has no form on GPUs yet}}
+      // expected-warning @below {{'attn.fold' op has no form in tiles yet}}
       %c = attn.fold [0.0] %d {
       ^bb0(%a: f32, %y: f32):
         %t = arith.addf %a, %y : f32
@@ -127,7 +127,7 @@ func.func @stored_shuffle(%x: memref<1x1x?x2xf32>, %out: memref<1x1x?x2xf32>, %n
     %r = attn.at %X[%b, %h, %i] : memref<1x1x?x2xf32> -> vector<2xf32>
     // expected-note @below {{it is computed here}}
     %s = vector.shuffle %r, %r [1, 0] : vector<2xf32>, vector<2xf32>
-    // expected-error @below {{reads what has no form on GPUs yet}}
+    // expected-warning @below {{reads what has no form in tiles yet}}
     attn.store_row %s : vector<2xf32>
   }
   return
@@ -144,7 +144,7 @@ func.func @computed_row(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?xf32>, %n: in
     %s = attn.sweep %j = %z to %e {
       %r = attn.at %X[%b, %h, %j] : memref<1x1x?x8xf32> -> vector<8xf32>
       %k = vector.insert %one, %r [3] : f32 into vector<8xf32>
-      // expected-error @below {{multiplies a row that is computed in a way which has no form on GPUs yet}}
+      // expected-warning @below {{multiplies a row that is computed in a way which has no form in tiles yet}}
       %d = attn.inner %q, %k : vector<8xf32>, vector<8xf32> -> f32
       %c = attn.carry sum %d : (f32) -> f32
       attn.yield %c : f32
@@ -161,7 +161,7 @@ func.func @own_keys(%x: memref<1x1x?x8xf32>, %y: memref<1x?x?x8xf32>, %out: memr
   attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %Y = %y : memref<1x?x?x8xf32>) outs(%out : memref<1x1x?xf32>) {
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
-      // expected-error @below {{multiplies rows of which one depends on rows and keys at once, which has no form on GPUs yet}}
+      // expected-warning @below {{multiplies rows of which one depends on rows and keys at once, which has no form in tiles yet}}
       %d = attn.dot %X[%b, %h, %i], %Y[%b, %i, %j] : memref<1x1x?x8xf32>, memref<1x?x?x8xf32> -> f32
       %c = attn.carry sum %d : (f32) -> f32
       attn.yield %c : f32
@@ -180,7 +180,7 @@ func.func @own_values(%x: memref<1x1x?xf32>, %y: memref<1x?x?x8xf32>, %out: memr
     %s = attn.sweep %j = %z to %e {
       %p = attn.at %X[%b, %h, %j] : memref<1x1x?xf32> -> f32
       %v = attn.at %Y[%b, %i, %j] : memref<1x?x?x8xf32> -> vector<8xf32>
-      // expected-error @below {{adds rows that depend on rows and keys at once, which has no form on GPUs yet}}
+      // expected-warning @below {{adds rows that depend on rows and keys at once, which has no form in tiles yet}}
       %c = attn.carry outer %p, %v : (f32, vector<8xf32>) -> vector<8xf32>
       attn.yield %c : vector<8xf32>
     } : vector<8xf32>
@@ -197,11 +197,29 @@ func.func @rows_of_sums(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x8xf32>, %n: 
     %z = arith.constant 0 : index
     %s = attn.sweep %j = %z to %e {
       %v = attn.at %X[%b, %h, %j] : memref<1x1x?x8xf32> -> vector<8xf32>
-      // expected-error @below {{accumulates rows in a way that has no form on GPUs yet}}
+      // expected-warning @below {{accumulates rows in a way that has no form in tiles yet}}
       %c = attn.carry sum %v : (vector<8xf32>) -> vector<8xf32>
       attn.yield %c : vector<8xf32>
     } : vector<8xf32>
     attn.store_row %s : vector<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @listed(%x: memref<1x1x?x8xf32>, %l: memref<1x1x?x4xi32>, %out: memref<1x1x?xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %L = %l : memref<1x1x?x4xi32>) outs(%out : memref<1x1x?xf32>) {
+    %z = arith.constant 0 : index
+    // expected-warning @below {{follows a list, which has no form in tiles yet}}
+    %s = attn.sweep %j = %z to %e {
+      %p = attn.listed %L[%b, %h, %i] block(1, 1) contains %j drives : memref<1x1x?x4xi32>
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      %c = attn.carry sum %d if %p : (f32, i1) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
   }
   return
 }

@@ -1,0 +1,64 @@
+// Loops over buffers around streams are kernels, too.
+// RUN: attn-opt %s --attn-loops-to-gpu | FileCheck %s
+
+module attributes {gpu.container_module} {
+
+// A thread per iteration, each with its part of what iterations allocate.
+// CHECK-LABEL: func.func @iterations(
+// CHECK:   %[[ALL:.*]] = memref.alloc(%{{.*}}) {alignment = 64 : i64} : memref<?xi8>
+// CHECK:   gpu.launch_func @attn_kernels::@iterations_loop0
+// CHECK-SAME: threads in (%c64
+func.func @iterations(%x: memref<?x?xf32>, %n: index, %k: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+    %heap = memref.alloc(%k) : memref<?xf32>
+    %v = memref.load %x[%i, %c0] : memref<?x?xf32>
+    memref.store %v, %heap[%c0] : memref<?xf32>
+    scf.for %j = %c0 to %k step %c1 {
+      %w = memref.load %heap[%c0] : memref<?xf32>
+      memref.store %w, %x[%i, %j] : memref<?x?xf32>
+    }
+  }
+  return
+}
+
+// The order of other loops counts: one thread.
+// CHECK-LABEL: func.func @append(
+// CHECK:   gpu.launch_func @attn_kernels::@append_loop0 blocks in (%{{.*}}) threads in (%c1
+func.func @append(%x: memref<?xf32>, %at: memref<?xindex>, %cache: memref<?xf32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    %v = memref.load %x[%i] : memref<?xf32>
+    %p = memref.load %at[%i] : memref<?xindex>
+    memref.store %v, %cache[%p] : memref<?xf32>
+  }
+  return
+}
+
+// What launches kernels stays on the host.
+// CHECK-LABEL: func.func @chunks(
+// CHECK:   scf.for
+// CHECK:     gpu.launch_func @attn_kernels::@chunks_loop0
+// CHECK:     gpu.launch_func @attn_kernels::@given
+func.func @chunks(%x: memref<f32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %f = arith.constant 0.0 : f32
+  scf.for %i = %c0 to %n step %c1 {
+    memref.store %f, %x[] : memref<f32>
+    gpu.launch_func @attn_kernels::@given blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1) args(%x : memref<f32>)
+  }
+  return
+}
+gpu.module @attn_kernels {
+  gpu.func @given(%x: memref<f32>) kernel {
+    gpu.return
+  }
+}
+}
+
+// CHECK-LABEL: gpu.func @iterations_loop0(
+// CHECK:   %[[PART:.*]] = memref.view %{{.*}}[%{{.*}}][%{{.*}}] : memref<?xi8> to memref<?xf32>
+// CHECK:   memref.store %{{.*}}, %[[PART]]
