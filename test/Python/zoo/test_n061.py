@@ -104,3 +104,10 @@ def test_the_last_token_needs_narrow_caches_alone(rng):
 def test_dims_that_make_no_sense_are_refused(rng, dims):
     with pytest.raises(ValueError, match="heads|ranks|rv|dims"):
         eigen.run(**{**eigen.example(rng), "dims": dims})
+
+
+def test_only_the_weights_that_are_asked_for_are_stored(rng):
+    inputs = eigen.example(rng)
+    dims = (4, 2, 8, 5, 3)
+    weights = eigen.calibrate(*(inputs[n] for n in ("xc", "Wq", "Wk", "Wv", "Wo")), dims, True)
+    assert eigen.eigen_attention.lower(inputs["x"], *weights, dims, 10000.0).count("= attn.materialize") == 1

@@ -86,3 +86,8 @@ def test_a_query_of_ones_takes_the_mean_of_projected_values(rng):
 def test_what_makes_no_sense_is_refused(rng, changes, text):
     with pytest.raises(ValueError, match=text):
         expressivity.run(**{**expressivity.example(rng), **changes})
+
+
+def test_only_the_scores_that_are_asked_for_are_stored(rng):
+    text = expressivity.normed_attention.lower(*list(expressivity.example(rng).values())[:6], True, True, 2)
+    assert text.count("= attn.materialize") == 1

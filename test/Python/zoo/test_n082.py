@@ -104,7 +104,6 @@ def test_earlier_keys_alone_become_the_identity(rng):
 def test_only_the_weights_that_are_asked_for_are_stored(rng):
     inputs = {**sinkformer.example(rng), "eps": np.array(1.0)}
     assert sinkformer.sinkformer.lower(*inputs.values()).count("= attn.materialize") == 1
-    assert sinkformer.sinkformer.check(*inputs.values())
 
 
 @pytest.mark.parametrize("changes, text", [({"n_it": -1}, "n_it is at least 0"), ({"eps": 0.0}, "eps"),

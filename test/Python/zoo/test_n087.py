@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import attn_mlir as attn
 from attn_mlir.zoo import n087_multi_token_attention as mta
 
 from conftest import close, repeat_heads, softmax
@@ -121,3 +122,12 @@ def test_shared_keys_and_other_kernels(rng):
 def test_what_makes_no_sense_is_refused(rng, changes, text):
     with pytest.raises(ValueError, match=text):
         mta.run(**{**mta.example(rng), **changes})
+
+
+def test_without_the_stored_outputs_nothing_of_their_size_is_stored(rng):
+    i = mta.example(rng)
+    operands = [i[name] for name in ("q", "k", "v", "k_pre", "w_pre", "k_post")]
+    operands += [mta.mix_of_groups(i["w_post"]), i["norm_g"], i["gate_w"], np.array(0.1), (True,) * 4, np.array(0.5),
+                 i["key_keep"]]
+    outputs = attn.jit(lambda *args: mta.multi_token_attention(*args)[::4])
+    assert "nothing of size M x N is stored" in str(outputs.plan(*operands))
