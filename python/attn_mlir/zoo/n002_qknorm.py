@@ -12,7 +12,7 @@ Outputs: o [B, H, Lq, D], lse [B, H, Lq].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, flag
 
 
 @attn.jit
@@ -27,7 +27,8 @@ def qknorm(q, k, v, kv_len, g, causal):
 
 def run(target="cpu", *, q, k, v, kv_len, g, causal=False):
     check_target(target)
-    o, lse = qknorm(q, k, v, array(kv_len), array(g, q), number(causal))
+    check_shapes(q=(q, "B H Lq D"), k=(k, "B G Lk D"), v=(v, "B G Lk Dv"), kv_len=(kv_len, "B"))
+    o, lse = qknorm(q, k, v, array(kv_len), array(g, q), flag("causal", causal))
     return {"o": o, "lse": lse}
 
 

@@ -16,7 +16,7 @@ o_F [B, H, L, D], and [B, H, L] of top_mass_F, d_tilde_F, n_sep_F, entropy_F.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_target, number
+from ._support import array, at_least, check_shapes, check_target, flag
 
 #: The functions that are not exponentials of multiples of logits.
 POSITIVE = {"softplus": attn.softplus, "sigmoid_norm": attn.sigmoid,
@@ -65,10 +65,11 @@ def selection(q, k, v, T, N, causal, normalizer):
 
 def run(target="cpu", *, q, k, v, T=1.0, N=5, causal=True):
     check_target(target)
+    check_shapes(q=(q, "B H M D"), k=(k, "B H L D"), v=(v, "B H L Dv"))
     N = at_least("N", N, 1)
     results = {}
     for name in NORMALIZERS:
-        values = selection(q, k, v, array(float(T), q), N, bool(number(causal)), name)
+        values = selection(q, k, v, array(float(T), q), N, flag("causal", causal), name)
         results |= {f"{what}_{name}": value
                     for what, value in zip(("o", "top_mass", "d_tilde", "n_sep", "entropy"), values)}
     return results

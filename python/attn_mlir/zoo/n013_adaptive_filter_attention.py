@@ -18,7 +18,7 @@ Outputs: o [B, H, L, D] (complex), lse [B, H, L] (real).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import check_shapes, check_target, flag
 
 
 def rotate(re, im, angle):
@@ -50,6 +50,9 @@ def adaptive_filter(q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal
 
 def run(target="cpu", *, q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal=True, robust=True):
     check_target(target)
+    check_shapes(**{name: (x, "B H L D") for name, x in {"q": q, "k": k, "v": v}.items()}, t=(t, "L"), mu=(mu, "H"),
+                 omega=(omega, "H D"), sigma2=(sigma2, "H"), eta2=(eta2, "H"), gamma2=(gamma2, "H"), nu=(nu, "H"),
+                 tau=(tau, "H"))
     q, k, v = (np.ascontiguousarray(x) for x in (q, k, v))
     if not all(np.iscomplexobj(x) for x in (q, k, v)):
         raise ValueError("q, k and v are complex")
@@ -57,7 +60,7 @@ def run(target="cpu", *, q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, c
     # Complex numbers are pairs of real ones.
     pairs = (x.view(real).reshape(*x.shape, 2) for x in (q, k, v))
     parameters = (np.asarray(x, real) for x in (t, mu, omega, sigma2, eta2, gamma2, nu, tau))
-    o, lse = adaptive_filter(*pairs, *parameters, bool(number(causal)), bool(number(robust)))
+    o, lse = adaptive_filter(*pairs, *parameters, flag("causal", causal), flag("robust", robust))
     return {"o": o.view(q.dtype)[..., 0], "lse": lse}
 
 

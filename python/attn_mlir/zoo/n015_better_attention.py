@@ -15,7 +15,7 @@ Outputs: standard, optimised, efficient and super, all [B, L, d].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads, join_heads, number
+from ._support import array, check_shapes, check_target, heads, join_heads, number
 
 
 def attention(q, k, v, Wo, bo):
@@ -49,10 +49,13 @@ def super_attention(Q, K, V, Wq, bq, Wa, ba, Wo, bo, h):
 def run(target="cpu", *, Q, K, V, Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba, h):
     check_target(target)
     h = int(number(h))
-    if Q.shape[-1] % h:
-        raise ValueError(f"{h} heads do not divide {Q.shape[-1]} features")
-    if len(ba) < V.shape[1]:
-        raise ValueError(f"{V.shape[1]} tokens are more than a context of {len(ba)}")
+    sizes = check_shapes(Q=(Q, "B M d"), K=(K, "B L d"), V=(V, "B L d"), Wq=(Wq, "d d"), Wk=(Wk, "d d"),
+                         Wv=(Wv, "d d"), Wo=(Wo, "d d"), bq=(bq, "d"), bk=(bk, "d"), bv=(bv, "d"), bo=(bo, "d"),
+                         Wa=(Wa, "h C C" if np.ndim(Wa) == 3 else "C C"), ba=(ba, "C"))
+    if sizes["d"] % h or sizes.get("h", h) != h:
+        raise ValueError(f"{h} heads do not divide {sizes['d']} features, or are not those of Wa")
+    if sizes["L"] > sizes["C"]:
+        raise ValueError(f"{sizes['L']} tokens are more than a context of {sizes['C']}")
     Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba = (array(w, Q) for w in (Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba))
     return {"standard": standard(Q, K, V, Wq, bq, Wk, bk, Wv, bv, Wo, bo, h),
             "optimised": optimised(Q, K, V, Wq, bq, Wk, bk, Wo, bo, h),

@@ -18,7 +18,7 @@ Outputs: o [B, Hq, L, D].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, number
+from ._support import array, check_shapes, check_target, flag
 
 
 def per_query_head(x, Hq):
@@ -58,10 +58,13 @@ def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gat
 def run(target="cpu", *, q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, causal=True,
         gate=False, off=0):
     check_target(target)
+    check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv S D"), v=(v, "B Hkv S Dv"), lam_sym=(lam_sym, "Hkv R"),
+                 lam_asym=(lam_asym, "Hkv R"), freq=(freq, "R"), u=(u, "S"), gain=(gain, "Hkv"), bump=(bump, "Hkv"),
+                 slope=(slope, "Hkv"), gate_scale=(gate_scale, "Hq"), gate_bias=(gate_bias, "Hq"))
     if q.shape[-1] <= 2 * len(freq) + 1:
         raise ValueError(f"the prior of {len(freq)} frequencies leaves none of {q.shape[-1]} columns for the content")
     prior = (array(x, q) for x in (lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias))
-    return {"o": goat(q, k, v, *prior, array(off), bool(number(causal)), bool(number(gate)))}
+    return {"o": goat(q, k, v, *prior, array(off), flag("causal", causal), flag("gate", gate))}
 
 
 def example(rng, dtype=np.float64):

@@ -15,7 +15,7 @@ stored because it is asked for).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads, join_heads, number
+from ._support import array, check_shapes, check_target, heads, join_heads, number
 
 
 def pooling(length, cells):
@@ -57,10 +57,16 @@ def agent_attention(q, k, v, an, na, ah, aw, ha, wa, conv_w, conv_b, pool_h, poo
 
 def run(target="cpu", *, q, k, v, an, na, ah, aw, ha, wa, conv_w, conv_b, hw, H, a):
     check_target(target)
+    H, a = int(number(H)), int(number(a))
+    sizes = check_shapes(q=(q, "B N C"), k=(k, "B N C"), v=(v, "B N C"), an=(an, "H n 7 7"), na=(na, "H n 7 7"),
+                         ah=(ah, "H n h"), aw=(aw, "H n w"), ha=(ha, "H h n"), wa=(wa, "H w n"),
+                         conv_w=(conv_w, "C 3 3"), conv_b=(conv_b, "C"))
+    if [H, a * a, *hw] != [sizes[axis] for axis in "Hnhw"] or sizes["h"] * sizes["w"] != sizes["N"]:
+        raise ValueError(f"{H} heads, {a} x {a} agents and a grid of {list(map(int, hw))} do not fit {sizes}")
     h, w = (int(x) for x in hw)
-    tables = (pooling(h, int(number(a))), pooling(w, int(number(a))), interpolation(h), interpolation(w))
+    tables = (pooling(h, a), pooling(w, a), interpolation(h), interpolation(w))
     parameters = (array(x, q) for x in (an, na, ah, aw, ha, wa, conv_w, conv_b, *tables))
-    return dict(zip(("attn", "out", "P"), agent_attention(q, k, v, *parameters, int(number(H)))))
+    return dict(zip(("attn", "out", "P"), agent_attention(q, k, v, *parameters, H)))
 
 
 def example(rng, dtype=np.float64):

@@ -14,7 +14,7 @@ needs).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, choice
+from ._support import array, check_shapes, check_target, choice
 
 
 @attn.jit
@@ -32,6 +32,8 @@ def karat(q, k, v, a, b, W, base):
 
 def run(target="cpu", *, q, k, v, a, b, W, base=0):
     check_target(target)
+    check_shapes(q=(q, "B h N D"), k=(k, "B h N D"), v=(v, "B h N Dv"), a=(a, "h r N G"), b=(b, "h r N G"),
+                 W=(W, "h N r"))
     base = choice("base", base, (0, 1, 2))
     o, sigma = karat(q, k, v, array(a, q), array(b, q), array(W, q), base)
     return {"o": o, "sigma": sigma}

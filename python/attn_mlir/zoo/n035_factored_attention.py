@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, heads, join_heads
+from ._support import check_shapes, check_target, heads, join_heads
 
 
 def at_offset(table, head, side):
@@ -70,6 +70,8 @@ def run(target="cpu", *, x, Wv, bv, Wo, bo, Wq, Wk, alpha, alpha_full, p):
     if side * side != x.shape[1] or alpha.shape != p.shape:
         raise ValueError(f"tables {list(p.shape)} and {list(alpha.shape)} are not for a square grid of {x.shape[1]} "
                          "places")
+    check_shapes(x=(x, "B n d"), Wv=(Wv, "d d"), bv=(bv, "d"), Wo=(Wo, "d d"), bo=(bo, "d"), Wq=(Wq, "d d"),
+                 Wk=(Wk, "d d"), alpha=(alpha, "H n"), alpha_full=(alpha_full, "H n n"))
     return {"factored": factored(x, Wv, bv, Wo, bo, alpha_full),
             "factored_ti": factored_ti(x, Wv, bv, Wo, bo, alpha, side),
             "biased": biased(x, Wv, bv, Wo, bo, Wq, Wk, p, side),

@@ -17,7 +17,7 @@ the mask), out [B, L, C].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, choice, heads as split, join_heads, number
+from ._support import array, check_shapes, check_target, choice, flag, heads as split, join_heads
 
 EPS = 1e-6
 
@@ -42,12 +42,15 @@ def block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, ca
 
 def run(target="cpu", *, x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, heads, norm_kind=0, causal=False):
     check_target(target)
+    check_shapes(x=(x, "B L C"), wq=(wq, "C HqD"), wk=(wk, "C HkvD"), wv=(wv, "C HkvD"), wo=(wo, "HqD C"),
+                 g_block=(g_block, "C"), b_block=(b_block, "C"), gq=(gq, "D"), gk=(gk, "D"), rows=(rows, "L"),
+                 cols=(cols, "L"))
     rows, cols = (None if a is None else array(a) for a in (rows, cols))
     heads = tuple(int(h) for h in heads)
     norm_kind = choice("norm_kind", norm_kind, (0, 1))
     if wq.shape[1] != heads[0] * heads[2] or wk.shape[1] != heads[1] * heads[2]:
         raise ValueError(f"heads {heads} do not fit {wq.shape[1]} columns of queries and {wk.shape[1]} of keys")
-    results = block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, bool(number(causal)), heads)
+    results = block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, flag("causal", causal), heads)
     return dict(zip(("attn", "scores", "out"), results))
 
 

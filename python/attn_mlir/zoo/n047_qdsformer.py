@@ -16,7 +16,7 @@ Outputs: dsm [B, H, n, n] and out [B, H, L, D] of the circuit, dsm_qr [B, H, L, 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, number
+from ._support import check_shapes, check_target, number
 
 
 def scores(q, k):
@@ -84,6 +84,7 @@ def entangle(qubits):
 
 def run(target="cpu", *, q, k, v, theta, ancilla=1):
     check_target(target)
+    check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), theta=(theta, "H n n"))
     ancilla = int(number(ancilla))
     n = theta.shape[-1]
     qubits = n.bit_length() - 1 + ancilla

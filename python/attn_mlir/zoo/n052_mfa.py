@@ -17,7 +17,7 @@ k (before the rotary embedding) and v [B, L, C].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, number
+from ._support import check_shapes, check_target, number
 
 
 @attn.jit
@@ -43,6 +43,10 @@ def mfa(x, Sq, Sk, Sv, Qc, Wo, N, alpha, gamma, theta):
 
 def run(target="cpu", *, x, Sq, Sk, Qc, Wo, Sv=None, N=None, alpha=None, gamma=None, theta=10000.0):
     check_target(target)
+    check_shapes(x=(x, "B L E"), Sq=(Sq, "E C"), Sk=(Sk, "E C"), Sv=(Sv, "E C"), Qc=(Qc, "m C C"), Wo=(Wo, "m C E"),
+                 N=(N, "C C"), alpha=(alpha, "C"), gamma=(gamma, "C"))
+    if (N is None) != (alpha is None) or (N is None and Sv is None):
+        raise ValueError("values are x Sv, or keys with both N and alpha")
     theta = None if theta is None else float(number(theta))
     return dict(zip(("y", "o", "p", "k", "v"), mfa(x, Sq, Sk, Sv, Qc, Wo, N, alpha, gamma, theta)))
 

@@ -47,7 +47,8 @@ def test_sizes(rng):
     check({**inputs, "x": inputs["x"][:1, :1]})
     wide = {"Sq": (32, 100), "Sk": (32, 100), "Sv": (32, 100), "Qc": (3, 100, 100), "Wo": (3, 100, 32),
             "N": (100, 100), "alpha": (100,), "gamma": (100,)}
-    check({**inputs, **{name: rng.standard_normal(shape) / 10 for name, shape in wide.items()}, "theta": np.array(50.0)})
+    inputs |= {name: rng.standard_normal(shape) / 10 for name, shape in wide.items()}
+    check({**inputs, "theta": np.array(50.0)})
 
 
 def test_float32(rng):
