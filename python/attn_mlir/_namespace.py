@@ -441,14 +441,16 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
       cos, sin: [L, R / 2] or [B, L, R / 2], in place of positions and base.
 
     Returns:
-      an array of the shape and dtype of x. Errors: ValueError for other ranks and
-      for positions of another length.
+      an array of the shape and dtype of x. Errors: ValueError for other ranks,
+      for an odd number of features and for positions of another length.
     """
     from ._trace import format_attribute, tensor_type
     x = as_array(x).stored()
     if x.ndim != 4:
         raise ValueError("attn.rope takes rows [B, H, L, D]")
-    int(x.shape[3])
+    rotated = int(x.shape[3]) if rotary_dim is None else int(rotary_dim)
+    if rotated % 2 or not 0 < rotated <= int(x.shape[3]):
+        raise ValueError(f"attn.rope rotates pairs of the {int(x.shape[3])} features; it cannot rotate {rotated}")
     options = ""
 
     def rows(table, rank):
@@ -474,7 +476,7 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
     if cos is None:
         options += f" base({format_attribute(base)})"
     if rotary_dim is not None:
-        options += f" rotary_dim({int(rotary_dim)})"
+        options += f" rotary_dim({rotated})"
     value = x.trace.emit(f"attn.rope {x.source}{options} : {tensor_type(x.shape, x.element)}")
     return Array(x.trace, value, x.element, x.shape)
 

@@ -42,6 +42,8 @@ def test_shapes_that_do_not_fit():
         attn.jit(attn.rope)(Q, np.zeros((3, 5), int))
     with pytest.raises(ValueError, match="not one of 3 axes"):
         attn.jit(attn.rope)(Q, np.zeros((1, 2, 5), int))
+    with pytest.raises(ValueError, match="rotates pairs of the 7 features; it cannot rotate 7"):
+        attn.jit(attn.rope)(Q[..., :7])
 
 
 def test_a_mask_that_compares_positions_needs_an_origin():
