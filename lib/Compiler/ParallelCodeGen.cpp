@@ -68,16 +68,18 @@ static unsigned dealOut(const llvm::Module &module, Parts &parts) {
   return static_cast<unsigned>(count);
 }
 
-/// Parts refer to each other by names.
+/// Parts refer to each other by names, through tables of addresses: they may
+/// lie farther apart than a jump reaches.
 static void externalize(llvm::Module &module) {
   for (llvm::GlobalValue &value : module.global_values()) {
     if (value.hasLocalLinkage()) {
       value.setLinkage(llvm::GlobalValue::ExternalLinkage);
-      value.setVisibility(llvm::GlobalValue::HiddenVisibility);
       if (!value.hasName()) {
         value.setName("attn_unnamed");
       }
     }
+    value.setVisibility(llvm::GlobalValue::DefaultVisibility);
+    value.setDSOLocal(false);
   }
 }
 

@@ -12,6 +12,8 @@
 // RUN: %{run} --entry=listed_sources --size M=17,L=21,S=13
 // RUN: %{run} --entry=stored_weights --size M=60,N=77
 // RUN: %{run} --entry=scores_within_blocks --size M=3,A=15,B=20
+// RUN: %{run} --entry=columns_within_blocks --size M=9,N=9,L=63,R=9
+// RUN: %{run} --entry=lengths_of_sources --size M=9,N=9,L=5
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -146,4 +148,24 @@ func.func @scores_within_blocks(
   %r = attn.restrict %s, %list block(32, 64) : !attn.scores<1x1x?x?xf32>, tensor<1x1x1x1xi32>
   %o = attn.aggregate %r, (%k0, %k1) : !attn.scores<1x1x?x?xf32>, tensor<1x1x?x4xf32>, tensor<1x1x?x4xf32> -> tensor<1x1x?x4xf32>
   return %o : tensor<1x1x?x4xf32>
+}
+
+// Columns of a second source begin within the blocks that share a list.
+func.func @columns_within_blocks(%a: tensor<1x1x?x?xf32> {attn.dims = ["1", "1", "M", "N"], attn.name = "a"}, %b: tensor<1x1x?x?xf32> {attn.dims = ["1", "1", "M", "L"], attn.name = "b"}, %l: tensor<1x1x?x1xi32> {attn.dims = ["1", "1", "R", "1"], attn.init = "range(-1, 18)", attn.name = "list"}) -> (tensor<1x1x?xf32> {attn.name = "r0"}) {
+  %0 = attn.bias %a : tensor<1x1x?x?xf32> -> !attn.scores<1x1x?x?xf32>
+  %1 = attn.bias %b : tensor<1x1x?x?xf32> -> !attn.scores<1x1x?x?xf32>
+  %3 = attn.concat %0, %1 : (!attn.scores<1x1x?x?xf32>, !attn.scores<1x1x?x?xf32>) -> !attn.scores<1x1x?x?xf32>
+  %4 = attn.restrict %3, %l block(1, 4) : !attn.scores<1x1x?x?xf32>, tensor<1x1x?x1xi32>
+  %5 = attn.reduce sum queries %4 : (!attn.scores<1x1x?x?xf32>) -> tensor<1x1x?xf32>
+  return %5 : tensor<1x1x?xf32>
+}
+
+// The queries of one source of scores are shorter than those of the other.
+func.func @lengths_of_sources(%a: tensor<1x1x?x?xf32> {attn.dims = ["1", "1", "M", "N"], attn.name = "a"}, %b: tensor<1x1x?x?xf32> {attn.dims = ["1", "1", "M", "L"], attn.name = "b"}, %n: tensor<1x1xi32> {attn.name = "n", attn.init = "constant(3)"}) -> (tensor<1x1x?xf32> {attn.name = "r0"}) {
+  %0 = attn.bias %a query_length(%n : tensor<1x1xi32>) : tensor<1x1x?x?xf32> -> !attn.scores<1x1x?x?xf32>
+  %1 = attn.bias %b : tensor<1x1x?x?xf32> -> !attn.scores<1x1x?x?xf32>
+  %3 = attn.concat %0, %1 : (!attn.scores<1x1x?x?xf32>, !attn.scores<1x1x?x?xf32>) -> !attn.scores<1x1x?x?xf32>
+  %w = attn.with_axes %3 : !attn.scores<1x1x?x?xf32>
+  %5 = attn.reduce sum keys %w : (!attn.scores<1x1x?x?xf32>) -> tensor<1x1x?xf32>
+  return %5 : tensor<1x1x?xf32>
 }

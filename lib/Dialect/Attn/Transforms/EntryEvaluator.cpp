@@ -399,7 +399,11 @@ Entry EntryEvaluator::evaluate(Value scores, const EntrySite &site) {
     entry = evaluateBias(op, site);
   } else if (auto op = dyn_cast<WithAxesOp>(def)) {
     entry = evaluate(op.getInput(), site);
-    entry.present = both(entry.present, insideLengths(op.getResult(), site));
+    // Lengths that it passes on count where they were given: of joined scores
+    // some may have none.
+    Value inside = both(belowLength(op.getAxisInfo(true), site, site.i),
+                        belowLength(op.getAxisInfo(false), site, site.j));
+    entry.present = both(entry.present, inside);
   } else if (auto op = dyn_cast<MapOp>(def)) {
     entry = evaluateMap(op, site);
   } else if (auto op = dyn_cast<MaskOp>(def)) {

@@ -26,12 +26,14 @@
 
 #include "MergeRanges.h"
 #include "StreamUtils.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/SourceOps.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/FoldUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_SPLITSEGMENTSPASS
@@ -362,6 +364,13 @@ StreamOp RowSplitter::buildPart(bool first) {
   }
   for (Operation &op : stream.getBody().front()) {
     body.clone(op, map);
+  }
+  if (!first) {
+    // Rows that share a list begin at its multiples in the whole only.
+    std::optional<int64_t> skipped = getConstantIntValue(cut);
+    part.walk([&](ListedOp list) {
+      list.setRowBlock(skipped ? std::gcd(list.getRowBlock(), *skipped) : 1);
+    });
   }
   decide(part, choice, map, first);
   for (auto sweep : llvm::to_vector(part.getBody().getOps<SweepOp>())) {
