@@ -13,7 +13,8 @@ value_prior [B, H, Lk] (precisions; or None),
 mask [Lq, Lk] (or None), fixed [B, H, Lq] (1 where a value is given; or None),
 v_fixed [B, H, Lq, Cv] (0 where none is given).
 Outputs: out [B, H, Lq, Cv], w and w_first [B, H, Lq, Lk] (the last and the first weights,
-stored for these outputs alone), k and v (as adapted).
+stored for these outputs alone), k and v (as adapted; a key without a
+prior that no query sees stays).
 Errors: ValueError for shapes that do not agree, for another flag, for a negative number of
 steps, and for `fixed` without v_fixed.
 """
@@ -43,7 +44,8 @@ def probabilistic(q, k, v, alpha, beta, magnitude_prior, key_iters, value_iters,
         w = weights(k, v)
         mass, total = w.sum(-2)[..., None], w.mT @ q
         if key_prior is None:
-            return total / mass
+            # A key that no query has any part in stays where it is.
+            return attn.where(mass == 0.0, k, total / mass)
         lam = key_prior[..., None]
         return (lam * k + alpha * total) / (lam + alpha * mass)
 

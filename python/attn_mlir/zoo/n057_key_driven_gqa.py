@@ -19,9 +19,10 @@ from ._support import check_shapes, check_target, choice
 
 
 def allocate(r, heads):
-    """Counts [G], in proportion to r [G], that sum to `heads`."""
+    """Counts [G], in proportion to r [G], that sum to `heads`; equal ones if r is 0, or no numbers."""
     g = attn.arange(r.shape[0])
-    r = attn.where(r.sum() == 0, 1.0, r)
+    # Shares that are no numbers would be dealt out for ever.
+    r = attn.where((r.sum() > 0) & (r.sum() < np.inf), r, 1.0)
     counts = attn.round(r / r.sum() * heads).astype(int)
     counts = attn.while_loop(lambda c: c.sum() > heads, lambda c: c - (g == c.argmax()).astype(int), counts)
     return attn.while_loop(lambda c: c.sum() < heads, lambda c: c + (g == c.argmin()).astype(int), counts)

@@ -114,3 +114,11 @@ def test_only_the_weights_that_are_asked_for_are_stored(rng):
 def test_what_makes_no_sense_is_refused(rng, changes, text):
     with pytest.raises(ValueError, match=text):
         probabilistic.run(**{**probabilistic.example(rng), **changes})
+
+
+def test_a_key_that_nobody_sees_stays(rng):
+    inputs = {**probabilistic.example(rng), "key_prior": None}
+    inputs["mask"][:, 4] = False
+    found = probabilistic.run(**inputs)
+    np.testing.assert_array_equal(found["k"][:, :, 4], inputs["k"][:, :, 4])
+    assert all(np.isfinite(x).all() for x in found.values())

@@ -48,7 +48,8 @@ def test_equals_the_definition(rng):
 
 
 @pytest.mark.parametrize("r, heads, counts", [([0, .5, 1], 8, [0, 3, 5]), ([0, 1, 1], 5, [1, 2, 2]),
-                                              ([1, 1, 1], 8, [2, 3, 3]), ([0, 0], 4, [2, 2])])
+                                              ([1, 1, 1], 8, [2, 3, 3]), ([0, 0], 4, [2, 2]),
+                                              ([0, np.nan, 1], 3, [1, 1, 1]), ([1, np.inf], 4, [2, 2])])
 def test_allocation(r, heads, counts):
     assert allocate(np.array(r, float), heads).tolist() == counts
 
