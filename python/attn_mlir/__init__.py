@@ -15,7 +15,7 @@ queries and keys. Other arrays are a subset of NumPy on the same compiled path.
 from . import _namespace as _namespace, linalg as linalg
 from ._array import Array as Array
 from ._errors import CompileError as CompileError
-from ._jit import Function as Function, jit as jit
+from ._jit import Function as Function, jit as jit, use_target as use_target
 from ._namespace import *  # noqa: F401,F403
 from ._native import get_num_threads as get_num_threads, set_num_threads as set_num_threads
 from ._native import version as _version

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import inspect
 import re
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Callable, Optional, overload
 
 import numpy as np
@@ -22,7 +25,9 @@ from ._trace import Trace, is_tracing
 if TYPE_CHECKING:
     from ._plan import Check, Plan, Timing
 
-__all__ = ["jit", "Function"]
+__all__ = ["jit", "Function", "use_target"]
+
+_TARGET = contextvars.ContextVar("target", default="cpu")
 
 _STATIC = (bool, int, float, complex, str, bytes, type(None))
 
@@ -70,6 +75,9 @@ class _Program:
             if isinstance(made, dict):
                 raise CompileError(made["reason"], made["messages"])
             self.compiled = made
+            for severity, text, file, line, _ in made.messages:
+                if severity == "warning":
+                    warnings.warn_explicit(text, UserWarning, file, line)
         return self.compiled
 
 
@@ -84,12 +92,13 @@ class Function:
     __name__: str
 
     def __init__(self, function: Callable[..., Any], max_recompute_factor: int = 4, splits: int = 0,
-                 cache: bool = True) -> None:
+                 cache: bool = True, target: Optional[str] = None) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._signature = inspect.signature(function)
         self._options = (int(max_recompute_factor), int(splits))
         self._cache = cache
+        self._target = target
         self._exact: dict = {}  # by shapes
         self._forms: dict = {}  # by everything but shapes
         self._lock = threading.Lock()
@@ -105,7 +114,7 @@ class Function:
         if is_tracing():
             return self.function(*args, **kwargs)
         # The short way: arrays of one library, of shapes that were seen, and plain values.
-        key, arrays = (None, args) if kwargs else _fast_key(args)
+        key, arrays = (None, args) if kwargs else _fast_key(args, self._target or _TARGET.get())
         if key is not None:
             found = self._exact.get(key)
             if found is not None:
@@ -137,18 +146,19 @@ class Function:
         library = _find_library(arrays)
         form = tuple(("array", len(leaf.shape), _types.from_dtype(leaf.dtype)) if _is_array(leaf)
                      else _static_key(leaf) for leaf in leaves)
-        form = (form, _structure(bound.arguments))
+        target = self._target or _TARGET.get()
+        form = (form, _structure(bound.arguments), target)
         shapes = [tuple(leaf.shape) for leaf in arrays]
         with self._lock:
             for program in self._forms.get(form, ()):
                 if program.rules.hold(shapes):
                     return program, arrays, library
-            program = self._trace(bound, names, leaves)
+            program = self._trace(bound, names, leaves, target)
             self._forms.setdefault(form, []).append(program)
             self.num_compiled += 1
         return program, arrays, library
 
-    def _trace(self, bound, names, leaves) -> _Program:
+    def _trace(self, bound, names, leaves, target) -> _Program:
         rules = Rules()
         name = re.sub(r"\W", "_", self.__name__)
         name = name if re.match(r"[A-Za-z]", name) else "program"
@@ -159,12 +169,12 @@ class Function:
             trace.default_float = "f64" if "f64" in elements else "f32"
             with trace.active():
                 try:
-                    return self._trace_once(trace, bound, names, leaves)
+                    return self._trace_once(trace, bound, names, leaves, target)
                 except Retrace:
                     continue
         raise RuntimeError(f"tracing {self.__name__} finds no end")
 
-    def _trace_once(self, trace, bound, names, leaves):
+    def _trace_once(self, trace, bound, names, leaves, target):
         values = []
         for leaf_name, leaf in zip(names, leaves):
             if _is_array(leaf):
@@ -193,7 +203,7 @@ class Function:
         if not results:
             raise TypeError(f"{self.__name__} returns no array")
         text = trace.finish(results)
-        program = _Program(text, trace.rules, trace.captured, tree, places, (*self._options, self._cache))
+        program = _Program(text, trace.rules, trace.captured, tree, places, (*self._options, target, self._cache))
         program.results = [(element, shape) for _, _, element, shape in results]
         return program
 
@@ -211,14 +221,15 @@ class Function:
         from ._plan import Plan, TileMap
         program, arrays, _ = self._find(args, kwargs)
         text = self._print(program, True)
-        maps = _native.map_tiles(program.text, (*arrays, *program.captured), *self._options, block)
+        factor, splits, target, _ = program.options
+        maps = _native.map_tiles(program.text, (*arrays, *program.captured), factor, splits, target, block)
         if isinstance(maps, dict):
             raise CompileError(maps["reason"], maps["messages"])
         return Plan(text, self.__name__, [
             TileMap(stream + 1, sweep + 1, rows, keys, tiles, block) for stream, sweep, rows, keys, tiles in maps])
 
     def _print(self, program, plan):
-        printed = _native.print(program.text, *self._options, plan)
+        printed = _native.print(program.text, *program.options[:3], plan)
         if isinstance(printed, dict):
             raise CompileError(printed["reason"], printed["messages"])
         return printed
@@ -229,7 +240,7 @@ class Function:
         twice the error that the stored computation has in its own dtypes."""
         from ._plan import Check
         program, arrays, _ = self._find(args, kwargs)
-        found = _native.check(program.text, (*arrays, *program.captured), *self._options)
+        found = _native.check(program.text, (*arrays, *program.captured), *program.options[:3])
         if isinstance(found, dict):
             raise CompileError(found["reason"], found["messages"])
         return Check(found)
@@ -292,10 +303,10 @@ def _static_key(value):
 _KINDS = {"numpy": 0, "torch": 1}
 
 
-def _fast_key(args):
+def _fast_key(args, target):
     """What tells calls apart whose arguments are arrays of NumPy, tensors of PyTorch
     that want no gradient, and plain values; None for others. And the arrays."""
-    key = []
+    key = [target]
     plain = False
     for value in args:
         if type(value) is np.ndarray:
@@ -350,18 +361,35 @@ def _find_library(arrays) -> str:
     return "numpy"
 
 
+@contextlib.contextmanager
+def use_target(name: str):
+    """Functions that name no target of their own are compiled for this one inside a
+    `with` statement, on this thread.
+
+    Args:
+      name: "cpu", or "cuda:sm_80,emulate" (also sm_86, sm_89, sm_90): GPU kernels,
+        run on the emulated GPU, which reports races and accesses out of bounds as
+        a RuntimeError. Slow: for small sizes.
+    """
+    token = _TARGET.set(name)
+    try:
+        yield
+    finally:
+        _TARGET.reset(token)
+
+
 @overload
 def jit(function: Callable[..., Any], *, max_recompute_factor: int = 4, splits: int = 0,
-        cache: bool = True) -> Function: ...
+        cache: bool = True, target: Optional[str] = None) -> Function: ...
 
 
 @overload
 def jit(function: None = None, *, max_recompute_factor: int = 4, splits: int = 0,
-        cache: bool = True) -> Callable[[Callable[..., Any]], Function]: ...
+        cache: bool = True, target: Optional[str] = None) -> Callable[[Callable[..., Any]], Function]: ...
 
 
 def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: int = 4, splits: int = 0,
-        cache: bool = True) -> Any:
+        cache: bool = True, target: Optional[str] = None) -> Any:
     """Compiles a function of arrays.
 
     The function is called once with arrays that record what is done with them:
@@ -377,6 +405,8 @@ def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: 
       splits: ranges into which keys are split for few queries; 0: as the
         target sees fit.
       cache: keep compiled code on disk, where ATTN_CACHE_DIR says.
+      target: what to compile for, as `use_target` has it; left out, what that
+        says, or else the CPU.
 
     Returns:
       A `Function`, which takes NumPy arrays, or whatever speaks DLPack on the
@@ -395,5 +425,6 @@ def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: 
     (1, 2, 5, 64)
     """
     if function is None:
-        return functools.partial(jit, max_recompute_factor=max_recompute_factor, splits=splits, cache=cache)
-    return Function(function, max_recompute_factor, splits, cache)
+        return functools.partial(jit, max_recompute_factor=max_recompute_factor, splits=splits, cache=cache,
+                                 target=target)
+    return Function(function, max_recompute_factor, splits, cache, target)

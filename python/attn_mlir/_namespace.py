@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _array, _control, _indexing, _products, _scores, _selection, _shapes
 from ._array import Array, as_array
-from ._extents import Extent, hint
+from ._extents import Extent, hint as _hint
 from ._scores import Mask, Scores, index
 
 # ===----------------------------------------------------------------------===
@@ -460,7 +460,7 @@ def rope(x, positions=None, base=10000.0, pairing="half", rotary_dim=None, cos=N
             raise ValueError(f"attn.rope takes a table for rows [L] or [B, L], not one of {table.ndim} axes")
         x.trace.unify(table.shape[1], x.shape[2], "rows and their positions")
         batch = table.shape[0]
-        if isinstance(batch, Extent) and hint(batch) == 1 != hint(x.shape[0]):
+        if isinstance(batch, Extent) and _hint(batch) == 1 != _hint(x.shape[0]):
             int(batch)  # the one row of all batch elements
         elif isinstance(batch, Extent) or batch != 1:
             x.trace.unify(batch, x.shape[0], "the batch of rows and of their positions")

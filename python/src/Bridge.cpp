@@ -109,6 +109,16 @@ public:
     if (options.useCache) {
       compile.cache = getCache();
     }
+    if (llvm::Error error = setTarget(compile, options.target)) {
+      fail(std::move(error));
+      return;
+    }
+    if (compile.mode == ExecutionMode::GPU) {
+      failure.reason = "programs for " + compile.chip +
+                       " run on the emulated GPU so far: target='" +
+                       options.target + ",emulate'";
+      return;
+    }
     if (llvm::Error error = runSafely("parsing", [&] {
           module = parseSourceString<ModuleOp>(text, ParserConfig(&context),
                                                "program");
@@ -161,6 +171,8 @@ attn_python::Program::compile(const std::string &text, const Options &options,
   }
   std::shared_ptr<Program> result(new Program());
   result->fromCache = (*compiled)->isFromCache();
+  result->emulated = session.compile.mode == ExecutionMode::EmulatedGPU;
+  result->messages = std::move(failure.messages);
   result->function = attn_module_get_function((*compiled)->getModule(), 0);
   result->impl = std::make_unique<Impl>(Impl{std::move(*compiled)});
   return result;

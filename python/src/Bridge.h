@@ -45,6 +45,8 @@ struct Options {
   int64_t splits = 0;
   /// Look code up in the user's cache, and store it there.
   bool useCache = true;
+  /// cpu, or cuda:sm_80,emulate and the like.
+  std::string target = "cpu";
 };
 
 /// A result beside the reference.
@@ -65,13 +67,18 @@ public:
 
   const attn_function *getFunction() const { return function; }
   bool isFromCache() const { return fromCache; }
+  /// Whether its kernels run on the emulated GPU.
+  bool isEmulated() const { return emulated; }
+  /// Warnings of the compilation.
+  const std::vector<Message> &getMessages() const { return messages; }
 
 private:
   Program() = default;
   struct Impl;
   std::unique_ptr<Impl> impl;
   const attn_function *function = nullptr;
-  bool fromCache = false;
+  bool fromCache = false, emulated = false;
+  std::vector<Message> messages;
 };
 
 /// The program, parsed and verified; after planning, where `plan` says so.

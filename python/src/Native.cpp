@@ -7,6 +7,7 @@
 
 #include "Bridge.h"
 #include "Threads.h"
+#include "attn_emulator.h"
 #include <cstring>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -107,6 +108,17 @@ nb::list call(const Program &program, const nb::tuple &values, int kind) {
     }
     throw nb::python_error();
   }
+  const char *fault =
+      program.isEmulated() ? attn_emulator_take_error() : nullptr;
+  if (fault) {
+    for (DLManagedTensor *result : results) {
+      if (result) {
+        result->deleter(result);
+      }
+    }
+    PyErr_SetString(PyExc_RuntimeError, fault);
+    throw nb::python_error();
+  }
   nb::list list;
   for (DLManagedTensor *result : results) {
     list.append(wrap(result, static_cast<Kind>(kind)));
@@ -114,56 +126,64 @@ nb::list call(const Program &program, const nb::tuple &values, int kind) {
   return list;
 }
 
-nb::dict describe(const Failure &failure) {
-  nb::list messages;
-  for (const Message &message : failure.messages) {
-    messages.append(nb::make_tuple(message.severity, message.text, message.file,
-                                   message.line, message.column));
-  }
-  nb::dict result;
-  result["reason"] = failure.reason;
-  result["messages"] = messages;
-  return result;
+Options makeOptions(int64_t maxRecomputeFactor, int64_t splits, bool cache,
+                    const std::string &target) {
+  return {maxRecomputeFactor, splits, cache, target};
 }
 
-Options makeOptions(int64_t maxRecomputeFactor, int64_t splits, bool cache) {
-  return {maxRecomputeFactor, splits, cache};
+nb::list listMessages(const std::vector<Message> &messages) {
+  nb::list list;
+  for (const Message &message : messages) {
+    list.append(nb::make_tuple(message.severity, message.text, message.file,
+                               message.line, message.column));
+  }
+  return list;
+}
+
+nb::dict describe(const Failure &failure) {
+  nb::dict result;
+  result["reason"] = failure.reason;
+  result["messages"] = listMessages(failure.messages);
+  return result;
 }
 
 /// A result, or a dictionary that says why there is none.
 nb::object compileText(const std::string &text, int64_t maxRecomputeFactor,
-                       int64_t splits, bool cache) {
+                       int64_t splits, const std::string &target, bool cache) {
   Failure failure;
   std::shared_ptr<Program> program;
   {
     nb::gil_scoped_release release;
     program = Program::compile(
-        text, makeOptions(maxRecomputeFactor, splits, cache), failure);
+        text, makeOptions(maxRecomputeFactor, splits, cache, target), failure);
   }
   return program ? nb::cast(program) : describe(failure);
 }
 
 nb::object printText(const std::string &text, int64_t maxRecomputeFactor,
-                     int64_t splits, bool plan) {
+                     int64_t splits, const std::string &target, bool plan) {
   Failure failure;
   std::string printed;
   {
     nb::gil_scoped_release release;
-    printed = print(text, makeOptions(maxRecomputeFactor, splits, false), plan,
-                    failure);
+    printed =
+        print(text, makeOptions(maxRecomputeFactor, splits, false, target),
+              plan, failure);
   }
   return failure.reason.empty() ? nb::cast(printed) : describe(failure);
 }
 
 nb::object mapText(const std::string &text, const nb::tuple &values,
-                   int64_t maxRecomputeFactor, int64_t splits, int64_t block) {
+                   int64_t maxRecomputeFactor, int64_t splits,
+                   const std::string &target, int64_t block) {
   Failure failure;
   Arguments arguments(values);
   std::vector<TileMap> maps;
   {
     nb::gil_scoped_release release;
-    maps = mapTiles(text, makeOptions(maxRecomputeFactor, splits, false),
-                    arguments.get(), block, failure);
+    maps =
+        mapTiles(text, makeOptions(maxRecomputeFactor, splits, false, target),
+                 arguments.get(), block, failure);
   }
   if (!failure.reason.empty()) {
     return describe(failure);
@@ -178,14 +198,16 @@ nb::object mapText(const std::string &text, const nb::tuple &values,
 }
 
 nb::object checkText(const std::string &text, const nb::tuple &values,
-                     int64_t maxRecomputeFactor, int64_t splits) {
+                     int64_t maxRecomputeFactor, int64_t splits,
+                     const std::string &target) {
   Failure failure;
   Arguments arguments(values);
   std::vector<Comparison> comparisons;
   {
     nb::gil_scoped_release release;
-    comparisons = check(text, makeOptions(maxRecomputeFactor, splits, false),
-                        arguments.get(), failure);
+    comparisons =
+        check(text, makeOptions(maxRecomputeFactor, splits, false, target),
+              arguments.get(), failure);
   }
   if (!failure.reason.empty()) {
     return describe(failure);
@@ -206,15 +228,18 @@ NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);
   nb::class_<Program>(m, "Program")
       .def("__call__", &call, "arguments"_a, "kind"_a)
-      .def_prop_ro("from_cache", &Program::isFromCache);
+      .def_prop_ro("from_cache", &Program::isFromCache)
+      .def_prop_ro("messages", [](const Program &program) {
+        return listMessages(program.getMessages());
+      });
   m.def("compile", &compileText, "text"_a, "max_recompute_factor"_a, "splits"_a,
-        "cache"_a);
+        "target"_a, "cache"_a);
   m.def("print", &printText, "text"_a, "max_recompute_factor"_a, "splits"_a,
-        "plan"_a);
+        "target"_a, "plan"_a);
   m.def("check", &checkText, "text"_a, "arguments"_a, "max_recompute_factor"_a,
-        "splits"_a);
+        "splits"_a, "target"_a);
   m.def("map_tiles", &mapText, "text"_a, "arguments"_a,
-        "max_recompute_factor"_a, "splits"_a, "block"_a);
+        "max_recompute_factor"_a, "splits"_a, "target"_a, "block"_a);
   m.def("set_num_threads", &attn_set_num_threads, "count"_a);
   m.def("get_num_threads", &attn_get_num_threads);
   m.def("share_threads", &shareThreads);

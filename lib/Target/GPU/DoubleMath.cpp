@@ -104,6 +104,19 @@ Value DoubleMath::exp2(Value x) {
   return keepNaN(e, x, scaledExp(r, k));
 }
 
+Value DoubleMath::expm1(Value x) {
+  // Near 0, where 1 would swallow it: x + x^2 (1 / 2 + x / 6 + ...)
+  double terms[15] = {0.5};
+  for (int n = 1; n < 15; ++n) {
+    terms[n] = terms[n - 1] / (n + 2);
+  }
+  Value small = fma(mul(x, x), polynomial(x, terms), x);
+  Value isSmall =
+      arith::CmpFOp::create(e, arith::CmpFPredicate::OLT,
+                            math::AbsFOp::create(e, x), number(x, 0.5));
+  return e.select(isSmall, small, sub(exp(x), number(x, 1.0)));
+}
+
 DoubleMath::Parts DoubleMath::takeApart(Value x) {
   Type integers = getIntegers(x);
   auto whole = [&](int64_t value) -> Value {
@@ -173,6 +186,20 @@ Value DoubleMath::log2(Value x) {
   rest = fma(sum, number(x, kLog2ELow), rest);
   rest = fma(error, number(x, kLog2E), rest);
   return handleSpecial(x, add(parts.k, add(product, rest)));
+}
+
+Value DoubleMath::log1p(Value x) {
+  // What 1 + x loses is a part of it, by which its logarithm is off.
+  Value one = number(x, 1.0), whole = add(x, one);
+  Value lost = sub(x, sub(whole, one));
+  Value result = add(log(whole), arith::DivFOp::create(e, lost, whole));
+  Value special = arith::CmpFOp::create(
+      e, arith::CmpFPredicate::OEQ, mul(whole, number(x, 0.5)), whole);
+  // Of 0 and infinity; and a zero keeps its sign.
+  result = e.select(special, log(whole), result);
+  Value zero =
+      arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ, x, number(x, 0.0));
+  return e.select(zero, x, result);
 }
 
 Value DoubleMath::tanh(Value x) {

@@ -26,8 +26,10 @@ public:
 
   Value exp(Value x);
   Value exp2(Value x);
+  Value expm1(Value x);
   Value log(Value x);
   Value log2(Value x);
+  Value log1p(Value x);
   Value tanh(Value x);
 
 private:

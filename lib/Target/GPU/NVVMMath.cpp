@@ -82,6 +82,13 @@ static Value emitRound(Emit &e, Value x, bool truncate) {
 static Value emitFunction(Emit &e, Operation *op) {
   DoubleMath doubles(e);
   Value x = op->getOperand(0);
+  Type type = getElementTypeOrSelf(x.getType());
+  if (isa<math::ExpM1Op, math::Log1pOp>(op)) {
+    Value wide = e.convertFloat(x, e.getF64Type());
+    return e.convertFloat(isa<math::ExpM1Op>(op) ? doubles.expm1(wide)
+                                                 : doubles.log1p(wide),
+                          type);
+  }
   return TypeSwitch<Operation *, Value>(op)
       .Case([&](math::ExpOp) { return doubles.exp(x); })
       .Case([&](math::Exp2Op) { return doubles.exp2(x); })
@@ -121,7 +128,8 @@ struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
           getElementTypeOrSelf(op->getResult(0).getType()).isF64()) {
         doubles.push_back(op);
       }
-      if (isa<math::RoundOp, math::TruncOp>(op)) {
+      if (isa<math::ExpM1Op, math::Log1pOp, math::RoundOp, math::TruncOp>(
+              op)) {
         doubles.push_back(op);
       }
     });

@@ -14,7 +14,8 @@ from ._support import TARGETS
 
 def _list(_):
     for entry in entries():
-        print(f"{entry.number:03d}  {', '.join(TARGETS):8} {entry.title}")
+        gpu = f"not on GPUs ({entry.reason})" if entry.reason else "cuda (emulated)"
+        print(f"{entry.number:03d}  {entry.title}\n     cpu, {gpu}")
     return 0
 
 
@@ -27,7 +28,7 @@ def _run(options):
     inputs = entry.module.example(np.random.default_rng(options.seed), np.dtype(options.dtype))
     failed = 0
     if options.check:
-        failed = _check(entry, inputs)
+        failed = _check(entry, inputs, options.target)
     else:
         outputs = entry.run(target=options.target, **inputs)
         print(f"{entry.number:03d} {entry.title}")
@@ -37,7 +38,7 @@ def _run(options):
     return 1 if failed else 0
 
 
-def _check(entry, inputs):
+def _check(entry, inputs, target):
     """Runs it with every compiled function compared with its reference."""
     from .. import _jit
     checks = []
@@ -49,7 +50,7 @@ def _check(entry, inputs):
 
     original, _jit.Function.__call__ = _jit.Function.__call__, checked
     try:
-        entry.run(**inputs)
+        entry.run(target=target, **inputs)
     finally:
         _jit.Function.__call__ = original
     print(f"{entry.number:03d} {entry.title}")

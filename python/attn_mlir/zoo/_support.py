@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
-#: Targets that programs can be compiled for.
-TARGETS = ("cpu",)
+import attn_mlir as attn
+
+#: Targets that programs can be compiled for here.
+TARGETS = ("cpu", "cuda:sm_80,emulate", "cuda:sm_86,emulate", "cuda:sm_89,emulate", "cuda:sm_90,emulate")
 
 
-def check_target(target: str) -> None:
-    """A ValueError for a target that there is not."""
-    if target not in TARGETS:
-        raise ValueError(f"there is no target '{target}'; there is: {', '.join(TARGETS)}")
+def on_target(run):
+    """`run` of a mechanism, whose functions are compiled for its `target`, an argument
+    that the function itself does not look at. Errors: ValueError for one there is not."""
+    @functools.wraps(run)
+    def wrapped(target="cpu", **inputs):
+        if target not in TARGETS:
+            raise ValueError(f"there is no target '{target}'; there is: {', '.join(TARGETS)}")
+        with attn.use_target(target):
+            return run(target, **inputs)
+    return wrapped
 
 
 def number(value):

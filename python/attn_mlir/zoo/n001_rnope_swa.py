@@ -16,7 +16,7 @@ over heads).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_target, heads, join_heads, number
+from ._support import array, heads, join_heads, number, on_target
 
 LABELS = 4
 
@@ -52,8 +52,8 @@ def decode(x, k_cache, v_cache, t, Wq, Wk, Wv, Wo, Hq, Hkv, window, base):
     return x + join_heads(p @ v_cache) @ Wo, k_cache, v_cache
 
 
+@on_target
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo, Hq, Hkv, W, ratio, base=10000.0, seg):
-    check_target(target)
     Wq, Wk, Wv, Wo, seg = array(Wq, x), array(Wk, x), array(Wv, x), array(Wo, x), array(seg)
     masses = []
     for l in range(len(Wq)):

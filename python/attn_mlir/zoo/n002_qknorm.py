@@ -12,7 +12,7 @@ Outputs: o [B, H, Lq, D], lse [B, H, Lq].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag
+from ._support import array, check_shapes, flag, on_target
 
 
 @attn.jit
@@ -25,8 +25,8 @@ def qknorm(q, k, v, kv_len, g, causal):
     return attn.softmax(s, where=where) @ v, attn.logsumexp(s, where=where)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, kv_len, g, causal=False):
-    check_target(target)
     check_shapes(q=(q, "B H Lq D"), k=(k, "B G Lk D"), v=(v, "B G Lk Dv"), kv_len=(kv_len, "B"))
     o, lse = qknorm(q, k, v, array(kv_len), array(g, q), flag("causal", causal))
     return {"o": o, "lse": lse}

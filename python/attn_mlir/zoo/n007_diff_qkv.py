@@ -15,7 +15,7 @@ because they are asked for), k_cache [B, Hk, L, D] (rotated keys), v_cache [B, H
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, heads as cut, join_heads, number
+from ._support import array, check_shapes, heads as cut, join_heads, number, on_target
 
 
 @attn.jit
@@ -41,8 +41,8 @@ def selective_fetch(q, k, v, T):
     return (weight[..., None] * attn.gather(v, index, 2, 2)).sum(-2), 1 - weight.sum(-1)
 
 
+@on_target
 def run(target="cpu", *, x, Wq, Wgate, Wup, Wdown, Wk, Wv, Wo, heads, theta=50000.0):
-    check_target(target)
     check_shapes(x=(x, "B L E"), Wq=(Wq, "E HqD"), Wgate=(Wgate, "HqD Daug"), Wup=(Wup, "HqD Daug"),
                  Wdown=(Wdown, "Daug HqD"), Wk=(Wk, "E HkD"), Wv=(Wv, "E HvDv"), Wo=(Wo, "HqDv E"))
     weights = (array(W, x) for W in (Wq, Wgate, Wup, Wdown, Wk, Wv, Wo))

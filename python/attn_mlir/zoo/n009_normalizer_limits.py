@@ -16,7 +16,7 @@ o_F [B, H, L, D], and [B, H, L] of top_mass_F, d_tilde_F, n_sep_F, entropy_F.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target, flag
+from ._support import array, at_least, check_shapes, flag, on_target
 
 #: The functions that are not exponentials of multiples of logits.
 POSITIVE = {"softplus": attn.softplus, "sigmoid_norm": attn.sigmoid,
@@ -63,8 +63,8 @@ def selection(q, k, v, T, N, causal, normalizer):
     return o, mass.sum(-1), norm(o - 2 * s), is_near.sum(-1).astype(q.dtype), entropy
 
 
+@on_target
 def run(target="cpu", *, q, k, v, T=1.0, N=5, causal=True):
-    check_target(target)
     check_shapes(q=(q, "B H M D"), k=(k, "B H L D"), v=(v, "B H L Dv"))
     N = at_least("N", N, 1)
     results = {}

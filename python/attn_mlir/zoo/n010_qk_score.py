@@ -17,7 +17,7 @@ head_acc_qk and head_acc_att [Hq], best_head (by the QK-score, the first of equa
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, number
+from ._support import array, check_shapes, number, on_target
 
 
 @attn.jit
@@ -36,8 +36,8 @@ def qk_score(q, k, lens, opt, labels, theta):
     return raw, weight, acc_raw, acc_weight, acc_raw.argmax(-1)
 
 
+@on_target
 def run(target="cpu", *, q, k, lens, opt, labels, theta=10000.0):
-    check_target(target)
     check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), lens=(lens, "B"), opt=(opt, "B n"), labels=(labels, "B"))
     results = qk_score(q, k, array(lens), array(opt), array(labels), float(number(theta)))
     return dict(zip(("qk_score", "att_score", "head_acc_qk", "head_acc_att", "best_head"), results))

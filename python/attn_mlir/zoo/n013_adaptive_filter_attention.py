@@ -18,7 +18,7 @@ Outputs: o [B, H, L, D] (complex), lse [B, H, L] (real).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target, flag
+from ._support import check_shapes, flag, on_target
 
 
 def rotate(re, im, angle):
@@ -48,8 +48,8 @@ def adaptive_filter(q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal
     return attn.stack(rotate(o[..., :D], o[..., D:], angle), -1), attn.logsumexp(s, where=where)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, t, mu, omega, sigma2, eta2, gamma2, nu, tau, causal=True, robust=True):
-    check_target(target)
     check_shapes(**{name: (x, "B H L D") for name, x in {"q": q, "k": k, "v": v}.items()}, t=(t, "L"), mu=(mu, "H"),
                  omega=(omega, "H D"), sigma2=(sigma2, "H"), eta2=(eta2, "H"), gamma2=(gamma2, "H"), nu=(nu, "H"),
                  tau=(tau, "H"))

@@ -18,7 +18,7 @@ Outputs: "score.distribution" for all pairs, local_p, multi_dim; all [B, Lq, Dv]
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target
+from ._support import array, at_least, check_shapes, on_target
 
 SCORES = ("similarity", "dot", "scaled_dot", "general", "biased_general", "activated_general", "kernel", "additive",
           "deep", "location")
@@ -102,8 +102,8 @@ def multi_dim(q, k, v, kv_len, W0, W1, b1, Wmd):
     return attn.moveaxis((p @ attn.moveaxis(v, -1, 1)[..., None])[..., 0], 1, -1)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, kv_len, W, b, W0, W1, b1, W2, b2, w_imp, Wloc, Wmd, Wp, vp, win=4):
-    check_target(target)
     check_shapes(q=(q, "B Lq Dq"), k=(k, "B Lk Dk"), v=(v, "B Lk Dv"), kv_len=(kv_len, "B"), W=(W, "Dq Dk"),
                  b=(b, "Dk"), W0=(W0, "Dq A"), W1=(W1, "Dk A"), b1=(b1, "A"), W2=(W2, "A A"), b2=(b2, "A"),
                  w_imp=(w_imp, "A"), Wloc=(Wloc, "Dq Lk"), Wmd=(Wmd, "A Dv"), Wp=(Wp, "Dq A"), vp=(vp, "A"))

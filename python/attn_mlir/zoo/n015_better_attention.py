@@ -15,7 +15,7 @@ Outputs: standard, optimised, efficient and super, all [B, L, d].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, heads, join_heads, number
+from ._support import array, check_shapes, heads, join_heads, number, on_target
 
 
 def attention(q, k, v, Wo, bo):
@@ -46,8 +46,8 @@ def super_attention(Q, K, V, Wq, bq, Wa, ba, Wo, bo, h):
     return attention(heads(Q @ Wq + bq, h), heads(K, h), v, Wo, bo)
 
 
+@on_target
 def run(target="cpu", *, Q, K, V, Wq, bq, Wk, bk, Wv, bv, Wo, bo, Wa, ba, h):
-    check_target(target)
     h = int(number(h))
     sizes = check_shapes(Q=(Q, "B M d"), K=(K, "B L d"), V=(V, "B L d"), Wq=(Wq, "d d"), Wk=(Wk, "d d"),
                          Wv=(Wv, "d d"), Wo=(Wo, "d d"), bq=(bq, "d"), bk=(bk, "d"), bv=(bv, "d"), bo=(bo, "d"),

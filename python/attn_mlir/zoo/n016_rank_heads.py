@@ -14,7 +14,7 @@ Outputs: soft and hard [B, M, d].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target
+from ._support import array, check_shapes, on_target
 
 
 @attn.jit
@@ -29,8 +29,8 @@ def attention(x, y, Kw, Qw, Vw, bias, beta, hard):
     return attn.einsum("bhmd,hde->bme", p @ x[:, None], Vw)
 
 
+@on_target
 def run(target="cpu", *, x, y, Kw, Qw, Vw, bias=None, beta=1.0):
-    check_target(target)
     check_shapes(x=(x, "B N d"), y=(y, "B M d"), Kw=(Kw, "H d r"), Qw=(Qw, "H d r"), Vw=(Vw, "H d d"),
                  bias=(bias, "B N"))
     bias = np.zeros(x.shape[:2], x.dtype) if bias is None else array(bias, x)

@@ -13,7 +13,7 @@ Outputs: o [B, Hq, L, D], lse [B, Hq, L] (of |s|). A query that sees no key has 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, number
+from ._support import array, check_shapes, number, on_target
 
 
 def rotate(x, base, start=None):
@@ -51,8 +51,8 @@ def gradients(q, k, v, kv_len, dout):
     return ds @ k * scale, ds.mT @ q * scale, (sign * p).mT @ dout
 
 
+@on_target
 def run(target="cpu", *, q, k, v, kv_len, base=10000.0):
-    check_target(target)
     check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"), kv_len=(kv_len, "B"))
     o, lse = cog_attention(q, k, v, array(kv_len), float(number(base)))
     return {"o": o, "lse": lse}

@@ -18,7 +18,7 @@ Outputs: o [B, Hq, L, D].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag
+from ._support import array, check_shapes, flag, on_target
 
 
 def per_query_head(x, Hq):
@@ -55,9 +55,9 @@ def goat(q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gat
     return attn.softmax(s, where=attn.causal if causal else None) @ v
 
 
+@on_target
 def run(target="cpu", *, q, k, v, lam_sym, lam_asym, freq, u, gain, bump, slope, gate_scale, gate_bias, causal=True,
         gate=False, off=0):
-    check_target(target)
     check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv S D"), v=(v, "B Hkv S Dv"), lam_sym=(lam_sym, "Hkv R"),
                  lam_asym=(lam_asym, "Hkv R"), freq=(freq, "R"), u=(u, "S"), gain=(gain, "Hkv"), bump=(bump, "Hkv"),
                  slope=(slope, "Hkv"), gate_scale=(gate_scale, "Hq"), gate_bias=(gate_bias, "Hq"))

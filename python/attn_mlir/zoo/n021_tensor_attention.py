@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag
+from ._support import array, check_shapes, flag, on_target
 
 
 @attn.jit
@@ -87,8 +87,8 @@ def factored(q, k1, k2, v1, v2, scale, degree, causal):
     return attn.moveaxis(o, 0, 2)
 
 
+@on_target
 def run(target="cpu", *, q, k1, k2, v1, v2, scale=None, causal=False):
-    check_target(target)
     check_shapes(q=(q, "B H m d"), k1=(k1, "B H n d"), k2=(k2, "B H n d"), v1=(v1, "B H n dv"), v2=(v2, "B H n dv"))
     scale = array(1.0 / q.shape[-1] if scale is None else float(scale), q)
     o, lse = tensor_attention(q, k1, k2, v1, v2, scale, flag("causal", causal))

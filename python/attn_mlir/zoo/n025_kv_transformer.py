@@ -14,7 +14,7 @@ Outputs: kv and kv_pos [B, H, L, D], without and with the position map.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag
+from ._support import array, check_shapes, flag, on_target
 
 
 @attn.jit
@@ -35,8 +35,8 @@ def kv_pos_attention(k, v, w, b, causal):
     return attn.softmax(s, where=attn.causal if causal else None) @ v
 
 
+@on_target
 def run(target="cpu", *, k, v, w, b=0.0, causal=False):
-    check_target(target)
     check_shapes(k=(k, "B H L D"), v=(v, "B H L Dv"), w=(w, "H C" if np.ndim(w) == 2 else "C"))
     w, b, causal = np.atleast_2d(array(w, k)), array(b, k), flag("causal", causal)
     return {"kv": kv_attention(k, v, causal), "kv_pos": kv_pos_attention(k, v, w, b, causal)}

@@ -16,7 +16,7 @@ because they are asked for).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, heads, join_heads, number
+from ._support import array, check_shapes, heads, join_heads, number, on_target
 
 
 @attn.jit
@@ -29,8 +29,8 @@ def sparse_query_attention(x, Wq, Wk, Wv, Wo, H, theta):
     return join_heads(o) @ Wo, o, attn.materialize(p)
 
 
+@on_target
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo, H, theta=10000.0):
-    check_target(target)
     check_shapes(x=(x, "B L E"), Wq=(Wq, "E HqD"), Wk=(Wk, "E HkvD"), Wv=(Wv, "E HkvD"), Wo=(Wo, "HqD E"))
     H = int(number(H))
     if x.shape[-1] % H or Wq.shape[1] % (x.shape[-1] // H):

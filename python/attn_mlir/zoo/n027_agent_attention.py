@@ -15,7 +15,7 @@ stored because it is asked for).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, heads, join_heads, number
+from ._support import array, check_shapes, heads, join_heads, number, on_target
 
 
 def pooling(length, cells):
@@ -55,8 +55,8 @@ def agent_attention(q, k, v, an, na, ah, aw, ha, wa, conv_w, conv_b, pool_h, poo
     return o, o + local + conv_b, attn.materialize(P2 @ P1)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, an, na, ah, aw, ha, wa, conv_w, conv_b, hw, H, a):
-    check_target(target)
     H, a = int(number(H)), int(number(a))
     sizes = check_shapes(q=(q, "B N C"), k=(k, "B N C"), v=(v, "B N C"), an=(an, "H n 7 7"), na=(na, "H n 7 7"),
                          ah=(ah, "H n h"), aw=(aw, "H n w"), ha=(ha, "H h n"), wa=(wa, "H w n"),

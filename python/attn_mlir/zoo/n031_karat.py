@@ -14,7 +14,7 @@ needs).
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, choice
+from ._support import array, check_shapes, choice, on_target
 
 
 @attn.jit
@@ -30,8 +30,8 @@ def karat(q, k, v, a, b, W, base):
     return o, attn.einsum("bhir,hjr->bhij", y, W)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, a, b, W, base=0):
-    check_target(target)
     check_shapes(q=(q, "B h N D"), k=(k, "B h N D"), v=(v, "B h N Dv"), a=(a, "h r N G"), b=(b, "h r N G"),
                  W=(W, "h N r"))
     base = choice("base", base, (0, 1, 2))

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target, heads, join_heads
+from ._support import check_shapes, heads, join_heads, on_target
 
 
 def at_offset(table, head, side):
@@ -64,8 +64,8 @@ def input_dependence(x, Wq, Wk, p, side):
     return attn.sqrt(deviation / (mean * mean).sum((0, 2, 3)))
 
 
+@on_target
 def run(target="cpu", *, x, Wv, bv, Wo, bo, Wq, Wk, alpha, alpha_full, p):
-    check_target(target)
     side = math.isqrt(p.shape[1])
     if side * side != x.shape[1] or alpha.shape != p.shape:
         raise ValueError(f"tables {list(p.shape)} and {list(alpha.shape)} are not for a square grid of {x.shape[1]} "

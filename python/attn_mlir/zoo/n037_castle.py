@@ -15,7 +15,7 @@ Outputs: o [B, H, L, D], lse [B, H, L].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import at_least, check_shapes, check_target
+from ._support import at_least, check_shapes, on_target
 
 
 @attn.jit
@@ -39,8 +39,8 @@ def castle(qc, kc, vc, qu, ku, vu, window):
     return attn.moveaxis(o, 0, 2), attn.moveaxis(lse, 0, 2)
 
 
+@on_target
 def run(target="cpu", *, qc, kc, vc, qu, ku, vu, window=0):
-    check_target(target)
     check_shapes(qc=(qc, "B H L D"), kc=(kc, "B H L D"), vc=(vc, "B H L Dv"), qu=(qu, "B H L D"), ku=(ku, "B H L D"),
                  vu=(vu, "B H L D"))
     o, lse = castle(qc, kc, vc, qu, ku, vu, at_least("window", window, 0))

@@ -17,7 +17,7 @@ the mask), out [B, L, C].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, choice, flag, heads as split, join_heads
+from ._support import array, check_shapes, choice, flag, heads as split, join_heads, on_target
 
 EPS = 1e-6
 
@@ -40,8 +40,8 @@ def block(x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, norm_kind, ca
     return o, attn.materialize(s), x + o @ wo
 
 
+@on_target
 def run(target="cpu", *, x, wq, wk, wv, wo, g_block, b_block, gq, gk, rows, cols, heads, norm_kind=0, causal=False):
-    check_target(target)
     check_shapes(x=(x, "B L C"), wq=(wq, "C HqD"), wk=(wk, "C HkvD"), wv=(wv, "C HkvD"), wo=(wo, "HqD C"),
                  g_block=(g_block, "C"), b_block=(b_block, "C"), gq=(gq, "D"), gk=(gk, "D"), rows=(rows, "L"),
                  cols=(cols, "L"))

@@ -16,7 +16,7 @@ Outputs: dsm [B, H, n, n] and out [B, H, L, D] of the circuit, dsm_qr [B, H, L, 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target, number
+from ._support import check_shapes, number, on_target
 
 
 def scores(q, k):
@@ -82,8 +82,8 @@ def entangle(qubits):
     return np.prod([1 - 2 * bits[:, a] * bits[:, b] for a, b in pairs], axis=0) * np.ones(2 ** qubits)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, theta, ancilla=1):
-    check_target(target)
     check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), theta=(theta, "H n n"))
     ancilla = int(number(ancilla))
     n = theta.shape[-1]

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_target, choice
+from ._support import choice, on_target
 
 
 def axis_rule(i, j, n, window, dilation, causal, stride):
@@ -58,8 +58,8 @@ def neighborhood_attention(q, k, v, rules):
             attn.logsumexp(s).reshape(*out.shape[:2], *shape), count.reshape(shape))
 
 
+@on_target
 def run(target="cpu", *, q, k, v, window, dilation=None, causal=None, stride=None):
-    check_target(target)
     shape = q.shape[2:-1]
     if not 1 <= len(shape) <= 3:
         raise ValueError(f"a grid has 1 to 3 axes, not {len(shape)}")

@@ -17,7 +17,7 @@ k (before the rotary embedding) and v [B, L, C].
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target, number
+from ._support import check_shapes, number, on_target
 
 
 @attn.jit
@@ -41,8 +41,8 @@ def mfa(x, Sq, Sk, Sv, Qc, Wo, N, alpha, gamma, theta):
     return attn.einsum("bmlc,mce->ble", o, Wo), o, attn.materialize(p), k, v
 
 
+@on_target
 def run(target="cpu", *, x, Sq, Sk, Qc, Wo, Sv=None, N=None, alpha=None, gamma=None, theta=10000.0):
-    check_target(target)
     check_shapes(x=(x, "B L E"), Sq=(Sq, "E C"), Sk=(Sk, "E C"), Sv=(Sv, "E C"), Qc=(Qc, "m C C"), Wo=(Wo, "m C E"),
                  N=(N, "C C"), alpha=(alpha, "C"), gamma=(gamma, "C"))
     if (N is None) != (alpha is None) or (N is None and Sv is None):

@@ -12,7 +12,7 @@ Errors: ValueError for shapes that do not agree.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target
+from ._support import check_shapes, on_target
 
 
 @attn.jit
@@ -24,8 +24,8 @@ def multi_query(x, Wq, Wk, Wv, Wo):
     return attn.einsum("bhlv,hve->ble", o, Wo), o, k, v, attn.logsumexp(s)
 
 
+@on_target
 def run(target="cpu", *, x, Wq, Wk, Wv, Wo):
-    check_target(target)
     check_shapes(x=(x, "B L E"), Wq=(Wq, "H E D"), Wk=(Wk, "E D"), Wv=(Wv, "E Dv"), Wo=(Wo, "H Dv E"))
     return dict(zip(("y", "o", "k", "v", "lse"), multi_query(x, Wq, Wk, Wv, Wo)))
 

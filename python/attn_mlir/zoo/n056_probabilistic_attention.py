@@ -22,7 +22,7 @@ steps, and for `fixed` without v_fixed.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target, flag, number
+from ._support import array, at_least, check_shapes, flag, number, on_target
 
 
 def posterior(q, k, v, alpha, beta, magnitude_prior, mask):
@@ -68,9 +68,9 @@ def probabilistic(q, k, v, alpha, beta, magnitude_prior, key_iters, value_iters,
     return w @ v, attn.materialize(w), first, k, v
 
 
+@on_target
 def run(target="cpu", *, q, k, v, alpha=None, beta=0.0, magnitude_prior=True, key_iters=0, value_iters=0,
         key_prior=None, value_prior=None, mask=None, fixed=None, v_fixed=None):
-    check_target(target)
     check_shapes(q=(q, "B H Lq C"), k=(k, "B H Lk C"), v=(v, "B H Lk Cv"), mask=(mask, "Lq Lk"),
                  key_prior=(key_prior, "B H Lk"), value_prior=(value_prior, "B H Lk"), fixed=(fixed, "B H Lq"),
                  v_fixed=(v_fixed, "B H Lq Cv"))

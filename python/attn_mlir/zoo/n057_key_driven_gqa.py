@@ -15,7 +15,7 @@ Errors: ValueError for shapes that do not agree, and for more key heads than que
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target, choice
+from ._support import check_shapes, choice, on_target
 
 
 def allocate(r, heads):
@@ -68,8 +68,8 @@ def pgqa(q, k, v, noise):
     return (x - (z * x.std(-1, keepdims=True, ddof=1) + x.mean(-1, keepdims=True))).reshape(o.shape)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, noise=None):
-    check_target(target)
     sizes = check_shapes(q=(q, "B Hq Lq D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"))
     if sizes["Hkv"] > sizes["Hq"]:
         raise ValueError(f"{sizes['Hkv']} key heads are more than {sizes['Hq']} query heads")

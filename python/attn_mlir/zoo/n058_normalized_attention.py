@@ -17,7 +17,7 @@ Errors: ValueError for shapes that do not agree, and for another flag.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag
+from ._support import array, check_shapes, flag, on_target
 
 
 @attn.jit
@@ -34,8 +34,8 @@ def normalized_attention(q, k, v, gain, bias, key_mask, causal):
     return a @ v, attn.materialize(a), mean[..., 0], std[..., 0], non
 
 
+@on_target
 def run(target="cpu", *, q, k, v, gain, bias, key_mask, causal=False):
-    check_target(target)
     gain, bias, key_mask = array(gain, q), array(bias, q), array(key_mask)
     check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), gain=(gain, "H"), bias=(bias, "H"),
                  key_mask=(key_mask, "B L"))

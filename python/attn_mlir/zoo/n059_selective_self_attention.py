@@ -17,7 +17,7 @@ Errors: ValueError for shapes that do not agree, an odd D, and another flag.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag, number
+from ._support import array, check_shapes, flag, number, on_target
 
 
 def token_temperature(x, a):
@@ -39,8 +39,8 @@ def selective(q, k, v, aq, av, alpha_q, alpha_v, beta, position_only):
     return p @ (tau_v[..., None] * v), attn.materialize(p), tau_q, tau_v
 
 
+@on_target
 def run(target="cpu", *, q, k, v, aq, av, alpha_q, alpha_v, beta=2.0, position_only=False):
-    check_target(target)
     sizes = check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L D"), aq=(aq, "Hq D"), av=(av, "Hkv D"))
     if sizes["D"] % 2:
         raise ValueError(f"{sizes['D']} features have no pairs that could be rotated")

@@ -16,7 +16,7 @@ Errors: ValueError for shapes that do not agree.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target
+from ._support import array, check_shapes, on_target
 
 
 @attn.jit
@@ -35,8 +35,8 @@ def backward(q, k, v, mask, dout, out, lse):
     return (ds @ k) * scale, ds.mT @ (q * scale), p.mT @ dout
 
 
+@on_target
 def run(target="cpu", *, q, k, v, dout, mask=None):
-    check_target(target)
     check_shapes(q=(q, "B H Lq D"), k=(k, "B H Lk D"), v=(v, "B H Lk Dv"), dout=(dout, "B H Lq Dv"))
     if mask is not None:
         mask = array(mask)

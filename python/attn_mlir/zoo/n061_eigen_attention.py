@@ -20,7 +20,7 @@ an odd D that is to be rotated.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import at_least, check_shapes, check_target, heads, join_heads, number
+from ._support import at_least, check_shapes, heads, join_heads, number, on_target
 
 
 def basis(features, rank):
@@ -77,8 +77,8 @@ def check_dims(dims, rotary, sizes):
         raise ValueError(f"{d} features have no pairs that could be rotated")
 
 
+@on_target
 def run(target="cpu", *, x, xc, Wq, Wk, Wv, Wo, dims, theta=10000.0):
-    check_target(target)
     dims = tuple(int(n) for n in dims)
     theta = None if theta is None else float(number(theta))
     sizes = check_shapes(x=(x, "B L E"), xc=(xc, "n E"), Wq=(Wq, "E HqD"), Wk=(Wk, "E HkvD"), Wv=(Wv, "E HkvD"),

@@ -16,7 +16,7 @@ Errors: ValueError for shapes that do not agree.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, number
+from ._support import array, check_shapes, number, on_target
 
 
 @attn.jit
@@ -37,8 +37,8 @@ def predictors(x, y, xq, omega, mu, noise_var):
     return yhat, gd, debiased_gd, (w * xq).sum(-1), eta, mu.sum()
 
 
+@on_target
 def run(target="cpu", *, x, y, xq, omega, mu, noise_var, yq=None):
-    check_target(target)
     omega, mu = array(omega, x), array(mu, x)
     check_shapes(x=(x, "B L d"), y=(y, "B L"), xq=(xq, "B d"), yq=(yq, "B"), omega=(omega, "H"), mu=(mu, "H"))
     results = predictors(x, y, xq, omega, mu, array(number(noise_var), x))

@@ -19,7 +19,7 @@ other flags.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target, flag, heads as split_heads, join_heads
+from ._support import array, at_least, check_shapes, flag, heads as split_heads, join_heads, on_target
 
 
 def factored_layer_norm(x, do_projection, do_scale):
@@ -38,8 +38,8 @@ def normed_attention(x, gain, bias, wq, wk, wv, do_projection, do_scale, heads):
     return n, join_heads(attn.softmax(s) @ v), attn.materialize(s)
 
 
+@on_target
 def run(target="cpu", *, x, gain, bias, wq, wk, wv, do_projection=True, do_scale=True, heads):
-    check_target(target)
     gain, bias, heads = array(gain, x), array(bias, x), at_least("heads", heads, 1)
     C = check_shapes(x=(x, "B L C"), gain=(gain, "C"), bias=(bias, "C"), wq=(wq, "C C"), wk=(wk, "C C"),
                      wv=(wv, "C C"))["C"]

@@ -22,7 +22,7 @@ odd or more than D.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, heads as split_heads, join_heads, number
+from ._support import array, check_shapes, heads as split_heads, join_heads, number, on_target
 
 
 def convolve(z, c1, b1, c2, b2, heads):
@@ -56,8 +56,8 @@ def cca(x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, temp, Wo, dims, theta, eps):
     return {"y": join_heads(o) @ Wo, "o": o, "q": q, "k": k, "v": v, "p": attn.materialize(p)}
 
 
+@on_target
 def run(target="cpu", *, x, Wq, Wk, Wv1, Wv2, c1, b1, c2, b2, temp, Wo, dims, theta=10000.0, eps=1e-6):
-    check_target(target)
     temp, dims = array(temp, x), tuple(int(d) for d in dims)
     sizes = check_shapes(x=(x, "B L E"), Wq=(Wq, "E HqD"), Wk=(Wk, "E HkvD"), Wv1=(Wv1, "E half"), Wv2=(Wv2, "E half"),
                          c1=(c1, "C two"), b1=(b1, "C"), c2=(c2, "heads two D D"), b2=(b2, "C"), temp=(temp, "Hkv"),

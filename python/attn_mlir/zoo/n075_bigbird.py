@@ -19,7 +19,7 @@ fewer than 5.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target
+from ._support import array, at_least, check_shapes, on_target
 
 
 @attn.jit
@@ -42,8 +42,8 @@ def bigbird(q, k, v, mask, rand, block):
     return attn.where(mask[:, None, :, None], o, 0.0)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, mask, rand, block=64):
-    check_target(target)
     block = at_least("block", block, 1)
     if q.shape[2] % block:
         raise ValueError(f"{q.shape[2]} tokens are no multiple of blocks of {block}; pad them")

@@ -18,7 +18,7 @@ Errors: ValueError for shapes that do not agree.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target
+from ._support import array, check_shapes, on_target
 
 
 def append_one(x):
@@ -44,8 +44,8 @@ def ridge(F, y, lam):
     return y - lam * attn.linalg.cho_solve(factor, y)
 
 
+@on_target
 def run(target="cpu", *, x0, x, W, V, y, lam=1e-3):
-    check_target(target)
     sizes = check_shapes(x0=(x0, "n d"), x=(x, "n N d"), W=(W, "M d+1 d+1"), V=(V, "M d+1"), y=(y, "n"))
     if sizes["d+1"] != sizes["d"] + 1:
         raise ValueError(f"W is of vectors of {sizes['d']} features and a 1, not of {sizes['d+1']}")

@@ -20,7 +20,7 @@ Errors: ValueError for shapes that do not agree.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import check_shapes, check_target
+from ._support import check_shapes, on_target
 
 SLOT_EPSILON, UPDATES = 1e-8, 3
 
@@ -44,8 +44,8 @@ def marginal_attention(q, k, v, log_prior):
             "out_slot": slots @ v / attn.where(mass == 0.0, 1.0, mass), "grad_q": scale * (p @ k), "hopfield": state}
 
 
+@on_target
 def run(target="cpu", *, q, k, v, log_prior):
-    check_target(target)
     check_shapes(q=(q, "B H Lq D"), k=(k, "B H Lk D"), v=(v, "B H Lk Dv"), log_prior=(log_prior, "H Lq Lk"))
     return marginal_attention(q, k, v, log_prior)
 

@@ -19,7 +19,7 @@ question of no token or of more than the prompt has.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target
+from ._support import array, at_least, check_shapes, on_target
 
 
 @attn.jit
@@ -40,8 +40,8 @@ def attn_rank(mass, use_layers, relevance):
     return profile, attn.scatter(attn.zeros_like(documents), places, documents, 0)
 
 
+@on_target
 def run(target="cpu", *, q, k, starts, n_query, use_layers, relevance):
-    check_target(target)
     q, k = array(q), array(k)
     starts, use_layers, relevance = array(starts), array(use_layers), array(relevance, q)
     sizes = check_shapes(q=(q, "N layers Hq L D"), k=(k, "N layers Hkv L D"), starts=(starts, "n+1"),

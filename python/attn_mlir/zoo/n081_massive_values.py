@@ -19,7 +19,7 @@ Errors: ValueError for shapes that do not agree, an odd D, and fewer bits.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target, number
+from ._support import array, at_least, check_shapes, number, on_target
 
 
 def channel_norms(x, lam):
@@ -59,8 +59,8 @@ def massive_values(q, k, v, lam, theta, bits):
             "out_quant_protected": attention(q, protected, v)}
 
 
+@on_target
 def run(target="cpu", *, q, k, v, lam=5.0, theta=10000.0, bits=4):
-    check_target(target)
     if check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L D"))["D"] % 2:
         raise ValueError(f"{q.shape[-1]} features have no pairs that could be rotated")
     return massive_values(q, k, v, array(number(lam), q), float(number(theta)), at_least("bits", bits, 2))

@@ -18,7 +18,7 @@ positive. There is no causal form: doubly stochastic weights of earlier keys are
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target, number
+from ._support import array, at_least, check_shapes, number, on_target
 
 
 @attn.jit
@@ -76,8 +76,8 @@ def sinkformer(q, k, v, n_it, eps, keep, dout):
     return {"out": p @ v, "p": attn.materialize(p), "dq": scale * dq, "dk": scale * dk, "dv": p.mT @ dout}
 
 
+@on_target
 def run(target="cpu", *, q, k, v, n_it=3, eps=1.0, keep, dout):
-    check_target(target)
     keep = array(keep)
     check_shapes(q=(q, "B H L D"), k=(k, "B H L D"), v=(v, "B H L Dv"), keep=(keep, "B L"), dout=(dout, "B H L Dv"))
     if not number(eps) > 0:

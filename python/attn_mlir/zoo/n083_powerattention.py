@@ -17,7 +17,7 @@ or sink.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import at_least, check_shapes, check_target
+from ._support import at_least, check_shapes, on_target
 
 
 @attn.jit
@@ -31,8 +31,8 @@ def power_attention(q, k, v, block, window, sink):
     return attn.softmax(s, where=where) @ v, attn.logsumexp(s, where=where)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, block=256, window=5, sink=1):
-    check_target(target)
     check_shapes(q=(q, "B Hq L D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"))
     out, lse = power_attention(q, k, v, at_least("block", block, 1), at_least("window", window, 0),
                                at_least("sink", sink, 0))

@@ -20,7 +20,7 @@ Errors: ValueError for shapes that do not agree, and for lens above L.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, number
+from ._support import array, check_shapes, number, on_target
 
 
 @attn.jit
@@ -43,8 +43,8 @@ def deceptive_attention(q, k, v, lens, imperm, coef):
             "entropy": attn.entropy(s), "dscore": attn.materialize(gradient)}
 
 
+@on_target
 def run(target="cpu", *, q, k, v, lens, imperm, coef=0.1):
-    check_target(target)
     lens, imperm = array(lens), array(imperm)
     L = check_shapes(q=(q, "B Hq Lq D"), k=(k, "B Hkv L D"), v=(v, "B Hkv L Dv"), lens=(lens, "B"),
                      imperm=(imperm, "B L"))["L"]

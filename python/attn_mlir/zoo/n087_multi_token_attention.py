@@ -22,7 +22,7 @@ Errors: ValueError for shapes that do not agree, an even ck, and flags that are 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target, flag, number
+from ._support import array, check_shapes, flag, number, on_target
 
 
 @attn.jit
@@ -60,9 +60,9 @@ def mix_of_groups(groups):
     return mix.reshape(count * size, count * size)
 
 
+@on_target
 def run(target="cpu", *, q, k, v, k_pre, w_pre, k_post, w_post, norm_g, gate_w, gate_b, flags=(1, 1, 1, 1), layer,
         key_keep):
-    check_target(target)
     key_keep = array(key_keep)
     sizes = check_shapes(q=(q, "B H L D"), k=(k, "B G L D"), v=(v, "B G L D"), k_pre=(k_pre, "H cq ck"),
                          w_pre=(w_pre, "H H"), k_post=(k_post, "H rows columns"), w_post=(w_post, "groups ch ch"),

@@ -22,7 +22,7 @@ Errors: ValueError for shapes that do not agree, and for candidates that are no 
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, check_shapes, check_target
+from ._support import array, check_shapes, on_target
 
 
 @attn.jit
@@ -60,8 +60,8 @@ def find_sinks(hidden, bos_candidates, cos_min, min_life, long_gap):
             "kind": attn.where(life > 0, long, 0), "norm": norm}
 
 
+@on_target
 def run(target="cpu", *, q, k, hidden, bos_candidates=(0,), cos_min=0.9, min_life=4, long_gap=15):
-    check_target(target)
     q, k, bos_candidates = array(q), array(k), array(bos_candidates)
     sizes = check_shapes(q=(q, "layers B Hq L D"), k=(k, "layers B Hkv L D"), hidden=(hidden, "states B L E"),
                          bos_candidates=(bos_candidates, "some"))

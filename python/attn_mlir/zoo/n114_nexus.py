@@ -16,7 +16,7 @@ negative depth and for another flag.
 import numpy as np
 
 import attn_mlir as attn
-from ._support import at_least, check_shapes, check_target, flag, heads as split_heads, join_heads
+from ._support import at_least, check_shapes, flag, heads as split_heads, join_heads, on_target
 
 
 def attend(q, k, v, heads, causal):
@@ -40,8 +40,8 @@ def nexus(x, wq, wk, wv, wo, heads, depth, causal):
     return o @ wo, q, k
 
 
+@on_target
 def run(target="cpu", *, x, wq, wk, wv, wo, heads, depth=1, causal=True):
-    check_target(target)
     heads = at_least("heads", heads, 1)
     C = check_shapes(x=(x, "B L C"), wq=(wq, "C C"), wk=(wk, "C C"), wv=(wv, "C C"), wo=(wo, "C C"))["C"]
     if C % heads:

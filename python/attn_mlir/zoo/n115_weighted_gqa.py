@@ -17,7 +17,7 @@ Errors: ValueError for shapes that do not agree, and for a G that does not divid
 import numpy as np
 
 import attn_mlir as attn
-from ._support import array, at_least, check_shapes, check_target
+from ._support import array, at_least, check_shapes, on_target
 
 MAX_DISTANCE = 128
 
@@ -60,8 +60,8 @@ def cross(x, mem, Wq, Wk, Wv, Wo, wk, wv, G):
     return attend(x, mem, Wq, Wk, Wv, Wo, wk, wv, G)
 
 
+@on_target
 def run(target="cpu", *, x, mem=None, Wq, Wk, Wv, Wo, wk, wv, G, rel):
-    check_target(target)
     wk, wv, G = array(wk, x), array(wv, x), at_least("G", G, 1)
     H = check_shapes(x=(x, "B L E"), Wq=(Wq, "H E D"), Wk=(Wk, "H E D"), Wv=(Wv, "H E D"),
                      Wo=(Wo, "H D E"), wk=(wk, "H rows_k columns_k"), wv=(wv, "H rows_v columns_v"),

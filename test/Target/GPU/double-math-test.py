@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-FUNCTIONS = ("exp", "exp2", "log", "log2", "tanh")
+FUNCTIONS = ("exp", "exp2", "expm1", "log", "log1p", "log2", "tanh")
 TENSOR = "tensor<?xf64>"
 
 folder = sys.argv[1]
