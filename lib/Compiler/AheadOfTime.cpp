@@ -18,6 +18,7 @@
 #include "attn/Compiler/AheadOfTime.h"
 
 #include "CodeGen.h"
+#include "DevicePackage.h"
 #include "Metadata.h"
 #include "attn_module.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -36,6 +37,7 @@ struct AheadOfTimeProgram::Impl {
   std::vector<Signature> signatures;
   std::vector<std::string> features;
   int64_t metadataSize = 0;
+  bool hasHost = true, hasDevice = false;
   int64_t vectorBits = 0;
 
   /// Everything up to optimization.
@@ -117,7 +119,8 @@ static void internalize(llvm::Module &module, ArrayRef<Signature> signatures) {
                    llvm::any_of(signatures, [&](const Signature &signature) {
                      return name == signature.function;
                    });
-    if (!function.isDeclaration() && !isEntry) {
+    if (!function.isDeclaration() && !isEntry &&
+        !isDeviceEntry(function.getName())) {
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
     }
   }
@@ -170,31 +173,47 @@ llvm::Error AheadOfTimeProgram::Impl::prepare(ModuleOp module,
   if (llvm::Error error = readSignatures(module).moveInto(signatures)) {
     return error;
   }
-  auto lowered = lowerProgram(module, options, /*passResults=*/true);
-  if (!lowered) {
-    return lowered.takeError();
-  }
+  hasHost = options.mode != ExecutionMode::GPU;
+  hasDevice = !options.chips.empty();
+  OwningOpRef<ModuleOp> lowered = ModuleOp::create(module.getLoc());
   std::vector<FunctionRecord> records;
-  for (const Signature &signature : signatures) {
-    records.push_back(makeRecord(
-        signature, SymbolTable::lookupSymbolIn(**lowered, signature.function)));
+  if (hasHost) {
+    if (llvm::Error error = lowerProgram(module, options, /*passResults=*/true)
+                                .moveInto(lowered)) {
+      return error;
+    }
+    for (const Signature &signature : signatures) {
+      records.push_back(makeRecord(
+          signature,
+          SymbolTable::lookupSymbolIn(*lowered, signature.function)));
+    }
   }
-  nameResultDims(signatures, records);
+  DevicePackage device;
+  if (hasDevice) {
+    if (llvm::Error error =
+            makeDevicePackage(module, signatures, options).moveInto(device)) {
+      return error;
+    }
+    addDeviceCode(*lowered, device);
+  }
+  nameResultDims(signatures, hasHost ? records : device.record.functions);
   return runStep("code generation", [&]() -> llvm::Error {
     if (llvm::Error error =
-            translate(**lowered, options.target).moveInto(translation)) {
+            translate(*lowered, options.target).moveInto(translation)) {
       return error;
     }
     llvm::Module &code = *translation.module;
     llvm::TargetMachine &machine = *translation.machine;
     features = getCheckedFeatures(machine);
-    auto metadata = encodeMetadata(signatures, records,
-                                   machine.getTargetTriple().str(), features);
+    auto metadata =
+        encodeMetadata(signatures, records, machine.getTargetTriple().str(),
+                       features, hasDevice ? &device.record : nullptr);
     if (!metadata) {
       return metadata.takeError();
     }
     metadataSize = metadata->size();
     addPackedEntries(code);
+    nameDeviceEntries(code);
     internalize(code, signatures);
     addMetadata(code, *metadata);
     return llvm::Error::success();
@@ -251,7 +270,7 @@ AheadOfTimeProgram::compileToLoad(ModuleOp module,
 llvm::Expected<std::string> AheadOfTimeProgram::emit(ArtifactKind kind,
                                                      StringRef name) const {
   if (kind == ArtifactKind::Header) {
-    return makeHeader(impl->signatures, name);
+    return makeHeader(impl->signatures, name, impl->hasHost, impl->hasDevice);
   }
   std::string result;
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {

@@ -132,6 +132,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     gpu.passResults = passResults;
     gpu.plantFault = options.plantFault;
     gpu.emulate = options.mode == ExecutionMode::EmulatedGPU;
+    gpu.launch = passResults && options.mode == ExecutionMode::GPU;
     return buildGPUPipeline(manager, gpu);
   }
   }

@@ -8,6 +8,7 @@
 #include "attn/Compiler/DeviceCode.h"
 
 #include "CodeGen.h"
+#include "attn/Target/Device/Passes.h"
 #include "attn/Target/GPU/Passes.h"
 #include "llvm-c/Target.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -142,6 +143,15 @@ struct TemporaryFolder {
 };
 } // namespace
 
+std::string attn::findDeviceAssembler() {
+  auto found = findAssembler();
+  if (!found) {
+    llvm::consumeError(found.takeError());
+    return "";
+  }
+  return *found;
+}
+
 static llvm::Error assembleCode(DeviceCode &code, StringRef chip) {
   auto assembler = findAssembler();
   if (!assembler) {
@@ -189,6 +199,72 @@ static llvm::Error assembleCode(DeviceCode &code, StringRef chip) {
   return llvm::Error::success();
 }
 
+/// The kernels of a module, in order.
+static std::vector<KernelResources> readKernels(gpu::GPUModuleOp module) {
+  std::vector<KernelResources> kernels;
+  for (LLVM::LLVMFuncOp function : getKernels(module)) {
+    KernelResources &kernel = kernels.emplace_back();
+    kernel.name = function.getName();
+    if (auto bytes = function->getAttrOfType<IntegerAttr>(kSharedBytes)) {
+      kernel.sharedBytes = bytes.getInt();
+    }
+    if (auto threads =
+            function->getAttrOfType<DenseI32ArrayAttr>("nvvm.maxntid")) {
+      kernel.threads = threads[0];
+    }
+  }
+  return kernels;
+}
+
+static llvm::Error checkShared(ArrayRef<KernelResources> kernels,
+                               StringRef chip) {
+  int64_t limit = getSharedLimit(chip);
+  for (const KernelResources &kernel : kernels) {
+    if (kernel.sharedBytes > limit) {
+      return llvm::createStringError("kernel " + kernel.name + " takes " +
+                                     std::to_string(kernel.sharedBytes) +
+                                     " bytes of shared memory; a block has " +
+                                     std::to_string(limit) + " on " + chip);
+    }
+  }
+  return llvm::Error::success();
+}
+
+llvm::Expected<DeviceImages> attn::compileKernels(ModuleOp lowered,
+                                                  ArrayRef<std::string> chips) {
+  auto kernels = lowered.lookupSymbol<gpu::GPUModuleOp>(kKernelModule);
+  if (!kernels) {
+    return llvm::createStringError("the program has no kernels");
+  }
+  DeviceImages result;
+  result.kernels = readKernels(kernels);
+  bool assemble = !findDeviceAssembler().empty();
+  for (StringRef chip : chips) {
+    if (llvm::Error error = checkShared(result.kernels, chip)) {
+      return error;
+    }
+    OwningOpRef<gpu::GPUModuleOp> copy(kernels.clone());
+    auto ptx = makePTX(*copy, chip);
+    if (!ptx) {
+      return ptx.takeError();
+    }
+    DeviceCode code;
+    code.ptx = std::move(*ptx);
+    uint32_t architecture = 0;
+    chip.drop_front(StringRef("sm_").size()).getAsInteger(10, architecture);
+    if (assemble) {
+      if (llvm::Error error = assembleCode(code, chip)) {
+        return error;
+      }
+      result.images.push_back({false, architecture, std::move(code.cubin)});
+    }
+    result.images.push_back({true, architecture, std::move(code.ptx)});
+  }
+  kernels.erase();
+  lowered->removeAttr(gpu::GPUDialect::getContainerModuleAttrName());
+  return result;
+}
+
 llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
                                                   const CompileOptions &options,
                                                   bool assemble) {
@@ -201,28 +277,9 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
     return llvm::createStringError("the program has no kernels");
   }
   DeviceCode code;
-  kernels.walk([&](LLVM::LLVMFuncOp function) {
-    if (auto bytes = function->getAttrOfType<IntegerAttr>(kSharedBytes)) {
-      KernelResources kernel;
-      kernel.name = function.getName();
-      kernel.sharedBytes = bytes.getInt();
-      if (auto threads =
-              function->getAttrOfType<DenseI32ArrayAttr>("nvvm.maxntid")) {
-        kernel.threads = threads[0];
-      }
-      code.kernels.push_back(kernel);
-    }
-  });
-  int64_t limit = getSharedLimit(options.chip);
-  for (const KernelResources &kernel : code.kernels) {
-    if (kernel.sharedBytes > limit) {
-      return llvm::createStringError("kernel " + kernel.name + " takes " +
-                                     std::to_string(kernel.sharedBytes) +
-                                     " bytes of shared memory; a "
-                                     "block has " +
-                                     std::to_string(limit) + " on " +
-                                     options.chip);
-    }
+  code.kernels = readKernels(kernels);
+  if (llvm::Error error = checkShared(code.kernels, options.chip)) {
+    return error;
   }
   auto ptx = makePTX(kernels, options.chip);
   if (!ptx) {

@@ -195,7 +195,16 @@ private:
 
 } // namespace
 
-std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name) {
+std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name,
+                             bool hasHost, bool hasDevice) {
+  // Entries by what comes before the names of functions, as in the record.
+  SmallVector<StringRef> prefixes;
+  if (hasHost) {
+    prefixes.push_back("attn_packed_");
+  }
+  if (hasDevice) {
+    prefixes.push_back(kDeviceEntryPrefix);
+  }
   std::string text;
   llvm::raw_string_ostream os(text);
   std::string identifier = getIdentifier(name);
@@ -211,30 +220,34 @@ std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name) {
   os << "/* Where the object file is linked into a program. */\n"
         "extern const unsigned char attn_module_metadata[];\n"
         "extern const uint64_t attn_module_metadata_size;\n";
-  for (const Signature &signature : signatures) {
-    os << "void attn_packed_" << getIdentifier(signature.function)
-       << "(void **slots)";
-    if (getIdentifier(signature.function) != signature.function) {
-      os << " __asm__(\"attn_packed_";
-      for (char c : signature.function) {
-        os << (c == '"' || c == '\\' ? "\\" : "") << c;
+  for (StringRef prefix : prefixes) {
+    for (const Signature &signature : signatures) {
+      os << "void " << prefix << getIdentifier(signature.function)
+         << "(void **slots)";
+      if (getIdentifier(signature.function) != signature.function) {
+        os << " __asm__(\"" << prefix;
+        for (char c : signature.function) {
+          os << (c == '"' || c == '\\' ? "\\" : "") << c;
+        }
+        os << "\")";
       }
-      os << "\")";
+      os << ";\n";
     }
-    os << ";\n";
   }
   os << "\n/** The module of an object file that is linked in. */\n"
         "static inline attn_status attn_open_"
      << identifier
      << "(attn_module **module) {\n"
         "  static const attn_entry_fn entries[] = {\n";
-  for (const Signature &signature : signatures) {
-    os << "      attn_packed_" << getIdentifier(signature.function) << ",\n";
+  for (StringRef prefix : prefixes) {
+    for (const Signature &signature : signatures) {
+      os << "      " << prefix << getIdentifier(signature.function) << ",\n";
+    }
   }
   os << "  };\n  return attn_module_create(attn_module_metadata,\n"
         "                            (size_t)attn_module_metadata_size, "
         "entries, "
-     << signatures.size()
+     << signatures.size() * prefixes.size()
      << ",\n                            module);\n}\n\n#ifdef __cplusplus\n} "
         "/* extern \"C\" */\n#endif\n\n#endif /* "
      << guard << " */\n";

@@ -85,17 +85,22 @@ std::pair<uint8_t, uint8_t> getDLPackType(ElementType type) {
   llvm_unreachable("all element types are handled");
 }
 
+/// DLPack's types of devices.
+constexpr uint32_t kHost = 1, kCUDA = 2;
+
 /// Writes one function.
 class FunctionWriter {
 public:
   FunctionWriter(const Signature &signature, const FunctionRecord &record,
-                 Writer &writer)
-      : signature(signature), record(record), symbols(signature),
-        writer(writer) {}
+                 uint32_t deviceType, Writer &writer)
+      : signature(signature), record(record), deviceType(deviceType),
+        symbols(signature), writer(writer) {}
 
   void write() {
     writer.writeString(signature.function);
-    writer.writeString("attn_packed_" + signature.function);
+    writer.writeString(
+        (deviceType == kHost ? "attn_packed_" : kDeviceEntryPrefix.str()) +
+        signature.function);
     writer.writeU32(symbols.numbers.size());
     for (auto &[name, number] : symbols.numbers) {
       writer.writeString(name);
@@ -135,7 +140,7 @@ private:
                    (parameter.isWritable ? ATTN_PARAMETER_WRITABLE : 0));
     writer.writeU8(mode);
     writer.writeU32(parameter.alias.value_or(0));
-    writer.writeU32(1); // the host
+    writer.writeU32(parameter.isScalar ? kHost : deviceType);
     writer.writeU32(0); // aligned as an element is
     writer.writeU32(parameter.shape.size());
   }
@@ -232,6 +237,7 @@ private:
 
   const Signature &signature;
   const FunctionRecord &record;
+  uint32_t deviceType;
   ExtentSymbols symbols;
   Writer &writer;
 };
@@ -357,10 +363,31 @@ attn::getCheckedFeatures(const llvm::TargetMachine &machine) {
   return features;
 }
 
+static llvm::Error checkLimits(const Signature &signature) {
+  for (const auto *list : {&signature.arguments, &signature.results}) {
+    for (const Parameter &parameter : *list) {
+      if (parameter.shape.size() > ATTN_MAX_RANK) {
+        return llvm::createStringError(
+            "'" + parameter.name + "' of '" + signature.function +
+            "' has rank " + llvm::Twine(parameter.shape.size()) +
+            ", the runtime takes at most " + llvm::Twine(ATTN_MAX_RANK));
+      }
+    }
+    if (list->size() > ATTN_MAX_PARAMETERS) {
+      return llvm::createStringError(
+          "'" + signature.function + "' has " + llvm::Twine(list->size()) +
+          " arguments or results, the runtime takes at most " +
+          llvm::Twine(ATTN_MAX_PARAMETERS));
+    }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::string>
 attn::encodeMetadata(ArrayRef<Signature> signatures,
                      ArrayRef<FunctionRecord> records, StringRef triple,
-                     ArrayRef<std::string> features) {
+                     ArrayRef<std::string> features,
+                     const DeviceRecord *device) {
   Writer body; // what the checksum covers
   body.writeU32(ATTN_MODULE_ABI_VERSION);
   body.writeU32(0);
@@ -369,25 +396,34 @@ attn::encodeMetadata(ArrayRef<Signature> signatures,
   body.writeString(getCompilerName());
   body.writeString(triple);
   body.writeStrings(features);
-  body.writeU32(signatures.size());
-  for (auto [signature, record] : llvm::zip_equal(signatures, records)) {
-    for (const auto *list : {&signature.arguments, &signature.results}) {
-      for (const Parameter &parameter : *list) {
-        if (parameter.shape.size() > ATTN_MAX_RANK) {
-          return llvm::createStringError(
-              "'" + parameter.name + "' of '" + signature.function +
-              "' has rank " + llvm::Twine(parameter.shape.size()) +
-              ", the runtime takes at most " + llvm::Twine(ATTN_MAX_RANK));
-        }
-      }
-      if (list->size() > ATTN_MAX_PARAMETERS) {
-        return llvm::createStringError(
-            "'" + signature.function + "' has " + llvm::Twine(list->size()) +
-            " arguments or results, the runtime takes at most " +
-            llvm::Twine(ATTN_MAX_PARAMETERS));
-      }
+  for (const Signature &signature : signatures) {
+    if (llvm::Error error = checkLimits(signature)) {
+      return error;
     }
-    FunctionWriter(signature, record, body).write();
+  }
+  auto writeFunctions = [&](ArrayRef<FunctionRecord> records,
+                            uint32_t deviceType) {
+    body.writeU32(records.size());
+    for (auto [record, signature] : llvm::zip(records, signatures)) {
+      FunctionWriter(signature, record, deviceType, body).write();
+    }
+  };
+  writeFunctions(records, kHost);
+  body.writeU32(device ? 1 : 0);
+  if (device) {
+    body.writeU32(kCUDA);
+    body.writeU32(device->kernels.size());
+    for (const KernelResources &kernel : device->kernels) {
+      body.writeString(kernel.name);
+      body.writeU32(static_cast<uint32_t>(kernel.sharedBytes));
+    }
+    body.writeU32(device->images.size());
+    for (const DeviceImage &image : device->images) {
+      body.writeU8(image.isText ? ATTN_IMAGE_PTX : ATTN_IMAGE_CUBIN);
+      body.writeU32(image.architecture);
+      body.writeString(image.bytes);
+    }
+    writeFunctions(device->functions, kCUDA);
   }
   Writer all;
   all.writeBytes(ATTN_MODULE_MAGIC);

@@ -9,6 +9,7 @@
 #define ATTN_LIB_COMPILER_METADATA_H
 
 #include "Expression.h"
+#include "attn/Compiler/DeviceCode.h"
 #include "attn/Compiler/Signature.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -46,20 +47,34 @@ struct FunctionRecord {
 /// Reads it off the function that the program was lowered to.
 FunctionRecord makeRecord(const Signature &signature, Operation *lowered);
 
+/// What comes before the name of a function in that of its entry for CUDA.
+inline constexpr llvm::StringLiteral kDeviceEntryPrefix = "attn_cuda_packed_";
+
+/// What a record says of CUDA devices.
+struct DeviceRecord {
+  std::vector<KernelResources> kernels;
+  std::vector<DeviceImage> images;
+  /// In the order of the signatures.
+  std::vector<FunctionRecord> functions;
+};
+
 /// "attn-mlir 0.1.0 (LLVM 22.1.0)".
 std::string getCompilerName();
 
 /// The features of a machine that the loader knows how to look for.
 std::vector<std::string> getCheckedFeatures(const llvm::TargetMachine &machine);
 
-/// The record of attn_module.h.
+/// The record of attn_module.h. Without `records` there is no code that
+/// computes on the host; `device` may be null.
 llvm::Expected<std::string> encodeMetadata(ArrayRef<Signature> signatures,
                                            ArrayRef<FunctionRecord> records,
                                            StringRef triple,
-                                           ArrayRef<std::string> features);
+                                           ArrayRef<std::string> features,
+                                           const DeviceRecord *device);
 
 /// A C header with a function per function.
-std::string makeHeader(ArrayRef<Signature> signatures, StringRef name);
+std::string makeHeader(ArrayRef<Signature> signatures, StringRef name,
+                       bool hasHost, bool hasDevice);
 
 /// Links an object into a shared object, with LLD in this process.
 llvm::Expected<std::string> linkSharedObject(StringRef object);

@@ -24,6 +24,7 @@
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Device/Passes.h"
 #include "attn/Target/Emulator/Passes.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Conversion/Passes.h"
@@ -281,6 +282,10 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   kernels.addPass(createCSEPass());
   if (options.emulate) {
     pm.addPass(createEmulateGPUPass());
+  } else if (options.launch) {
+    pm.addPass(createLaunchOnDevicePass());
+  }
+  if (options.emulate || options.launch) {
     addLowerToLLVM(pm, options.passResults);
   }
 }

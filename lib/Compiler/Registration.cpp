@@ -12,6 +12,7 @@
 #include "attn/Dialect/Attn/IR/Attn.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
 #include "attn/Target/CPU/Passes.h"
+#include "attn/Target/Device/Passes.h"
 #include "attn/Target/Emulator/Passes.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/InitAllDialects.h"
@@ -58,6 +59,7 @@ void attn::registerPasses() {
   registerAttnConversionPasses();
   registerAttnCPUPasses();
   registerAttnGPUPasses();
+  registerAttnDevicePasses();
   registerAttnEmulatorPasses();
   registerPipelines();
 }

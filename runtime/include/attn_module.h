@@ -13,8 +13,8 @@
 |* 1. The shared object                                                       *|
 |*                                                                            *|
 |* An ordinary ELF shared object for the machine. It has no constructors and  *|
-|* no needed libraries: attn_parallel_for, attn_malloc, attn_free, the        *|
-|* conversions of small floats (__truncsfbf2 and its like) and the functions  *|
+|* no needed libraries: attn_parallel_for, attn_malloc, attn_free,            *|
+|* attn_device_launch, attn_device_constant, the conversions of small floats (__truncsfbf2 and its like) and the functions  *|
 |* of libc and libm are undefined in it, and the loader resolves them (it     *|
 |* makes the runtime's symbols global first). malloc and free are renamed to  *|
 |* attn_malloc and attn_free, after optimization: those never return null, as *|
@@ -26,6 +26,7 @@
 |*   const unsigned char attn_module_metadata[];   the record of section 3    *|
 |*   const uint64_t attn_module_metadata_size;     its bytes                  *|
 |*   void attn_packed_NAME(void **slots);          per public function        *|
+|*   void attn_cuda_packed_NAME(void **slots);     the same, for CUDA         *|
 |*                                                                            *|
 |* 2. The seal                                                                *|
 |*                                                                            *|
@@ -54,7 +55,8 @@
 |*             aarch64                                                        *|
 |*     list of str       CPU features that the code uses: names of            *|
 |*             ATTN_X86_FEATURES or ATTN_AARCH64_FEATURES only, without '+'   *|
-|*     list of function  (names differ)                                       *|
+|*     list of function  (names differ): those that compute on the host      *|
+|*     list of device program  (types of devices differ)                      *|
 |*                                                                            *|
 |*   function:                                                                *|
 |*     str     name                                                           *|
@@ -82,7 +84,8 @@
 |*     u8      attn_parameter_flag, or-ed                                     *|
 |*     u8      attn_result_mode (0 for arguments)                             *|
 |*     u32     the argument that is returned, for ATTN_RESULT_ALIAS, else 0   *|
-|*     u32     DLPack device type: 1, the host                                *|
+|*     u32     DLPack device type: 1, the host, of scalars and of functions   *|
+|*             that compute there; else that of the device program            *|
 |*     u32     alignment of the data in bytes, a power of two (0: that of     *|
 |*             an element)                                                    *|
 |*     list of expr      extents, one per axis. Of an argument: a constant or *|
@@ -107,6 +110,28 @@
 |*   A page table of a pool with P pages: -1 and P - 1. A list of key blocks  *|
 |*   of c keys: -1 and ceildiv(N, c) - 1. A head map: 0 and G - 1. Lengths: 0 *|
 |*   and N. Offsets: 0 and L, ascending. An index operand can have one, too.  *|
+|*                                                                            *|
+|*   device program: what runs on devices of one type                         *|
+|*     u32     DLPack device type: 2, CUDA. Of types that it does not know    *|
+|*             the runtime makes no use                                       *|
+|*     list of kernel                                                         *|
+|*     list of image                                                          *|
+|*     list of function  (if there are functions for the host, just those,    *|
+|*             with the same parameters; what is known of results and         *|
+|*             workspaces may differ). Their entries are host code, by name   *|
+|*             "attn_cuda_packed_" and the name of the function               *|
+|*                                                                            *|
+|*   kernel:                                                                  *|
+|*     str     name, in the images                                            *|
+|*     u32     bytes of dynamic shared memory that a launch asks for at most  *|
+|*                                                                            *|
+|*   image: all kernels, for one architecture                                 *|
+|*     u8      attn_image_kind                                                *|
+|*     u32     architecture: 90 for sm_90                                     *|
+|*     u32     its bytes, which follow                                        *|
+|*   A device takes the cubin of its major number (all but the last digit)    *|
+|*   with the highest minor one that is not above its own, else the PTX of    *|
+|*   the highest architecture that is not.                                    *|
 |*                                                                            *|
 |*   expr: an expression in postfix order, in signed 64-bit numbers           *|
 |*     list of { u8 attn_op; i64 operand, for CONSTANT, SYMBOL, ARGUMENT and  *|
@@ -134,6 +159,12 @@
 |* result that is passed is row-major and without gaps, and shares no memory  *|
 |* with any other.                                                            *|
 |*                                                                            *|
+|* attn_cuda_packed_NAME is called in the same way, with descriptors of       *|
+|* memory of the device, which it does not read or write: it launches         *|
+|* kernels by attn_device_launch, on the stream of the call, and what it asks *|
+|* of attn_malloc is memory of the device. Tables that it gives to kernels    *|
+|* are copied there by attn_device_constant.                                  *|
+|*                                                                            *|
 |* 5. Workspaces                                                              *|
 |*                                                                            *|
 |* The workspace of a call is a stack of blocks, each behind a line of 64     *|
@@ -141,7 +172,8 @@
 |* is asked for (rounded up to 64), else it puts a new one on top; attn_free  *|
 |* takes blocks off the top as long as they are free. Every thread that runs  *|
 |* items of a parallel loop has a stack of its own, which is empty again when *|
-|* the body of the loop returns.                                              *|
+|* the body of the loop returns. Blocks of a device have the same places; of  *|
+|* the lines before them no use is made.                                      *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 
@@ -155,7 +187,7 @@
 extern "C" {
 #endif
 
-#define ATTN_MODULE_ABI_VERSION 2
+#define ATTN_MODULE_ABI_VERSION 3
 #define ATTN_MODULE_MAGIC "ATTNMETA"
 #define ATTN_MODULE_SEAL_MAGIC "ATTNSEAL"
 /** Bytes of the record before the compiler's name, and of the seal. */
@@ -216,6 +248,13 @@ typedef enum attn_rule_flag {
   /** No element is less than the one before it on the last axis. */
   ATTN_RULE_ASCENDING = 1
 } attn_rule_flag;
+
+typedef enum attn_image_kind {
+  /** Machine code for one architecture, which ptxas made. */
+  ATTN_IMAGE_CUBIN = 0,
+  /** Text that the driver compiles for an architecture or a later one. */
+  ATTN_IMAGE_PTX = 1
+} attn_image_kind;
 
 /** Operators; those of two operands take the upper one from the right. */
 typedef enum attn_op {

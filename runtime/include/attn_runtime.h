@@ -12,8 +12,9 @@
 |* can fail returns an attn_status; attn_get_message says in a sentence what  *|
 |* was wrong, naming the argument. No function aborts.                        *|
 |*                                                                            *|
-|* Everything may be called from any thread, and from a child after fork();   *|
-|* only what one thread gives back must not be in use by another. Pointers to *|
+|* Everything may be called from any thread, and from a child after fork(),   *|
+|* but for CUDA in a child of a process that has used it: ATTN_UNSUPPORTED.   *|
+|* Only what one thread gives back must not be in use by another. Pointers to *|
 |* objects, names and places for results must not be null unless it says so.  *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
@@ -54,10 +55,13 @@ typedef enum attn_status {
   ATTN_VERSION_MISMATCH = 5,
   /** A compiled program is for another machine, or a device is missing. */
   ATTN_UNSUPPORTED = 6,
-  /** The operating system refused something. */
+  /** The operating system, or the driver of a device, refused something. */
   ATTN_SYSTEM_ERROR = 7,
   /** Nobody can tell beforehand. */
-  ATTN_UNBOUNDED = 8
+  ATTN_UNBOUNDED = 8,
+  /** A device has failed: a kernel touched what it must not, or the hardware
+   *  broke. Nothing works on it in this process any more. */
+  ATTN_DEVICE_FAILED = 9
 } attn_status;
 
 /**
@@ -71,11 +75,20 @@ ATTN_RUNTIME_EXPORT const char *attn_get_message(void);
 ATTN_RUNTIME_EXPORT const char *attn_get_version(void);
 
 /*===----------------------------------------------------------------------===*\
-|* Devices, memory and tensors. The host is the one device: {kDLCPU, 0}.
+|* Devices, memory and tensors. The host is {kDLCPU, 0}; {kDLCUDA, i} are the
+|* GPUs that the driver of CUDA counts, in its order. The driver, libcuda.so.1,
+|* is opened by the first use of one of them, of the file that the environment
+|* variable ATTN_CUDA_DRIVER names in its place; CUDA 11.2 is the least. GPUs
+|* are used by their primary contexts, as CUDA's own runtime and PyTorch do, and
+|* the current context of the calling thread stays what it is.
 \*===----------------------------------------------------------------------===*/
 
-/** How many devices of a type (kDLCPU, ...) there are. */
+/** How many devices of a type (kDLCPU, kDLCUDA, ...) there are; none without
+ *  a driver. */
 ATTN_RUNTIME_EXPORT int attn_get_num_devices(DLDeviceType type);
+
+typedef struct attn_stream attn_stream;
+typedef struct attn_event attn_event;
 
 /**
  * Uninitialized memory on a device, aligned to 64 bytes. 0 bytes are allowed.
@@ -86,6 +99,16 @@ ATTN_RUNTIME_EXPORT attn_status attn_memory_allocate(DLDevice device,
                                                      void **data);
 /** Gives it back; null is allowed. */
 ATTN_RUNTIME_EXPORT void attn_memory_release(DLDevice device, void *data);
+
+/**
+ * Copies bytes within a device or between devices, of which one may be the
+ * host, in the order of the stream. Without a stream it is done on return.
+ * Errors: ATTN_UNSUPPORTED, ATTN_SYSTEM_ERROR, ATTN_DEVICE_FAILED.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_memory_copy(DLDevice to_device, void *to,
+                                                 DLDevice from_device,
+                                                 const void *from, size_t bytes,
+                                                 attn_stream *stream);
 
 /**
  * A compact row-major tensor of uninitialized elements. Its `deleter` gives it
@@ -100,21 +123,30 @@ ATTN_RUNTIME_EXPORT attn_status attn_tensor_create(DLDevice device,
 /*===----------------------------------------------------------------------===*\
 |* Streams and events. Work on one stream is done in order. A stream of the
 |* host does it at once, on the thread that asks: a call has finished when it
-|* returns. Programs that are to run on other devices as well wait for the
-|* stream before they read results or release arguments.
+|* returns. On other devices a call returns before its work is done: wait for
+|* the stream before you read results or release arguments. A null stream is the
+|* default stream of the device, which for CUDA is the legacy one; functions
+|* that are given a stream alone take null for the host's.
 \*===----------------------------------------------------------------------===*/
-
-typedef struct attn_stream attn_stream;
-typedef struct attn_event attn_event;
 
 /** Errors: ATTN_UNSUPPORTED, ATTN_OUT_OF_MEMORY. */
 ATTN_RUNTIME_EXPORT attn_status attn_stream_create(DLDevice device,
                                                    attn_stream **stream);
-/** Waits for the stream's work and gives it back; null is allowed. */
+/**
+ * The same for a stream that the caller has: a CUstream or cudaStream_t, of
+ * which null is the legacy default stream. It must live as long as the wrapper,
+ * and as results that calls on it allocated. Errors: ATTN_UNSUPPORTED (the host
+ * has no such streams), ATTN_OUT_OF_MEMORY.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_stream_wrap(DLDevice device, void *native,
+                                                 attn_stream **stream);
+/** Waits for the stream's work and gives it back; null is allowed. For one that
+ *  wraps the caller's it does not wait. */
 ATTN_RUNTIME_EXPORT void attn_stream_release(attn_stream *stream);
 /** Returns when all work given to the stream so far is done. */
 ATTN_RUNTIME_EXPORT attn_status attn_stream_synchronize(attn_stream *stream);
-/** Work given to the stream later begins after the event. */
+/** Work given to the stream later begins after the event. Without a stream:
+ *  on the default stream of the event's device. */
 ATTN_RUNTIME_EXPORT attn_status attn_stream_wait(attn_stream *stream,
                                                  attn_event *event);
 
@@ -122,13 +154,15 @@ ATTN_RUNTIME_EXPORT attn_status attn_stream_wait(attn_stream *stream,
 ATTN_RUNTIME_EXPORT attn_status attn_event_create(DLDevice device,
                                                   attn_event **event);
 ATTN_RUNTIME_EXPORT void attn_event_release(attn_event *event);
-/** The event happens when the stream's work so far is done. */
+/** The event happens when the stream's work so far is done. They are of one
+ *  device. */
 ATTN_RUNTIME_EXPORT attn_status attn_event_record(attn_event *event,
                                                   attn_stream *stream);
 /** Returns when the event has happened, at once if it was never recorded. */
 ATTN_RUNTIME_EXPORT attn_status attn_event_synchronize(attn_event *event);
-/** Milliseconds from one event to another. Errors: ATTN_INVALID_ARGUMENT if one
- *  was never recorded. */
+/** Milliseconds from one event to another, which have happened. Errors:
+ *  ATTN_INVALID_ARGUMENT if one was never recorded, or if they are of two
+ *  devices. */
 ATTN_RUNTIME_EXPORT attn_status attn_event_elapsed(const attn_event *from,
                                                    const attn_event *to,
                                                    double *milliseconds);
@@ -158,8 +192,8 @@ attn_module_load_memory(const void *data, size_t size, const char *name,
 typedef void (*attn_entry_fn)(void **slots);
 /**
  * A module of code that is already in the process: linked in, or just
- * compiled. `entries` are those of the record's functions, in its order; the
- * code must outlive the module.
+ * compiled. `entries` are those of the record's functions, in its order, for
+ * the host first and then for each type of device; the code must outlive the module.
  */
 ATTN_RUNTIME_EXPORT attn_status
 attn_module_create(const void *metadata, size_t size,
@@ -270,9 +304,19 @@ typedef struct attn_call_options {
  * devices, that writable arguments and results do not overlap anything, and the
  * values of indices and lengths. int8 accepts uint8, and bool accepts uint8.
  *
+ * Tensors are all on one device, which the program must have code for; scalars
+ * are on the host. On a device, nothing but scalars is read before the call, so
+ * that indices and lengths in tensors are not checked; results that the caller
+ * provides are row-major; workspaces are memory of the device. The first call
+ * on a device loads the program there. Later ones only give work to the stream:
+ * with a workspace, and results that the caller provides, they can be captured
+ * in a CUDA graph.
+ *
  * Errors: ATTN_INVALID_ARGUMENT with a sentence that names the argument, before
  * anything has been written (but extents of results that only the call can tell
- * are compared after it); ATTN_OUT_OF_MEMORY.
+ * are compared after it); ATTN_OUT_OF_MEMORY; on a device also
+ * ATTN_UNSUPPORTED, ATTN_SYSTEM_ERROR and ATTN_DEVICE_FAILED. Faults of kernels
+ * come to light in whatever waits for them.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call(
     const attn_function *function, attn_stream *stream,
@@ -282,7 +326,8 @@ ATTN_RUNTIME_EXPORT attn_status attn_function_call(
 
 /**
  * The same with results that the call allocates, each with a deleter; null for
- * those that are writable arguments. Nothing is copied.
+ * those that are writable arguments. Nothing is copied. On a device they are
+ * allocated, and given back by the deleter, in the order of the stream.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_function_call_new(
     const attn_function *function, attn_stream *stream,
@@ -351,6 +396,23 @@ ATTN_RUNTIME_EXPORT void attn_set_thread_pool(const attn_thread_pool *pool);
 ATTN_RUNTIME_EXPORT void *attn_malloc(size_t bytes);
 /** Gives back what attn_malloc gave; null is allowed. */
 ATTN_RUNTIME_EXPORT void attn_free(void *data);
+
+/**
+ * Launches a kernel of the program, by its number in the record, on the stream
+ * of the call on a device that is under way. `sizes` are the blocks of the grid
+ * along x, y and z, the threads of a block likewise, and the bytes of dynamic
+ * shared memory; `arguments` point to the kernel's. Where that fails it does
+ * not return: the call ends with a status. Elsewhere it does nothing.
+ */
+ATTN_RUNTIME_EXPORT void attn_device_launch(uint32_t kernel,
+                                            const int64_t *sizes,
+                                            void **arguments);
+/**
+ * Where a constant of the program is on the device of the call under way; the
+ * first call copies it there. Failures are as above; null elsewhere.
+ */
+ATTN_RUNTIME_EXPORT void *attn_device_constant(const void *source,
+                                               size_t bytes);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -9,6 +9,7 @@
 
 #include "Memory.h"
 #include "Status.h"
+#include "Stream.h"
 #include <cstdlib>
 #include <cstring>
 
@@ -78,15 +79,20 @@ static bool accepts(DLDataType wanted, DLDataType given) {
   return given.code == wanted.code || (isByte && given.code == kDLUInt);
 }
 
-static bool isHost(DLDevice device) {
-  return device.device_type == kDLCPU || device.device_type == kDLCUDAHost ||
-         device.device_type == kDLROCMHost;
+/// Whether memory that is said to be on one device can be used on the other.
+static bool isOn(DLDevice given, DLDevice device) {
+  if (isHost(device)) {
+    return isHost(given);
+  }
+  return given.device_type == kDLCUDAManaged ||
+         (given.device_type == device.device_type &&
+          given.device_id == device.device_id);
 }
 
 /// What can be said without the values of extents; `what` is "argument" or
 /// "result".
-static attn_status checkKind(const attn_function &function, const char *what,
-                             const Parameter &parameter,
+static attn_status checkKind(const attn_function &function, DLDevice device,
+                             const char *what, const Parameter &parameter,
                              const DLTensor *tensor) {
   const attn_parameter &info = parameter.info;
   if (!tensor) {
@@ -105,12 +111,20 @@ static attn_status checkKind(const attn_function &function, const char *what,
                 info.name, function.name, getTypeName(tensor->dtype, given),
                 getTypeName(info.type, wanted));
   }
-  if (!isHost(tensor->device)) {
+  if (!isOn(tensor->device,
+            parameter.isScalar() ? DLDevice{kDLCPU, 0} : device)) {
+    char given[48], wanted[48];
+    if (parameter.isScalar()) {
+      return fail(ATTN_INVALID_ARGUMENT,
+                  "%s '%s' of '%s' is a scalar, which the host reads, but it "
+                  "is on %s",
+                  what, info.name, function.name,
+                  describeDevice(tensor->device, given));
+    }
     return fail(ATTN_INVALID_ARGUMENT,
-                "%s '%s' of '%s' is on a device of type %d, the program runs "
-                "on the host",
-                what, info.name, function.name,
-                static_cast<int>(tensor->device.device_type));
+                "%s '%s' of '%s' is on %s, the call runs on %s", what,
+                info.name, function.name, describeDevice(tensor->device, given),
+                describeDevice(device, wanted));
   }
   if (info.rank > 0 && !tensor->shape) {
     return fail(ATTN_INVALID_ARGUMENT, "%s '%s' of '%s' has no shape", what,
@@ -263,7 +277,8 @@ attn_status Binding::bindArgument(size_t index, const DLTensor *tensor,
                                   bool withData) {
   constexpr const char *kWhat = "argument";
   const Parameter &parameter = function.arguments[index];
-  if (attn_status status = checkKind(function, kWhat, parameter, tensor)) {
+  if (attn_status status =
+          checkKind(function, device, kWhat, parameter, tensor)) {
     return status;
   }
   if (parameter.isScalar()) {
@@ -373,6 +388,9 @@ attn_status Binding::checkRelations() const {
 attn_status Binding::checkValues() const {
   for (const Rule &rule : function.rules) {
     const Parameter &argument = function.arguments[rule.argument];
+    if (!argument.isScalar() && !isHost(device)) {
+      continue; // the host cannot read it
+    }
     int64_t low = 0, high = 0;
     if (attn_status status = evaluateFor(rule.low, argument.info.name, low)) {
       return status;
@@ -439,7 +457,8 @@ attn_status Binding::getResultExtent(size_t index, int axis,
 attn_status Binding::bindResult(size_t index, const DLTensor &tensor) {
   constexpr const char *kWhat = "result";
   const Parameter &parameter = function.results[index];
-  if (attn_status status = checkKind(function, kWhat, parameter, &tensor)) {
+  if (attn_status status =
+          checkKind(function, device, kWhat, parameter, &tensor)) {
     return status;
   }
   for (int axis = 0; axis < parameter.info.rank; ++axis) {
@@ -509,7 +528,7 @@ attn_status Binding::bindResults(const DLTensor *const *tensors, size_t count) {
       continue;
     }
     if (!tensors[i]) {
-      return checkKind(function, "result", parameter, nullptr);
+      return checkKind(function, device, "result", parameter, nullptr);
     }
     if (attn_status status = bindResult(i, *tensors[i])) {
       return status;

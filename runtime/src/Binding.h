@@ -21,7 +21,9 @@ namespace attn {
 ///   returned results | slots | what slots of descriptors point to
 class Binding {
 public:
-  explicit Binding(const attn_function &function) : function(function) {}
+  /// `device` is the one that all tensors must be on.
+  Binding(const attn_function &function, DLDevice device)
+      : function(function), device(device) {}
   Binding(const Binding &) = delete;
   Binding &operator=(const Binding &) = delete;
   ~Binding();
@@ -30,7 +32,7 @@ public:
   /// `withData`, addresses may be null.
   attn_status bindArguments(const DLTensor *const *tensors, size_t count,
                             bool withData);
-  /// Page tables, lists, lengths and the like.
+  /// Page tables, lists, lengths and the like; on a device, scalars alone.
   attn_status checkValues() const;
   /// Tensors for results that the caller provides, null for aliases.
   attn_status bindResults(const DLTensor *const *tensors, size_t count);
@@ -61,6 +63,7 @@ private:
                           int64_t &value) const;
 
   const attn_function &function;
+  DLDevice device;
   static constexpr size_t kStackWords = 384;
   int64_t stackWords[kStackWords];
   int64_t *words = nullptr;
@@ -69,6 +72,14 @@ private:
   unsigned char *storage = nullptr;
   void **slots = nullptr;
 };
+
+/// Where a call runs: on the device of its first tensor, or of the stream if
+/// there is none, by the code that `function` has for that. Only that device is
+/// looked at; the other tensors are the binding's to check.
+attn_status choosePlace(const attn_function &function,
+                        const DLTensor *const *tensors, size_t count,
+                        const attn_stream *stream, const attn_function *&chosen,
+                        DLDevice &device);
 
 /// Whether the values of an argument obey a rule: every one in [low, high], and
 /// ascending if it says so.

@@ -9,27 +9,44 @@
 #include "Memory.h"
 #include "Status.h"
 #include "Stream.h"
+#include "cuda/Execution.h"
 #include <cstring>
+#include <optional>
 
 using namespace attn;
 
 namespace {
 
+/// A tensor with a deleter; its shape and strides follow it.
+struct OwnedTensor {
+  DLManagedTensor tensor;
+  /// Of a device: whether the data is given back in the order of a stream, and
+  /// of which; null is the default stream.
+  bool isOrdered;
+  attn_stream *stream;
+};
+
 void deleteOwned(DLManagedTensor *tensor) {
-  if (tensor) {
-    attn_free(tensor->dl_tensor.data);
-    std::free(tensor);
+  auto *owned = reinterpret_cast<OwnedTensor *>(tensor);
+  if (owned && owned->isOrdered) {
+    cuda::releaseAsync(tensor->dl_tensor.device.device_id,
+                       tensor->dl_tensor.data,
+                       owned->stream ? owned->stream->native : nullptr);
+    dropStream(owned->stream);
+  } else if (owned) {
+    attn_memory_release(tensor->dl_tensor.device, tensor->dl_tensor.data);
   }
+  std::free(owned);
 }
 
-/// A compact tensor around a block of attn_malloc, which it owns from then on;
-/// null if there is no memory.
-DLManagedTensor *wrapBlock(void *data, DLDataType type, int rank,
-                           const int64_t *shape, const int64_t *strides) {
-  // Shape and strides follow the structure.
+/// A compact tensor around memory, which it owns from then on; null if there is
+/// no memory.
+DLManagedTensor *wrapBlock(DLDevice device, void *data, DLDataType type,
+                           int rank, const int64_t *shape,
+                           const int64_t *strides) {
   size_t bytes =
-      sizeof(DLManagedTensor) + 2 * static_cast<size_t>(rank) * sizeof(int64_t);
-  auto *owned = static_cast<DLManagedTensor *>(std::malloc(bytes));
+      sizeof(OwnedTensor) + 2 * static_cast<size_t>(rank) * sizeof(int64_t);
+  auto *owned = static_cast<OwnedTensor *>(std::malloc(bytes));
   if (!owned) {
     failOutOfMemory(bytes);
     return nullptr;
@@ -39,18 +56,27 @@ DLManagedTensor *wrapBlock(void *data, DLDataType type, int rank,
     extents[axis] = shape[axis];
     extents[rank + axis] = strides[axis];
   }
-  owned->dl_tensor = {data,    {kDLCPU, 0},    rank, type,
-                      extents, extents + rank, 0};
-  owned->manager_ctx = nullptr;
-  owned->deleter = deleteOwned;
-  return owned;
+  owned->isOrdered = false;
+  owned->stream = nullptr;
+  owned->tensor.dl_tensor = {data,    device,         rank, type,
+                             extents, extents + rank, 0};
+  owned->tensor.manager_ctx = nullptr;
+  owned->tensor.deleter = deleteOwned;
+  return &owned->tensor;
 }
+
+struct Invocation {
+  attn_packed_fn entry;
+  void **slots;
+};
 
 /// One call, from checked tensors to results.
 class Call {
 public:
-  Call(const attn_function &function, const attn_call_options *options)
-      : function(function), binding(function) {
+  Call(const attn_function &function, DLDevice device, attn_stream *stream,
+       const attn_call_options *options)
+      : function(function), device(device), stream(stream),
+        binding(function, device) {
     if (options) {
       this->options = *options;
     }
@@ -63,8 +89,10 @@ public:
   Binding &getBinding() { return binding; }
   /// Buffers in place of passed results that are not compact.
   attn_status stageResults();
+  /// Buffers for results that the code wants to be given.
+  attn_status allocatePassed(DLManagedTensor **results);
   /// Runs the code. Returned results are then held until `releaseReturned`.
-  attn_status run(attn_stream *stream);
+  attn_status run();
   /// The descriptor that the code returned as a result.
   Descriptor getReturned(size_t index) const;
   /// Copies a result that was returned, or staged, into the tensor that the
@@ -76,11 +104,23 @@ public:
 
 private:
   attn_status bindWorkspace();
+  bool isOnDevice() const { return function.program != nullptr; }
+  attn_status begin();
+  attn_status runOnDevice(Invocation &invocation);
+  attn_status createResult(const attn_parameter &info, const int64_t *shape,
+                           DLManagedTensor *&tensor);
+  attn_status copyResult(const Descriptor &from, const Descriptor &to);
+  DLManagedTensor *wrap(void *data, const attn_parameter &info,
+                        const int64_t *shape, const int64_t *strides);
   attn_status takeScalar(size_t index, DLManagedTensor *&tensor);
 
   const attn_function &function;
+  DLDevice device;
+  attn_stream *stream;
   Binding binding;
   attn_call_options options = {};
+  /// On a device.
+  std::optional<cuda::Execution> execution;
   Frame frame;
   ThreadWorkspaces threads;
   /// Of all staged results, one behind the other.
@@ -114,7 +154,27 @@ attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
       return status;
     }
   }
-  return options.workspace ? bindWorkspace() : ATTN_OK;
+  if (attn_status status = options.workspace ? bindWorkspace() : ATTN_OK) {
+    return status;
+  }
+  return isOnDevice() ? begin() : ATTN_OK;
+}
+
+attn_status Call::begin() {
+  cuda::Device *found = nullptr;
+  if (device.device_type != kDLCUDA) {
+    return fail(ATTN_UNSUPPORTED,
+                "'%s' is compiled for devices of type %d, which this runtime "
+                "does not know",
+                function.name, static_cast<int>(device.device_type));
+  }
+  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+    return status;
+  }
+  execution.emplace(function, *found, stream ? stream->native : nullptr);
+  frame.device = &*execution;
+  return execution->begin(options.workspace,
+                          options.workspace_bytes & ~(kMemoryAlignment - 1));
 }
 
 attn_status Call::bindWorkspace() {
@@ -133,6 +193,9 @@ attn_status Call::bindWorkspace() {
                 "the workspace of '%s' is not aligned to %zu bytes",
                 function.name, kMemoryAlignment);
   }
+  if (isOnDevice()) {
+    return ATTN_OK;
+  }
   // Those of threads come last.
   size_t threadsBytes = numThreads * ThreadWorkspaces::getBytes(threadBytes);
   size_t usable = options.workspace_bytes & ~(kMemoryAlignment - 1);
@@ -146,23 +209,28 @@ attn_status Call::bindWorkspace() {
   return ATTN_OK;
 }
 
-struct Invocation {
-  attn_packed_fn entry;
-  void **slots;
-};
+void invoke(void *args) {
+  auto *invocation = static_cast<Invocation *>(args);
+  invocation->entry(invocation->slots);
+}
 
-attn_status Call::run(attn_stream *stream) {
+/// What the code still has stays until the results are taken.
+attn_status Call::runOnDevice(Invocation &invocation) {
+  if (!runInFrame(frame, invoke, &invocation)) {
+    execution->releaseBlocks();
+  }
+  return execution->getStatus();
+}
+
+attn_status Call::run() {
   Invocation invocation = {function.entry, binding.makeSlots()};
+  if (isOnDevice()) {
+    return runOnDevice(invocation);
+  }
   std::atomic<size_t> missingBytes{0};
   frame.missingBytes = &missingBytes;
   lockStream(stream);
-  bool completed = runInFrame(
-      frame,
-      [](void *args) {
-        auto *invocation = static_cast<Invocation *>(args);
-        invocation->entry(invocation->slots);
-      },
-      &invocation);
+  bool completed = runInFrame(frame, invoke, &invocation);
   unlockStream(stream);
   if (!completed) {
     return fail(ATTN_OUT_OF_MEMORY,
@@ -188,6 +256,16 @@ Descriptor Call::getReturned(size_t index) const {
 }
 
 attn_status Call::stageResults() {
+  for (size_t i = 0; isOnDevice() && i < function.results.count; ++i) {
+    const Parameter &result = function.results[i];
+    if (result.mode != ATTN_RESULT_ALIAS && !result.isScalar() &&
+        !binding.getResult(i).isCompact()) {
+      return fail(ATTN_INVALID_ARGUMENT,
+                  "result '%s' of '%s' is not row-major, as results on a "
+                  "device must be",
+                  result.info.name, function.name);
+    }
+  }
   int64_t total = 0;
   auto forEach = [&](auto stage) {
     for (size_t i = 0; i < function.results.count; ++i) {
@@ -263,7 +341,82 @@ attn_status Call::storeResult(size_t index, const DLTensor *tensor) {
                   static_cast<long long>(to.getShape()[axis]));
     }
   }
-  copyElements(from, to);
+  return copyResult(from, to);
+}
+
+/// Between tensors of one shape.
+attn_status Call::copyResult(const Descriptor &from, const Descriptor &to) {
+  if (!isOnDevice()) {
+    copyElements(from, to);
+    return ATTN_OK;
+  }
+  int64_t bytes = 0;
+  if (!from.isCompact() ||
+      !getNumBytes(from.getShape(), from.getRank(), from.getWidth(), bytes)) {
+    return fail(ATTN_UNSUPPORTED,
+                "'%s' returned a result that is not row-major", function.name);
+  }
+  return execution->copy(to.getData(), from.getData(),
+                         static_cast<size_t>(bytes));
+}
+
+/// A tensor around a block of the code.
+DLManagedTensor *Call::wrap(void *data, const attn_parameter &info,
+                            const int64_t *shape, const int64_t *strides) {
+  DLManagedTensor *tensor =
+      wrapBlock(device, data, info.type, info.rank, shape, strides);
+  if (tensor && isOnDevice()) {
+    auto *owned = reinterpret_cast<OwnedTensor *>(tensor);
+    owned->isOrdered = true;
+    owned->stream = stream;
+    retainStream(stream);
+    execution->detach(data);
+  }
+  return tensor;
+}
+
+/// A tensor for a result.
+attn_status Call::createResult(const attn_parameter &info, const int64_t *shape,
+                               DLManagedTensor *&tensor) {
+  if (!isOnDevice()) {
+    return attn_tensor_create(device, info.type, info.rank, shape, &tensor);
+  }
+  int64_t words[Descriptor::kHeaderWords + 2 * ATTN_MAX_RANK], bytes = 0;
+  Descriptor descriptor(words, info.rank, info.type.bits / 8);
+  for (int axis = 0; axis < info.rank; ++axis) {
+    descriptor.getShape()[axis] = shape[axis];
+  }
+  if (!getNumBytes(shape, info.rank, info.type.bits / 8, bytes) ||
+      !descriptor.setCompactStrides()) {
+    return fail(ATTN_INVALID_ARGUMENT,
+                "result '%s' of '%s' is larger than the address space",
+                info.name, function.name);
+  }
+  void *data =
+      execution->allocateOutsideOfWorkspace(static_cast<size_t>(bytes));
+  if (!data) {
+    return execution->getStatus();
+  }
+  tensor = wrap(data, info, shape, descriptor.getStrides());
+  return tensor ? ATTN_OK : ATTN_OUT_OF_MEMORY;
+}
+
+attn_status Call::allocatePassed(DLManagedTensor **results) {
+  for (size_t i = 0; i < function.results.count; ++i) {
+    const Parameter &result = function.results[i];
+    if (result.mode != ATTN_RESULT_PASSED) {
+      continue;
+    }
+    if (attn_status status = binding.setResult(i, nullptr)) {
+      return status;
+    }
+    Descriptor descriptor = binding.getResult(i);
+    if (attn_status status =
+            createResult(result.info, descriptor.getShape(), results[i])) {
+      return status;
+    }
+    descriptor.setData(results[i]->dl_tensor.data);
+  }
   return ATTN_OK;
 }
 
@@ -285,9 +438,10 @@ attn_status Call::takeResult(size_t index, DLManagedTensor *&tensor) {
   }
   Descriptor from = getReturned(index);
   auto *block = reinterpret_cast<void *>(from.getWords()[0]);
-  if (block && !frame.workspace.contains(block)) {
-    tensor = wrapBlock(block, result.info.type, from.getRank(), from.getShape(),
-                       from.getStrides());
+  bool isOwn =
+      isOnDevice() ? execution->owns(block) : !frame.workspace.contains(block);
+  if (block && isOwn) {
+    tensor = wrap(block, result.info, from.getShape(), from.getStrides());
     if (!tensor) {
       return ATTN_OUT_OF_MEMORY;
     }
@@ -297,20 +451,20 @@ attn_status Call::takeResult(size_t index, DLManagedTensor *&tensor) {
     from.getWords()[0] = 0; // no longer ours
     return ATTN_OK;
   }
-  if (attn_status status =
-          attn_tensor_create({kDLCPU, 0}, result.info.type, from.getRank(),
-                             from.getShape(), &tensor)) {
+  if (attn_status status = createResult(result.info, from.getShape(), tensor)) {
     return status;
   }
   Descriptor to = binding.getResult(index);
   std::memcpy(to.getShape(), from.getShape(), from.getRank() * sizeof(int64_t));
   to.setCompactStrides();
   to.setData(tensor->dl_tensor.data);
-  copyElements(from, to);
-  return ATTN_OK;
+  return copyResult(from, to);
 }
 
 void Call::releaseReturned() {
+  if (isOnDevice()) {
+    return execution->releaseBlocks();
+  }
   for (size_t i = 0; i < function.results.count; ++i) {
     const Parameter &result = function.results[i];
     if (result.mode == ATTN_RESULT_RETURNED && !result.isScalar()) {
@@ -322,31 +476,14 @@ void Call::releaseReturned() {
   }
 }
 
-/// Buffers for results that the code wants to be given.
-attn_status allocatePassed(const attn_function &function, Binding &binding,
-                           DLManagedTensor **results) {
-  for (size_t i = 0; i < function.results.count; ++i) {
-    const Parameter &result = function.results[i];
-    if (result.mode != ATTN_RESULT_PASSED) {
-      continue;
-    }
-    if (attn_status status = binding.setResult(i, nullptr)) {
-      return status;
-    }
-    Descriptor descriptor = binding.getResult(i);
-    if (attn_status status =
-            attn_tensor_create({kDLCPU, 0}, result.info.type, result.info.rank,
-                               descriptor.getShape(), &results[i])) {
-      return status;
-    }
-    descriptor.setData(results[i]->dl_tensor.data);
-  }
-  return ATTN_OK;
-}
-
-attn_status checkHandle(const attn_function *function) {
-  return function ? ATTN_OK
-                  : fail(ATTN_INVALID_ARGUMENT, "the function is null");
+/// The code for a call, and where it runs.
+attn_status choose(const attn_function *function,
+                   const DLTensor *const *arguments, size_t count,
+                   const attn_stream *stream, const attn_function *&chosen,
+                   DLDevice &device) {
+  return function
+             ? choosePlace(*function, arguments, count, stream, chosen, device)
+             : fail(ATTN_INVALID_ARGUMENT, "the function is null");
 }
 
 } // namespace
@@ -380,7 +517,7 @@ attn_status attn_tensor_create(DLDevice device, DLDataType type, int rank,
           attn_memory_allocate(device, static_cast<size_t>(bytes), &data)) {
     return status;
   }
-  *tensor = wrapBlock(data, type, rank, shape, descriptor.getStrides());
+  *tensor = wrapBlock(device, data, type, rank, shape, descriptor.getStrides());
   if (!*tensor) {
     attn_memory_release(device, data);
     return ATTN_OUT_OF_MEMORY;
@@ -393,10 +530,13 @@ attn_function_call(const attn_function *function, attn_stream *stream,
                    const DLTensor *const *arguments, size_t num_arguments,
                    const DLTensor *const *results, size_t num_results,
                    const attn_call_options *options) {
-  if (attn_status status = checkHandle(function)) {
+  const attn_function *chosen = nullptr;
+  DLDevice device = {};
+  if (attn_status status =
+          choose(function, arguments, num_arguments, stream, chosen, device)) {
     return status;
   }
-  Call call(*function, options);
+  Call call(*chosen, device, stream, options);
   if (attn_status status = call.bindArguments(arguments, num_arguments)) {
     return status;
   }
@@ -407,7 +547,7 @@ attn_function_call(const attn_function *function, attn_stream *stream,
   if (attn_status status = call.stageResults()) {
     return status;
   }
-  if (attn_status status = call.run(stream)) {
+  if (attn_status status = call.run()) {
     return status;
   }
   attn_status status = ATTN_OK;
@@ -423,7 +563,10 @@ attn_function_call_new(const attn_function *function, attn_stream *stream,
                        const DLTensor *const *arguments, size_t num_arguments,
                        DLManagedTensor **results, size_t num_results,
                        const attn_call_options *options) {
-  if (attn_status status = checkHandle(function)) {
+  const attn_function *chosen = nullptr;
+  DLDevice device = {};
+  if (attn_status status =
+          choose(function, arguments, num_arguments, stream, chosen, device)) {
     return status;
   }
   if (num_results != function->results.count || (num_results && !results)) {
@@ -434,16 +577,16 @@ attn_function_call_new(const attn_function *function, attn_stream *stream,
   for (size_t i = 0; i < num_results; ++i) {
     results[i] = nullptr;
   }
-  Call call(*function, options);
+  Call call(*chosen, device, stream, options);
   attn_status status = call.bindArguments(arguments, num_arguments);
   if (!status) {
-    status = allocatePassed(*function, call.getBinding(), results);
+    status = call.allocatePassed(results);
   }
   if (!status) {
-    status = call.run(stream);
+    status = call.run();
     if (!status) {
       for (size_t i = 0; i < num_results && !status; ++i) {
-        if (function->results[i].mode == ATTN_RESULT_RETURNED) {
+        if (chosen->results[i].mode == ATTN_RESULT_RETURNED) {
           status = call.takeResult(i, results[i]);
         }
       }
@@ -461,14 +604,17 @@ attn_status attn_function_get_result_shape(const attn_function *function,
                                            const DLTensor *const *arguments,
                                            size_t num_arguments, size_t index,
                                            int64_t *shape) {
-  if (attn_status status = checkHandle(function)) {
+  const attn_function *chosen = nullptr;
+  DLDevice device = {};
+  if (attn_status status =
+          choose(function, arguments, num_arguments, nullptr, chosen, device)) {
     return status;
   }
   if (index >= function->results.count) {
     return fail(ATTN_NOT_FOUND, "'%s' has no result %zu", function->name,
                 index);
   }
-  Binding binding(*function);
+  Binding binding(*chosen, device);
   if (attn_status status =
           binding.bindArguments(arguments, num_arguments, false)) {
     return status;
@@ -486,18 +632,21 @@ attn_status attn_function_get_workspace(const attn_function *function,
                                         const DLTensor *const *arguments,
                                         size_t num_arguments, size_t *bytes) {
   *bytes = 0;
-  if (attn_status status = checkHandle(function)) {
+  const attn_function *chosen = nullptr;
+  DLDevice device = {};
+  if (attn_status status =
+          choose(function, arguments, num_arguments, nullptr, chosen, device)) {
     return status;
   }
-  Binding binding(*function);
+  Binding binding(*chosen, device);
   if (attn_status status =
           binding.bindArguments(arguments, num_arguments, false)) {
     return status;
   }
-  if (*function->unbounded) {
+  if (*chosen->unbounded) {
     return fail(ATTN_UNBOUNDED,
                 "nobody can tell beforehand what memory '%s' works in: %s",
-                function->name, function->unbounded);
+                function->name, chosen->unbounded);
   }
   size_t threadBytes = 0, numThreads = 0;
   return measureWorkspace(binding, *bytes, threadBytes, numThreads);

@@ -18,7 +18,7 @@
 
 #include "Memory.h"
 
-#include "Status.h"
+#include "cuda/Execution.h"
 #include <cstdlib>
 #include <new>
 
@@ -200,6 +200,10 @@ void *attn::allocateOutsideOfCalls(size_t bytes) {
 
 void *attn_malloc(size_t bytes) {
   Frame *frame = currentFrame;
+  if (frame && frame->device) {
+    void *data = frame->device->allocate(bytes);
+    return data ? data : (leaveFrame(*frame), nullptr);
+  }
   if (void *data = frame ? frame->workspace.take(bytes) : nullptr) {
     return data;
   }
@@ -224,6 +228,9 @@ void *attn_malloc(size_t bytes) {
 void attn_free(void *data) {
   if (!data) {
     return;
+  }
+  if (currentFrame && currentFrame->device) {
+    return currentFrame->device->release(data);
   }
   if (currentFrame && currentFrame->workspace.contains(data)) {
     return currentFrame->workspace.give(data);

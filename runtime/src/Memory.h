@@ -14,6 +14,10 @@
 
 namespace attn {
 
+namespace cuda {
+class Execution;
+} // namespace cuda
+
 constexpr size_t kMemoryAlignment = 64;
 
 /// Memory that the caller of a function provides: a stack of pieces, as section
@@ -78,6 +82,8 @@ struct Frame {
   ThreadWorkspaces *threads = nullptr;
   /// Set where memory ran out; shared by the frames of one call.
   std::atomic<size_t> *missingBytes = nullptr;
+  /// Of a call on a device, from which its code gets all memory; else null.
+  cuda::Execution *device = nullptr;
 };
 
 /// The innermost frame of this thread, or null.

@@ -44,6 +44,10 @@ private:
   bool readWorkspace(attn_function &result);
   bool placeStride(int64_t &operand) const;
   bool readFunction(attn_function &result);
+  bool readFunctions(List<attn_function> &functions);
+  bool readImage(DeviceImage &image);
+  bool readProgram(DeviceProgram &program);
+  bool readPrograms(Metadata &metadata);
   bool describeAxes(Parameter &parameter, bool isArgument);
   bool usesKnownNames(const Expression &expression) const;
   bool checkSymbols() const;
@@ -486,19 +490,140 @@ bool Reader::readFunction(attn_function &result) {
          (checkSymbols() || reject("an expression names an unknown symbol"));
 }
 
-attn_status Reader::read(Metadata &metadata) {
+bool Reader::readFunctions(List<attn_function> &functions) {
   constexpr size_t kMinFunctionBytes = 40;
-  bool good = readString(metadata.compiler) && readString(metadata.target) &&
-              readStrings(metadata.features) &&
-              readCount(metadata.functions, kMinFunctionBytes);
-  for (uint32_t i = 0; good && i < metadata.functions.count; ++i) {
-    good = readFunction(metadata.functions[i]);
-    for (uint32_t k = 0; good && k < i; ++k) {
-      good = std::strcmp(metadata.functions[k].name,
-                         metadata.functions[i].name) != 0 ||
-             reject("two functions have one name");
+  if (!readCount(functions, kMinFunctionBytes)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < functions.count; ++i) {
+    if (!readFunction(functions[i])) {
+      return false;
+    }
+    for (uint32_t k = 0; k < i; ++k) {
+      if (std::strcmp(functions[k].name, functions[i].name) == 0) {
+        return reject("two functions have one name");
+      }
     }
   }
+  return true;
+}
+
+bool Reader::readImage(DeviceImage &image) {
+  uint8_t kind = 0;
+  if (!readNumber(kind) || !readNumber(image.architecture) ||
+      !readNumber(image.bytes)) {
+    return false;
+  }
+  if (kind > ATTN_IMAGE_PTX || image.architecture > 9999) {
+    return reject("an image of kernels is of an unknown kind");
+  }
+  if (image.bytes > left) {
+    return reject("an image of kernels reaches beyond its end");
+  }
+  image.kind = static_cast<attn_image_kind>(kind);
+  // Text ends with a zero byte, for the driver.
+  char *copy = allocate<char>(size_t(image.bytes) + 1);
+  if (!copy) {
+    return false;
+  }
+  std::memcpy(copy, at, image.bytes);
+  image.data = copy;
+  at += image.bytes;
+  left -= image.bytes;
+  return true;
+}
+
+bool Reader::readProgram(DeviceProgram &program) {
+  constexpr size_t kMinKernelBytes = 8, kMinImageBytes = 9;
+  if (!readNumber(program.deviceType) ||
+      !readCount(program.kernels, kMinKernelBytes)) {
+    return false;
+  }
+  if (program.deviceType == kDLCPU) {
+    return reject("the host has kernels");
+  }
+  for (DeviceKernel &kernel : program.kernels) {
+    if (!readString(kernel.name) || !readNumber(kernel.sharedBytes)) {
+      return false;
+    }
+    if (kernel.sharedBytes > INT32_MAX) {
+      return reject("a kernel takes too much shared memory");
+    }
+  }
+  if (!readCount(program.images, kMinImageBytes)) {
+    return false;
+  }
+  for (DeviceImage &image : program.images) {
+    if (!readImage(image)) {
+      return false;
+    }
+  }
+  if (!readFunctions(program.functions)) {
+    return false;
+  }
+  for (attn_function &function : program.functions) {
+    function.program = &program;
+  }
+  return true;
+}
+
+/// Whether callers may take one for the other.
+static bool haveOneInterface(const attn_function &a, const attn_function &b) {
+  auto agree = [](const List<Parameter> &a, const List<Parameter> &b) {
+    if (a.count != b.count) {
+      return false;
+    }
+    for (uint32_t i = 0; i < a.count; ++i) {
+      const attn_parameter &one = a[i].info, &other = b[i].info;
+      if (std::strcmp(one.name, other.name) != 0 || one.rank != other.rank ||
+          one.alias != other.alias || a[i].flags != b[i].flags ||
+          one.type.code != other.type.code ||
+          one.type.bits != other.type.bits) {
+        return false;
+      }
+    }
+    return true;
+  };
+  return std::strcmp(a.name, b.name) == 0 && agree(a.arguments, b.arguments) &&
+         agree(a.results, b.results);
+}
+
+bool Reader::readPrograms(Metadata &metadata) {
+  constexpr size_t kMinProgramBytes = 16;
+  if (!readCount(metadata.programs, kMinProgramBytes)) {
+    return false;
+  }
+  for (DeviceProgram &program : metadata.programs) {
+    if (!readProgram(program)) {
+      return false;
+    }
+    for (DeviceProgram *before = metadata.programs.data; before != &program;
+         ++before) {
+      if (before->deviceType == program.deviceType) {
+        return reject("a type of device has two programs");
+      }
+    }
+    const List<attn_function> &shown = metadata.getFunctions();
+    if (shown.count != program.functions.count) {
+      return reject("devices differ in their functions");
+    }
+    for (uint32_t i = 0; i < shown.count; ++i) {
+      if (!haveOneInterface(shown[i], program.functions[i])) {
+        return reject("devices differ in a function");
+      }
+      if (&shown[i] != &program.functions[i]) {
+        program.functions[i].other = shown[i].other;
+        shown[i].other = &program.functions[i];
+      }
+    }
+  }
+  return true;
+}
+
+attn_status Reader::read(Metadata &metadata) {
+  bool good = readString(metadata.compiler) && readString(metadata.target) &&
+              readStrings(metadata.features) &&
+              readFunctions(metadata.functions) && readPrograms(metadata);
   if (good && left != 0) {
     good = reject("something follows its end");
   }

@@ -12,6 +12,8 @@
 #include "Expression.h"
 #include "attn_module.h"
 #include "attn_runtime.h"
+#include <atomic>
+#include <pthread.h>
 
 namespace attn {
 
@@ -56,6 +58,8 @@ struct Rule {
   Expression low, high;
 };
 
+struct DeviceProgram;
+
 } // namespace attn
 
 struct attn_function {
@@ -78,15 +82,58 @@ struct attn_function {
   bool returnsByValue = false;
   /// Where descriptors end among the scratch words of a call.
   size_t descriptorWords = 0;
+  /// The kernels that its code launches; null for code that computes on the
+  /// host.
+  attn::DeviceProgram *program = nullptr;
+  /// The same function for another device, or null.
+  attn_function *other = nullptr;
 };
 
 namespace attn {
+
+namespace cuda {
+struct Loaded;
+constexpr int kMaxDevices = 64;
+} // namespace cuda
+
+struct DeviceKernel {
+  const char *name = "";
+  /// The most that a launch asks for.
+  uint32_t sharedBytes = 0;
+};
+
+struct DeviceImage {
+  attn_image_kind kind = ATTN_IMAGE_CUBIN;
+  uint32_t architecture = 0;
+  /// A zero byte follows.
+  const char *data = nullptr;
+  uint32_t bytes = 0;
+};
+
+/// What a record has for one type of device.
+struct DeviceProgram {
+  uint32_t deviceType = 0;
+  List<DeviceKernel> kernels;
+  List<DeviceImage> images;
+  List<attn_function> functions;
+  /// By the number of the device; the lock is for making them.
+  std::atomic<cuda::Loaded *> loaded[cuda::kMaxDevices] = {};
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+};
 
 struct Metadata {
   const char *compiler = "";
   const char *target = "";
   List<const char *> features;
+  /// Of the host.
   List<attn_function> functions;
+  List<DeviceProgram> programs;
+
+  /// What callers see: the functions of the host, or else of the first program.
+  const List<attn_function> &getFunctions() const {
+    return functions.count || !programs.count ? functions
+                                              : programs[0].functions;
+  }
 };
 
 /// Reads a record, of which any byte may be wrong. What it points to is

@@ -14,6 +14,7 @@
 
 #include "Metadata.h"
 #include "Status.h"
+#include "cuda/Program.h"
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -168,6 +169,19 @@ attn_status verifyCopy(const attn_module &module, const char *name) {
   return result;
 }
 
+/// All functions that have code, in the order of the record.
+template <typename Body>
+void forEachFunction(const Metadata &metadata, Body body) {
+  for (attn_function &function : metadata.functions) {
+    body(function);
+  }
+  for (const DeviceProgram &program : metadata.programs) {
+    for (attn_function &function : program.functions) {
+      body(function);
+    }
+  }
+}
+
 /// Compiled programs call this library by name, also where it was loaded for
 /// the use of one other library alone.
 void makeSymbolsGlobal() {
@@ -203,15 +217,16 @@ attn_status link(attn_module &module, const char *name) {
   if (attn_status status = checkTarget(module.metadata)) {
     return status;
   }
-  for (attn_function &function : module.metadata.functions) {
+  attn_status status = ATTN_OK;
+  forEachFunction(module.metadata, [&](attn_function &function) {
     void *entry = dlsym(module.library, function.entryName);
-    if (!entry) {
-      return fail(ATTN_DAMAGED, "'%s' lacks the code of '%s' (symbol %s)", name,
-                  function.name, function.entryName);
+    if (!entry && !status) {
+      status = fail(ATTN_DAMAGED, "'%s' lacks the code of '%s' (symbol %s)",
+                    name, function.name, function.entryName);
     }
     function.entry = reinterpret_cast<attn_packed_fn>(entry);
-  }
-  return ATTN_OK;
+  });
+  return status;
 }
 
 /// Hands the module over, or gives it back.
@@ -290,19 +305,23 @@ attn_status attn_module_create(const void *metadata, size_t size,
   if (!status) {
     status = checkTarget(created->metadata);
   }
-  const auto &functions = created->metadata.functions;
-  if (!status &&
-      (num_entries != functions.count || (num_entries && !entries))) {
-    status = fail(ATTN_INVALID_ARGUMENT,
-                  "the module has %u functions, but %zu entries are given",
-                  functions.count, entries ? num_entries : 0);
-  }
-  for (uint32_t i = 0; !status && i < functions.count; ++i) {
-    functions[i].entry = entries[i];
-    if (!entries[i]) {
-      status = fail(ATTN_INVALID_ARGUMENT, "the entry of '%s' is null",
-                    functions[i].name);
+  size_t count = 0, next = 0;
+  if (!status) {
+    forEachFunction(created->metadata, [&](attn_function &) { ++count; });
+    if (num_entries != count || (num_entries && !entries)) {
+      status = fail(ATTN_INVALID_ARGUMENT,
+                    "the module has %zu functions, but %zu entries are given",
+                    count, entries ? num_entries : 0);
     }
+  }
+  if (!status) {
+    forEachFunction(created->metadata, [&](attn_function &function) {
+      function.entry = entries[next++];
+      if (!function.entry && !status) {
+        status = fail(ATTN_INVALID_ARGUMENT, "the entry of '%s' is null",
+                      function.name);
+      }
+    });
   }
   return finish(created, status, module);
 }
@@ -310,6 +329,9 @@ attn_status attn_module_create(const void *metadata, size_t size,
 void attn_module_release(attn_module *module) {
   if (!module) {
     return;
+  }
+  for (DeviceProgram &program : module->metadata.programs) {
+    cuda::unload(program);
   }
   if (module->library) {
     dlclose(module->library);
@@ -329,12 +351,12 @@ const char *attn_module_get_target(const attn_module *module) {
 }
 
 size_t attn_module_get_num_functions(const attn_module *module) {
-  return module->metadata.functions.count;
+  return module->metadata.getFunctions().count;
 }
 
 const attn_function *attn_module_get_function(const attn_module *module,
                                               size_t index) {
-  const auto &functions = module->metadata.functions;
+  const auto &functions = module->metadata.getFunctions();
   return index < functions.count ? &functions[index] : nullptr;
 }
 
@@ -348,7 +370,7 @@ attn_status attn_module_find_function(const attn_module *module,
                         : "place for the function");
   }
   *function = nullptr;
-  for (const attn_function &candidate : module->metadata.functions) {
+  for (const attn_function &candidate : module->metadata.getFunctions()) {
     if (std::strcmp(candidate.name, name) == 0) {
       *function = &candidate;
       return ATTN_OK;

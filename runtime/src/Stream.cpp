@@ -1,4 +1,5 @@
-//===- Stream.cpp - memory, streams and events of the host ----------------===//
+//===- Stream.cpp - memory, streams and events
+//-----------------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,20 +11,34 @@
 #include "Arena.h"
 #include "Memory.h"
 #include "Status.h"
-#include <atomic>
+#include "cuda/Device.h"
+#include <cstdio>
+#include <cstring>
 #include <ctime>
-#include <pthread.h>
+#include <initializer_list>
 
 using namespace attn;
 
-struct attn_stream {
-  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+struct attn_event {
+  DLDevice device = {kDLCPU, 0};
+  /// Of the host: nanoseconds of the monotonic clock; 0 before it is recorded.
+  std::atomic<int64_t> time{0};
+  /// Of a device.
+  cuda::Event *native = nullptr;
+  std::atomic<bool> isRecorded{false};
 };
 
-struct attn_event {
-  /// Nanoseconds of the monotonic clock; 0 before it is recorded.
-  std::atomic<int64_t> time{0};
-};
+static bool isCUDA(DLDevice device) { return device.device_type == kDLCUDA; }
+
+/// Calls `fn` with a device of CUDA, whose context is current.
+template <typename Fn> static attn_status onDevice(DLDevice device, Fn fn) {
+  cuda::Device *found = nullptr;
+  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+    return status;
+  }
+  cuda::Current current(*found);
+  return current.getStatus() ? current.getStatus() : fn(*found);
+}
 
 void attn::lockStream(attn_stream *stream) {
   if (stream) {
@@ -37,12 +52,51 @@ void attn::unlockStream(attn_stream *stream) {
   }
 }
 
+void attn::retainStream(attn_stream *stream) {
+  if (stream) {
+    stream->references.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void attn::dropStream(attn_stream *stream) {
+  if (!stream ||
+      stream->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (isCUDA(stream->device) && !stream->isWrapped) {
+    cuda::onLiveDevice(stream->device.device_id, [&](cuda::Device &found) {
+      found.note(found.driver->cuStreamDestroy_v2(stream->native),
+                 "cuStreamDestroy");
+    });
+  }
+  pthread_mutex_destroy(&stream->mutex);
+  destroy(stream);
+}
+
+bool attn::isHost(DLDevice device) {
+  return device.device_type == kDLCPU || device.device_type == kDLCUDAHost ||
+         device.device_type == kDLROCMHost;
+}
+
+const char *attn::describeDevice(DLDevice device, char (&text)[48]) {
+  if (isHost(device)) {
+    return "the host";
+  }
+  bool isCUDA = device.device_type == kDLCUDA;
+  std::snprintf(text, sizeof(text),
+                isCUDA ? "CUDA device %d" : "device %d of type %d",
+                device.device_id, static_cast<int>(device.device_type));
+  return text;
+}
+
 static attn_status checkDevice(DLDevice device) {
-  if (device.device_type == kDLCPU && device.device_id == 0) {
+  if ((device.device_type == kDLCPU && device.device_id == 0) ||
+      isCUDA(device)) {
     return ATTN_OK;
   }
   return fail(ATTN_UNSUPPORTED,
-              "there is no device %d of type %d, only the host (0 of type 1)",
+              "there is no device %d of type %d, only the host (0 of type 1) "
+              "and those of CUDA (type 2)",
               device.device_id, static_cast<int>(device.device_type));
 }
 
@@ -50,7 +104,13 @@ static attn_status failNull(const char *what) {
   return fail(ATTN_INVALID_ARGUMENT, "the %s is null", what);
 }
 
-int attn_get_num_devices(DLDeviceType type) { return type == kDLCPU ? 1 : 0; }
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+int attn_get_num_devices(DLDeviceType type) {
+  return type == kDLCPU ? 1 : type == kDLCUDA ? cuda::getNumDevices() : 0;
+}
 
 attn_status attn_memory_allocate(DLDevice device, size_t bytes, void **data) {
   if (!data) {
@@ -60,11 +120,61 @@ attn_status attn_memory_allocate(DLDevice device, size_t bytes, void **data) {
   if (attn_status status = checkDevice(device)) {
     return status;
   }
+  if (isCUDA(device)) {
+    return cuda::allocate(device.device_id, bytes, data);
+  }
   *data = allocateOutsideOfCalls(bytes);
   return *data ? ATTN_OK : failOutOfMemory(bytes);
 }
 
-void attn_memory_release(DLDevice, void *data) { attn_free(data); }
+void attn_memory_release(DLDevice device, void *data) {
+  if (isCUDA(device)) {
+    cuda::release(device.device_id, data);
+  } else {
+    attn_free(data);
+  }
+}
+
+attn_status attn_memory_copy(DLDevice to_device, void *to, DLDevice from_device,
+                             const void *from, size_t bytes,
+                             attn_stream *stream) {
+  for (DLDevice device : {to_device, from_device}) {
+    if (attn_status status = isHost(device) ? ATTN_OK : checkDevice(device)) {
+      return status;
+    }
+  }
+  if (bytes == 0) {
+    return ATTN_OK;
+  }
+  if (!to || !from) {
+    return failNull(to ? "source" : "destination");
+  }
+  if (!isCUDA(to_device) && !isCUDA(from_device)) {
+    std::memcpy(to, from, bytes);
+    return ATTN_OK;
+  }
+  DLDevice device = isCUDA(to_device) ? to_device : from_device;
+  if (stream && isCUDA(stream->device)) {
+    device = stream->device;
+  }
+  return onDevice(device, [&](cuda::Device &found) {
+    cuda::Stream *native = stream ? stream->native : nullptr;
+    attn_status status =
+        found.check(found.driver->cuMemcpyAsync(
+                        reinterpret_cast<cuda::Address>(to),
+                        reinterpret_cast<cuda::Address>(from), bytes, native),
+                    "cuMemcpyAsync");
+    bool waits = !stream || !isCUDA(stream->device);
+    return status || !waits
+               ? status
+               : found.check(found.driver->cuStreamSynchronize(native),
+                             "cuStreamSynchronize");
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Streams
+//===----------------------------------------------------------------------===//
 
 attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
   if (!stream) {
@@ -74,28 +184,94 @@ attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
   if (attn_status status = checkDevice(device)) {
     return status;
   }
-  *stream = create<attn_stream>();
-  return *stream ? ATTN_OK : failOutOfMemory(sizeof(attn_stream));
+  attn_stream *created = create<attn_stream>();
+  if (!created) {
+    return failOutOfMemory(sizeof(attn_stream));
+  }
+  created->device = device;
+  if (isCUDA(device)) {
+    attn_status status = onDevice(device, [&](cuda::Device &found) {
+      return found.check(found.driver->cuStreamCreate(&created->native, 0),
+                         "cuStreamCreate");
+    });
+    if (status) {
+      destroy(created);
+      return status;
+    }
+  }
+  *stream = created;
+  return ATTN_OK;
+}
+
+attn_status attn_stream_wrap(DLDevice device, void *native,
+                             attn_stream **stream) {
+  if (!stream) {
+    return failNull("place for the stream");
+  }
+  *stream = nullptr;
+  if (!isCUDA(device)) {
+    char text[48];
+    return fail(ATTN_UNSUPPORTED, "streams of %s cannot be wrapped",
+                describeDevice(device, text));
+  }
+  cuda::Device *found = nullptr;
+  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+    return status;
+  }
+  attn_stream *created = create<attn_stream>();
+  if (!created) {
+    return failOutOfMemory(sizeof(attn_stream));
+  }
+  created->device = device;
+  created->native = static_cast<cuda::Stream *>(native);
+  created->isWrapped = true;
+  *stream = created;
+  return ATTN_OK;
 }
 
 void attn_stream_release(attn_stream *stream) {
   if (stream) {
-    attn_stream_synchronize(stream);
-    pthread_mutex_destroy(&stream->mutex);
-    destroy(stream);
+    if (!stream->isWrapped) {
+      attn_stream_synchronize(stream);
+    }
+    dropStream(stream);
   }
 }
 
 attn_status attn_stream_synchronize(attn_stream *stream) {
+  if (stream && isCUDA(stream->device)) {
+    return onDevice(stream->device, [&](cuda::Device &found) {
+      return found.check(found.driver->cuStreamSynchronize(stream->native),
+                         "cuStreamSynchronize");
+    });
+  }
   lockStream(stream);
   unlockStream(stream);
   return ATTN_OK;
 }
 
-attn_status attn_stream_wait(attn_stream *, attn_event *event) {
-  // What has been recorded has happened.
-  return event ? ATTN_OK : failNull("event");
+attn_status attn_stream_wait(attn_stream *stream, attn_event *event) {
+  if (!event) {
+    return failNull("event");
+  }
+  if (!isCUDA(event->device) || !event->isRecorded.load()) {
+    return ATTN_OK; // what has been recorded has happened
+  }
+  if (stream && !isCUDA(stream->device)) {
+    return attn_event_synchronize(event);
+  }
+  return onDevice(
+      stream ? stream->device : event->device, [&](cuda::Device &found) {
+        return found.check(
+            found.driver->cuStreamWaitEvent(stream ? stream->native : nullptr,
+                                            event->native, 0),
+            "cuStreamWaitEvent");
+      });
 }
+
+//===----------------------------------------------------------------------===//
+// Events
+//===----------------------------------------------------------------------===//
 
 attn_status attn_event_create(DLDevice device, attn_event **event) {
   if (!event) {
@@ -105,15 +281,58 @@ attn_status attn_event_create(DLDevice device, attn_event **event) {
   if (attn_status status = checkDevice(device)) {
     return status;
   }
-  *event = create<attn_event>();
-  return *event ? ATTN_OK : failOutOfMemory(sizeof(attn_event));
+  attn_event *created = create<attn_event>();
+  if (!created) {
+    return failOutOfMemory(sizeof(attn_event));
+  }
+  created->device = device;
+  if (isCUDA(device)) {
+    attn_status status = onDevice(device, [&](cuda::Device &found) {
+      return found.check(found.driver->cuEventCreate(&created->native, 0),
+                         "cuEventCreate");
+    });
+    if (status) {
+      destroy(created);
+      return status;
+    }
+  }
+  *event = created;
+  return ATTN_OK;
 }
 
-void attn_event_release(attn_event *event) { destroy(event); }
+void attn_event_release(attn_event *event) {
+  if (event && isCUDA(event->device)) {
+    cuda::onLiveDevice(event->device.device_id, [&](cuda::Device &found) {
+      found.note(found.driver->cuEventDestroy_v2(event->native),
+                 "cuEventDestroy");
+    });
+  }
+  destroy(event);
+}
 
 attn_status attn_event_record(attn_event *event, attn_stream *stream) {
   if (!event) {
     return failNull("event");
+  }
+  if (stream && (stream->device.device_type != event->device.device_type ||
+                 stream->device.device_id != event->device.device_id)) {
+    char one[48], other[48];
+    return fail(ATTN_INVALID_ARGUMENT,
+                "the event is of %s, the stream is of %s",
+                describeDevice(event->device, one),
+                describeDevice(stream->device, other));
+  }
+  if (isCUDA(event->device)) {
+    return onDevice(event->device, [&](cuda::Device &found) {
+      attn_status status =
+          found.check(found.driver->cuEventRecord(
+                          event->native, stream ? stream->native : nullptr),
+                      "cuEventRecord");
+      if (!status) {
+        event->isRecorded.store(true);
+      }
+      return status;
+    });
   }
   lockStream(stream);
   timespec now = {};
@@ -124,7 +343,16 @@ attn_status attn_event_record(attn_event *event, attn_stream *stream) {
 }
 
 attn_status attn_event_synchronize(attn_event *event) {
-  return event ? ATTN_OK : failNull("event");
+  if (!event) {
+    return failNull("event");
+  }
+  if (!isCUDA(event->device) || !event->isRecorded.load()) {
+    return ATTN_OK;
+  }
+  return onDevice(event->device, [&](cuda::Device &found) {
+    return found.check(found.driver->cuEventSynchronize(event->native),
+                       "cuEventSynchronize");
+  });
 }
 
 attn_status attn_event_elapsed(const attn_event *from, const attn_event *to,
@@ -132,9 +360,28 @@ attn_status attn_event_elapsed(const attn_event *from, const attn_event *to,
   if (!from || !to || !milliseconds) {
     return failNull(milliseconds ? "event" : "place for the time");
   }
+  if (from->device.device_type != to->device.device_type ||
+      from->device.device_id != to->device.device_id) {
+    char one[48], other[48];
+    return fail(ATTN_INVALID_ARGUMENT, "one event is of %s, the other of %s",
+                describeDevice(from->device, one),
+                describeDevice(to->device, other));
+  }
+  bool isOnCUDA = isCUDA(from->device);
   int64_t begin = from->time.load(), end = to->time.load();
-  if (begin == 0 || end == 0) {
+  if (isOnCUDA ? !from->isRecorded.load() || !to->isRecorded.load()
+               : begin == 0 || end == 0) {
     return fail(ATTN_INVALID_ARGUMENT, "an event was never recorded");
+  }
+  if (isOnCUDA) {
+    return onDevice(from->device, [&](cuda::Device &found) {
+      float elapsed = 0;
+      attn_status status = found.check(
+          found.driver->cuEventElapsedTime(&elapsed, from->native, to->native),
+          "cuEventElapsedTime");
+      *milliseconds = static_cast<double>(elapsed);
+      return status;
+    });
   }
   *milliseconds = static_cast<double>(end - begin) * 1e-6;
   return ATTN_OK;

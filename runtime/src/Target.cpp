@@ -89,6 +89,31 @@ constexpr const char *kArchitecture = "unknown";
 Support hasFeature(const char *) { return Support::Unknown; }
 #endif
 
+/// Tensors are on the device, scalars are on the host.
+attn_status checkDevices(const List<attn_function> &functions,
+                         uint32_t deviceType) {
+  for (const attn_function &function : functions) {
+    for (auto *list : {&function.arguments, &function.results}) {
+      for (const Parameter &parameter : *list) {
+        if (parameter.isScalar() && parameter.device != kDLCPU) {
+          return fail(ATTN_UNSUPPORTED,
+                      "'%s' of '%s' is a scalar for devices of type %u, the "
+                      "runtime reads scalars on the host",
+                      parameter.info.name, function.name, parameter.device);
+        }
+        if (!parameter.isScalar() && parameter.device != deviceType) {
+          return fail(ATTN_UNSUPPORTED,
+                      "'%s' of '%s' is for devices of type %u, the code of the "
+                      "function is for type %u",
+                      parameter.info.name, function.name, parameter.device,
+                      deviceType);
+        }
+      }
+    }
+  }
+  return ATTN_OK;
+}
+
 } // namespace
 
 attn_status attn::checkTarget(const Metadata &metadata) {
@@ -115,16 +140,13 @@ attn_status attn::checkTarget(const Metadata &metadata) {
                   feature);
     }
   }
-  for (const attn_function &function : metadata.functions) {
-    for (auto *list : {&function.arguments, &function.results}) {
-      for (const Parameter &parameter : *list) {
-        if (parameter.device != kDLCPU) {
-          return fail(ATTN_UNSUPPORTED,
-                      "'%s' of '%s' is for devices of type %u, this runtime "
-                      "has the host only",
-                      parameter.info.name, function.name, parameter.device);
-        }
-      }
+  if (attn_status status = checkDevices(metadata.functions, kDLCPU)) {
+    return status;
+  }
+  for (const DeviceProgram &program : metadata.programs) {
+    if (attn_status status =
+            checkDevices(program.functions, program.deviceType)) {
+      return status;
     }
   }
   return ATTN_OK;

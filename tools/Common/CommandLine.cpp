@@ -99,8 +99,23 @@ bool CommandLineParser::parseCompileOption() {
 }
 
 std::optional<int> CommandLineParser::parseTarget() {
-  if (llvm::Error error = setTarget(compile, value)) {
-    return fail(kBadUsage, llvm::toString(std::move(error)));
+  // Several are packed into one program.
+  SmallVector<StringRef> targets = {value};
+  if (takesTargets() && !value.ends_with(",emulate")) {
+    targets.clear();
+    value.split(targets, ',');
+  }
+  compile.chips.clear();
+  for (StringRef target : targets) {
+    if (llvm::Error error = setTarget(compile, target)) {
+      return fail(kBadUsage, llvm::toString(std::move(error)));
+    }
+    if (compile.mode == ExecutionMode::GPU) {
+      compile.chips.push_back(compile.chip);
+    }
+  }
+  if (llvm::is_contained(targets, "cpu")) {
+    compile.mode = ExecutionMode::CPU;
   }
   return kContinue;
 }

@@ -52,6 +52,8 @@ protected:
   virtual void printHelp() = 0;
   /// Parses `option` into `code`; false for options the tool does not have.
   virtual bool parseOption() = 0;
+  /// Whether --target may name several.
+  virtual bool takesTargets() const { return false; }
 
   /// How to compile: --reference, --loops, --splits, --max-recompute-factor,
   /// --triple and --cpu.

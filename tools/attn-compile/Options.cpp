@@ -42,8 +42,11 @@ how to compile
   --cache              look for the files on disk, and store them there: in
                        $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
                        ~/.cache
-  --target=T           cpu (the default), or cuda: and sm_80, sm_86, sm_89 or
-                       sm_90: ptx, cubin, and a report with registers and spills
+  --target=T,...       cpu (the default), or cuda: and sm_80, sm_86, sm_89 or
+                       sm_90; several of them are packed into one program, with
+                       PTX for each GPU, and a cubin if there is ptxas. For one
+                       GPU alone also ptx, cubin, and a report with registers
+                       and spills
   --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
@@ -94,6 +97,7 @@ public:
 
 private:
   void printHelp() override { llvm::outs() << kUsage; }
+  bool takesTargets() const override { return true; }
 
   bool parseOption() override {
     if (option == "cache") {
@@ -143,16 +147,16 @@ private:
                                "writes them, without ,emulate");
       }
       if (compileOptions.mode == ExecutionMode::GPU) {
-        if (!isDeviceKind(own)) {
-          return fail(kBadUsage, "--target=cuda:... writes ptx, cubin and "
-                                 "report, not '" +
-                                     own + "'");
+        if (isDeviceKind(own)) {
+          if (compileOptions.chips.size() > 1) {
+            return fail(kBadUsage, "'" + own + "' is for one GPU");
+          }
+          output.deviceKind = own.str();
+          continue;
         }
-        output.deviceKind = own.str();
-        continue;
       }
       if (own == "ptx" || own == "cubin") {
-        return fail(kBadUsage, "'" + own + "' is for --target=cuda:...");
+        return fail(kBadUsage, "'" + own + "' is for --target=cuda:... alone");
       }
       auto kind = findKind(name);
       if (!kind) {

@@ -139,6 +139,35 @@ static StringRef getForm(std::optional<ArtifactKind> kind) {
   llvm_unreachable("all kinds are handled");
 }
 
+/// Kernels of a GPU alone, all that is asked for of them.
+class DeviceFiles {
+public:
+  DeviceFiles(ModuleOp module, const CompileToolOptions &options)
+      : module(module), options(options) {}
+
+  llvm::Expected<std::string> make(StringRef kind) {
+    if (!code) {
+      bool assemble = llvm::any_of(options.outputs, [](const Output &output) {
+        return !output.deviceKind.empty() && output.deviceKind != "ptx";
+      });
+      auto compiled = compileForDevice(module, options.compile, assemble);
+      if (!compiled) {
+        return compiled.takeError();
+      }
+      code = std::move(*compiled);
+    }
+    if (kind == "report") {
+      return makeDeviceReport(module, options.compile, *code);
+    }
+    return kind == "ptx" ? code->ptx : code->cubin;
+  }
+
+private:
+  ModuleOp module;
+  const CompileToolOptions &options;
+  std::optional<DeviceCode> code;
+};
+
 /// The bytes of all outputs. The program is compiled once, and not at all if
 /// the cache has every one of them.
 static llvm::Expected<std::vector<std::string>>
@@ -149,8 +178,22 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
                        ? "program"
                        : llvm::sys::path::stem(options.program);
   std::unique_ptr<AheadOfTimeProgram> program;
+  DeviceFiles device(module, options);
+  // What a package holds depends on whether there is ptxas.
+  std::string form = name.str();
+  for (StringRef chip : compile.chips) {
+    form += (" " + chip + " " + findDeviceAssembler()).str();
+  }
   std::vector<std::string> contents;
   for (const Output &output : options.outputs) {
+    if (!output.deviceKind.empty()) {
+      auto bytes = device.make(output.deviceKind);
+      if (!bytes) {
+        return bytes.takeError();
+      }
+      contents.push_back(std::move(*bytes));
+      continue;
+    }
     auto make = [&]() -> llvm::Expected<std::string> {
       if (!program) {
         auto compiled = AheadOfTimeProgram::compile(module, compile);
@@ -164,36 +207,11 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
     };
     auto bytes =
         findOrMake(module, compile,
-                   ("file " + getForm(output.kind) + " " + name).str(), make);
+                   ("file " + getForm(output.kind) + " " + form).str(), make);
     if (!bytes) {
       return bytes.takeError();
     }
     contents.push_back(std::move(*bytes));
-  }
-  return contents;
-}
-
-/// The same for kernels of a GPU.
-static llvm::Expected<std::vector<std::string>>
-makeDeviceContents(ModuleOp module, const CompileToolOptions &options) {
-  bool assemble = llvm::any_of(options.outputs, [](const Output &output) {
-    return output.deviceKind != "ptx";
-  });
-  auto code = compileForDevice(module, options.compile, assemble);
-  if (!code) {
-    return code.takeError();
-  }
-  std::vector<std::string> contents;
-  for (const Output &output : options.outputs) {
-    if (output.deviceKind == "report") {
-      auto report = makeDeviceReport(module, options.compile, *code);
-      if (!report) {
-        return report.takeError();
-      }
-      contents.push_back(std::move(*report));
-    } else {
-      contents.push_back(output.deviceKind == "ptx" ? code->ptx : code->cubin);
-    }
   }
   return contents;
 }
@@ -209,9 +227,7 @@ static int run(MLIRContext &context, const CompileToolOptions &options) {
   if (int code = parseProgram(options.program, context, sources, module)) {
     return code;
   }
-  auto contents = options.compile.mode == ExecutionMode::GPU
-                      ? makeDeviceContents(*module, options)
-                      : makeContents(*module, options);
+  auto contents = makeContents(*module, options);
   if (!contents) {
     return fail(kBadProgram, contents.takeError());
   }

@@ -51,6 +51,9 @@ struct CompileOptions {
   TargetSpec target;
   /// The GPU, in LLVM's naming: sm_80.
   std::string chip;
+  /// GPUs that a program ahead of time has code for, beside that for the CPU,
+  /// or alone in the mode GPU.
+  std::vector<std::string> chips = {};
   /// Code that is there sooner and runs longer: for what runs once. Of no
   /// effect on programs with narrow floats in exact mode.
   bool isQuick = false;

@@ -29,6 +29,21 @@ struct DeviceCode {
   std::vector<KernelResources> kernels;
 };
 
+/// The kernels of a program for one architecture.
+struct DeviceImage {
+  /// PTX; else a cubin.
+  bool isText = false;
+  /// 80 for sm_80.
+  uint32_t architecture = 0;
+  std::string bytes;
+};
+
+struct DeviceImages {
+  /// In the order of their numbers.
+  std::vector<KernelResources> kernels;
+  std::vector<DeviceImage> images;
+};
+
 /// The architectures that options.chip may name.
 ArrayRef<StringRef> getChips();
 
@@ -36,9 +51,17 @@ ArrayRef<StringRef> getChips();
 /// can have, for `options.chip` as PTX, in this process. With
 /// `assemble`, ptxas makes a cubin of it; that is looked for in the folder bin
 /// of $CUDA_HOME, and then on the PATH.
-llvm::Expected<DeviceCode> compileForDevice(ModuleOp module,
-                                            const CompileOptions &options,
-                                            bool assemble);
+llvm::Expected<DeviceCode>
+compileForDevice(ModuleOp module, const CompileOptions &options, bool assemble);
+
+/// The kernels of a program that `lowerProgram` made, which they are moved out
+/// of, for each of these architectures: as PTX, and as cubins where there is
+/// ptxas.
+llvm::Expected<DeviceImages> compileKernels(ModuleOp lowered,
+                                            ArrayRef<std::string> chips);
+
+/// Where ptxas is; empty if it is nowhere.
+std::string findDeviceAssembler();
 
 } // namespace mlir::attn
 

@@ -95,6 +95,10 @@ struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
       *this, "emulate",
       llvm::cl::desc("Make functions of the host of the kernels, down to LLVM"),
       llvm::cl::init(false)};
+  Option<bool> launch{
+      *this, "launch",
+      llvm::cl::desc("Launch by calls of the runtime library, down to LLVM"),
+      llvm::cl::init(false)};
 };
 
 /// `attn-plan`: score programs to the streams that run.

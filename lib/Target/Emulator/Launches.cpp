@@ -5,21 +5,18 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Arguments travel in a struct on the stack, with an array of pointers to its
-// fields:
+// Beside the arguments that every launch has goes a table of buffers:
 //
-//   fields    = { pointer, pointer, offset, size, stride, ... }
-//   arguments = [ &fields[0], &fields[1], ... ]
 //   buffers   = [ { "argument 0", 1, 1, 4 }, ... ]
 //
-// A buffer says at which argument its pointer is, its rank, and the bytes of an
+// It says at which argument its pointer is, its rank, and the bytes of an
 // element, so that the runtime finds its extent when it is launched.
 //
 //===----------------------------------------------------------------------===//
 
 #include "RuntimeCalls.h"
 
-#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "attn/Target/Device/LaunchArguments.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -40,21 +37,15 @@ public:
   LaunchWriter(gpu::LaunchFuncOp op, Kernel &kernel, ModuleOp host,
                SymbolTable &symbols)
       : op(op), kernel(kernel), host(host), symbols(symbols),
-        b(op.getLoc(), op), converter(op.getContext()),
-        pointer(LLVM::LLVMPointerType::get(op.getContext())) {}
+        arguments(op, "the emulated GPU"), b(arguments.b),
+        pointer(arguments.pointer) {}
 
   LogicalResult run();
 
 private:
   LogicalResult collectArguments();
-  Value packArguments();
-  Value packSizes();
   Value describeKernel();
   Value describeBuffers();
-  Value slot(Type type);
-  Value i64(int64_t value) {
-    return LLVM::ConstantOp::create(b, b.getI64Type(), value);
-  }
   /// A table in the host's module that `fill` makes, and its address.
   Value table(StringRef name, Type type,
               function_ref<Value(ImplicitLocOpBuilder &)> fill);
@@ -63,10 +54,9 @@ private:
   Kernel &kernel;
   ModuleOp host;
   SymbolTable &symbols;
-  ImplicitLocOpBuilder b;
-  LLVMTypeConverter converter;
+  LaunchArguments arguments;
+  ImplicitLocOpBuilder &b;
   Type pointer;
-  SmallVector<Value> arguments;
   SmallVector<Buffer> buffers;
 };
 } // namespace
@@ -91,110 +81,31 @@ static std::string getName(int64_t index, Value operand) {
 }
 
 LogicalResult LaunchWriter::collectArguments() {
-  for (auto [k, operand] : llvm::enumerate(op.getKernelOperands())) {
-    auto index = static_cast<int64_t>(k);
-    Type type = converter.convertType(operand.getType());
-    if (!type || isa<UnrankedMemRefType>(operand.getType())) {
-      return op.emitOpError("passes argument ")
-             << index << " of type " << operand.getType()
-             << ", which the emulated GPU cannot take";
-    }
-    Value converted = operand;
-    if (type != operand.getType()) {
-      converted =
-          UnrealizedConversionCastOp::create(b, type, operand).getResult(0);
-    }
+  auto layout = DataLayout::closest(op);
+  auto visit = [&](int64_t number, Value operand, size_t first) {
     if (auto memref = dyn_cast<MemRefType>(operand.getType())) {
-      auto layout = DataLayout::closest(op);
       auto bytes = static_cast<int64_t>(
           layout.getTypeSize(memref.getElementType()).getFixedValue());
       // Behind the pointer that was allocated comes the one that is aligned.
-      buffers.push_back({getName(index, operand),
-                         static_cast<int64_t>(arguments.size()) + 1,
-                         memref.getRank(), bytes});
+      buffers.push_back({getName(number, operand),
+                         static_cast<int64_t>(first) + 1, memref.getRank(),
+                         bytes});
     }
-    llvm::append_range(arguments, converter.promoteOperands(
-                                      op.getLoc(), operand, converted, b));
-  }
-  if (arguments.size() != kernel.arguments.size()) {
-    return op.emitOpError("passes ")
-           << arguments.size() << " values to a kernel of "
-           << kernel.arguments.size() << " arguments";
-  }
-  for (auto [k, given, wanted] : llvm::enumerate(arguments, kernel.arguments)) {
-    bool arePointers = isa<LLVM::LLVMPointerType>(given.getType()) &&
-                       isa<LLVM::LLVMPointerType>(wanted);
-    if (given.getType() != wanted && !arePointers) {
-      return op.emitOpError("passes a value of type ")
-             << given.getType() << " for argument " << k << " of type "
-             << wanted << " of the kernel";
-    }
+  };
+  if (failed(arguments.collect(visit)) ||
+      failed(arguments.check(kernel.arguments))) {
+    return failure();
   }
   for (LLVM::GlobalOp global : kernel.constants) {
     auto layout = DataLayout::closest(global);
     auto bytes = static_cast<int64_t>(
         layout.getTypeSize(global.getGlobalType()).getFixedValue());
     buffers.push_back({("variable '" + global.getSymName() + "'").str(),
-                       static_cast<int64_t>(arguments.size()), -1, bytes});
-    arguments.push_back(LLVM::AddressOfOp::create(b, global));
+                       static_cast<int64_t>(arguments.values.size()), -1,
+                       bytes});
+    arguments.values.push_back(LLVM::AddressOfOp::create(b, global));
   }
   return success();
-}
-
-/// Memory for one value, taken once for each call of the function.
-Value LaunchWriter::slot(Type type) {
-  OpBuilder::InsertionGuard guard(b);
-  Operation *scope =
-      op->getParentWithTrait<OpTrait::AutomaticAllocationScope>();
-  b.setInsertionPointToStart(&scope->getRegion(0).front());
-  return LLVM::AllocaOp::create(b, pointer, type, i64(1));
-}
-
-Value LaunchWriter::packArguments() {
-  SmallVector<Type> types;
-  for (Value argument : arguments) {
-    types.push_back(argument.getType());
-  }
-  auto fields = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
-  Value values = slot(fields);
-  Value places = slot(LLVM::LLVMArrayType::get(pointer, arguments.size()));
-  for (auto [k, argument] : llvm::enumerate(arguments)) {
-    auto index = static_cast<int32_t>(k);
-    Value place = LLVM::GEPOp::create(b, pointer, fields, values,
-                                      ArrayRef<LLVM::GEPArg>{0, index});
-    LLVM::StoreOp::create(b, argument, place);
-    Value entry = LLVM::GEPOp::create(b, pointer, pointer, places,
-                                      ArrayRef<LLVM::GEPArg>{index});
-    LLVM::StoreOp::create(b, place, entry);
-  }
-  return places;
-}
-
-Value LaunchWriter::packSizes() {
-  Type wide = b.getI64Type();
-  SmallVector<Value> sizes;
-  for (Value size :
-       {op.getGridSizeX(), op.getGridSizeY(), op.getGridSizeZ(),
-        op.getBlockSizeX(), op.getBlockSizeY(), op.getBlockSizeZ()}) {
-    if (size.getType().isIndex()) {
-      size = UnrealizedConversionCastOp::create(b, wide, size).getResult(0);
-    } else if (size.getType() != wide) {
-      size = LLVM::SExtOp::create(b, wide, size);
-    }
-    sizes.push_back(size);
-  }
-  sizes.push_back(i64(kernel.staticSharedBytes));
-  Value dynamic = op.getDynamicSharedMemorySize();
-  sizes.push_back(dynamic ? LLVM::SExtOp::create(b, wide, dynamic).getResult()
-                          : i64(0));
-  Value table = slot(LLVM::LLVMArrayType::get(wide, sizes.size()));
-  for (auto [k, size] : llvm::enumerate(sizes)) {
-    LLVM::StoreOp::create(
-        b, size,
-        LLVM::GEPOp::create(b, pointer, wide, table,
-                            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(k)}));
-  }
-  return table;
 }
 
 Value LaunchWriter::table(StringRef name, Type type,
@@ -271,22 +182,17 @@ Value LaunchWriter::describeBuffers() {
 }
 
 LogicalResult LaunchWriter::run() {
-  if (op.getAsyncToken() || !op.getAsyncDependencies().empty()) {
-    return op.emitOpError("is asynchronous; the emulated GPU runs launches "
-                          "while the host waits");
-  }
-  if (op.hasClusterSize()) {
-    return op.emitOpError("has clusters, which the emulated GPU does not have");
-  }
   if (failed(collectArguments())) {
     return failure();
   }
-  Value values[] = {describeKernel(), packSizes(), packArguments(),
-                    describeBuffers(),
-                    i64(static_cast<int64_t>(buffers.size()))};
+  Value values[] = {describeKernel(),
+                    arguments.packSizes(kernel.staticSharedBytes),
+                    arguments.packArguments(), describeBuffers(),
+                    arguments.i64(static_cast<int64_t>(buffers.size()))};
   auto type = LLVM::LLVMFunctionType::get(
       b.getI32Type(), {pointer, pointer, pointer, pointer, b.getI64Type()});
-  LLVM::CallOp::create(b, declare(host, "attn_emulator_launch", type), values);
+  LLVM::CallOp::create(b, declareOnHost(host, "attn_emulator_launch", type),
+                       values);
   op.erase();
   return success();
 }

@@ -7,6 +7,8 @@
 
 #include "RuntimeCalls.h"
 
+#include "attn/Target/Device/LaunchArguments.h"
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::emulator;
@@ -44,7 +46,7 @@ Value Calls::call(StringRef name, Type result, ValueRange arguments) {
   }
   Type returned = result ? result : LLVM::LLVMVoidType::get(getContext());
   LLVM::LLVMFuncOp function =
-      declare(host, name, LLVM::LLVMFunctionType::get(returned, types));
+      declareOnHost(host, name, LLVM::LLVMFunctionType::get(returned, types));
   auto call = LLVM::CallOp::create(*this, function, arguments);
   return result ? call.getResult() : Value();
 }
@@ -71,15 +73,6 @@ Value Calls::registerAt(Value registers, int64_t index) {
   return LLVM::GEPOp::create(
       *this, pointer(), getI32Type(), registers,
       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
-}
-
-LLVM::LLVMFuncOp emulator::declare(ModuleOp host, StringRef name,
-                                   LLVM::LLVMFunctionType type) {
-  if (auto found = host.lookupSymbol<LLVM::LLVMFuncOp>(name)) {
-    return found;
-  }
-  OpBuilder b = OpBuilder::atBlockEnd(host.getBody());
-  return LLVM::LLVMFuncOp::create(b, host.getLoc(), name, type);
 }
 
 std::string emulator::getUnusedName(const SymbolTable &symbols,

@@ -59,10 +59,6 @@ private:
   Sites &sites;
 };
 
-/// The declaration of a function of the runtime in the host's module.
-LLVM::LLVMFuncOp declare(ModuleOp host, StringRef name,
-                         LLVM::LLVMFunctionType type);
-
 /// A constant of the host's module, with a name like the one given.
 LLVM::GlobalOp addText(ModuleOp host, SymbolTable &symbols, StringRef name,
                        StringRef text);

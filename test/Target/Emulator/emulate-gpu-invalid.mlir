@@ -119,7 +119,7 @@ module attributes {gpu.container_module} {
 
 module attributes {gpu.container_module} {
   func.func @main(%n: index) {
-    // expected-error@+1 {{is asynchronous; the emulated GPU runs launches while the host waits}}
+    // expected-error@+1 {{is asynchronous, which launches on the emulated GPU are not}}
     %t = gpu.launch_func async @m::@k blocks in (%n, %n, %n) threads in (%n, %n, %n)
     return
   }
@@ -134,7 +134,7 @@ module attributes {gpu.container_module} {
 
 module attributes {gpu.container_module} {
   func.func @main(%n: index) {
-    // expected-error@+1 {{has clusters, which the emulated GPU does not have}}
+    // expected-error@+1 {{has clusters, which launches on the emulated GPU do not have}}
     gpu.launch_func @m::@k clusters in (%n, %n, %n) blocks in (%n, %n, %n) threads in (%n, %n, %n)
     return
   }

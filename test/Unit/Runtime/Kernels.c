@@ -19,9 +19,12 @@ void attn_parallel_for(void (*fn)(void *, int64_t, int64_t), void *args,
                        int64_t count);
 void *attn_malloc(uint64_t bytes);
 void attn_free(void *data);
+void attn_device_launch(uint32_t kernel, const int64_t *sizes,
+                        void **arguments);
+void *attn_device_constant(const void *source, uint64_t bytes);
 
 /* volatile: the compiler must not believe what is in them */
-EXPORT volatile const unsigned char attn_module_metadata[16384] =
+EXPORT volatile const unsigned char attn_module_metadata[32768] =
     "PLACE OF THE METADATA";
 EXPORT volatile const uint64_t attn_module_metadata_size =
     UINT64_C(0x517a0f7e517a0f7e);
@@ -161,6 +164,37 @@ EXPORT void attn_packed_greedy(void **slots) {
   }
   attn_parallel_for(takeMemory, &greedy, 20);
   attn_free(kept);
+}
+
+/* The same for CUDA: rows are copied, and then multiplied by alpha and by a
+   constant of each column. */
+static const float factors[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+EXPORT void attn_cuda_packed_scale(void **slots) {
+  Matrix *result = *(Matrix **)slots[0], *x = *(Matrix **)slots[1];
+  float alpha = *(float *)slots[2];
+  Matrix copy = makeMatrix(x->size[0], x->size[1]);
+  int64_t sizes[7] = {x->size[0], 1, 1, 4, 1, 1, 0};
+  void *table;
+  void *copied[] = {&x->aligned, &x->stride[0], &x->stride[1], &copy.aligned};
+  void *scaled[] = {&copy.aligned, &result->aligned, &alpha, &table};
+  if (x->size[0] > 0) {
+    attn_device_launch(0, sizes, copied);
+  }
+  *result = makeMatrix(x->size[0], x->size[1]);
+  table = attn_device_constant(factors, sizeof(factors));
+  sizes[6] = 65536;
+  if (x->size[0] > 0) {
+    attn_device_launch(1, sizes, scaled);
+  }
+  attn_free(copy.allocated);
+}
+EXPORT void attn_cuda_packed_gather(void **slots) {
+  Matrix *pool = *(Matrix **)slots[0];
+  Vector *table = *(Vector **)slots[1];
+  Matrix *result = *(Matrix **)slots[2];
+  int64_t sizes[7] = {table->size[0], 1, 1, pool->size[1], 1, 1, 0};
+  void *arguments[] = {&pool->aligned, &table->aligned, &result->aligned};
+  attn_device_launch(2, sizes, arguments);
 }
 
 /* nothing(q, k, v [B, H, L, 64], o passed): for the cost of a call */

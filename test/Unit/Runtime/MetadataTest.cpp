@@ -25,7 +25,11 @@ attn_status create(const Bytes &metadata, size_t numEntries) {
 }
 
 attn_status create(const ModuleSpec &spec) {
-  return create(writeMetadata(spec), spec.functions.size());
+  size_t numEntries = spec.functions.size();
+  for (const ProgramSpec &program : spec.programs) {
+    numEntries += program.functions.size();
+  }
+  return create(writeMetadata(spec), numEntries);
 }
 
 ModuleSpec oneFunction() {
@@ -62,8 +66,8 @@ TEST(Metadata, EveryTruncationIsFound) {
 
 /// With a checksum that matches, a wrong byte may mean something; nothing must
 /// go wrong all the same, also when the function is then described and bound.
-TEST(Metadata, ResealedDamageDoesNoHarm) {
-  Bytes good = writeMetadata(getKernels());
+void damage(const ModuleSpec &spec, size_t numEntries) {
+  Bytes good = writeMetadata(spec);
   auto x = makeMatrix(2, 4);
   int64_t shape[ATTN_MAX_RANK];
   size_t accepted = 0;
@@ -72,11 +76,12 @@ TEST(Metadata, ResealedDamageDoesNoHarm) {
       Bytes metadata = good;
       metadata[i] = value;
       sealMetadata(metadata);
-      std::vector<attn_entry_fn> entries(8, entry);
+      std::vector<attn_entry_fn> entries(numEntries, entry);
       attn_module *module = nullptr;
-      attn_module_create(metadata.data(), metadata.size(), entries.data(), 8,
-                         &module);
-      for (size_t k = 0; module && k < 8; ++k) {
+      attn_module_create(metadata.data(), metadata.size(), entries.data(),
+                         numEntries, &module);
+      size_t count = module ? attn_module_get_num_functions(module) : 0;
+      for (size_t k = 0; k < count; ++k) {
         ++accepted;
         const attn_function *function = attn_module_get_function(module, k);
         Tensors arguments(attn_function_get_num_arguments(function), x.get());
@@ -92,6 +97,11 @@ TEST(Metadata, ResealedDamageDoesNoHarm) {
   EXPECT_GT(accepted, 0u);
 }
 
+TEST(Metadata, ResealedDamageDoesNoHarm) {
+  damage(getKernels(), 8);
+  damage(getDeviceKernels(), 4);
+}
+
 TEST(Metadata, SaysWhatItIsNot) {
   EXPECT_FAILS(ATTN_DAMAGED, "this is no metadata of a compiled program",
                create(Bytes(100, 'x'), 0));
@@ -104,7 +114,7 @@ TEST(Metadata, SaysWhatItIsNot) {
   sealMetadata(changed);
   EXPECT_FAILS(ATTN_VERSION_MISMATCH,
                "the program is for version 9 of the runtime's interface, this "
-               "runtime has version 2: compile it again",
+               "runtime has version 3: compile it again",
                create(changed, 8));
   changed = metadata;
   changed.push_back(0);
@@ -164,6 +174,41 @@ TEST(Metadata, StructureIsChecked) {
                "the metadata of the program is damaged: a list reaches beyond "
                "its end",
                create(metadata, 0));
+}
+
+TEST(Metadata, DeviceProgramsAreChecked) {
+  ModuleSpec spec = getDeviceKernels();
+  ProgramSpec &program = spec.programs[0];
+  const ProgramSpec good = program;
+  EXPECT_EQ(create(spec), ATTN_OK);
+  program.images[0].kind = 2;
+  expectRejected(spec, "an image of kernels is of an unknown kind");
+  program = good;
+  program.kernels[1].sharedBytes = 0x80000000;
+  expectRejected(spec, "a kernel takes too much shared memory");
+  program = good;
+  program.device = kDLCPU;
+  expectRejected(spec, "the host has kernels");
+  program = good;
+  spec.programs.push_back(good);
+  expectRejected(spec, "a type of device has two programs");
+  spec.programs = {good};
+  spec.programs[0].functions.pop_back();
+  expectRejected(spec, "devices differ in their functions");
+  spec.programs = {good};
+  spec.programs[0].functions[1].arguments[0].flags = 0;
+  expectRejected(spec, "devices differ in a function");
+  // The last thing before the functions.
+  spec.programs = {good};
+  spec.programs[0].functions.clear();
+  Bytes metadata = writeMetadata(spec);
+  size_t lengthAt = metadata.size() - 4 - good.images[0].text.size() - 4;
+  metadata[lengthAt + 3] = 1;
+  sealMetadata(metadata);
+  EXPECT_FAILS(ATTN_DAMAGED,
+               "the metadata of the program is damaged: an image of kernels "
+               "reaches beyond its end",
+               create(metadata, 2));
 }
 
 TEST(Metadata, ParametersAreChecked) {
@@ -269,8 +314,14 @@ TEST(Target, IsChecked) {
   spec = oneFunction();
   spec.functions[0].arguments[0].device = kDLCUDA;
   EXPECT_FAILS(ATTN_UNSUPPORTED,
-               "'x' of 'scale' is for devices of type 2, this runtime has the "
-               "host only",
+               "'x' of 'scale' is for devices of type 2, the code of the "
+               "function is for type 1",
+               create(spec));
+  spec = getDeviceKernels();
+  spec.programs[0].functions[0].arguments[1].device = kDLCUDA;
+  EXPECT_FAILS(ATTN_UNSUPPORTED,
+               "'alpha' of 'scale' is a scalar for devices of type 2, the "
+               "runtime reads scalars on the host",
                create(spec));
 }
 

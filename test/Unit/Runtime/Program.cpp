@@ -99,6 +99,34 @@ ModuleSpec attn::test::getKernels() {
   return spec;
 }
 
+ModuleSpec attn::test::getDeviceKernels() {
+  ModuleSpec spec = getKernels();
+  std::vector<FunctionSpec> both = {find(spec, "scale"), find(spec, "gather")};
+  spec.functions = both;
+  for (FunctionSpec &function : both) {
+    function.entry = "attn_cuda_packed_" + function.name;
+    for (auto *list : {&function.arguments, &function.results}) {
+      for (ParameterSpec &parameter : *list) {
+        bool isScalar = parameter.flags & ATTN_PARAMETER_SCALAR;
+        parameter.device = isScalar ? kDLCPU : kDLCUDA;
+      }
+    }
+  }
+  // Two pieces of 16 N bytes, in lines.
+  Expr lines =
+      binary(ATTN_OP_CEILDIV, binary(ATTN_OP_MUL, constant(16), symbol(0)),
+             constant(64));
+  both[0].workspace =
+      binary(ATTN_OP_MUL, constant(128),
+             binary(ATTN_OP_ADD, std::move(lines), constant(1)));
+  spec.programs.push_back(
+      {kDLCUDA,
+       {{"copy_rows"}, {"scale_rows", 65536}, {"gather_rows"}},
+       {{ATTN_IMAGE_PTX, 80, "PTX 80: copy_rows scale_rows gather_rows"}},
+       both});
+  return spec;
+}
+
 FunctionSpec &attn::test::find(ModuleSpec &spec, const std::string &name) {
   for (FunctionSpec &function : spec.functions) {
     if (function.name == name) {
@@ -180,6 +208,22 @@ public:
     text(value.unbounded);
   }
 
+  void write(const KernelSpec &value) {
+    text(value.name);
+    number(static_cast<uint32_t>(value.sharedBytes));
+  }
+  void write(const ImageSpec &value) {
+    number(static_cast<uint8_t>(value.kind));
+    number(static_cast<uint32_t>(value.architecture));
+    text(value.text);
+  }
+  void write(const ProgramSpec &value) {
+    number(static_cast<uint32_t>(value.device));
+    list(value.kernels);
+    list(value.images);
+    list(value.functions);
+  }
+
   Bytes bytes;
 };
 
@@ -208,6 +252,7 @@ Bytes attn::test::writeMetadata(const ModuleSpec &spec) {
   writer.text(spec.target);
   writer.list(spec.features);
   writer.list(spec.functions);
+  writer.list(spec.programs);
   sealMetadata(writer.bytes);
   return writer.bytes;
 }

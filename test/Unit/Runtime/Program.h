@@ -78,15 +78,37 @@ struct FunctionSpec {
   std::string unbounded = "";
 };
 
+struct KernelSpec {
+  std::string name;
+  unsigned sharedBytes = 0;
+};
+
+struct ImageSpec {
+  unsigned kind;
+  unsigned architecture;
+  std::string text;
+};
+
+/// What there is for one type of device.
+struct ProgramSpec {
+  unsigned device = kDLCUDA;
+  std::vector<KernelSpec> kernels;
+  std::vector<ImageSpec> images;
+  std::vector<FunctionSpec> functions;
+};
+
 struct ModuleSpec {
   std::string compiler = "hand";
   std::string target = "x86_64-pc-linux-gnu";
   std::vector<std::string> features;
   std::vector<FunctionSpec> functions;
+  std::vector<ProgramSpec> programs;
 };
 
 /// The functions of Kernels.c.
 ModuleSpec getKernels();
+/// Those that it has for CUDA as well, for both; with PTX for sm_80.
+ModuleSpec getDeviceKernels();
 FunctionSpec &find(ModuleSpec &spec, const std::string &name);
 
 /// The record; `seal` recomputes length and checksum of one that was changed.
@@ -143,6 +165,7 @@ inline attn_status call(const attn_function *function, const Tensors &arguments,
     EXPECT_STREQ(attn_get_message(), sentence);                                \
   } while (false)
 
+#define EXPECT_OK(call) EXPECT_EQ((call), ATTN_OK) << attn_get_message()
 #define ASSERT_OK(call) ASSERT_EQ((call), ATTN_OK) << attn_get_message()
 
 #endif // ATTN_TEST_RUNTIME_PROGRAM_H
