@@ -78,7 +78,46 @@ struct PrepareEntriesPass
     if (failed(dropWrittenArguments(func))) {
       return signalPassFailure();
     }
+    SmallVector<tensor::ExtractSliceOp> slices;
+    func.walk([&](tensor::ExtractSliceOp op) { slices.push_back(op); });
+    for (tensor::ExtractSliceOp op : slices) {
+      nameDroppedAxes(op);
+    }
     func.walk([](func::ReturnOp op) { copyReturnedArguments(op); });
+  }
+
+  /// A slice that keeps one axis of a single place and drops another says with
+  /// its type which one. That is not enough for its buffer, whose strides may
+  /// be those of either: the axis is dropped by an op of its own.
+  static void nameDroppedAxes(tensor::ExtractSliceOp op) {
+    llvm::SmallBitVector dropped = op.getDroppedDims();
+    auto places = llvm::count_if(op.getMixedSizes(), [](OpFoldResult size) {
+      return getConstantIntValue(size) == 1;
+    });
+    if (dropped.none() || places == static_cast<int64_t>(dropped.count())) {
+      return;
+    }
+    // Dropped axes join the one before them, or the first that is kept.
+    SmallVector<ReassociationIndices> groups;
+    ReassociationIndices leading;
+    for (int64_t axis = 0; axis < op.getSourceType().getRank(); ++axis) {
+      if (!dropped[axis]) {
+        groups.push_back(std::exchange(leading, {}));
+        groups.back().push_back(axis);
+      } else if (groups.empty()) {
+        leading.push_back(axis);
+      } else {
+        groups.back().push_back(axis);
+      }
+    }
+    OpBuilder builder(op);
+    Value whole = tensor::ExtractSliceOp::create(
+        builder, op.getLoc(), op.getSource(), op.getMixedOffsets(),
+        op.getMixedSizes(), op.getMixedStrides());
+    op.replaceAllUsesWith(tensor::CollapseShapeOp::create(
+                              builder, op.getLoc(), op.getType(), whole, groups)
+                              .getResult());
+    op.erase();
   }
 
   /// Whether `value` is the buffer of an argument that has been written.

@@ -54,3 +54,13 @@ func.func @divide(%a: i64, %b: i64) -> (i64, i64) {
   %y = arith.floordivsi %a, %b : i64
   return %x, %y : i64, i64
 }
+
+// Two axes of a single place: which of them is dropped is an op of its own.
+// CHECK-LABEL: func.func @one_of_two_places(
+// CHECK:   %[[PART:.*]] = tensor.extract_slice %arg0[0, 0, 1] [1, %arg1, 1] [1, 1, 1] : tensor<1x?x2xf32> to tensor<1x?x1xf32>
+// CHECK:   tensor.collapse_shape %[[PART]] {{\[}}[0], [1, 2]] : tensor<1x?x1xf32> into tensor<1x?xf32>
+func.func @one_of_two_places(%x: tensor<1x?x2xf32>, %n: index) -> tensor<1x?xf32> {
+  %0 = tensor.extract_slice %x[0, 0, 1] [1, %n, 1] [1, 1, 1] : tensor<1x?x2xf32> to tensor<1x?xf32>
+  %1 = math.absf %0 : tensor<1x?xf32>
+  return %1 : tensor<1x?xf32>
+}
