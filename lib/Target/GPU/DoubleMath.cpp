@@ -111,9 +111,8 @@ Value DoubleMath::expm1(Value x) {
     terms[n] = terms[n - 1] / (n + 2);
   }
   Value small = fma(mul(x, x), polynomial(x, terms), x);
-  Value isSmall =
-      arith::CmpFOp::create(e, arith::CmpFPredicate::OLT,
-                            math::AbsFOp::create(e, x), number(x, 0.5));
+  Value isSmall = arith::CmpFOp::create(
+      e, arith::CmpFPredicate::OLT, math::AbsFOp::create(e, x), number(x, 0.5));
   return e.select(isSmall, small, sub(exp(x), number(x, 1.0)));
 }
 
@@ -193,8 +192,8 @@ Value DoubleMath::log1p(Value x) {
   Value one = number(x, 1.0), whole = add(x, one);
   Value lost = sub(x, sub(whole, one));
   Value result = add(log(whole), arith::DivFOp::create(e, lost, whole));
-  Value special = arith::CmpFOp::create(
-      e, arith::CmpFPredicate::OEQ, mul(whole, number(x, 0.5)), whole);
+  Value special = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ,
+                                        mul(whole, number(x, 0.5)), whole);
   // Of 0 and infinity; and a zero keeps its sign.
   result = e.select(special, log(whole), result);
   Value zero =
@@ -220,5 +219,34 @@ Value DoubleMath::tanh(Value x) {
   Value isSmall =
       arith::CmpFOp::create(e, arith::CmpFPredicate::OLT, size, number(x, 0.6));
   Value result = e.select(isSmall, small, large);
+  return keepNaN(e, x, math::CopySignOp::create(e, result, x));
+}
+
+Value DoubleMath::erf(Value x) {
+  constexpr int kTerms = 44, kFractions = 32;
+  constexpr double kTwoBySqrtPi = 0x1.20dd750429b6dp+0;
+  Value size = atMost(e, math::AbsFOp::create(e, x), 6.0);
+  Value square = mul(size, size);
+  // Both factors take the same square: what it is off by counts little.
+  Value power = exp(arith::NegFOp::create(e, square));
+  power = mul(power, number(x, kTwoBySqrtPi));
+  // Up to 2.2: e^(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...)
+  double terms[kTerms];
+  long double term = 1.0;
+  for (int n = 0; n < kTerms; ++n) {
+    terms[n] = static_cast<double>(term);
+    term = term * 2 / (2 * n + 3);
+  }
+  Value small = mul(power, mul(size, polynomial(square, terms)));
+  // Beyond: 1 - e^(-x^2) / (x + (1 / 2) / (x + (2 / 2) / (x + ...)))
+  Value fraction = size;
+  for (int k = kFractions; k > 0; --k) {
+    fraction =
+        add(size, arith::DivFOp::create(e, number(x, 0.5 * k), fraction));
+  }
+  Value rest = arith::DivFOp::create(e, mul(power, number(x, 0.5)), fraction);
+  Value isSmall =
+      arith::CmpFOp::create(e, arith::CmpFPredicate::OLT, size, number(x, 2.2));
+  Value result = e.select(isSmall, small, sub(number(x, 1.0), rest));
   return keepNaN(e, x, math::CopySignOp::create(e, result, x));
 }

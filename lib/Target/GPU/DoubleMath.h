@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // GPUs have no instructions for them, and the libraries that have them are not
-// part of a program. Errors are below 2 ulp; infinities, NaN, zeros and
+// part of a program. Errors are below 2 ulp (of erf, 5); infinities, NaN, zeros and
 // subnormal numbers are what the C library makes of them.
 //
 //===----------------------------------------------------------------------===//
@@ -31,6 +31,7 @@ public:
   Value log2(Value x);
   Value log1p(Value x);
   Value tanh(Value x);
+  Value erf(Value x);
 
 private:
   Value number(Value like, double value) {

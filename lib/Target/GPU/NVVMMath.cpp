@@ -83,8 +83,11 @@ static Value emitFunction(Emit &e, Operation *op) {
   DoubleMath doubles(e);
   Value x = op->getOperand(0);
   Type type = getElementTypeOrSelf(x.getType());
-  if (isa<math::ExpM1Op, math::Log1pOp>(op)) {
+  if (isa<math::ErfOp, math::ExpM1Op, math::Log1pOp>(op)) {
     Value wide = e.convertFloat(x, e.getF64Type());
+    if (isa<math::ErfOp>(op)) {
+      return e.convertFloat(doubles.erf(wide), type);
+    }
     return e.convertFloat(isa<math::ExpM1Op>(op) ? doubles.expm1(wide)
                                                  : doubles.log1p(wide),
                           type);
@@ -128,8 +131,8 @@ struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
           getElementTypeOrSelf(op->getResult(0).getType()).isF64()) {
         doubles.push_back(op);
       }
-      if (isa<math::ExpM1Op, math::Log1pOp, math::RoundOp, math::TruncOp>(
-              op)) {
+      if (isa<math::ErfOp, math::ExpM1Op, math::Log1pOp, math::RoundOp,
+              math::TruncOp>(op)) {
         doubles.push_back(op);
       }
     });

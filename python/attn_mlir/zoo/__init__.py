@@ -27,7 +27,7 @@ __all__ = ["Entry", "entries", "find"]
 
 _WAITS = "sizes or bounds depend on data"
 #: What keeps mechanisms from GPUs, in the compiler's words.
-_NOT_ON_GPU = {10: _WAITS, 14: _WAITS, 56: _WAITS, 57: _WAITS, 59: "no instruction for erf", 79: _WAITS}
+_NOT_ON_GPU = {10: _WAITS, 14: _WAITS, 56: _WAITS, 57: _WAITS, 79: _WAITS}
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-# Functions of f64 on GPUs are within 2 ulp of the truth, and make of infinities,
+# Functions of f64 on GPUs are within 2 ulp of the truth (erf: 5), and make of infinities,
 # NaN, zeros and subnormal numbers what the C library makes of them.
 # RUN: %python %s %t
 """Compares them with the C library's in extended precision."""
 
+import math
 import os
 import subprocess
 import sys
 
 import numpy as np
 
-FUNCTIONS = ("exp", "exp2", "expm1", "log", "log1p", "log2", "tanh")
+FUNCTIONS = ("erf", "exp", "exp2", "expm1", "log", "log1p", "log2", "tanh")
 TENSOR = "tensor<?xf64>"
 
 folder = sys.argv[1]
@@ -32,10 +33,12 @@ subprocess.run(["attn-run", f"{folder}/f.mlir", "--target=cuda:sm_80,emulate", "
 for name in FUNCTIONS:
     y = np.load(f"{folder}/y/{name}.npy")
     with np.errstate(all="ignore"):
-        truth = getattr(np, name)(x.astype(np.longdouble))
+        # NumPy has no erf; that of the C library is good to an ulp.
+        truth = (np.vectorize(math.erf)(x).astype(np.longdouble) if name == "erf"
+                 else getattr(np, name)(x.astype(np.longdouble)))
         rounded = truth.astype(np.float64)
         special = ~np.isfinite(rounded) | (rounded == 0)
         assert np.array_equal(y[special], rounded[special], equal_nan=True), name
         error = np.abs(y.astype(np.longdouble) - truth)[~special] / np.spacing(np.abs(rounded[~special]))
     print(f"{name}: {float(error.max()):.2f} ulp at most")
-    assert error.max() < 2, name
+    assert error.max() < (5 if name == "erf" else 2), name

@@ -73,12 +73,14 @@ def LoopsToGPUPass : Pass<"attn-loops-to-gpu", "ModuleOp"> {
 }
 
 def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
-  let summary = "2^x, sine and cosine as NVIDIA GPUs compute them";
+  let summary = "elementary functions as NVIDIA GPUs compute them";
   let description = [{
     `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
     whose error is at most 2 ulp and which keeps subnormal results. `math.sin`
     and `math.cos` are computed in f64: a series of what is left after multiples
-    of pi / 2. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
+    of pi / 2. So are `expm1`, `log1p` and `erf`, and `exp`, `exp2`, `log`,
+    `log2` and `tanh` of f64, with errors below 2 ulp (of erf, 5). `round` and
+    `trunc` become a floor. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
   }];
   let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
                            "math::MathDialect"];
