@@ -129,6 +129,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     GPUPipelineOptions gpu;
     gpu.splits = options.splits;
     gpu.maxRecomputeFactor = options.maxRecomputeFactor;
+    gpu.exact = options.exact;
     gpu.passResults = passResults;
     gpu.plantFault = options.plantFault;
     gpu.emulate = options.mode == ExecutionMode::EmulatedGPU;

@@ -230,12 +230,21 @@ static llvm::Error checkShared(ArrayRef<KernelResources> kernels,
   return llvm::Error::success();
 }
 
-llvm::Expected<DeviceImages> attn::compileKernels(ModuleOp lowered,
-                                                  ArrayRef<std::string> chips) {
+static llvm::Expected<gpu::GPUModuleOp> findKernels(ModuleOp lowered) {
   auto kernels = lowered.lookupSymbol<gpu::GPUModuleOp>(kKernelModule);
   if (!kernels) {
     return llvm::createStringError("the program has no kernels");
   }
+  return kernels;
+}
+
+llvm::Expected<DeviceImages> attn::compileKernels(ModuleOp lowered,
+                                                  ArrayRef<std::string> chips) {
+  auto found = findKernels(lowered);
+  if (!found) {
+    return found.takeError();
+  }
+  gpu::GPUModuleOp kernels = *found;
   DeviceImages result;
   result.kernels = readKernels(kernels);
   bool assemble = !findDeviceAssembler().empty();
@@ -272,10 +281,11 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
   if (!lowered) {
     return lowered.takeError();
   }
-  auto kernels = (**lowered).lookupSymbol<gpu::GPUModuleOp>(kKernelModule);
-  if (!kernels) {
-    return llvm::createStringError("the program has no kernels");
+  auto found = findKernels(**lowered);
+  if (!found) {
+    return found.takeError();
   }
+  gpu::GPUModuleOp kernels = *found;
   DeviceCode code;
   code.kernels = readKernels(kernels);
   if (llvm::Error error = checkShared(code.kernels, options.chip)) {

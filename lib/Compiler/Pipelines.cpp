@@ -252,7 +252,9 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm, options.passResults);
-  pm.addPass(createStreamToTilesPass());
+  StreamToTilesPassOptions tiles;
+  tiles.tensorCores = !options.exact;
+  pm.addPass(createStreamToTilesPass(tiles));
   pm.addNestedPass<func::FuncOp>(
       createLegalizeBuffersPass(/*expandDivisions=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
@@ -267,7 +269,10 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   scalars.addPass(createCSEPass());
   scalars.addPass(createLoopInvariantCodeMotionPass());
   scalars.addPass(createCSEPass());
-  scalars.addPass(createNVVMMathPass());
+  if (options.exact) {
+    pm.addPass(createExactArithmeticPass());
+  }
+  pm.addNestedPass<gpu::GPUModuleOp>(createNVVMMathPass());
   CPUExpandMathPassOptions math;
   math.isa = "generic";
   pm.addPass(createCPUExpandMathPass(math));

@@ -475,7 +475,7 @@ struct ExactArithmeticPass
       (constant ? constants : ops).push_back(op);
     });
     recordDeterminedBits(module);
-    RingFunctions functions(module);
+    RingFunctions functions;
     // Ops look at the constants that they read.
     for (Operation *op : llvm::concat<Operation *>(ops, constants)) {
       if (auto global = dyn_cast<memref::GlobalOp>(op)) {

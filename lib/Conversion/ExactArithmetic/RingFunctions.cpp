@@ -32,9 +32,12 @@ Value RingFunctions::call(OpBuilder &builder, Location loc, StringRef name,
                           function_ref<Value(Ring &, ValueRange)> body) {
   Type type = operands.front().getType();
   std::string symbol = getFunctionName(name, type);
+  SymbolTable &symbols =
+      tables.getSymbolTable(SymbolTable::getNearestSymbolTable(
+          builder.getInsertionBlock()->getParentOp()));
   auto function = symbols.lookup<func::FuncOp>(symbol);
   if (!function) {
-    OpBuilder outside(module.getContext());
+    OpBuilder outside(builder.getContext());
     function = func::FuncOp::create(
         loc, symbol,
         outside.getFunctionType(TypeRange(operands), TypeRange(type)));

@@ -15,13 +15,12 @@
 namespace mlir::attn::exact {
 
 /// A power of 5 by its bits is a hundred instructions. One private function per
-/// operation and type holds them, and calls stand where the value is needed.
+/// operation and type, in the module that is nearest, holds them, and calls stand
+/// where the value is needed.
 class RingFunctions {
 public:
   using Unary = Value (Ring::*)(Value);
   using Binary = Value (Ring::*)(Value, Value);
-
-  explicit RingFunctions(ModuleOp module) : module(module), symbols(module) {}
 
   Value call(OpBuilder &builder, Location loc, StringRef name, Unary function,
              Value x);
@@ -32,8 +31,8 @@ private:
   Value call(OpBuilder &builder, Location loc, StringRef name,
              ValueRange operands, function_ref<Value(Ring &, ValueRange)> body);
 
-  ModuleOp module;
-  SymbolTable symbols;
+  /// Kernels of GPUs see the functions of their own module only.
+  SymbolTableCollection tables;
 };
 
 } // namespace mlir::attn::exact

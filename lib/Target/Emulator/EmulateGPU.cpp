@@ -105,16 +105,17 @@ void Translator::placeShared() {
 
 /// Names that the host's module does not have yet.
 void Translator::rename() {
-  for (Operation &op : llvm::make_early_inc_range(*device.getBody())) {
-    auto symbol = dyn_cast<SymbolOpInterface>(op);
-    if (!symbol) {
-      continue;
-    }
-    auto name = StringAttr::get(
+  auto moved = llvm::to_vector(device.getOps<SymbolOpInterface>());
+  SmallVector<StringAttr> names;
+  for (SymbolOpInterface symbol : moved) {
+    names.push_back(StringAttr::get(
         host.getContext(),
         getUnusedName(symbols,
-                      (device.getName() + "_" + symbol.getName()).str()));
-    (void)SymbolTable::replaceAllSymbolUses(symbol, name, device);
+                      (device.getName() + "_" + symbol.getName()).str())));
+    (void)SymbolTable::replaceAllSymbolUses(symbol, names.back(), device);
+  }
+  // Uses are looked for in the device's module: all are renamed by now.
+  for (auto [symbol, name] : llvm::zip(moved, names)) {
     symbol->remove();
     symbol.setName(name);
     symbols.insert(symbol);

@@ -32,8 +32,9 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-static LogicalResult emitTileKernel(StreamOp stream, StringRef name) {
-  FailureOr<TileShape> shape = TileShape::choose(stream);
+static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
+                                    bool tensorCores) {
+  FailureOr<TileShape> shape = TileShape::choose(stream, tensorCores);
   if (failed(shape)) {
     return failure();
   }
@@ -75,7 +76,8 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name) {
 }
 
 /// As tiles, or else row by row; then a warning says why.
-static LogicalResult lowerStream(StreamOp stream, StringRef name) {
+static LogicalResult lowerStream(StreamOp stream, StringRef name,
+                                 bool tensorCores) {
   for (Type type : stream->getOperandTypes()) {
     if (isa<RankedTensorType>(type)) {
       return stream.emitOpError() << "works on tensors; attn-bufferize-streams "
@@ -91,7 +93,7 @@ static LogicalResult lowerStream(StreamOp stream, StringRef name) {
           }
           return success();
         });
-    if (succeeded(emitTileKernel(stream, name))) {
+    if (succeeded(emitTileKernel(stream, name, tensorCores))) {
       return success();
     }
   }
@@ -115,7 +117,7 @@ struct StreamToTilesPass
       function.walk([&](StreamOp stream) { streams.push_back(stream); });
       for (auto [k, stream] : llvm::enumerate(streams)) {
         std::string name = (function.getName() + "_stream" + Twine(k)).str();
-        if (failed(lowerStream(stream, name))) {
+        if (failed(lowerStream(stream, name, tensorCores))) {
           return signalPassFailure();
         }
       }

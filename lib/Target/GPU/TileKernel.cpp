@@ -19,7 +19,7 @@ using tile::SliceAttr;
 // Shapes
 //===----------------------------------------------------------------------===//
 
-FailureOr<TileShape> TileShape::choose(StreamOp stream) {
+FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
   int64_t features = 8, width = 8;
   bool small = false;
   unsigned bits = 16;
@@ -53,7 +53,7 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream) {
       bits = std::max(bits, side.getElementType().getIntOrFloatBitWidth());
     }
     Type element = sides[0].getElementType();
-    small |= isSmallFloat(element) && !isa<DotWithOp>(op) &&
+    small |= tensorCores && isSmallFloat(element) && !isa<DotWithOp>(op) &&
              sides.back().getElementType() == element &&
              getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   });

@@ -61,7 +61,7 @@ struct TileShape {
   bool tensorCores;
 
   /// Reports what this level cannot express.
-  static FailureOr<TileShape> choose(StreamOp stream);
+  static FailureOr<TileShape> choose(StreamOp stream, bool tensorCores);
 };
 
 class TileKernel {

@@ -14,8 +14,8 @@ from ._support import TARGETS
 
 def _list(_):
     for entry in entries():
-        gpu = f"not on GPUs ({entry.reason})" if entry.reason else "cuda (emulated)"
-        print(f"{entry.number:03d}  {entry.title}\n     cpu, {gpu}")
+        gpu = "" if entry.reason else ", cuda (emulated)"
+        print(f"{entry.number:03d}  {'cpu' + gpu:20} {entry.title}")
     return 0
 
 

@@ -376,10 +376,12 @@ TEST_F(Cuda, ChildrenAreTold) {
   pid_t child = fork();
   if (child == 0) {
     void *data = nullptr;
-    bool isTold = attn_memory_allocate(kDevice, 1, &data) == ATTN_UNSUPPORTED &&
-                  std::string(attn_get_message()).find("was forked from one") !=
-                      std::string::npos &&
-                  attn_get_num_devices(kDLCUDA) == 0;
+    bool isTold =
+        attn_memory_allocate(kDevice, 1, &data) == ATTN_UNSUPPORTED &&
+        std::string(attn_get_message())
+                .find("CUDA cannot be used: this process was "
+                      "forked from one that uses it") != std::string::npos &&
+        attn_get_num_devices(kDLCUDA) == 0;
     attn_memory_release(kDevice, x->data); // of the parent: nothing
     _exit(isTold ? 0 : 1);
   }

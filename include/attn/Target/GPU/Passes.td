@@ -23,6 +23,8 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
     A stream that tiles cannot express becomes a kernel in which a thread
     computes each row as it is written; a warning names what stands in the way.
   }];
+  let options = [Option<"tensorCores", "tensor-cores", "bool", "true",
+    "Products of 16-bit floats on tensor cores; else as multiply-adds">];
   let dependentDialects = ["tile::TileDialect", "gpu::GPUDialect",
                            "scf::SCFDialect", "arith::ArithDialect",
                            "math::MathDialect", "memref::MemRefDialect"];
