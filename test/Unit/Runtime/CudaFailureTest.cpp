@@ -191,6 +191,7 @@ TEST_F(Cuda, SentencesNameTheCall) {
 
 /// After a fault, nothing is asked of the device any more.
 [[noreturn]] void breakDevice(const char *function, int result) {
+  getStub(); // before the first use of the driver
   Module module = load(getDeviceKernels());
   const attn_function *scale = find(module, "scale");
   auto x = makeDeviceMatrix(0, 3, 4), y = makeDeviceMatrix(0, 3, 4),
