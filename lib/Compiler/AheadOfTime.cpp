@@ -115,7 +115,7 @@ static void addMetadata(llvm::Module &module, StringRef metadata) {
 static void internalize(llvm::Module &module, ArrayRef<Signature> signatures) {
   for (llvm::Function &function : module) {
     StringRef name = function.getName();
-    bool isEntry = name.consume_front("attn_packed_") &&
+    bool isEntry = name.consume_front(kHostEntryPrefix) &&
                    llvm::any_of(signatures, [&](const Signature &signature) {
                      return name == signature.function;
                    });
@@ -248,18 +248,12 @@ AheadOfTimeProgram::compileToLoad(ModuleOp module,
   if (llvm::Error error = impl.prepare(module, options)) {
     return error;
   }
-  auto make = [](llvm::Module &part, llvm::TargetMachine &machine,
-                 llvm::raw_pwrite_stream &stream) -> llvm::Error {
+  auto prepare = [](llvm::Module &part, llvm::TargetMachine &machine) {
     optimize(part, machine);
     renameAllocator(part);
-    if (!emitMachineCode(part, machine, llvm::CodeGenFileType::ObjectFile,
-                         stream)) {
-      return llvm::createStringError("the host has no object writer");
-    }
-    return llvm::Error::success();
   };
   if (llvm::Error error = runStep("code generation", [&] {
-        return generateLoadable(impl.translation, options.target, make)
+        return generateLoadable(impl.translation, options.target, prepare)
             .moveInto(result.object);
       })) {
     return error;

@@ -48,9 +48,6 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-/// What the conversion to LLVM puts before the names of C interfaces.
-static constexpr StringRef kInterfacePrefix = "_mlir_ciface_";
-
 void attn::initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -175,7 +172,7 @@ void attn::addPackedEntries(llvm::Module &module) {
     auto *type = llvm::FunctionType::get(builder.getVoidTy(), {pointer}, false);
     auto *packed = llvm::Function::Create(
         type, llvm::GlobalValue::ExternalLinkage,
-        "attn_packed_" + entry->getName().drop_front(kInterfacePrefix.size()),
+        kHostEntryPrefix + entry->getName().drop_front(kInterfacePrefix.size()),
         module);
     for (llvm::Attribute attr : entry->getAttributes().getFnAttrs()) {
       if (attr.isStringAttribute()) {

@@ -45,6 +45,11 @@ llvm::Error runStep(const llvm::Twine &doing,
 
 std::vector<FunctionSize> countInstructions(const llvm::Module &module);
 
+/// What comes before the name of a function in that of its C interface, and of
+/// its entry for callers who have arguments in an array.
+inline constexpr llvm::StringLiteral kInterfacePrefix = "_mlir_ciface_";
+inline constexpr llvm::StringLiteral kHostEntryPrefix = "attn_packed_";
+
 /// Adds `attn_packed_<name>(ptr args)` for every `_mlir_ciface_<name>`, which
 /// calls it with arguments loaded from an array of pointers.
 void addPackedEntries(llvm::Module &module);
@@ -64,16 +69,16 @@ bool emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
 /// Notes at functions what optimization asks the rest of the module for.
 void prepareToSplit(llvm::Module &module);
 
-/// Makes an object of a module, or of a part of one. Several run at a time.
-using MakePart = std::function<llvm::Error(
-    llvm::Module &, llvm::TargetMachine &, llvm::raw_pwrite_stream &)>;
+/// What a module, or a part of one, goes through before it is machine code.
+/// Several run at a time.
+using PreparePart = std::function<void(llvm::Module &, llvm::TargetMachine &)>;
 
 /// What JitModule loads: an object, or an archive of several that were made on
 /// as many threads. Names of kernels are not kept apart from those of other
 /// objects, and the module is used up.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 generateLoadable(Translation &translation, const TargetSpec &target,
-                 const MakePart &make);
+                 const PreparePart &prepare);
 
 } // namespace mlir::attn
 

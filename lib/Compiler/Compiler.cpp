@@ -260,7 +260,7 @@ linkEntries(ModuleOp module, const JitModule &jit) {
     if (!func.isPublic() || func.isExternal()) {
       continue;
     }
-    auto address = jit.lookup(("attn_packed_" + func.getName()).str());
+    auto address = jit.lookup((kHostEntryPrefix + func.getName()).str());
     if (!address) {
       return address.takeError();
     }

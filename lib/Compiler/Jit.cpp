@@ -92,19 +92,13 @@ createEmptyJit(std::string &reports) {
 llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module,
                                                 bool isOptimized) {
   ObjectCode result;
-  auto make = [=](llvm::Module &part, llvm::TargetMachine &machine,
-                  llvm::raw_pwrite_stream &stream) -> llvm::Error {
+  auto prepare = [=](llvm::Module &part, llvm::TargetMachine &machine) {
     if (isOptimized) {
       optimize(part, machine);
     } else {
       hoistSlots(part);
       machine.setOptLevel(llvm::CodeGenOptLevel::None);
     }
-    if (!emitMachineCode(part, machine, llvm::CodeGenFileType::ObjectFile,
-                         stream)) {
-      return llvm::createStringError("the host has no object writer");
-    }
-    return llvm::Error::success();
   };
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {
         TargetSpec host;
@@ -114,7 +108,7 @@ llvm::Expected<ObjectCode> attn::generateObject(ModuleOp module,
         }
         result.sizes = countInstructions(*translation->module);
         addPackedEntries(*translation->module);
-        return generateLoadable(*translation, host, make)
+        return generateLoadable(*translation, host, prepare)
             .moveInto(result.object);
       })) {
     return error;
@@ -191,7 +185,7 @@ llvm::Expected<void *> JitModule::lookup(StringRef symbol) const {
 
 llvm::Error JitModule::invoke(StringRef name,
                               MutableArrayRef<void *> args) const {
-  auto entry = lookup(("attn_packed_" + name).str());
+  auto entry = lookup((kHostEntryPrefix + name).str());
   if (!entry) {
     return entry.takeError();
   }

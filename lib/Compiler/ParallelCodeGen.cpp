@@ -83,9 +83,20 @@ static void externalize(llvm::Module &module) {
   }
 }
 
+static llvm::Error makeObject(llvm::Module &part, llvm::TargetMachine &machine,
+                              const PreparePart &prepare, Bytes &object) {
+  prepare(part, machine);
+  llvm::raw_svector_ostream stream(object);
+  if (!emitMachineCode(part, machine, llvm::CodeGenFileType::ObjectFile,
+                       stream)) {
+    return llvm::createStringError("the host has no object writer");
+  }
+  return llvm::Error::success();
+}
+
 static llvm::Error compileBitcode(const Bytes &bitcode,
                                   const TargetSpec &target,
-                                  const MakePart &make, Bytes &object) {
+                                  const PreparePart &prepare, Bytes &object) {
   return runStep("code generation", [&]() -> llvm::Error {
     llvm::LLVMContext context;
     auto machine = createTargetMachine(target);
@@ -99,8 +110,7 @@ static llvm::Error compileBitcode(const Bytes &bitcode,
     if (!part) {
       return part.takeError();
     }
-    llvm::raw_svector_ostream stream(object);
-    return make(**part, **machine, stream);
+    return makeObject(**part, **machine, prepare, object);
   });
 }
 
@@ -118,14 +128,14 @@ makeArchive(ArrayRef<Bytes> objects) {
 
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
 attn::generateLoadable(Translation &translation, const TargetSpec &target,
-                       const MakePart &make) {
+                       const PreparePart &prepare) {
   llvm::Module &module = *translation.module;
   Parts parts;
   unsigned count = dealOut(module, parts);
   if (count == 1) {
     Bytes object;
-    llvm::raw_svector_ostream stream(object);
-    if (llvm::Error error = make(module, *translation.machine, stream)) {
+    if (llvm::Error error =
+            makeObject(module, *translation.machine, prepare, object)) {
       return error;
     }
     return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object),
@@ -145,7 +155,7 @@ attn::generateLoadable(Translation &translation, const TargetSpec &target,
     llvm::raw_svector_ostream stream(bitcode[k]);
     llvm::WriteBitcodeToFile(*part, stream);
     threads.emplace_back([&, k] {
-      errors[k] = compileBitcode(bitcode[k], target, make, objects[k]);
+      errors[k] = compileBitcode(bitcode[k], target, prepare, objects[k]);
     });
   }
   llvm::Error error = llvm::Error::success();

@@ -1,5 +1,4 @@
-//===- Families.h - the kinds of ops that programs are drawn from *- C++
-//-*-===//
+//===- Families.h - the kinds of ops to draw from -------------- *- C++ -*-===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- Stream.cpp - memory, streams and events
-//-----------------------------===//
+//===- Stream.cpp - memory, streams and events ----------------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

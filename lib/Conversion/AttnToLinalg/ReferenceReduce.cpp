@@ -1,5 +1,4 @@
-//===- ReferenceReduce.cpp - reductions and aggregates, one entry at a time
-//===//
+//===- ReferenceReduce.cpp - reductions, one entry at a time ------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

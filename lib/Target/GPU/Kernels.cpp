@@ -54,3 +54,27 @@ LogicalResult gpu_target::createKernel(
   });
   return success();
 }
+
+void gpu_target::createThreadKernel(
+    Emit &host, ModuleOp module, StringRef name, Value count, int64_t threads,
+    ValueRange operands,
+    llvm::function_ref<void(Emit &, Value, ValueRange)> body) {
+  Value blocks = host.div(host.add(count, threads - 1), threads);
+  SmallVector<Value> all(operands);
+  all.push_back(count);
+  auto write = [&](Emit &e, ValueRange arguments) {
+    Value block = gpu::BlockIdOp::create(e, gpu::Dimension::x);
+    Value thread = gpu::ThreadIdOp::create(e, gpu::Dimension::x);
+    Value number = e.add(e.mul(block, threads), thread);
+    e.ifThen(e.less(number, arguments.back()),
+             [&] { body(e, number, arguments.drop_back()); });
+    return success();
+  };
+  (void)createKernel(host, module, name, blocks, threads, all, write);
+}
+
+Value gpu_target::takeIndex(Emit &e, Value &number, Value extent) {
+  Value index = arith::RemUIOp::create(e, number, extent);
+  number = arith::DivUIOp::create(e, number, extent);
+  return index;
+}

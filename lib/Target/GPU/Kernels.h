@@ -22,6 +22,17 @@ createKernel(Emit &host, ModuleOp module, StringRef name, Value blocks,
              int64_t threads, ValueRange operands,
              llvm::function_ref<LogicalResult(Emit &, ValueRange)> body);
 
+/// Likewise, with a thread for each number below `count`: `body` writes what
+/// the thread of a number does.
+void createThreadKernel(
+    Emit &host, ModuleOp module, StringRef name, Value count, int64_t threads,
+    ValueRange operands,
+    llvm::function_ref<void(Emit &, Value, ValueRange)> body);
+
+/// The innermost index of an element, of `extent` values, by its number, which
+/// becomes that of the other indices.
+Value takeIndex(Emit &e, Value &number, Value extent);
+
 } // namespace mlir::attn::gpu_target
 
 #endif // ATTN_LIB_TARGET_GPU_KERNELS_H

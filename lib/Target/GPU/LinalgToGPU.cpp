@@ -63,7 +63,7 @@ static void emitElement(Emit &e, linalg::GenericOp op, ValueRange place,
   }
 }
 
-static LogicalResult lower(linalg::GenericOp op, StringRef name) {
+static void lower(linalg::GenericOp op, StringRef name) {
   Emit e(op.getLoc(), op);
   SmallVector<Value> extents;
   for (Range range : cast<linalg::LinalgOp>(op.getOperation())
@@ -81,50 +81,37 @@ static LogicalResult lower(linalg::GenericOp op, StringRef name) {
   llvm::SetVector<Value> outside;
   getUsedValuesDefinedAbove(op.getRegion(), outside);
   SmallVector<Value> operands = extents;
-  operands.push_back(total);
   llvm::append_range(operands, op->getOperands());
   llvm::append_range(operands, outside);
-  Value blocks = e.div(e.add(total, kThreads - 1), kThreads);
-  auto write = [&](Emit &k, ValueRange arguments) {
+  auto write = [&](Emit &k, Value number, ValueRange arguments) {
     ValueRange sizes = arguments.take_front(extents.size());
-    Value count = arguments[extents.size()];
-    ValueRange own = arguments.slice(extents.size() + 1, op->getNumOperands());
+    ValueRange own = arguments.slice(extents.size(), op->getNumOperands());
     IRMapping map;
     map.map(outside.getArrayRef(), arguments.take_back(outside.size()));
-    Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
-    Value thread = gpu::ThreadIdOp::create(k, gpu::Dimension::x);
-    Value number = k.add(k.mul(block, kThreads), thread);
-    k.ifThen(k.less(number, count), [&] {
-      SmallVector<Value> place(sizes.size());
-      for (size_t dim = sizes.size(); dim-- > 0;) {
-        if (kinds[dim] == utils::IteratorType::parallel) {
-          place[dim] = arith::RemUIOp::create(k, number, sizes[dim]);
-          number = arith::DivUIOp::create(k, number, sizes[dim]);
-        }
+    SmallVector<Value> place(sizes.size());
+    for (size_t dim = sizes.size(); dim-- > 0;) {
+      if (kinds[dim] == utils::IteratorType::parallel) {
+        place[dim] = takeIndex(k, number, sizes[dim]);
       }
-      std::function<void(size_t)> reduce = [&](size_t dim) {
-        while (dim < kinds.size() &&
-               kinds[dim] == utils::IteratorType::parallel) {
-          ++dim;
-        }
-        if (dim == kinds.size()) {
-          return emitElement(k, op, place, own, map);
-        }
-        k.loop(k.index(0), sizes[dim], 1, [&](Value at) {
-          place[dim] = at;
-          reduce(dim + 1);
-        });
-      };
-      reduce(0);
-    });
-    return success();
+    }
+    std::function<void(size_t)> reduce = [&](size_t dim) {
+      while (dim < kinds.size() &&
+             kinds[dim] == utils::IteratorType::parallel) {
+        ++dim;
+      }
+      if (dim == kinds.size()) {
+        return emitElement(k, op, place, own, map);
+      }
+      k.loop(k.index(0), sizes[dim], 1, [&](Value at) {
+        place[dim] = at;
+        reduce(dim + 1);
+      });
+    };
+    reduce(0);
   };
-  if (failed(createKernel(e, op->getParentOfType<ModuleOp>(), name, blocks,
-                          kThreads, operands, write))) {
-    return failure();
-  }
+  createThreadKernel(e, op->getParentOfType<ModuleOp>(), name, total, kThreads,
+                     operands, write);
   op.erase();
-  return success();
 }
 
 namespace {
@@ -143,9 +130,7 @@ struct LinalgToGPUPass : attn::impl::LinalgToGPUPassBase<LinalgToGPUPass> {
       function.walk([&](linalg::GenericOp op) { ops.push_back(op); });
       for (auto [k, op] : llvm::enumerate(ops)) {
         std::string name = (function.getName() + "_linalg" + Twine(k)).str();
-        if (failed(lower(op, name))) {
-          return signalPassFailure();
-        }
+        lower(op, name);
       }
     }
   }

@@ -125,9 +125,7 @@ SmallVector<Value> LoopKernel::getPlace(Emit &k, Value number,
     Value step = map.lookup(parallel.getStep()[dim]);
     Value extent =
         arith::CeilDivSIOp::create(k, k.sub(upper, lower), step).getResult();
-    Value rest = arith::RemUIOp::create(k, number, extent);
-    number = arith::DivUIOp::create(k, number, extent);
-    place[dim] = k.add(lower, k.mul(rest, step));
+    place[dim] = k.add(lower, k.mul(takeIndex(k, number, extent), step));
   }
   return place;
 }
@@ -154,52 +152,40 @@ LogicalResult LoopKernel::emit() {
     (matchPattern(value, m_Constant()) ? constants : operands).push_back(value);
   }
   size_t outside = operands.size();
-  operands.push_back(count);
   for (const Room &room : rooms) {
     operands.append({room.bytes, room.all});
   }
-  int64_t threads = parallel ? kThreads : 1;
-  Value blocks = e.div(e.add(count, threads - 1), threads);
-  auto write = [&](Emit &k, ValueRange arguments) {
+  auto write = [&](Emit &k, Value number, ValueRange arguments) {
     IRMapping map;
     map.map(ArrayRef(operands).take_front(outside),
             arguments.take_front(outside));
     for (Value constant : constants) {
       k.clone(*constant.getDefiningOp(), map);
     }
-    Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
-    Value thread = gpu::ThreadIdOp::create(k, gpu::Dimension::x);
-    Value number = k.add(k.mul(block, threads), thread);
-    k.ifThen(k.less(number, arguments[outside]), [&] {
-      IRMapping inside = map;
-      if (parallel) {
-        inside.map(parallel.getInductionVars(), getPlace(k, number, map));
-        for (Operation &inner : parallel.getBody()->without_terminator()) {
-          k.clone(inner, inside);
-        }
-      } else {
-        k.clone(*op, inside);
+    if (parallel) {
+      map.map(parallel.getInductionVars(), getPlace(k, number, map));
+      for (Operation &inner : parallel.getBody()->without_terminator()) {
+        k.clone(inner, map);
       }
-      // Each alloc in the copy becomes the thread's part of its room.
-      ValueRange given = arguments.drop_front(outside + 1);
-      for (Room &room : rooms) {
-        Value old = inside.lookup(room.alloc.getResult());
-        Emit at(old.getLoc(), old.getDefiningOp());
-        auto alloc = cast<memref::AllocOp>(old.getDefiningOp());
-        Value view = memref::ViewOp::create(at, alloc.getType(), given[1],
-                                            at.mul(number, given[0]),
-                                            alloc.getDynamicSizes());
-        old.replaceAllUsesWith(view);
-        alloc.erase();
-        given = given.drop_front(2);
-      }
-    });
-    return success();
+    } else {
+      k.clone(*op, map);
+    }
+    // Each alloc in the copy becomes the thread's part of its room.
+    ValueRange given = arguments.drop_front(outside);
+    for (Room &room : rooms) {
+      Value old = map.lookup(room.alloc.getResult());
+      Emit at(old.getLoc(), old.getDefiningOp());
+      auto alloc = cast<memref::AllocOp>(old.getDefiningOp());
+      Value view = memref::ViewOp::create(at, alloc.getType(), given[1],
+                                          at.mul(number, given[0]),
+                                          alloc.getDynamicSizes());
+      old.replaceAllUsesWith(view);
+      alloc.erase();
+      given = given.drop_front(2);
+    }
   };
-  if (failed(createKernel(e, op->getParentOfType<ModuleOp>(), name, blocks,
-                          threads, operands, write))) {
-    return failure();
-  }
+  createThreadKernel(e, op->getParentOfType<ModuleOp>(), name, count,
+                     parallel ? kThreads : 1, operands, write);
   op->erase();
   return success();
 }

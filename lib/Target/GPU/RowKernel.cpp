@@ -40,50 +40,33 @@ static bool sharesTallies(StreamOp stream) {
       .wasInterrupted();
 }
 
-LogicalResult gpu_target::emitRowKernel(StreamOp stream, StringRef name) {
+void gpu_target::emitRowKernel(StreamOp stream, StringRef name) {
   Emit e(stream.getLoc(), stream);
-  SmallVector<Value> operands(stream->getOperands());
   bool together = sharesTallies(stream);
   Value total = e.mul(stream.getBatch(), stream.getHeads());
   if (!together) {
     total = e.mul(total, stream.getRows());
   }
-  Value blocks = e.div(e.add(total, kThreads - 1), kThreads);
-  operands.push_back(total);
-  auto write = [&](Emit &k, ValueRange arguments) {
-    Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
-    Value thread = gpu::ThreadIdOp::create(k, gpu::Dimension::x);
-    Value number = k.add(k.mul(block, kThreads), thread);
-    k.ifThen(k.less(number, arguments.back()), [&] {
-      IRMapping map;
-      map.map(stream->getOperands(), arguments.drop_back());
-      auto copy = cast<StreamOp>(k.clone(*stream, map));
-      loops::lowerRow(copy, /*useBounds=*/true, [&](OpBuilder &builder) {
-        Emit at(copy.getLoc(), copy);
-        auto takeOff = [&](Value extent) -> Value {
-          Value rest = arith::RemUIOp::create(at, number, extent);
-          number = arith::DivUIOp::create(at, number, extent);
-          return rest;
-        };
-        Value row = together ? Value() : takeOff(copy.getRows());
-        Value head = takeOff(copy.getHeads()), batch = number;
-        if (together) {
-          auto rows =
-              scf::ForOp::create(at, at.index(0), copy.getRows(), at.index(1));
-          row = rows.getInductionVar();
-          builder.setInsertionPointToStart(rows.getBody());
-        } else {
-          builder.setInsertionPoint(copy);
-        }
-        return SmallVector<Value>{batch, head, row};
-      });
+  auto write = [&](Emit &k, Value number, ValueRange arguments) {
+    IRMapping map;
+    map.map(stream->getOperands(), arguments);
+    auto copy = cast<StreamOp>(k.clone(*stream, map));
+    loops::lowerRow(copy, /*useBounds=*/true, [&](OpBuilder &builder) {
+      Emit at(copy.getLoc(), copy);
+      Value row = together ? Value() : takeIndex(at, number, copy.getRows());
+      Value head = takeIndex(at, number, copy.getHeads()), batch = number;
+      if (together) {
+        auto rows =
+            scf::ForOp::create(at, at.index(0), copy.getRows(), at.index(1));
+        row = rows.getInductionVar();
+        builder.setInsertionPointToStart(rows.getBody());
+      } else {
+        builder.setInsertionPoint(copy);
+      }
+      return SmallVector<Value>{batch, head, row};
     });
-    return success();
   };
-  if (failed(createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,
-                          kThreads, operands, write))) {
-    return failure();
-  }
+  createThreadKernel(e, stream->getParentOfType<ModuleOp>(), name, total,
+                     kThreads, stream->getOperands(), write);
   stream.erase();
-  return success();
 }

@@ -1,5 +1,4 @@
-//===- RowKernel.h - one stream as a kernel with a thread per row *- C++
-//-*-===//
+//===- RowKernel.h - a stream with a thread per row ------------ *- C++ -*-===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -15,7 +14,7 @@ namespace mlir::attn::gpu_target {
 
 /// Replaces a stream on buffers by a kernel in which a thread computes a row,
 /// and by its launch.
-LogicalResult emitRowKernel(StreamOp stream, StringRef name);
+void emitRowKernel(StreamOp stream, StringRef name);
 
 } // namespace mlir::attn::gpu_target
 
