@@ -23,6 +23,7 @@
 #include "attn/Target/Emulator/Passes.h"
 
 #include "RuntimeCalls.h"
+#include "SmallFloats.h"
 #include "attn_emulator.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -299,6 +300,7 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
       made.push_back(&kernel);
     }
     dropAddressSpaces(function);
+    moveSmallFloatsAsBits(function);
   }
   for (LLVM::GlobalOp global : constants) {
     global.setAddrSpace(0);
