@@ -374,6 +374,9 @@ def from_scalar(trace, value, element) -> Array:
 
 
 def empty_tensor(trace, shape, element) -> str:
+    for extent in shape:
+        if isinstance(extent, int) and extent < 0:
+            raise ValueError(f"an axis has 0 elements or more, not {extent}")
     return trace.emit(f"tensor.empty({trace.sizes(shape)}) : {tensor_type(shape, element)}")
 
 

@@ -119,7 +119,9 @@ def while_loop(condition, body, init):
 
 def scan(function, init, xs, length=None):
     """state, ys = function(state, x) for every row x of the arrays `xs` along
-    their first axis; the last state, and the ys stacked along a new first axis.
+    their first axis, or `length` times without any; the last state, and the ys
+    stacked along a new first axis. ValueError for arrays of different lengths, and
+    for a length that is missing or negative.
     """
     from ._array import empty_tensor
     from ._indexing import dynamic_update
@@ -130,6 +132,8 @@ def scan(function, init, xs, length=None):
         length = x.shape[0] if length is None else trace.unify(length, x.shape[0], "arrays that scan runs over")
     if length is None:
         raise ValueError("scan over nothing needs a length")
+    if isinstance(length, int) and length < 0:
+        raise ValueError(f"scan runs 0 times or more, not {length}")
 
     def row(index):
         picked = [x[index] for x in leaves]

@@ -74,3 +74,20 @@ def test_values_that_programs_cannot_be_told_apart_by():
 def test_dtypes_without_an_element_type():
     with pytest.raises(TypeError, match="complex128"):
         attn.jit(lambda x: x)(np.zeros(3, complex))
+
+
+def test_a_scan_has_a_length_of_zero_or_more():
+    def run(length):
+        return attn.jit(lambda x: attn.scan(lambda c, _: (c + 1.0, c), x, None, length))(np.zeros(2))
+
+    with pytest.raises(ValueError, match="scan runs 0 times or more, not -1"):
+        run(-1)
+    with pytest.raises(ValueError, match="scan over nothing needs a length"):
+        run(None)
+    last, rows = run(0)
+    assert rows.shape == (0, 2) and not last.any()
+
+
+def test_an_axis_has_zero_elements_or_more():
+    with pytest.raises(ValueError, match="an axis has 0 elements or more, not -3"):
+        attn.jit(lambda x: x + attn.zeros((-3,)))(np.zeros(2))
