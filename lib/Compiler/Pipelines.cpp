@@ -263,6 +263,9 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   addHostDeallocation(pm);
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  PipelineTilesPassOptions pipeline;
+  pipeline.stages = options.stages;
+  pm.addPass(createPipelineTilesPass(pipeline));
   pm.addPass(createDistributeTilesPass());
   OpPassManager &scalars = pm.nest<gpu::GPUModuleOp>();
   scalars.addPass(createCanonicalizerPass());

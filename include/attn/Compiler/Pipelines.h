@@ -99,6 +99,11 @@ struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
       *this, "launch",
       llvm::cl::desc("Launch by calls of the runtime library, down to LLVM"),
       llvm::cl::init(false)};
+  Option<int64_t> stages{
+      *this, "stages",
+      llvm::cl::desc("Tiles that kernels have in shared memory at a time; 0 "
+                     "chooses by their size"),
+      llvm::cl::init(0)};
 };
 
 /// `attn-plan`: score programs to the streams that run.

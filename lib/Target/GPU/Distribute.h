@@ -8,6 +8,7 @@
 #ifndef ATTN_LIB_TARGET_GPU_DISTRIBUTE_H
 #define ATTN_LIB_TARGET_GPU_DISTRIBUTE_H
 
+#include "SharedMemory.h"
 #include "attn/Dialect/Tile/IR/Tile.h"
 #include "attn/Support/Emit.h"
 
@@ -52,14 +53,16 @@ private:
   void lower(tile::LoadOp op);
   void lower(tile::StoreOp op);
   void lower(tile::SharedOp op);
+  void lower(tile::StageOp op);
   void lower(tile::CopyOp op);
   void lower(tile::FillOp op);
+  void lower(tile::CommitOp op);
   void lower(tile::WaitOp op);
   void lower(tile::StashOp op);
   void lower(tile::FetchOp op);
   void lower(tile::FiniteOp op);
-  /// A matrix in the workgroup memory of the kernel.
-  Value allocate(MemRefType type);
+  /// What lies in the place of the buffer of `op`, or so many bytes further on.
+  Value viewBuffer(Operation *op, MemRefType type, Value offset = Value());
   /// Once for each of so many columns of so many rows, by some thread.
   void forEachElement(int64_t rows, int64_t columns,
                       llvm::function_ref<void(Value, Value)> body);
@@ -90,7 +93,8 @@ private:
   SmallVector<Operation *> dead;
   Value thread, lane, warp;
   Value memory; // all of the workgroup memory
-  int64_t threads, bytes = 0;
+  SharedMemory shared;
+  int64_t threads;
 };
 
 } // namespace mlir::attn::gpu_target

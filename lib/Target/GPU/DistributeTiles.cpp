@@ -320,10 +320,10 @@ LogicalResult Distributor::distribute(Operation &op) {
     } else {
       llvm::TypeSwitch<Operation *>(&op)
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
-                tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::CopyOp,
-                tile::FillOp, tile::WaitOp, tile::StashOp, tile::FetchOp,
-                tile::FiniteOp, tile::ContractOp, tile::CombineOp>(
-              [&](auto concrete) { lower(concrete); });
+                tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::StageOp,
+                tile::CopyOp, tile::FillOp, tile::CommitOp, tile::WaitOp,
+                tile::StashOp, tile::FetchOp, tile::FiniteOp, tile::ContractOp,
+                tile::CombineOp>([&](auto concrete) { lower(concrete); });
     }
     dead.push_back(&op);
     return success();
@@ -348,6 +348,11 @@ LogicalResult Distributor::distribute(Block &block) {
 }
 
 LogicalResult Distributor::run() {
+  shared = placeBuffers(function, countBufferBytes);
+  for (Operation *op : shared.handovers) {
+    OpBuilder builder(op);
+    gpu::BarrierOp::create(builder, op->getLoc());
+  }
   if (failed(distribute(function.getBody().front()))) {
     return failure();
   }
@@ -355,7 +360,7 @@ LogicalResult Distributor::run() {
     op->dropAllUses();
     op->erase();
   }
-  function->setAttr(kSharedBytes, e.getI32IntegerAttr(bytes));
+  function->setAttr(kSharedBytes, e.getI32IntegerAttr(shared.bytes));
   return success();
 }
 

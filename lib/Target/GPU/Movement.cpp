@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Distribute.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -68,25 +69,32 @@ void Distributor::lower(tile::StoreOp op) {
 // Shared memory
 //===----------------------------------------------------------------------===//
 
-Value Distributor::allocate(MemRefType type) {
-  OpBuilder::InsertionGuard guard(e);
-  e.setInsertionPointAfter(memory.getDefiningOp());
-  Value offset = e.index(bytes);
-  bytes += type.getNumElements() *
-           llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-  bytes = llvm::alignTo(bytes, 128);
-  return memref::ViewOp::create(e, type, memory, offset, ValueRange());
+Value Distributor::viewBuffer(Operation *op, MemRefType type, Value offset) {
+  Value place = e.index(shared.places.lookup(op));
+  return memref::ViewOp::create(
+      e, type, memory, offset ? e.add(place, offset) : place, ValueRange());
 }
 
 void Distributor::lower(tile::SharedOp op) {
+  auto type = cast<MemRefType>(op.getResult().getType());
+  if (tile::isShared(type)) {
+    op.getResult().replaceAllUsesWith(viewBuffer(op, type));
+  }
+}
+
+void Distributor::lower(tile::StageOp op) {
+  auto type = cast<MemRefType>(op.getResult().getType());
+  Value offset = e.mul(op.getStage(), countBytes(type));
   op.getResult().replaceAllUsesWith(
-      allocate(cast<MemRefType>(op.getResult().getType())));
+      viewBuffer(op.getRing().getDefiningOp(), type, offset));
+}
+
+void Distributor::lower(tile::CommitOp) {
+  NVVM::CpAsyncCommitGroupOp::create(e);
 }
 
 void Distributor::lower(tile::WaitOp op) {
-  Value token = nvgpu::DeviceAsyncCreateGroupOp::create(
-      e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), ValueRange());
-  nvgpu::DeviceAsyncWaitOp::create(e, token, IntegerAttr());
+  NVVM::CpAsyncWaitGroupOp::create(e, op.getPending());
 }
 
 /// The low bits of an address that a step of `x` elements may set.
@@ -291,16 +299,12 @@ void Distributor::lower(tile::FiniteOp op) {
   for (int64_t mask = 1; mask < 32; mask *= 2) {
     found = e.either(found, shuffle(found, mask));
   }
-  int64_t warps = threads / 32;
-  Value flags = allocate(
-      MemRefType::get({1, warps}, e.getI32Type(), MemRefLayoutAttrInterface(),
-                      gpu::AddressSpaceAttr::get(
-                          e.getContext(), gpu::AddressSpace::Workgroup)));
+  Value flags = viewBuffer(op, getFlagsType(function));
   Value zero = e.index(0);
   e.ifThen(e.equal(lane, zero), [&] { e.store(found, flags, {zero, warp}); });
   gpu::BarrierOp::create(e);
   found = none;
-  for (int64_t k = 0; k < warps; ++k) {
+  for (int64_t k = 0; k < threads / 32; ++k) {
     found = e.either(found, e.load(flags, {zero, e.index(k)}));
   }
   op.getResult().replaceAllUsesWith(e.equal(found, none));

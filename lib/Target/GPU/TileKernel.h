@@ -147,9 +147,6 @@ private:
   Value firstKey, keyEnd;
   bool partial = false;
   Buffers *current = nullptr;
-  /// Shared matrices by type; those in use belong to the sweep at hand.
-  DenseMap<Type, SmallVector<Value>> shared;
-  DenseMap<Type, size_t> inUse;
   DenseMap<std::pair<Value, Value>, Value> factors;
 };
 

@@ -6,10 +6,11 @@
 //===----------------------------------------------------------------------===//
 //
 //   copy the stationary rows
-//   for each tile of keys inside the bounds, if anything in it is needed:
-//     copy its keys and values, wait
-//     if all entries are present: the program without conditions
-//     else: the program with them
+//   tile.visit, for each tile of keys inside the bounds:
+//     needed: is anything in it present?
+//     bring:  copy its keys and values
+//     body:   if all entries are present: the program without conditions
+//             else: the program with them
 //
 // A carry moves with its gauges once per tile: from what they were before it
 // to what they are after it.
@@ -57,12 +58,7 @@ Value TileKernel::getShared(int64_t rows, int64_t columns, Type element) {
   auto type = MemRefType::get(
       {rows, roundUp(columns, 16) + pad}, element, MemRefLayoutAttrInterface(),
       gpu::AddressSpaceAttr::get(e.getContext(), gpu::AddressSpace::Workgroup));
-  SmallVector<Value> &known = shared[type];
-  size_t number = inUse[type]++;
-  if (number == known.size()) {
-    known.push_back(tile::SharedOp::create(e, type));
-  }
-  return known[number];
+  return tile::SharedOp::create(e, type);
 }
 
 /// Where rows lie one after the other: indices but the last are the same for
@@ -205,7 +201,8 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   if (buffers.stationary.empty()) {
     return success();
   }
-  tile::WaitOp::create(e);
+  tile::CommitOp::create(e);
+  tile::WaitOp::create(e, 0);
   gpu::BarrierOp::create(e);
   auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
                                       shape.layout.getWarps());
@@ -768,11 +765,6 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
       e.clone(op, uniform);
     }
   }
-  // The buffers of the sweep before are free once all threads are done with it.
-  if (!inUse.empty()) {
-    gpu::BarrierOp::create(e);
-    inUse.clear();
-  }
   Buffers buffers;
   if (failed(findOperands(sweep, buffers))) {
     return failure();
@@ -798,7 +790,52 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
     }
   }
   e.setLoc(sweep.getLoc());
-  LogicalResult result = success();
+  SmallVector<Value> rings;
+  for (auto &operand : buffers.streamed) {
+    rings.push_back(operand.shared);
+  }
+  SmallVector<Value> inits = flatten(states, /*after=*/false);
+  SmallVector<Type> types(ValueRange(inits).getTypes());
+  auto visit =
+      tile::VisitOp::create(e, types, lower, upper, shape.keys, rings, inits);
+  OpBuilder::InsertionGuard guard(e);
+  /// The arguments of a region, which the builder goes to.
+  auto enter = [&](Region &region, TypeRange types) -> ValueRange {
+    SmallVector<Type> all = {e.getIndexType()};
+    llvm::append_range(all, types);
+    return e
+        .createBlock(&region, {}, all,
+                     SmallVector<Location>(all.size(), e.getLoc()))
+        ->getArguments();
+  };
+  /// What the masks say of the tile: is anything in it present, is everything.
+  auto getKinds = [&](Value key) {
+    Value end = e.min(e.add(key, shape.keys), upper);
+    return evaluate(sweep.getTiles(), {firstRow, last, key, e.sub(end, 1)});
+  };
+  bool hasKinds = !sweep.getTiles().empty();
+  Value key = enter(visit.getNeeded(), {})[0];
+  tile::YieldOp::create(e, hasKinds ? getKinds(key)[0] : e.truth(true));
+
+  ValueRange arguments = enter(visit.getBring(), ValueRange(rings).getTypes());
+  for (auto [operand, matrix] :
+       llvm::zip(buffers.streamed, arguments.drop_front())) {
+    if (failed(bringRows(operand.user, operand.row, sweep.getKeyArg(),
+                         arguments[0], upper, matrix))) {
+      return failure();
+    }
+  }
+  tile::YieldOp::create(e);
+
+  SmallVector<Type> both(ValueRange(rings).getTypes());
+  llvm::append_range(both, types);
+  arguments = enter(visit.getBody(), both);
+  firstKey = arguments[0];
+  keyEnd = upper;
+  for (auto [operand, matrix] :
+       llvm::zip(buffers.streamed, arguments.drop_front())) {
+    operand.shared = matrix;
+  }
   auto bind = [&](ValueRange values) {
     for (State &state : states) {
       size_t count = state.before.size();
@@ -806,60 +843,30 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
       values = values.drop_front(count);
     }
   };
+  bind(arguments.take_back(types.size()));
+  bool isConditional =
+      llvm::any_of(states, [](State &state) { return getCondition(state.op); });
+  Value full = hasKinds ? getKinds(firstKey)[1] : e.truth(!isConditional);
+  Value whole = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
+                                      e.add(firstKey, shape.keys), upper);
+  LogicalResult result = success();
   auto program = [&](bool isPartial) {
     partial = isPartial;
     if (succeeded(result)) {
       result = emitTile(sweep, buffers, states);
     }
     partial = false;
-    SmallVector<Value> after = flatten(states, /*after=*/true);
-    return succeeded(result) ? after : flatten(states, /*after=*/false);
+    return flatten(states, /*after=*/succeeded(result));
   };
-  keyEnd = upper;
-  SmallVector<Value> finals = e.loop(
-      lower, upper, shape.keys, flatten(states, /*after=*/false),
-      [&](Value key, ValueRange values) {
-        firstKey = key;
-        bind(values);
-        Value end = e.min(e.add(key, shape.keys), upper);
-        Value needed = e.truth(true), full = e.truth(true);
-        if (!sweep.getTiles().empty()) {
-          auto kinds =
-              evaluate(sweep.getTiles(), {firstRow, last, key, e.sub(end, 1)});
-          needed = kinds[0];
-          full = kinds[1];
-        } else {
-          full = e.truth(llvm::none_of(
-              states, [](State &state) { return getCondition(state.op); }));
-        }
-        Value whole = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
-                                            e.add(key, shape.keys), upper);
-        full = e.both(full, whole);
-        SmallVector<Type> types(ValueRange(values).getTypes());
-        return e.ifValues(
-            needed, types,
-            [&] {
-              // The readers of the tile before are done.
-              gpu::BarrierOp::create(e);
-              for (auto &operand : buffers.streamed) {
-                if (failed(bringRows(operand.user, operand.row,
-                                     sweep.getKeyArg(), key, upper,
-                                     operand.shared))) {
-                  result = failure();
-                }
-              }
-              tile::WaitOp::create(e);
-              gpu::BarrierOp::create(e);
-              return e.ifValues(
-                  full, types, [&] { return program(false); },
-                  [&] { return program(true); });
-            },
-            [&] { return SmallVector<Value>(values); });
-      });
+  SmallVector<Value> next = e.ifValues(
+      e.both(full, whole), types, [&] { return program(false); },
+      [&] { return program(true); });
   if (failed(result)) {
     return failure();
   }
-  bind(finals);
+  tile::YieldOp::create(e, next);
+  e.setInsertionPointAfter(visit);
+  bind(visit.getResults());
   firstKey = keyEnd = Value();
   for (auto [value, yielded] :
        llvm::zip(sweep.getResults(), sweep.getYield().getValues())) {

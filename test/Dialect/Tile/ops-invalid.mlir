@@ -252,3 +252,100 @@ func.func @combined_by(%a: !m, %o: tensor<64x64xf32, #l>) {
   } : !m, !m -> tensor<64x64xf32, #l>
   return
 }
+
+// -----
+
+func.func @ring() {
+  // expected-error @+1 {{is a static matrix in workgroup memory, or a ring of them}}
+  %0 = tile.shared : memref<2x3x64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @stage(%m: memref<3x64x72xf32>, %s: index) {
+  // expected-error @+1 {{takes a matrix of a shared ring}}
+  %0 = tile.stage %m[%s] : memref<3x64x72xf32>
+  return
+}
+
+// -----
+
+func.func @wait() {
+  // expected-error @+1 {{leaves -1 groups pending}}
+  tile.wait pending(-1)
+  return
+}
+
+// -----
+
+!m = memref<64x72xf32, #gpu.address_space<workgroup>>
+func.func @no_ring(%m: !m, %n: index) {
+  // expected-error @+1 {{brings tiles to matrices of tile.shared}}
+  tile.visit from %n to %n step 64 rings(%m : !m) needed {
+  ^bb0(%key: index):
+    %true = arith.constant true
+    tile.yield %true : i1
+  } bring {
+  ^bb0(%key: index, %now: !m):
+    tile.yield
+  } body {
+  ^bb0(%key: index, %now: !m):
+    tile.yield
+  }
+  return
+}
+
+// -----
+
+func.func @backwards(%n: index) {
+  // expected-error @+1 {{goes forward, in steps above 0}}
+  tile.visit from %n to %n step 0 needed {
+  ^bb0(%key: index):
+    %true = arith.constant true
+    tile.yield %true : i1
+  } bring {
+  ^bb0(%key: index):
+    tile.yield
+  } body {
+  ^bb0(%key: index):
+    tile.yield
+  }
+  return
+}
+
+// -----
+
+func.func @results(%n: index, %x: f32) {
+  // expected-error @+1 {{results in what it begins with}}
+  %0 = tile.visit from %n to %n step 64 init(%n : index) needed {
+  ^bb0(%key: index):
+    %true = arith.constant true
+    tile.yield %true : i1
+  } bring {
+  ^bb0(%key: index):
+    tile.yield
+  } body {
+  ^bb0(%key: index, %value: index):
+    tile.yield %value : index
+  } -> f32
+  return
+}
+
+// -----
+
+func.func @body(%n: index) {
+  // expected-error @+1 {{has a region 'body' that takes or yields something else}}
+  %0 = tile.visit from %n to %n step 64 init(%n : index) needed {
+  ^bb0(%key: index):
+    %true = arith.constant true
+    tile.yield %true : i1
+  } bring {
+  ^bb0(%key: index):
+    tile.yield
+  } body {
+  ^bb0(%key: index, %value: index):
+    tile.yield
+  } -> index
+  return
+}

@@ -12,7 +12,9 @@ func.func @product(%q: memref<?x?x64xbf16>, %b: index, %i: index, %m: index)
   %rows = tile.shared : !shared
   // CHECK: tile.copy %{{.*}}[%{{.*}}] rows(%{{.*}} to %{{.*}}) columns(64 of 64), %{{.*}}
   tile.copy %q[%b] rows(%i to %m) columns(64 of 64), %rows : memref<?x?x64xbf16> to !shared
-  // CHECK: tile.wait
+  // CHECK: tile.commit
+  tile.commit
+  // CHECK: tile.wait{{$}}
   tile.wait
   // CHECK: tile.fetch
   %a = tile.fetch %rows : !shared -> tensor<64x64xbf16, #left>
@@ -85,4 +87,42 @@ func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x6
      : memref<64x68xf32, #gpu.address_space<workgroup>>,
        memref<64x68xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #acc>
   return %r : tensor<64x64xf32, #acc>
+}
+
+// CHECK-LABEL: func.func @ring(
+func.func @ring(%stage: index) -> !shared {
+  // CHECK: tile.shared : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
+  %ring = tile.shared : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
+  // CHECK: tile.wait pending(2)
+  tile.wait pending(2)
+  // CHECK: tile.stage %{{.*}}[%{{.*}}] : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
+  %now = tile.stage %ring[%stage] : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
+  return %now : !shared
+}
+
+// CHECK-LABEL: func.func @visit(
+func.func @visit(%k: memref<?x64xbf16>, %n: index) -> index {
+  %zero = arith.constant 0 : index
+  %keys = tile.shared : !shared
+  // CHECK: tile.visit from %{{.*}} to %{{.*}} step 64 rings(%{{.*}} : memref<64x72xbf16, {{.*}}>) init(%{{.*}} : index) needed {
+  // CHECK: } bring {
+  // CHECK: tile.yield{{$}}
+  // CHECK: } body {
+  // CHECK: tile.yield %{{.*}} : index
+  // CHECK: } -> index
+  %tiles = tile.visit from %zero to %n step 64 rings(%keys : !shared) init(%zero : index) needed {
+  ^bb0(%key: index):
+    %true = arith.constant true
+    tile.yield %true : i1
+  } bring {
+  ^bb0(%key: index, %now: !shared):
+    tile.copy %k[] rows(%key to %n) columns(64 of 64), %now : memref<?x64xbf16> to !shared
+    tile.yield
+  } body {
+  ^bb0(%key: index, %now: !shared, %count: index):
+    %one = arith.constant 1 : index
+    %next = arith.addi %count, %one : index
+    tile.yield %next : index
+  } -> index
+  return %tiles : index
 }

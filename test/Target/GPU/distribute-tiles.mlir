@@ -29,7 +29,8 @@ gpu.module @kernels {
   // CHECK:     nvgpu.device_async_copy {{.*}}, 8, %
   // CHECK:   else
   // CHECK:     memref.store
-  // CHECK:   nvgpu.device_async_wait
+  // CHECK:   nvvm.cp.async.commit.group
+  // CHECK:   nvvm.cp.async.wait.group 0
   // Four matrices of 8 x 8 are one operand of mma.sync, two atoms of keys another.
   // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false{{.*}} -> vector<4x2xbf16>
   // CHECK:   nvgpu.ldmatrix {{.*}}numTiles = 4 : i32, transpose = false
@@ -41,6 +42,7 @@ gpu.module @kernels {
     %first = arith.constant 0 : index
     %rows = tile.shared : !shared
     tile.copy %m[] rows(%first to %n) columns(16 of 16), %rows : memref<?x?xbf16> to !shared
+    tile.commit
     tile.wait
     gpu.barrier
     %a = tile.fetch %rows : !shared -> tensor<64x16xbf16, #left>

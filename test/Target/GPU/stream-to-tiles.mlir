@@ -32,12 +32,11 @@ func.func @sums(%q: memref<1x2x?x64xf32>, %k: memref<1x2x?x64xf32>, %v: memref<1
 // CHECK-LABEL: gpu.func @sums_stream0(
 // CHECK:       %[[Q:.*]] = tile.shared : memref<64x68xf32
 // CHECK:       tile.copy %{{.*}} rows(%{{.*}} to %{{.*}}) columns(64 of 64)
-// CHECK:       %[[O:.*]] = scf.for
-// CHECK:         scf.if
-// CHECK:           gpu.barrier
-// CHECK-COUNT-2:   tile.copy
-// CHECK:           tile.wait
-// CHECK:           gpu.barrier
+// CHECK:       %[[O:.*]] = tile.visit from %{{.*}} to %{{.*}} step 64 rings(%{{.*}}, %{{.*}} : {{.*}}) init(%{{.*}} : {{.*}}) needed
+// CHECK:         arith.cmpi sle
+// CHECK:       } bring {
+// CHECK-COUNT-2: tile.copy
+// CHECK:       } body {
 // A full tile has no conditions,
 // CHECK:           scf.if
 // CHECK:             tile.contract {{.*}} depth(64) transposed

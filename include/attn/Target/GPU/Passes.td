@@ -30,6 +30,27 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
                            "math::MathDialect", "memref::MemRefDialect"];
 }
 
+def PipelineTilesPass : Pass<"attn-pipeline-tiles", "ModuleOp"> {
+  let summary = "loops over tiles that bring the next one while they compute";
+  let description = [{
+    Every `tile.visit` becomes a loop. What it brings goes to a ring of several
+    matrices, so that copies are under way while the threads of the block compute
+    on earlier ones; threads meet once per tile. With one stage, tiles are waited
+    for where they are asked for, which is the place to begin with when results
+    are wrong.
+  }];
+  let options = [
+    Option<"stages", "stages", "int64_t", "0",
+           "Matrices of each ring; 0 chooses up to three by the memory there is">,
+    Option<"blockBytes", "block-bytes", "int64_t", "101376",
+           "Shared memory that a block may have">,
+    Option<"multiprocessorBytes", "multiprocessor-bytes", "int64_t", "102400",
+           "Shared memory of a multiprocessor">
+  ];
+  let dependentDialects = ["tile::TileDialect", "gpu::GPUDialect",
+                           "scf::SCFDialect", "arith::ArithDialect"];
+}
+
 def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
   let summary = "tiles as the scalars of each thread";
   let description = [{
@@ -37,7 +58,8 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
     it; `arith` and `math` are repeated for each. Reductions end in shuffles,
     contractions are mma.sync on fragments or loops of multiply-adds, copies are
     cp.async of 16 bytes where addresses allow it. Shared buffers get their
-    places in dynamic workgroup memory, whose size the launches pass.
+    places in dynamic workgroup memory, whose size the launches pass; those that
+    are in use one after the other get the same one, with a barrier between.
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect",

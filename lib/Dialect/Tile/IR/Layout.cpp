@@ -41,11 +41,23 @@ bool tile::isTile(Type type) {
          isa_and_nonnull<LayoutAttr, SliceAttr>(tensor.getEncoding());
 }
 
-bool tile::isShared(Type type) {
+static bool isInWorkgroup(Type type, int64_t rank) {
   auto memref = dyn_cast<MemRefType>(type);
-  return memref && memref.getRank() == 2 && memref.hasStaticShape() &&
+  return memref && memref.getRank() == rank && memref.hasStaticShape() &&
          memref.getLayout().isIdentity() &&
          gpu::GPUDialect::hasWorkgroupMemoryAddressSpace(memref);
+}
+
+bool tile::isShared(Type type) { return isInWorkgroup(type, 2); }
+
+bool tile::isRing(Type type) { return isInWorkgroup(type, 3); }
+
+MemRefType tile::getMatrix(MemRefType ring) {
+  if (ring.getRank() == 0) {
+    return ring;
+  }
+  return MemRefType::get(ring.getShape().drop_front(), ring.getElementType(),
+                         MemRefLayoutAttrInterface(), ring.getMemorySpace());
 }
 
 LayoutAttr tile::getMatrixLayout(RankedTensorType tile) {

@@ -128,10 +128,63 @@ LogicalResult StoreOp::verify() {
 }
 
 LogicalResult SharedOp::verify() {
-  if (!isShared(getResult().getType())) {
-    return emitOpError() << "is a static matrix in workgroup memory";
+  Type type = getResult().getType();
+  if (!isShared(type) && !isRing(type)) {
+    return emitOpError() << "is a static matrix in workgroup memory, or a ring "
+                            "of them";
   }
   return success();
+}
+
+LogicalResult StageOp::verify() {
+  if (!isRing(getRing().getType())) {
+    return emitOpError() << "takes a matrix of a shared ring";
+  }
+  return success();
+}
+
+LogicalResult WaitOp::verify() {
+  if (static_cast<int64_t>(getPending()) < 0) {
+    return emitOpError() << "leaves " << static_cast<int64_t>(getPending())
+                         << " groups pending";
+  }
+  return success();
+}
+
+LogicalResult VisitOp::verify() {
+  if (static_cast<int64_t>(getStep()) <= 0) {
+    return emitOpError() << "goes forward, in steps above 0";
+  }
+  for (Value ring : getRings()) {
+    if (!ring.getDefiningOp<SharedOp>() || !isShared(ring.getType())) {
+      return emitOpError() << "brings tiles to matrices of tile.shared";
+    }
+  }
+  SmallVector<Type> types = {IndexType::get(getContext())};
+  auto check = [&](Region &region, StringRef name,
+                   TypeRange yielded) -> LogicalResult {
+    Block &block = region.front();
+    auto yield = dyn_cast<YieldOp>(block.back());
+    if (TypeRange(block.getArgumentTypes()) != TypeRange(types) || !yield ||
+        TypeRange(yield.getOperandTypes()) != yielded) {
+      return emitOpError() << "has a region '" << name
+                           << "' that takes or yields something else";
+    }
+    return success();
+  };
+  Type truth = IntegerType::get(getContext(), 1);
+  if (failed(check(getNeeded(), "needed", truth))) {
+    return failure();
+  }
+  llvm::append_range(types, getRings().getTypes());
+  if (failed(check(getBring(), "bring", {}))) {
+    return failure();
+  }
+  llvm::append_range(types, getInits().getTypes());
+  if (getResultTypes() != getInits().getTypes()) {
+    return emitOpError() << "results in what it begins with";
+  }
+  return check(getBody(), "body", getInits().getTypes());
 }
 
 LogicalResult CopyOp::verify() {
@@ -157,7 +210,7 @@ LogicalResult FillOp::verify() {
   auto yield = dyn_cast<YieldOp>(block.back());
   if (block.getNumArguments() != 2 ||
       !llvm::all_of(block.getArgumentTypes(), llvm::IsaPred<IndexType>) ||
-      !yield || yield.getValue().getType() != to.getElementType()) {
+      !yield || yield.getOperandTypes() != TypeRange(to.getElementType())) {
     return emitOpError() << "computes an element of its target from a row and "
                             "a column";
   }
@@ -273,7 +326,7 @@ LogicalResult CombineOp::verify() {
   auto yield = dyn_cast<YieldOp>(block.back());
   if (TypeRange(block.getArgumentTypes()) !=
           TypeRange({element, element, index}) ||
-      !yield || yield.getValue().getType() != element ||
+      !yield || yield.getOperandTypes() != TypeRange(element) ||
       getKind() == ReduceKind::Or) {
     return emitOpError() << "adds, or takes extrema of, what its body makes of "
                             "two elements and an index";

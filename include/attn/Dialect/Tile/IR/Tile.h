@@ -26,6 +26,12 @@ bool isTile(Type type);
 /// Where `type` is a matrix in workgroup memory.
 bool isShared(Type type);
 
+/// Where `type` is several of them.
+bool isRing(Type type);
+
+/// What a ring has several of.
+MemRefType getMatrix(MemRefType ring);
+
 } // namespace mlir::attn::tile
 
 #include "attn/Dialect/Tile/IR/TileDialect.h.inc"

@@ -199,15 +199,81 @@ def Tile_SharedOp : Tile_Op<"shared", [
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "a buffer that the threads of a block share";
   let description = [{
-    A matrix in workgroup memory for the whole kernel. Rows may be longer than
-    what is used of them: 16 bytes more put the rows that are read together into
-    different banks.
+    A matrix in workgroup memory for the whole kernel, or a ring of several
+    (`memref<3x64x72xbf16, ...>`), of which `tile.stage` gives one. Rows may be
+    longer than what is used of them: 16 bytes more put the rows that are read
+    together into different banks. Buffers of which one is no longer used when
+    another one comes into use may lie in the same place.
 
     Constraints:
-    * C1: the buffer is in workgroup memory, has a static shape and the plain layout.
+    * C1: the buffer is in workgroup memory, has a static shape of two or three extents and the plain layout.
   }];
   let results = (outs AnyMemRef:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_StageOp : Tile_Op<"stage", [Pure, TypesMatchWith<
+    "the result is a matrix of the ring", "ring", "result",
+    "::mlir::attn::tile::getMatrix(::llvm::cast<::mlir::MemRefType>($_self))">]> {
+  let summary = "one matrix of a ring";
+  let description = [{
+    ```mlir
+    %now = tile.stage %ring[%stage] : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
+    ```
+
+    Constraints:
+    * C1: ring is a shared buffer of three extents; stage is less than the first one.
+  }];
+  let arguments = (ins AnyMemRef:$ring, Index:$stage);
+  let results = (outs AnyMemRef:$result);
+  let assemblyFormat = "$ring `[` $stage `]` attr-dict `:` type($ring)";
+  let hasVerifier = 1;
+}
+
+def Tile_VisitOp : Tile_Op<"visit", [AttrSizedOperandSegments, SingleBlock]> {
+  let summary = "goes through the tiles along an axis";
+  let description = [{
+    For each `key` from `lower` to `upper` by `step`: where `needed` holds,
+    `bring` moves what the tile reads to shared matrices, and `body` computes on
+    them, from the values that it yielded for the tile before (`init` for the
+    first) to the next ones. Threads meet between the two; neither needs to wait
+    for anything.
+
+    What is brought and what is computed on are arguments of the regions, so
+    that tiles may be brought while others are computed on:
+    `attn-pipeline-tiles` says how many there are.
+
+    ```mlir
+    %sum = tile.visit from %lower to %upper step 64
+        rings(%k : memref<64x72xbf16, #gpu.address_space<workgroup>>) init(%zero : tensor<...>) needed {
+    ^bb0(%key: index):
+      tile.yield %true : i1
+    } bring {
+    ^bb0(%key: index, %now: memref<64x72xbf16, #gpu.address_space<workgroup>>):
+      tile.copy %K[%b] rows(%key to %upper) columns(64 of 64), %now : ...
+      tile.yield
+    } body {
+    ^bb0(%key: index, %now: memref<64x72xbf16, #gpu.address_space<workgroup>>, %sum: tensor<...>):
+      ...
+      tile.yield %next : tensor<...>
+    } -> tensor<...>
+    ```
+
+    Constraints:
+    * C1: rings are results of tile.shared with two extents.
+    * C2: needed takes the key and yields one i1; bring takes the key and the rings; body takes these and the values, and yields values of the same types.
+  }];
+  let arguments = (ins Index:$lower, Index:$upper, I64Attr:$step,
+                       Variadic<AnyMemRef>:$rings, Variadic<AnyType>:$inits);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$needed, SizedRegion<1>:$bring,
+                        SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    `from` $lower `to` $upper `step` $step (`rings` `(` $rings^ `:` type($rings) `)`)?
+    (`init` `(` $inits^ `:` type($inits) `)`)?
+    `needed` $needed `bring` $bring `body` $body attr-dict (`->` type($results)^)?
+  }];
   let hasVerifier = 1;
 }
 
@@ -266,15 +332,30 @@ def Tile_FillOp : Tile_Op<"fill", [SingleBlock,
   let hasVerifier = 1;
 }
 
-def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, ParentOneOf<["FillOp", "CombineOp"]>]> {
-  let summary = "ends the body of tile.fill or tile.combine";
-  let arguments = (ins AnyType:$value);
-  let assemblyFormat = "$value attr-dict `:` type($value)";
+def Tile_YieldOp : Tile_Op<"yield", [
+    Pure, Terminator, ParentOneOf<["FillOp", "CombineOp", "VisitOp"]>]> {
+  let summary = "ends a region of tile.fill, tile.combine or tile.visit";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
+}
+
+def Tile_CommitOp : Tile_Op<"commit"> {
+  let summary = "makes a group of the copies this thread has started since the last one";
+  let description = [{
+    A group may be empty. Groups end in the order in which they were made.
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 def Tile_WaitOp : Tile_Op<"wait"> {
   let summary = "waits for the copies this thread has started";
-  let assemblyFormat = "attr-dict";
+  let description = [{
+    Until at most `pending` groups, the last ones made, have not arrived.
+  }];
+  let arguments = (ins DefaultValuedAttr<I64Attr, "0">:$pending);
+  let assemblyFormat = "(`pending` `(` $pending^ `)`)? attr-dict";
+  let hasVerifier = 1;
 }
 
 def Tile_StashOp : Tile_Op<"stash", [
