@@ -91,6 +91,21 @@ llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
   return llvm::Error::success();
 }
 
+/// Few rows leave a GPU idle unless several blocks share their keys.
+constexpr int64_t kSplitsOnGPU = 8, kFewRows = 16;
+
+template <typename Derived>
+static void setSplits(PlanOptions<Derived> &plan,
+                      const CompileOptions &options) {
+  plan.splits = options.splits;
+  bool isGPU = options.mode == ExecutionMode::GPU ||
+               options.mode == ExecutionMode::EmulatedGPU;
+  if (isGPU && options.splits == 0) {
+    plan.splits = kSplitsOnGPU;
+    plan.splitMostRows = kFewRows;
+  }
+}
+
 static void buildPipeline(PassManager &manager, const CompileOptions &options,
                           bool passResults) {
   switch (options.mode) {
@@ -104,7 +119,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
   case ExecutionMode::FusedLoops: {
     LoopsPipelineOptions loops;
     loops.fuse = options.mode == ExecutionMode::FusedLoops;
-    loops.splits = options.splits;
+    setSplits(loops, options);
     loops.useBounds = true;
     loops.maxRecomputeFactor = options.maxRecomputeFactor;
     loops.exact = options.exact;
@@ -116,7 +131,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     CPUPipelineOptions cpu;
     cpu.triple = options.target.triple;
     cpu.cpu = options.target.cpu;
-    cpu.splits = options.splits;
+    setSplits(cpu, options);
     cpu.maxRecomputeFactor = options.maxRecomputeFactor;
     cpu.oneRowForms = options.oneRowForms;
     cpu.exact = options.exact;
@@ -127,7 +142,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
   case ExecutionMode::GPU:
   case ExecutionMode::EmulatedGPU: {
     GPUPipelineOptions gpu;
-    gpu.splits = options.splits;
+    setSplits(gpu, options);
     gpu.maxRecomputeFactor = options.maxRecomputeFactor;
     gpu.exact = options.exact;
     gpu.passResults = passResults;
@@ -173,7 +188,7 @@ attn::planProgram(ModuleOp module, const CompileOptions &options) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager manager(module.getContext());
   PlanPipelineOptions plan;
-  plan.splits = options.splits;
+  setSplits(plan, options);
   plan.maxRecomputeFactor = options.maxRecomputeFactor;
   buildPlanPipeline(manager, plan);
   if (llvm::Error error = runPasses(manager, copy, "planning")) {

@@ -79,6 +79,7 @@ void addPlan(OpPassManager &pm, const PlanOptions<Derived> &options) {
   pm.addNestedPass<func::FuncOp>(createAnalyzeMasksPass());
   SplitKeysPassOptions split;
   split.splits = options.splits;
+  split.mostRows = options.splitMostRows;
   pm.addNestedPass<func::FuncOp>(createSplitKeysPass(split));
   pm.addNestedPass<func::FuncOp>(createStoreViewsPass());
   addCleanup(pm);

@@ -50,6 +50,7 @@ how to compile
   --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
+                       (GPUs: 8 for up to 16 rows, if nothing is said)
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (4; 0 for no limit)

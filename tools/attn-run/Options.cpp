@@ -30,6 +30,7 @@ what to run
   --reference          compile every op by itself on whole matrices
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --splits=N           split the keys of streams with few rows into N ranges
+                       (GPUs: 8 for up to 16 rows, if nothing is said)
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (4; 0 for no limit)

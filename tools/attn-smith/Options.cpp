@@ -42,6 +42,7 @@ campaigns
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --target=T           compile for cpu, or cuda:sm_80,emulate
   --splits=N           split the keys of streams with few rows into N ranges
+                       (GPUs: 8 for up to 16 rows, if nothing is said)
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (0, no limit)

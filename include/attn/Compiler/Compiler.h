@@ -43,6 +43,8 @@ StringRef getName(ExecutionMode mode);
 /// All but the cache itself is part of the keys of the cache.
 struct CompileOptions {
   ExecutionMode mode = ExecutionMode::CPU;
+  /// Ranges of keys of streams with few rows. If 0, none on a CPU, and 8 on a
+  /// GPU where there are known to be at most 16 rows.
   int64_t splits = 0;
   int64_t maxRecomputeFactor = 4;
   /// Kernels for one row beside those for any number: for callers that cannot

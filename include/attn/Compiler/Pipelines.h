@@ -43,6 +43,11 @@ template <typename Derived> struct PlanOptions : PassPipelineOptions<Derived> {
       *this, "splits",
       llvm::cl::desc("Number of key ranges of split streams; 0 for none"),
       llvm::cl::init(0)};
+  Option<int64_t> splitMostRows{
+      *this, "split-most-rows",
+      llvm::cl::desc("Split only streams known to have so many rows at most; 0 "
+                     "for all"),
+      llvm::cl::init(0)};
   Option<int64_t> maxRecomputeFactor{
       *this, "max-recompute-factor",
       llvm::cl::desc("Refuse streams that visit their scores more often; 0 for "

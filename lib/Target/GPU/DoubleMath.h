@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // GPUs have no instructions for them, and the libraries that have them are not
-// part of a program. Errors are below 2 ulp (of erf, 5); infinities, NaN, zeros and
-// subnormal numbers are what the C library makes of them.
+// part of a program. Errors are below 2 ulp (of erf, 5); infinities, NaN, zeros
+// and subnormal numbers are what the C library makes of them.
 //
 //===----------------------------------------------------------------------===//
 

@@ -41,6 +41,23 @@ bool FeatureRow::reads(Value argument) const {
          });
 }
 
+SmallVector<FeatureRow, 2> gpu_target::getFactors(Operation *op) {
+  if (auto inner = dyn_cast<InnerOp>(op)) {
+    return {FeatureRow::get(inner.getLhs()), FeatureRow::get(inner.getRhs())};
+  }
+  auto ofIndices = [](auto dot) -> SmallVector<FeatureRow, 2> {
+    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
+            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+  };
+  if (auto dot = dyn_cast<DotOp>(op)) {
+    return ofIndices(dot);
+  }
+  if (auto dot = dyn_cast<DotWithOp>(op)) {
+    return ofIndices(dot);
+  }
+  return {};
+}
+
 FailureOr<Value> RowElements::get(const FeatureRow &row, Value feature) {
   return row.source ? load(row.source, row.indices, feature)
                     : getElement(row.value, feature);

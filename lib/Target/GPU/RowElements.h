@@ -52,14 +52,14 @@ struct FeatureRow {
   bool reads(Value argument) const;
 };
 
+/// What a product multiplies; nothing if `op` is none.
+SmallVector<FeatureRow, 2> getFactors(Operation *op);
+
 /// Evaluates values of a stream at one row, or one key.
 class RowElements {
 public:
-  /// `known` has what is the same everywhere; `argument` is at `place`.
-  RowElements(Emit &e, const IRMapping &known, Value argument, Value place)
-      : e(e), map(known) {
-    map.map(argument, place);
-  }
+  /// `known` has what is the same everywhere, and which row or key it is.
+  RowElements(Emit &e, const IRMapping &known) : e(e), map(known) {}
   /// Element `feature` of a row.
   FailureOr<Value> get(const FeatureRow &row, Value feature);
 

@@ -6,12 +6,12 @@
 //===----------------------------------------------------------------------===//
 //
 // A stream becomes a kernel and its launch, one block of threads for each block
-// of rows:
+// of rows, of a head or of a group of heads that read the same keys:
 //
 //   attn.stream rows (...) in [%B, %H, %M] over %n = %N ins(...) outs(...)
 //   ->
 //   gpu.launch_func @attn_kernels::@f_stream0
-//       blocks in (B * H * ceil(M / rows), 1, 1) threads in (128, 1, 1)
+//       blocks in (B * H / G * ceil(M * G / rows), 1, 1) threads in (128, 1, 1)
 //       args(...)
 //
 //===----------------------------------------------------------------------===//
@@ -44,26 +44,26 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
   size_t inputs = stream.getInputs().size();
   llvm::append_range(operands, stream.getInputs());
   llvm::append_range(operands, stream.getOutputs());
+  int64_t group = shape->group.size;
+  auto countBlocks = [&](Emit &at, Value rows) {
+    return at.div(at.add(at.mul(rows, group), shape->rows - 1), shape->rows);
+  };
   Value blocks =
-      e.mul(e.mul(stream.getBatch(), stream.getHeads()),
-            e.div(e.add(stream.getRows(), shape->rows - 1), shape->rows));
+      e.mul(e.mul(stream.getBatch(), e.div(stream.getHeads(), group)),
+            countBlocks(e, stream.getRows()));
   auto write = [&](Emit &k, ValueRange arguments) -> LogicalResult {
     Value rows = arguments[0], heads = arguments[1];
     Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
-    Value rowBlocks = k.div(k.add(rows, shape->rows - 1), shape->rows);
-    auto divide = [&](Value a, Value b) {
-      return std::pair<Value, Value>(arith::DivUIOp::create(k, a, b),
-                                     arith::RemUIOp::create(k, a, b));
-    };
-    auto [matrix, rowBlock] = divide(block, rowBlocks);
-    auto [batch, head] = divide(matrix, heads);
+    Value rowBlock = takeIndex(k, block, countBlocks(k, rows));
+    Value head = k.mul(takeIndex(k, block, k.div(heads, group)), group);
     TileKernel kernel(k, stream, *shape);
-    if (failed(kernel.emit(k.mul(rowBlock, shape->rows), rows, batch, head,
+    if (failed(kernel.emit(k.mul(rowBlock, shape->rows), k.mul(rows, group),
+                           /*batch=*/block, head,
                            /*extent=*/arguments[2], arguments.slice(3, inputs),
                            arguments.drop_front(3 + inputs)))) {
       return failure();
     }
-    loops::expandRowAccesses(block.getParentBlock()->getParentOp());
+    loops::expandRowAccesses(rowBlock.getParentBlock()->getParentOp());
     return success();
   };
   if (failed(createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,

@@ -7,6 +7,8 @@
 
 #include "TileKernel.h"
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -29,18 +31,9 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
         isa<arith::DivUIOp, arith::DivSIOp, arith::RemUIOp, arith::RemSIOp,
             arith::FloorDivSIOp, arith::CeilDivSIOp>(op) &&
         isa<SweepOp>(op->getParentOp());
-    SmallVector<FeatureRow, 2> sides;
-    if (auto inner = dyn_cast<InnerOp>(op)) {
-      sides = {FeatureRow::get(inner.getLhs()),
-               FeatureRow::get(inner.getRhs())};
-    } else if (auto dot = dyn_cast<DotOp>(op)) {
-      sides = {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
-               FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
-    } else if (auto dot = dyn_cast<DotWithOp>(op)) {
-      sides = {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
-               FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
-    } else if (auto carry = dyn_cast<CarryOp>(op);
-               carry && carry.getKind() == CarryKind::Outer) {
+    SmallVector<FeatureRow, 2> sides = getFactors(op);
+    if (auto carry = dyn_cast<CarryOp>(op);
+        carry && carry.getKind() == CarryKind::Outer) {
       sides = {FeatureRow::get(carry.getRow())};
     }
     if (sides.empty()) {
@@ -63,6 +56,12 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
   shape.layout = LayoutAttr::get(
       context, small ? tile::Atom::MmaAcc : tile::Atom::Grid, {4, 1});
   shape.rows = 64;
+  if (stream.getBody().getOps<SweepOp>().empty()) {
+    // Ranges of keys are merged: rows are few, and each reads several.
+    shape.layout = LayoutAttr::get(context, tile::Atom::Grid, {1, 4});
+    shape.rows = 8;
+  }
+  shape.group = HeadGroup::find(stream, shape.rows);
   // Queries, keys, values and weights fit 96 KiB beside each other.
   int64_t row = (2 * features + width) * bits / 8;
   bool isLarge = row * 64 + 64 * 64 * 8 > 90 * 1024;
@@ -385,7 +384,6 @@ LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
     return failure();
   }
   Value batch = uniform.lookup(stream.getBatchArg());
-  Value head = uniform.lookup(stream.getHeadArg());
   for (auto [value, output] : llvm::zip(op.getValues(), outputs)) {
     auto vector = dyn_cast<VectorType>(value.getType());
     Extent extent{/*row=*/true, /*key=*/false, /*feature=*/bool(vector)};
@@ -393,8 +391,13 @@ LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
     Value tile = lift(value, extent);
     auto type = cast<RankedTensorType>(tile.getType());
     RankedTensorType index = type.clone(e.getIndexType());
-    Value row = tile::IotaOp::create(e, index, 0);
-    SmallVector<Value> at = {batch, head, e.add(row, splat(firstRow, index))};
+    SmallVector<Value> at = {batch};
+    for (Value argument : {stream.getHeadArg(), stream.getRowArg()}) {
+      Extent own = extentOf(argument);
+      Value index = lift(argument, own);
+      at.push_back(own.isUniform() ? index
+                                   : liftTile(index, own, extent, features));
+    }
     if (vector) {
       at.push_back(tile::IotaOp::create(e, index, 1));
     }
@@ -403,20 +406,42 @@ LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
   return success();
 }
 
+Value TileKernel::getHead(Value number) {
+  Value size = e.index(shape.group.size), first = firstHead;
+  if (auto type = dyn_cast<RankedTensorType>(number.getType())) {
+    size = splat(size, type);
+    first = splat(first, type);
+  }
+  return e.add(first, arith::RemUIOp::create(e, number, size));
+}
+
 LogicalResult TileKernel::emit(Value first, Value count, Value batch,
                                Value head, Value extent, ValueRange inputs,
                                ValueRange outputs) {
   firstRow = first;
   rowCount = count;
+  firstHead = head;
   uniform.map(stream.getBatchArg(), batch);
-  uniform.map(stream.getHeadArg(), head);
   uniform.map(stream.getExtentArg(), extent);
   for (auto [k, input] : llvm::enumerate(inputs)) {
     uniform.map(stream.getInputArg(k), input);
   }
   auto rows = typeOf(e.getIndexType(), {/*row=*/true});
   Value row = tile::IotaOp::create(e, rows, 0);
-  set(stream.getRowArg(), e.add(row, splat(first, rows)), {/*row=*/true});
+  row = e.add(row, splat(first, rows));
+  if (shape.group.size == 1) {
+    uniform.map(stream.getHeadArg(), head);
+    set(stream.getRowArg(), row, {/*row=*/true});
+  } else {
+    for (Operation *op : shape.group.quotients) {
+      uniform.map(op->getResult(0),
+                  e.div(head, *getConstantIntValue(op->getOperand(1))));
+    }
+    Value size = splat(e.index(shape.group.size), rows);
+    set(stream.getRowArg(), arith::DivUIOp::create(e, row, size),
+        {/*row=*/true});
+    set(stream.getHeadArg(), getHead(row), {/*row=*/true});
+  }
   if (failed(emitBody(stream.getBody().front()))) {
     return failure();
   }

@@ -22,6 +22,7 @@
 #ifndef ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 #define ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 
+#include "HeadGroup.h"
 #include "RowElements.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
 #include "attn/Dialect/Attn/IR/NeighborOps.h"
@@ -59,6 +60,7 @@ struct TileShape {
   tile::LayoutAttr layout;
   int64_t rows, keys;
   bool tensorCores;
+  HeadGroup group;
 
   /// Reports what this level cannot express.
   static FailureOr<TileShape> choose(StreamOp stream, bool tensorCores);
@@ -69,10 +71,12 @@ public:
   TileKernel(Emit &e, StreamOp stream, const TileShape &shape)
       : e(e), stream(stream), shape(shape) {}
 
-  /// Writes the kernel: `firstRow` is that of the block, `arguments` stand for
-  /// those of the stream's body but the row, `outputs` for its outputs.
-  LogicalResult emit(Value firstRow, Value rowCount, Value batch, Value head,
-                     Value extent, ValueRange inputs, ValueRange outputs);
+  /// Writes the kernel: `firstRow` is that of the block among the rows of a
+  /// group of heads, of which `firstHead` is the first. `inputs` and `outputs`
+  /// stand for those of the stream.
+  LogicalResult emit(Value firstRow, Value rowCount, Value batch,
+                     Value firstHead, Value extent, ValueRange inputs,
+                     ValueRange outputs);
 
 private:
   // Values (TileKernel.cpp).
@@ -99,6 +103,8 @@ private:
   LogicalResult emitBroadcast(vector::BroadcastOp op);
   LogicalResult emitStore(StoreRowOp op, ValueRange outputs);
   Value guard(Value x);
+  /// The head of row `number` of the group.
+  Value getHead(Value number);
   /// Copies the ops of a region whose arguments are uniform.
   SmallVector<Value> evaluate(Region &region, ValueRange arguments);
   bool isUniformOp(Operation &op) const;
@@ -131,9 +137,15 @@ private:
   LogicalResult emitProduct(Operation *op, Buffers &buffers);
   LogicalResult emitCombination(DotWithOp op, Buffers &buffers);
   Value getShared(int64_t rows, int64_t columns, Type element);
-  /// Rows [first, end) along `argument` to a shared matrix.
-  LogicalResult bringRows(Operation *user, const FeatureRow &row,
+  LogicalResult bringKeys(Operation *user, const FeatureRow &row,
                           Value argument, Value first, Value end, Value target);
+  LogicalResult bringQueries(Operation *user, const FeatureRow &row,
+                             Value target);
+  /// `count` rows, of which `bind` says in terms of their number what they are
+  /// computed from.
+  LogicalResult fillRows(Operation *user, const FeatureRow &row, Value count,
+                         Value target,
+                         llvm::function_ref<void(IRMapping &, Value)> bind);
   bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
                 Value target);
 
@@ -142,7 +154,7 @@ private:
   const TileShape &shape;
   IRMapping uniform;
   DenseMap<Value, std::pair<Value, Extent>> tiles;
-  Value firstRow, rowCount;
+  Value firstRow, rowCount, firstHead;
   /// Of the tile at hand; null where all of its keys are inside.
   Value firstKey, keyEnd;
   bool partial = false;

@@ -99,21 +99,20 @@ bool TileKernel::copyRows(const FeatureRow &row, Value argument, Value first,
   return true;
 }
 
-LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
-                                    Value argument, Value first, Value end,
-                                    Value target) {
-  if (copyRows(row, argument, first, end, target)) {
-    return success();
-  }
+LogicalResult
+TileKernel::fillRows(Operation *user, const FeatureRow &row, Value count,
+                     Value target,
+                     llvm::function_ref<void(IRMapping &, Value)> bind) {
   int64_t features = row.getFeatures();
-  auto fill = tile::FillOp::create(e, e.sub(end, first), target, features,
-                                   roundUp(features, 16));
+  auto fill =
+      tile::FillOp::create(e, count, target, features, roundUp(features, 16));
   OpBuilder::InsertionGuard guard(e);
   Block *body =
       e.createBlock(&fill.getBody(), {}, {e.getIndexType(), e.getIndexType()},
                     {e.getLoc(), e.getLoc()});
-  RowElements elements(e, uniform, argument,
-                       e.add(first, body->getArgument(0)));
+  IRMapping known = uniform;
+  bind(known, body->getArgument(0));
+  RowElements elements(e, known);
   FailureOr<Value> x = elements.get(row, body->getArgument(1));
   if (failed(x)) {
     return user->emitOpError() << "multiplies a row that is computed in a way "
@@ -123,18 +122,32 @@ LogicalResult TileKernel::bringRows(Operation *user, const FeatureRow &row,
   return success();
 }
 
-/// The two sides of an attn.dot, attn.inner or attn.dot_with.
-static std::pair<FeatureRow, FeatureRow> getSides(Operation *op) {
-  if (auto dot = dyn_cast<DotOp>(op)) {
-    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
-            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+/// Those of keys [first, end), or of other sources that are read by keys.
+LogicalResult TileKernel::bringKeys(Operation *user, const FeatureRow &row,
+                                    Value argument, Value first, Value end,
+                                    Value target) {
+  if (copyRows(row, argument, first, end, target)) {
+    return success();
   }
-  if (auto dot = dyn_cast<DotWithOp>(op)) {
-    return {FeatureRow::get(dot.getLhs(), dot.getLhsIndices()),
-            FeatureRow::get(dot.getRhs(), dot.getRhsIndices())};
+  return fillRows(user, row, e.sub(end, first), target,
+                  [&](IRMapping &known, Value number) {
+                    known.map(argument, e.add(first, number));
+                  });
+}
+
+LogicalResult TileKernel::bringQueries(Operation *user, const FeatureRow &row,
+                                       Value target) {
+  // The rows of a group do not lie one after the other.
+  if (shape.group.size == 1 &&
+      copyRows(row, stream.getRowArg(), firstRow, rowCount, target)) {
+    return success();
   }
-  auto inner = cast<InnerOp>(op);
-  return {FeatureRow::get(inner.getLhs()), FeatureRow::get(inner.getRhs())};
+  return fillRows(user, row, e.sub(rowCount, firstRow), target,
+                  [&](IRMapping &known, Value number) {
+                    Value at = e.add(firstRow, number);
+                    known.map(stream.getRowArg(), e.div(at, shape.group.size));
+                    known.map(stream.getHeadArg(), getHead(at));
+                  });
 }
 
 template <typename Operands>
@@ -160,8 +173,9 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   for (Operation &op : sweep.getBody().front()) {
     e.setLoc(op.getLoc());
     auto carry = dyn_cast<CarryOp>(op);
-    if (isa<DotOp, InnerOp, DotWithOp>(op)) {
-      auto [left, right] = getSides(&op);
+    if (SmallVector<FeatureRow, 2> factors = getFactors(&op);
+        !factors.empty()) {
+      FeatureRow left = factors[0], right = factors[1];
       if (left.reads(keyArg)) {
         std::swap(left, right);
       }
@@ -178,7 +192,7 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
       }
       Value shared =
           getShared(shape.rows, left.getFeatures(), left.getElementType());
-      if (failed(bringRows(&op, left, rowArg, firstRow, rowCount, shared))) {
+      if (failed(bringQueries(&op, left, shared))) {
         return failure();
       }
       buffers.stationary.push_back({left, shared, Value()});
@@ -244,7 +258,7 @@ LogicalResult TileKernel::emitCombination(DotWithOp op, Buffers &buffers) {
                               {element, element, e.getIndexType()},
                               {e.getLoc(), e.getLoc(), e.getLoc()});
   IRMapping map = uniform;
-  bool swapped = !(getSides(op).first == left.row);
+  bool swapped = !(getFactors(op)[0] == left.row);
   Block &region = op.getBody().front();
   map.map(region.getArgument(0), body->getArgument(swapped ? 1 : 0));
   map.map(region.getArgument(1), body->getArgument(swapped ? 0 : 1));
@@ -773,8 +787,10 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
   Value lower = uniform.lookup(sweep.getLower());
   Value upper = uniform.lookup(sweep.getUpper());
   Value last = e.sub(e.min(e.add(firstRow, shape.rows), rowCount), 1);
+  Value firstQuery = e.div(firstRow, shape.group.size);
+  Value lastQuery = e.div(last, shape.group.size);
   if (!sweep.getBounds().empty()) {
-    auto bounds = evaluate(sweep.getBounds(), {firstRow, last});
+    auto bounds = evaluate(sweep.getBounds(), {firstQuery, lastQuery});
     lower = e.max(lower, bounds[0]);
     upper = e.min(upper, bounds[1]);
   }
@@ -811,7 +827,8 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
   /// What the masks say of the tile: is anything in it present, is everything.
   auto getKinds = [&](Value key) {
     Value end = e.min(e.add(key, shape.keys), upper);
-    return evaluate(sweep.getTiles(), {firstRow, last, key, e.sub(end, 1)});
+    return evaluate(sweep.getTiles(),
+                    {firstQuery, lastQuery, key, e.sub(end, 1)});
   };
   bool hasKinds = !sweep.getTiles().empty();
   Value key = enter(visit.getNeeded(), {})[0];
@@ -820,7 +837,7 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
   ValueRange arguments = enter(visit.getBring(), ValueRange(rings).getTypes());
   for (auto [operand, matrix] :
        llvm::zip(buffers.streamed, arguments.drop_front())) {
-    if (failed(bringRows(operand.user, operand.row, sweep.getKeyArg(),
+    if (failed(bringKeys(operand.user, operand.row, sweep.getKeyArg(),
                          arguments[0], upper, matrix))) {
       return failure();
     }

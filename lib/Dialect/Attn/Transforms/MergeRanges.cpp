@@ -203,16 +203,21 @@ SmallVector<Value> RangeMerger::movedParts(CarryOp carry) {
 Value RangeMerger::mergeSum(CarryOp carry) {
   SmallVector<Value> parts = movedParts(carry), weights, live;
   weigh(carry, weights, live);
+  if (weights.empty()) {
+    return combine<arith::AddFOp>(parts);
+  }
+  // One part after the other: together they may be more than registers hold.
   Type type = carry.getType();
-  for (auto [s, weight] : llvm::enumerate(weights)) {
+  Value sum;
+  for (auto [part, weight, present] : llvm::zip(parts, weights, live)) {
     if (isa<VectorType>(type)) {
       weight = vector::BroadcastOp::create(b, loc, type, weight);
     }
-    Value moved = arith::MulFOp::create(b, loc, parts[s], weight);
-    parts[s] =
-        arith::SelectOp::create(b, loc, live[s], moved, number(type, 0.0));
+    Value moved = arith::MulFOp::create(b, loc, part, weight);
+    moved = arith::SelectOp::create(b, loc, present, moved, number(type, 0.0));
+    sum = sum ? arith::AddFOp::create(b, loc, sum, moved).getResult() : moved;
   }
-  return combine<arith::AddFOp>(parts);
+  return sum;
 }
 
 Value RangeMerger::mergeAny(CarryOp carry) {

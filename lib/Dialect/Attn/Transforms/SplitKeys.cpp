@@ -233,6 +233,19 @@ void KeySplitter::mergeRanges(OpBuilder &b, IRMapping &map, StreamOp merge,
   }
 }
 
+/// The rows of all ranges at once would be more than there are registers.
+static void loadWhereUsed(Block &block) {
+  for (AtOp at : llvm::to_vector(block.getOps<AtOp>())) {
+    Operation *first = nullptr;
+    for (Operation *user : at->getUsers()) {
+      if (!first || user->isBeforeInBlock(first)) {
+        first = user;
+      }
+    }
+    at->moveBefore(first);
+  }
+}
+
 StreamOp KeySplitter::buildMerge(StreamOp parts) {
   auto merge = StreamOp::create(outer, loc, stream.getOrientation(),
                                 {stream.getBatch(), stream.getHeads(),
@@ -251,6 +264,7 @@ StreamOp KeySplitter::buildMerge(StreamOp parts) {
   }
   eraseDeadOps(merge.getBody().front());
   dropUnusedInputs(merge);
+  loadWhereUsed(merge.getBody().front());
   return merge;
 }
 
@@ -276,6 +290,10 @@ struct SplitKeysPass : attn::impl::SplitKeysPassBase<SplitKeysPass> {
   }
 
   void splitStream(StreamOp stream) {
+    std::optional<int64_t> rows = getConstantIntValue(stream.getRows());
+    if (mostRows > 0 && (!rows || *rows > mostRows)) {
+      return;
+    }
     auto sweeps = llvm::to_vector(stream.getBody().getOps<SweepOp>());
     std::string reason;
     if (stream.getNumResults() != stream.getOutputs().size()) {

@@ -30,8 +30,10 @@
 // CHECK:           %[[MOVED:.*]] = arith.select %{{.*}}, %cst{{.*}}, %[[D]]
 // CHECK:           %[[POWER:.*]] = arith.mulf %{{.*}}, %[[MOVED]]
 // CHECK:           %[[W:.*]] = math.exp2 %[[POWER]]
-// CHECK:           arith.mulf %{{.*}}, %[[W]]
+// One range after the other: only one is in registers beside the sum.
 // CHECK:           %[[L01:.*]] = arith.addf
+// CHECK:           attn.at
+// CHECK:           arith.mulf %{{.*}}, %[[W]]
 // CHECK:           %[[TOTAL:.*]] = arith.addf %[[L01]],
 // CHECK:           math.log2 %[[TOTAL]]
 func.func @softmax(%q: tensor<?x2x?x8xf32>, %e0: tensor<?x2x?xf32>, %B: index, %M: index) -> tensor<?x2x?xf32> {

@@ -181,7 +181,9 @@ def SplitKeysPass : Pass<"attn-split-keys", "func::FuncOp"> {
   }];
   let options = [
     Option<"splits", "splits", "int64_t", "0",
-           "Number of ranges; 0 leaves every stream as it is">
+           "Number of ranges; 0 leaves every stream as it is">,
+    Option<"mostRows", "most-rows", "int64_t", "0",
+           "Split only streams known to have so many rows at most; 0 for all">
   ];
   let dependentDialects = ["attn::AttnDialect", "arith::ArithDialect",
                            "math::MathDialect", "tensor::TensorDialect"];
