@@ -61,6 +61,8 @@ private:
   void lower(tile::StashOp op);
   void lower(tile::FetchOp op);
   void lower(tile::FiniteOp op);
+  Value findInfinite(tile::FiniteOp op, FloatType type);
+  Value findInfiniteOneByOne(tile::FiniteOp op, FloatType type);
   /// What lies in the place of the buffer of `op`, or so many bytes further on.
   Value viewBuffer(Operation *op, MemRefType type, Value offset = Value());
   /// Once for each of so many columns of so many rows, by some thread.

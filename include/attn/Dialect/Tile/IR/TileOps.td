@@ -456,7 +456,8 @@ def Tile_FiniteOp : Tile_Op<"finite", [
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "whether all numbers of a shared matrix are finite";
   let description = [{
-    Of the first `rows` x `columns` elements; the same answer for all threads,
+    Of the first `rows` x `columns` elements, and of what fills rows up to a
+    multiple of 16 bytes, as after `tile.copy`; the same answer for all threads,
     which meet here as at a barrier.
   }];
   let arguments = (ins AnyMemRef:$source, I64Attr:$rows, I64Attr:$columns);
