@@ -22,6 +22,7 @@
 #include "TileKernel.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 
 namespace mlir::attn {
 #define GEN_PASS_DEF_STREAMTOTILESPASS
@@ -32,12 +33,33 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
+/// x * 0.125 * log2(e), a product for each score, has one factor.
+static void mergeFactors(StreamOp stream) {
+  stream.walk([](arith::MulFOp op) {
+    auto inner = op.getLhs().getDefiningOp<arith::MulFOp>();
+    FloatAttr first, second;
+    if (!inner || !inner->hasOneUse() ||
+        !matchPattern(inner.getRhs(), m_Constant(&first)) ||
+        !matchPattern(op.getRhs(), m_Constant(&second))) {
+      return;
+    }
+    APFloat factor = first.getValue();
+    factor.multiply(second.getValue(), APFloat::rmNearestTiesToEven);
+    OpBuilder builder(op);
+    Value merged = arith::ConstantOp::create(
+        builder, op.getLoc(), builder.getFloatAttr(op.getType(), factor));
+    op->setOperands({inner.getLhs(), merged});
+    inner.erase();
+  });
+}
+
 static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
                                     bool tensorCores) {
   FailureOr<TileShape> shape = TileShape::choose(stream, tensorCores);
   if (failed(shape)) {
     return failure();
   }
+  mergeFactors(stream);
   Emit e(stream.getLoc(), stream);
   SmallVector<Value> operands = {stream.getRows(), stream.getHeads(),
                                  stream.getExtent()};
