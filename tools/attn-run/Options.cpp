@@ -45,6 +45,10 @@ operands
 
 results
   --output PATH        write results as PATH/NAME.npy, or into PATH.npz
+  --record FILE.npz    with --check: what it takes to check the program on
+                       another machine, as operand.NAME, materialised.NAME (by
+                       the reference, in the program's types) and truth.NAME
+                       (in f64)
 
 instead of, or beside, a plain run
   --check              compare with the reference: in the program's types, which
@@ -130,6 +134,7 @@ private:
     std::string *string = llvm::StringSwitch<std::string *>(option)
                               .Case("entry", &options.entry)
                               .Case("output", &options.output)
+                              .Case("record", &options.record)
                               .Case("plant-fault", &options.compile.plantFault)
                               .Default(nullptr);
     constexpr StringRef others[] = {"seed",    "schedule", "threads",

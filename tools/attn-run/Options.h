@@ -20,6 +20,7 @@ struct RunOptions {
   std::string program;
   std::string entry;
   std::string output;
+  std::string record;
   InputOptions inputs;
   ExecutableOptions compile;
   DumpKind dump = DumpKind::None;

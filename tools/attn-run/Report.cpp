@@ -87,6 +87,11 @@ static llvm::Error writeFile(StringRef path, StringRef contents) {
   return llvm::Error::success();
 }
 
+llvm::Error attn::writeArchive(StringRef path, ArrayRef<NamedArray> arrays) {
+  llvm::Expected<std::string> contents = formatNpz(arrays);
+  return contents ? writeFile(path, *contents) : contents.takeError();
+}
+
 llvm::Error attn::writeResults(StringRef path, ArrayRef<Parameter> parameters,
                                ArrayRef<Array> arrays) {
   if (path.ends_with(".npz")) {
@@ -94,8 +99,7 @@ llvm::Error attn::writeResults(StringRef path, ArrayRef<Parameter> parameters,
     for (auto [parameter, array] : llvm::zip_equal(parameters, arrays)) {
       named.emplace_back(parameter.name, array);
     }
-    llvm::Expected<std::string> contents = formatNpz(named);
-    return contents ? writeFile(path, *contents) : contents.takeError();
+    return writeArchive(path, named);
   }
   if (std::error_code code = llvm::sys::fs::create_directories(path)) {
     return llvm::createStringError("cannot make directory '" + path +

@@ -55,6 +55,10 @@ int Session::run() {
                                " run emulated so far: --target=cuda:" +
                                options.compile.chip + ",emulate");
   }
+  if (!options.record.empty() && !options.check) {
+    return fail(kBadUsage, "--record keeps what --check compares: it goes with "
+                           "--check");
+  }
   bool plans = options.compile.mode != ExecutionMode::Reference &&
                options.compile.mode != ExecutionMode::Loops;
   if (!options.compile.plantFault.empty() && !plans) {
@@ -203,8 +207,9 @@ int Session::runCheck() {
   }
   jit_memory::setPoison(true);
   auto own = copyWritten(signature, inputs);
-  if (!own) {
-    return fail(kBadUsage, own.takeError());
+  auto kept = copyWritten(signature, inputs);
+  if (!own || !kept) {
+    return fail(kBadUsage, llvm::joinErrors(own.takeError(), kept.takeError()));
   }
   auto actual = execute(*subject, *own);
   auto wanted = actual ? execute(*materialised, inputs) : std::nullopt;
@@ -227,7 +232,31 @@ int Session::runCheck() {
   if (int code = writeOutput(signature, *actual)) {
     return code;
   }
+  if (int code = writeRecord(*kept, *wanted, *truth)) {
+    return code;
+  }
   return finishCheck(*actual, passed, "check");
+}
+
+int Session::writeRecord(ArrayRef<Array> operands, ArrayRef<Array> materialised,
+                         ArrayRef<Array> truth) {
+  if (options.record.empty()) {
+    return kSuccess;
+  }
+  std::vector<NamedArray> arrays;
+  auto add = [&](StringRef kind, ArrayRef<Parameter> parameters,
+                 ArrayRef<Array> values) {
+    for (auto [parameter, array] : llvm::zip_equal(parameters, values)) {
+      arrays.emplace_back((kind + "." + parameter.name).str(), array);
+    }
+  };
+  add("operand", signature.arguments, operands);
+  add("materialised", signature.results, materialised);
+  add("truth", signature.results, truth);
+  if (llvm::Error error = writeArchive(options.record, arrays)) {
+    return fail(kBadFile, std::move(error));
+  }
+  return kSuccess;
 }
 
 int Session::runExactCheck() {

@@ -47,6 +47,9 @@ private:
   /// The last steps of a check: buffers, and the verdict.
   int finishCheck(std::vector<Array> &results, bool passed, StringRef kind);
   int writeOutput(const Signature &signature, ArrayRef<Array> results);
+  /// What another machine needs to make this check.
+  int writeRecord(ArrayRef<Array> operands, ArrayRef<Array> materialised,
+                  ArrayRef<Array> truth);
   double getElapsed() const;
 
   MLIRContext &context;
