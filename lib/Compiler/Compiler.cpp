@@ -19,6 +19,7 @@
 #include "attn/Compiler/Registration.h"
 #include "attn/Conversion/Passes.h"
 #include "attn/Dialect/Attn/Transforms/Passes.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn_module.h"
 #include "attn_runtime.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -73,6 +74,14 @@ static llvm::Error runPasses(PassManager &manager,
   return llvm::Error::success();
 }
 
+static StringRef getPlatform(const Device &device) {
+  return device.vendor == Vendor::AMD ? "hip" : "cuda";
+}
+
+std::string attn::getTargetName(StringRef chip) {
+  return (getPlatform(*Device::get(chip)) + ":" + chip).str();
+}
+
 llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
   if (target == "cpu") {
     options.mode = ExecutionMode::CPU;
@@ -80,10 +89,21 @@ llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
   }
   auto [machine, how] = target.split(',');
   auto [kind, chip] = machine.split(':');
-  if (kind != "cuda" || !llvm::is_contained(getChips(), chip) ||
+  const Device *device = Device::get(chip);
+  if (!device || kind != getPlatform(*device) ||
       (!how.empty() && how != "emulate")) {
+    auto list = [](Vendor vendor) {
+      std::string chips;
+      for (const Device &device : Device::getAll()) {
+        if (device.vendor == vendor) {
+          chips += (chips.empty() ? "" : ", ") + device.chip.str();
+        }
+      }
+      return chips;
+    };
     return llvm::createStringError(
-        "a target is cpu, or cuda: and one of " + llvm::join(getChips(), ", ") +
+        "a target is cpu, cuda: and one of " + list(Vendor::NVIDIA) +
+        ", or hip: and one of " + list(Vendor::AMD) +
         ", with ,emulate to run it, not '" + target + "'");
   }
   options.chip = chip.str();
@@ -142,6 +162,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
   case ExecutionMode::GPU:
   case ExecutionMode::EmulatedGPU: {
     GPUPipelineOptions gpu;
+    gpu.chip = options.chip.empty() ? options.chips.front() : options.chip;
     setSplits(gpu, options);
     gpu.maxRecomputeFactor = options.maxRecomputeFactor;
     gpu.exact = options.exact;

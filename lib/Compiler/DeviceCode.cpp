@@ -8,10 +8,11 @@
 #include "attn/Compiler/DeviceCode.h"
 
 #include "CodeGen.h"
+#include "CodeObject.h"
 #include "attn/Target/Device/Passes.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
 #include "llvm-c/Target.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -22,21 +23,6 @@
 
 using namespace mlir;
 using namespace mlir::attn;
-
-ArrayRef<StringRef> attn::getChips() {
-  static constexpr StringRef chips[] = {"sm_80", "sm_86", "sm_89", "sm_90"};
-  return chips;
-}
-
-/// The most that a block can ask for (CUDA C++ programming guide, compute
-/// capabilities).
-static int64_t getSharedLimit(StringRef chip) {
-  return llvm::StringSwitch<int64_t>(chip)
-             .Case("sm_80", 163)
-             .Case("sm_90", 227)
-             .Default(99) *
-         1024;
-}
 
 static void initializeDevices() {
   static std::once_flag once;
@@ -208,9 +194,10 @@ static std::vector<KernelResources> readKernels(gpu::GPUModuleOp module) {
     if (auto bytes = function->getAttrOfType<IntegerAttr>(kSharedBytes)) {
       kernel.sharedBytes = bytes.getInt();
     }
-    if (auto threads =
-            function->getAttrOfType<DenseI32ArrayAttr>("nvvm.maxntid")) {
-      kernel.threads = threads[0];
+    for (StringRef name : {"nvvm.maxntid", "rocdl.reqd_work_group_size"}) {
+      if (auto threads = function->getAttrOfType<DenseI32ArrayAttr>(name)) {
+        kernel.threads = threads[0];
+      }
     }
   }
   return kernels;
@@ -218,7 +205,7 @@ static std::vector<KernelResources> readKernels(gpu::GPUModuleOp module) {
 
 static llvm::Error checkShared(ArrayRef<KernelResources> kernels,
                                StringRef chip) {
-  int64_t limit = getSharedLimit(chip);
+  int64_t limit = Device::get(chip)->sharedBytes;
   for (const KernelResources &kernel : kernels) {
     if (kernel.sharedBytes > limit) {
       return llvm::createStringError("kernel " + kernel.name + " takes " +
@@ -290,6 +277,12 @@ llvm::Expected<DeviceCode> attn::compileForDevice(ModuleOp module,
   code.kernels = readKernels(kernels);
   if (llvm::Error error = checkShared(code.kernels, options.chip)) {
     return error;
+  }
+  if (Device::get(options.chip)->vendor == Vendor::AMD) {
+    if (llvm::Error error = makeCodeObject(kernels, options.chip, code)) {
+      return error;
+    }
+    return code;
   }
   auto ptx = makePTX(kernels, options.chip);
   if (!ptx) {

@@ -26,6 +26,7 @@
 #include "attn/Target/CPU/Passes.h"
 #include "attn/Target/Device/Passes.h"
 #include "attn/Target/Emulator/Passes.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
@@ -253,7 +254,10 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   addMaterialization(pm);
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm, options.passResults);
+  const Device *device = Device::get(options.chip);
+  bool isAMD = device && device->vendor == Vendor::AMD;
   StreamToTilesPassOptions tiles;
+  tiles.chip = options.chip;
   tiles.tensorCores = !options.exact;
   pm.addPass(createStreamToTilesPass(tiles));
   pm.addNestedPass<func::FuncOp>(
@@ -266,8 +270,15 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   pm.addPass(createCSEPass());
   PipelineTilesPassOptions pipeline;
   pipeline.stages = options.stages;
+  if (isAMD) {
+    // Copies by way of registers are not under way while threads compute.
+    pipeline.stages = 1;
+    pipeline.blockBytes = device->sharedBytes;
+  }
   pm.addPass(createPipelineTilesPass(pipeline));
-  pm.addPass(createDistributeTilesPass());
+  DistributeTilesPassOptions threads;
+  threads.chip = options.chip;
+  pm.addPass(createDistributeTilesPass(threads));
   OpPassManager &scalars = pm.nest<gpu::GPUModuleOp>();
   scalars.addPass(createCanonicalizerPass());
   scalars.addPass(createCSEPass());
@@ -276,16 +287,26 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   if (options.exact) {
     pm.addPass(createExactArithmeticPass());
   }
-  pm.addNestedPass<gpu::GPUModuleOp>(createNVVMMathPass());
+  GPUMathPassOptions functions;
+  functions.chip = options.chip;
+  pm.addNestedPass<gpu::GPUModuleOp>(createGPUMathPass(functions));
   CPUExpandMathPassOptions math;
   math.isa = "generic";
   pm.addPass(createCPUExpandMathPass(math));
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
-  kernels.addPass(createConvertNVGPUToNVVMPass());
+  if (!isAMD) {
+    kernels.addPass(createConvertNVGPUToNVVMPass());
+  }
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
   kernels.addPass(createSCFToControlFlowPass());
-  kernels.addPass(createKernelsToNVVMPass());
+  if (isAMD) {
+    KernelsToROCDLPassOptions rocdl;
+    rocdl.chip = options.chip;
+    kernels.addPass(createKernelsToROCDLPass(rocdl));
+  } else {
+    kernels.addPass(createKernelsToNVVMPass());
+  }
   kernels.addPass(createReconcileUnrealizedCastsPass());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
@@ -321,6 +342,6 @@ void attn::registerPipelines() {
       buildCPUPipeline);
   PassPipelineRegistration<GPUPipelineOptions>(
       "attn-gpu-pipeline",
-      "GPU kernels in the LLVM and NVVM dialects, and their launches",
+      "GPU kernels in the LLVM and the vendor's dialect, and their launches",
       buildGPUPipeline);
 }

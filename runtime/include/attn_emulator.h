@@ -67,6 +67,10 @@ typedef struct attn_emulator_kernel {
   void (*entry)(void *const *arguments);
   /** Lines; each is the place of an op in the source. */
   const char *sites;
+  /** Lanes of a warp: 32 or 64; 0 stands for 32. */
+  int64_t warp_size;
+  /** The most memory that a block can share; 0 stands for the most there is. */
+  int64_t max_shared_bytes;
 } attn_emulator_kernel;
 
 typedef struct attn_emulator_sizes {
@@ -237,6 +241,35 @@ ATTN_RUNTIME_EXPORT uint32_t attn_emulator_round_tf32(float value,
 ATTN_RUNTIME_EXPORT uint32_t attn_emulator_permute(int32_t mode, uint32_t low,
                                                    uint32_t high,
                                                    uint32_t selector);
+
+/*===----------------------------------------------------------------------===*\
+|* Waves of AMD's GPUs. All lanes of a wave come to these.
+\*===----------------------------------------------------------------------===*/
+
+/** ds_bpermute: the value of lane `address` / 4, modulo the wave. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_bpermute(int32_t address,
+                                                   int32_t value, int32_t site);
+/** The value of one lane, which is the same one for all. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_readlane(int32_t value, int32_t lane,
+                                                   int32_t site);
+/** `base`, and the bits of a mask of lanes 0 to 31, or 32 to 63 with `high`,
+ *  that belong to lanes before this one. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbcnt(int32_t high, int32_t mask,
+                                                int32_t base);
+
+enum {
+  ATTN_EMULATOR_MFMA,
+  ATTN_EMULATOR_WMMA_GFX11,
+  ATTN_EMULATOR_WMMA_GFX12
+};
+
+/**
+ * A * B + C of 16 x 16 matrices of one of these kinds: A and B of `type`, f16
+ * or bf16, C in f32. `operands` are the registers of A, then of B, then of C.
+ */
+ATTN_RUNTIME_EXPORT void attn_emulator_wave_mma(int32_t kind, int32_t type,
+                                                const uint32_t *operands,
+                                                float *results, int32_t site);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 
 #include "Options.h"
 
+#include "attn/Target/GPU/Device.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -32,6 +33,7 @@ says, or not at all.
   *.txt      report    the plan, sizes of the code, and how functions are called
   *.ptx      ptx       with --target=cuda:...: the kernels, as text
   *.cubin    cubin     the kernels assembled, by ptxas
+  *.hsaco    hsaco     with --target=hip:...: the kernels as a code object
 
 what to write
   -o FILE              a file; '-' is standard output, for one kind of --emit
@@ -46,7 +48,8 @@ how to compile
                        sm_90; several of them are packed into one program, with
                        PTX for each GPU, and a cubin if there is ptxas. For one
                        GPU alone also ptx, cubin, and a report with registers
-                       and spills
+                       and spills. Or hip: and one of gfx90a, gfx942, gfx1100
+                       and gfx1201, for hsaco and the report
   --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
@@ -77,7 +80,8 @@ static std::optional<std::optional<ArtifactKind>> findKind(StringRef name) {
 
 /// What is written of the kernels of a GPU.
 static bool isDeviceKind(StringRef name) {
-  return name == "ptx" || name == "cubin" || name == "report";
+  return name == "ptx" || name == "cubin" || name == "hsaco" ||
+         name == "report";
 }
 
 namespace {
@@ -118,7 +122,7 @@ private:
                (!findKind(value) && !isDeviceKind(value))) {
       code =
           fail(kBadUsage, "--emit is shared, obj, header, llvm, asm, report, "
-                          "ptx or cubin, not '" +
+                          "ptx, cubin or hsaco, not '" +
                               value + "'");
     } else {
       emit = value.str();
@@ -146,6 +150,18 @@ private:
       if (compileOptions.mode == ExecutionMode::EmulatedGPU) {
         return fail(kBadUsage, "attn-run runs kernels emulated; attn-compile "
                                "writes them, without ,emulate");
+      }
+      bool isAMD = llvm::any_of(compileOptions.chips, [](StringRef chip) {
+        return Device::get(chip)->vendor == Vendor::AMD;
+      });
+      if (isAMD && (compileOptions.mode != ExecutionMode::GPU ||
+                    (own != "hsaco" && own != "report"))) {
+        return fail(kBadUsage, "programs for GPUs of AMD are written as hsaco "
+                               "or report, not as '" +
+                                   own + "'");
+      }
+      if (own == "hsaco" && !isAMD) {
+        return fail(kBadUsage, "'hsaco' is for --target=hip:... alone");
       }
       if (compileOptions.mode == ExecutionMode::GPU) {
         if (isDeviceKind(own)) {

@@ -17,7 +17,7 @@ namespace mlir::attn {
 struct Output {
   std::string path; // '-' for standard output
   std::optional<ArtifactKind> kind;
-  /// Kernels of a GPU instead: ptx, cubin or report.
+  /// Kernels of a GPU instead: ptx, cubin, hsaco or report.
   std::string deviceKind = {};
 };
 

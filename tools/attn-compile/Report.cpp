@@ -97,6 +97,20 @@ attn::makeReport(ModuleOp module, const CompileOptions &options,
   return text;
 }
 
+static void printCodeObject(const DeviceCode &code, llvm::raw_ostream &os) {
+  os << "kernels: " << code.kernels.size() << ", code object of "
+     << code.hsaco.size() << " bytes\n";
+  for (const KernelResources &kernel : code.kernels) {
+    os << "  " << kernel.name << ": " << kernel.threads << " threads, "
+       << kernel.registers << " vector registers, " << kernel.accumulators
+       << " of them accumulators, " << kernel.scalarRegisters
+       << " scalar registers, " << kernel.sharedBytes
+       << " bytes of shared memory, " << kernel.stackBytes
+       << " bytes of scratch, " << kernel.spills << " + " << kernel.scalarSpills
+       << " spilled registers\n";
+  }
+}
+
 llvm::Expected<std::string>
 attn::makeDeviceReport(ModuleOp module, const CompileOptions &options,
                        const DeviceCode &code) {
@@ -108,6 +122,10 @@ attn::makeDeviceReport(ModuleOp module, const CompileOptions &options,
     return plan.takeError();
   }
   printPlan(**plan, os);
+  if (!code.hsaco.empty()) {
+    printCodeObject(code, os);
+    return text;
+  }
   os << "kernels: " << code.kernels.size() << ", cubin of " << code.cubin.size()
      << " bytes\n";
   for (const KernelResources &kernel : code.kernels) {

@@ -159,7 +159,9 @@ public:
     if (kind == "report") {
       return makeDeviceReport(module, options.compile, *code);
     }
-    return kind == "ptx" ? code->ptx : code->cubin;
+    return kind == "ptx"     ? code->ptx
+           : kind == "hsaco" ? code->hsaco
+                             : code->cubin;
   }
 
 private:

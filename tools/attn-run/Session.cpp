@@ -52,8 +52,9 @@ int Session::run() {
   }
   if (options.compile.mode == ExecutionMode::GPU) {
     return fail(kBadUsage, "programs for " + options.compile.chip +
-                               " run emulated so far: --target=cuda:" +
-                               options.compile.chip + ",emulate");
+                               " run emulated so far: --target=" +
+                               getTargetName(options.compile.chip) +
+                               ",emulate");
   }
   if (!options.record.empty() && !options.check) {
     return fail(kBadUsage, "--record keeps what --check compares: it goes with "

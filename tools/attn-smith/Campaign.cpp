@@ -65,7 +65,8 @@ std::string attn::printProgram(const DialectRegistry &registry,
      << options.trial.compile.maxRecomputeFactor << " --seed=" << seed;
   if (options.trial.compile.mode == ExecutionMode::EmulatedGPU) {
     os << " --schedule=" << seed
-       << " --target=cuda:" << options.trial.compile.chip << ",emulate";
+       << " --target=" << getTargetName(options.trial.compile.chip)
+       << ",emulate";
   }
   os << "\n";
   OpPrintingFlags flags;

@@ -40,7 +40,8 @@ campaigns
   --timeout-seconds=N  programs that need more processor time, or ten times
                        that on the clock, have failed (60)
   --loops[=fused]      compile streams as scalar loops: naive, or fused
-  --target=T           compile for cpu, or cuda:sm_80,emulate
+  --target=T           compile for cpu, cuda:sm_80,emulate or
+                       hip:gfx942,emulate
   --splits=N           split the keys of streams with few rows into N ranges
                        (GPUs: 8 for up to 16 rows, if nothing is said)
   --max-recompute-factor=N

@@ -70,9 +70,12 @@ struct CompileOptions {
   std::shared_ptr<const Cache> cache;
 };
 
-/// Sets mode and chip from the name of a target: cpu, cuda:sm_80 or another
-/// chip, or cuda:sm_80,emulate to run kernels on this machine.
+/// Sets mode and chip from the name of a target: cpu, cuda:sm_80, hip:gfx942 or
+/// another chip, or cuda:sm_80,emulate to run kernels on this machine.
 llvm::Error setTarget(CompileOptions &options, StringRef target);
+
+/// The name of the target of a chip: cuda:sm_80, hip:gfx942.
+std::string getTargetName(StringRef chip);
 
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
 /// context's handler; the error only says which step failed. With

@@ -12,7 +12,7 @@
 
 namespace mlir::attn {
 
-/// What ptxas says of one kernel.
+/// What ptxas, or the metadata of a code object, says of one kernel.
 struct KernelResources {
   std::string name;
   int64_t threads = 0;
@@ -20,12 +20,17 @@ struct KernelResources {
   /// Bytes of the workgroup memory that a launch passes.
   int64_t sharedBytes = 0;
   int64_t stackBytes = 0, spillStores = 0, spillLoads = 0;
+  /// Of AMD: `registers` are those of vectors, accumulators among them; spills
+  /// are registers.
+  int64_t accumulators = 0, scalarRegisters = 0, spills = 0, scalarSpills = 0;
 };
 
 struct DeviceCode {
   std::string ptx;
   /// Empty without ptxas.
   std::string cubin;
+  /// The code object instead of both, for AMD's GPUs.
+  std::string hsaco;
   std::vector<KernelResources> kernels;
 };
 
@@ -44,13 +49,10 @@ struct DeviceImages {
   std::vector<DeviceImage> images;
 };
 
-/// The architectures that options.chip may name.
-ArrayRef<StringRef> getChips();
-
 /// The kernels of `module`, none of which takes more shared memory than a block
 /// can have, for `options.chip` as PTX, in this process. With
 /// `assemble`, ptxas makes a cubin of it; that is looked for in the folder bin
-/// of $CUDA_HOME, and then on the PATH.
+/// of $CUDA_HOME, and then on the PATH. For GPUs of AMD there is a code object.
 llvm::Expected<DeviceCode>
 compileForDevice(ModuleOp module, const CompileOptions &options, bool assemble);
 

@@ -96,6 +96,9 @@ struct CPUPipelineOptions : PlanOptions<CPUPipelineOptions> {
 };
 
 struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
+  Option<std::string> chip{
+      *this, "chip", llvm::cl::desc("The GPU, in LLVM's naming: sm_80, gfx942"),
+      llvm::cl::init("sm_80")};
   Option<bool> emulate{
       *this, "emulate",
       llvm::cl::desc("Make functions of the host of the kernels, down to LLVM"),
@@ -124,8 +127,8 @@ void buildLoopsPipeline(OpPassManager &pm, const LoopsPipelineOptions &options);
 /// `attn-cpu-pipeline`: the plan as tiled vector code for one CPU.
 void buildCPUPipeline(OpPassManager &pm, const CPUPipelineOptions &options);
 
-/// `attn-gpu-pipeline`: the plan as GPU kernels in the LLVM and NVVM dialects,
-/// launched by what is left of the program.
+/// `attn-gpu-pipeline`: the plan as GPU kernels in LLVM's and a vendor's
+/// dialect, launched by what is left of the program.
 void buildGPUPipeline(OpPassManager &pm, const GPUPipelineOptions &options);
 
 /// Registers the five by name.

@@ -24,9 +24,11 @@
 
 #include "RuntimeCalls.h"
 #include "SmallFloats.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn_emulator.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
 
@@ -53,6 +55,8 @@ public:
   LogicalResult run(llvm::StringMap<Kernel> &kernels);
 
 private:
+  /// The chip that the module is for, if it says one.
+  LogicalResult findTarget();
   void placeShared();
   void rename();
   LogicalResult translate(LLVM::LLVMFuncOp function);
@@ -67,9 +71,26 @@ private:
   /// Where variables in shared memory are.
   llvm::StringMap<int64_t> places;
   int64_t staticBytes = 0;
+  const Device *target = nullptr;
   SmallVector<LLVM::GlobalOp> constants;
 };
 } // namespace
+
+LogicalResult Translator::findTarget() {
+  ArrayAttr targets = device.getTargetsAttr();
+  if (!targets || targets.empty()) {
+    return success();
+  }
+  StringRef chip;
+  if (auto amd = dyn_cast<ROCDL::ROCDLTargetAttr>(targets[0])) {
+    chip = amd.getChip();
+  } else if (auto nvidia = dyn_cast<NVVM::NVVMTargetAttr>(targets[0])) {
+    chip = nvidia.getChip();
+  }
+  FailureOr<const Device *> found = getDevice(device, chip);
+  target = succeeded(found) ? *found : nullptr;
+  return success(target);
+}
 
 /// Variables of a known size first, so that what a launch asks for lies behind
 /// them.
@@ -151,7 +172,8 @@ LogicalResult Translator::translate(Operation *op) {
   if (replaceMath(op, calls)) {
     return success();
   }
-  for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMatrixOp}) {
+  for (auto replace :
+       {replaceThreadOp, replaceMemoryOp, replaceMatrixOp, replaceWaveOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {
       return failure();
@@ -239,6 +261,10 @@ Kernel Translator::makeKernel(LLVM::LLVMFuncOp function) {
   takeArgumentsByPointer(kernel);
   kernel.staticSharedBytes = staticBytes;
   kernel.constants = constants;
+  if (target) {
+    kernel.warpSize = target->warpSize;
+    kernel.maxSharedBytes = target->sharedBytes;
+  }
   return kernel;
 }
 
@@ -281,6 +307,9 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
     if (!isa<LLVM::LLVMFuncOp, LLVM::GlobalOp>(op)) {
       return op.emitOpError("is not one that the emulated GPU can do");
     }
+  }
+  if (failed(findTarget())) {
+    return failure();
   }
   placeShared();
   for (LLVM::LLVMFuncOp function : functions) {

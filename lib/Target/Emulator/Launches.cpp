@@ -122,6 +122,10 @@ Value LaunchWriter::table(StringRef name, Type type,
   return LLVM::AddressOfOp::create(b, global);
 }
 
+static Value number(ImplicitLocOpBuilder &b, int64_t value) {
+  return LLVM::ConstantOp::create(b, b.getI64Type(), value);
+}
+
 Value LaunchWriter::describeKernel() {
   std::string prefix = (kernel.function.getName() + "_").str();
   // Launches of one kernel share its description.
@@ -133,12 +137,15 @@ Value LaunchWriter::describeKernel() {
       addText(host, symbols, prefix + "name", kernel.name);
   LLVM::GlobalOp siteText =
       addText(host, symbols, prefix + "sites", kernel.sites);
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(),
-                                               {pointer, pointer, pointer});
+  auto type = LLVM::LLVMStructType::getLiteral(
+      b.getContext(),
+      {pointer, pointer, pointer, b.getI64Type(), b.getI64Type()});
   return table(name, type, [&](ImplicitLocOpBuilder &inside) {
     Value fields[] = {LLVM::AddressOfOp::create(inside, nameText),
                       LLVM::AddressOfOp::create(inside, kernel.function),
-                      LLVM::AddressOfOp::create(inside, siteText)};
+                      LLVM::AddressOfOp::create(inside, siteText),
+                      number(inside, kernel.warpSize),
+                      number(inside, kernel.maxSharedBytes)};
     Value value = LLVM::UndefOp::create(inside, type);
     for (auto [k, field] : llvm::enumerate(fields)) {
       value = LLVM::InsertValueOp::create(inside, value, field,

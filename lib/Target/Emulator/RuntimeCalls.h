@@ -71,6 +71,7 @@ std::string getUnusedName(const SymbolTable &symbols, StringRef name);
 FailureOr<bool> replaceThreadOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMatrixOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMemoryOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceWaveOp(Operation *op, Calls &calls);
 
 /// A kernel that has become a function of the host.
 struct Kernel {
@@ -81,6 +82,8 @@ struct Kernel {
   /// Text with the places of its ops.
   std::string sites;
   int64_t staticSharedBytes = 0;
+  /// Of the GPU that the module is for; 0 for what is the most usual.
+  int64_t warpSize = 0, maxSharedBytes = 0;
   /// Constants of the GPU's module that are now the host's.
   SmallVector<LLVM::GlobalOp> constants;
 };

@@ -195,7 +195,8 @@ void Distributor::lower(tile::CombineOp op) {
 
 void Distributor::lower(tile::ContractOp op) {
   if (tile::isTile(op.getA().getType())) {
-    multiplyOnTensorCores(op);
+    device.vendor == Vendor::AMD ? multiplyOnAMD(op)
+                                 : multiplyOnTensorCores(op);
   } else {
     multiplyAndAdd(op);
   }

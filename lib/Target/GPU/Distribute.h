@@ -11,6 +11,7 @@
 #include "SharedMemory.h"
 #include "attn/Dialect/Tile/IR/Tile.h"
 #include "attn/Support/Emit.h"
+#include "attn/Target/GPU/Device.h"
 
 namespace mlir::attn::gpu_target {
 
@@ -22,7 +23,7 @@ inline RankedTensorType tileType(Value value) {
 /// for it, in the order of tile::Registers.
 class Distributor {
 public:
-  explicit Distributor(gpu::GPUFuncOp function);
+  Distributor(gpu::GPUFuncOp function, const Device &device);
   LogicalResult run();
 
 private:
@@ -48,6 +49,7 @@ private:
   void lower(tile::ConvertOp op);
   Value combine(tile::ReduceKind kind, Value a, Value b);
   Value shuffle(Value value, int64_t mask);
+  Value shuffleWord(Value word, int64_t mask);
 
   // Movement.cpp.
   void lower(tile::LoadOp op);
@@ -70,10 +72,13 @@ private:
                       llvm::function_ref<void(Value, Value)> body);
   Value loadMatrices(Value source, Value row, Value column, int64_t count,
                      bool transpose);
+  /// Rows to shared memory, 16 bytes at a time, where they allow it.
+  void copyVectors(tile::CopyOp op, Value view);
 
   // Contract.cpp.
   void lower(tile::ContractOp op);
   void multiplyOnTensorCores(tile::ContractOp op);
+  void multiplyOnAMD(tile::ContractOp op); // AMDContract.cpp
   void lower(tile::CombineOp op);
   void multiplyAndAdd(tile::ContractOp op);
   /// Pairs of the elements (i, k) of a and (j, k) of b, or (k, j) if not
@@ -89,6 +94,7 @@ private:
              llvm::function_ref<Value(Value, Value, Value, Value)> join);
 
   gpu::GPUFuncOp function;
+  const Device &device;
   Emit e;
   DenseMap<Value, SmallVector<Value>> registers;
   DenseMap<std::pair<Attribute, unsigned>, Value> bases;

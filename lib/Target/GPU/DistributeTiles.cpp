@@ -18,6 +18,7 @@
 
 #include "Distribute.h"
 #include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::attn {
@@ -31,13 +32,14 @@ using namespace mlir::attn::gpu_target;
 using tile::AtomShape;
 using tile::Registers;
 
-Distributor::Distributor(gpu::GPUFuncOp function)
-    : function(function), e(function.getLoc(), function.getContext()),
+Distributor::Distributor(gpu::GPUFuncOp function, const Device &device)
+    : function(function), device(device),
+      e(function.getLoc(), function.getContext()),
       threads((*function.getKnownBlockSize())[0]) {
   e.setInsertionPointToStart(&function.getBody().front());
   thread = gpu::ThreadIdOp::create(e, gpu::Dimension::x);
-  lane = arith::RemUIOp::create(e, thread, e.index(32));
-  warp = e.div(thread, 32);
+  lane = arith::RemUIOp::create(e, thread, e.index(device.warpSize));
+  warp = e.div(thread, device.warpSize);
   memory = gpu::DynamicSharedMemoryOp::create(
       e, MemRefType::get({ShapedType::kDynamic}, e.getI8Type(),
                          MemRefLayoutAttrInterface(),
@@ -208,6 +210,25 @@ void Distributor::lower(tile::SpreadOp op) {
 void Distributor::lower(tile::ConvertOp op) {
   Registers from(tileType(op.getValue())), to(tileType(op.getResult()));
   SmallVector<Value> all;
+  if (to.getLayout().getAtom() == tile::Atom::WmmaA) {
+    // Even columns are in the first 16 lanes, odd ones in the others.
+    constexpr int64_t kHalf = 16;
+    Value odd = arith::CmpIOp::create(e, arith::CmpIPredicate::uge, lane,
+                                      e.index(kHalf));
+    SmallVector<Value> &own = get(op.getValue());
+    SmallVector<Value> other =
+        llvm::map_to_vector(own, [&](Value x) { return shuffle(x, kHalf); });
+    for (size_t k = 0; k < to.size(); ++k) {
+      SmallVector<int64_t> at(to.getOffset(k));
+      bool isOdd = at[1] % 2;
+      at[1] -= isOdd;
+      size_t pair = from.find(at);
+      all.push_back(isOdd ? e.select(odd, own[pair], other[pair])
+                          : e.select(odd, other[pair], own[pair]));
+    }
+    registers[op.getResult()] = std::move(all);
+    return;
+  }
   for (size_t k = 0; k < to.size(); ++k) {
     all.push_back(get(op.getValue())[from.find(to.getOffset(k))]);
   }
@@ -231,13 +252,28 @@ Value Distributor::combine(tile::ReduceKind kind, Value a, Value b) {
   llvm_unreachable("kinds are listed");
 }
 
+/// The 32 bits of the lane whose number differs in `mask`. AMD's lanes read by
+/// the address of a register of 4 bytes.
+Value Distributor::shuffleWord(Value word, int64_t mask) {
+  Type i32 = e.getI32Type(), type = word.getType();
+  if (device.vendor == Vendor::NVIDIA) {
+    return gpu::ShuffleOp::create(e, word, mask, device.warpSize,
+                                  gpu::ShuffleMode::XOR)
+        .getShuffleResult();
+  }
+  Value other = arith::XOrIOp::create(e, lane, e.index(mask));
+  Value address = arith::IndexCastOp::create(e, i32, e.mul(other, 4));
+  Value bits =
+      type == i32 ? word : arith::BitcastOp::create(e, i32, word).getResult();
+  Value moved = ROCDL::DsBpermuteOp::create(e, i32, address, bits);
+  return type == i32 ? moved
+                     : arith::BitcastOp::create(e, type, moved).getResult();
+}
+
 /// The value of the lane whose number differs in `mask`. Shuffles move 32 bits.
 Value Distributor::shuffle(Value value, int64_t mask) {
   Type type = value.getType(), i32 = e.getI32Type();
-  auto move = [&](Value word) -> Value {
-    return gpu::ShuffleOp::create(e, word, mask, 32, gpu::ShuffleMode::XOR)
-        .getShuffleResult();
-  };
+  auto move = [&](Value word) { return shuffleWord(word, mask); };
   if (type.isIndex()) {
     value = arith::IndexCastOp::create(e, e.getI64Type(), value);
     return arith::IndexCastOp::create(e, type, shuffle(value, mask));
@@ -370,13 +406,17 @@ struct DistributeTilesPass
   using Base::Base;
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    FailureOr<const Device *> device = getDevice(module, chip);
+    if (failed(device)) {
+      return signalPassFailure();
+    }
     for (auto kernels : module.getOps<gpu::GPUModuleOp>()) {
       for (auto function : kernels.getOps<gpu::GPUFuncOp>()) {
         if (!function.getKnownBlockSize()) {
           function.emitOpError() << "says no number of threads";
           return signalPassFailure();
         }
-        if (failed(Distributor(function).run())) {
+        if (failed(Distributor(function, **device).run())) {
           return signalPassFailure();
         }
       }

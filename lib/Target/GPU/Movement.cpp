@@ -90,16 +90,79 @@ void Distributor::lower(tile::StageOp op) {
 }
 
 void Distributor::lower(tile::CommitOp) {
-  NVVM::CpAsyncCommitGroupOp::create(e);
+  if (device.copiesAsync) {
+    NVVM::CpAsyncCommitGroupOp::create(e);
+  }
 }
 
 void Distributor::lower(tile::WaitOp op) {
-  NVVM::CpAsyncWaitGroupOp::create(e, op.getPending());
+  if (device.copiesAsync) {
+    NVVM::CpAsyncWaitGroupOp::create(e, op.getPending());
+  }
 }
 
 /// The low bits of an address that a step of `x` elements may set.
 static Value addBits(Emit &e, Value bits, Value x, int64_t scale) {
   return e.either(bits, e.mul(x, scale));
+}
+
+/// Vectors by way of registers, or the asynchronous copies of devices that have
+/// them.
+void Distributor::copyVectors(tile::CopyOp op, Value view) {
+  Value target = op.getTarget();
+  auto shared = cast<MemRefType>(target.getType());
+  Type element = shared.getElementType();
+  int64_t columns = op.getColumns(), padded = op.getPadded();
+  constexpr int64_t kBytes = 16;
+  int64_t vector =
+      kBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  Value first = op.getFirst(), end = op.getEnd();
+  auto index = [&](Value row, Value column) {
+    SmallVector<Value> at(op.getIndices());
+    at.push_back(row);
+    at.push_back(column);
+    return at;
+  };
+  forEachElement(
+      shared.getDimSize(0), padded / vector, [&](Value row, Value chunk) {
+        Value column = e.mul(chunk, vector);
+        Value from = e.add(first, row);
+        Value present = e.less(from, end);
+        if (!device.copiesAsync) {
+          auto type = VectorType::get(vector, element);
+          if (columns != padded) {
+            present = e.both(present, e.less(column, e.index(columns)));
+          }
+          auto align = llvm::MaybeAlign(kBytes);
+          Value x = e.ifValue(
+              present, type,
+              [&]() -> Value {
+                return vector::LoadOp::create(e, type, view,
+                                              index(from, column),
+                                              /*nontemporal=*/false, align);
+              },
+              [&] { return e.constant(type, 0.0); });
+          vector::StoreOp::create(e, x, target, ValueRange{row, column},
+                                  /*nontemporal=*/false, align);
+          return;
+        }
+        // What is left out is filled with zeros; its address stays inside.
+        Value count =
+            columns == padded
+                ? e.index(vector)
+                : e.max(e.min(e.sub(e.index(columns), column), e.index(vector)),
+                        e.index(0));
+        Value inside = columns == padded
+                           ? column
+                           : e.select(e.less(column, e.index(columns)), column,
+                                      e.index(0));
+        // Of a row that is not there nothing is read, wherever it would be.
+        count = e.select(present, count, e.index(0));
+        nvgpu::DeviceAsyncCopyOp::create(
+            e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), target,
+            ValueRange{row, column}, view, index(from, inside),
+            e.getIndexAttr(vector), count, UnitAttr());
+      });
 }
 
 /// 16 bytes at a time if every row starts at such an address, else element by
@@ -112,7 +175,6 @@ void Distributor::lower(tile::CopyOp op) {
   int64_t size = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
   int64_t rows = shared.getDimSize(0);
   int64_t columns = op.getColumns(), padded = op.getPadded();
-  int64_t vector = 16 / size;
 
   auto metadata = memref::ExtractStridedMetadataOp::create(e, source);
   SmallVector<Value> strides(metadata.getStrides());
@@ -124,6 +186,10 @@ void Distributor::lower(tile::CopyOp op) {
   Value low = arith::AndIOp::create(e, bits, e.index(15));
   Value aligned =
       e.both(e.equal(low, e.index(0)), e.equal(strides.back(), e.index(1)));
+  // Registers take whole vectors.
+  if (!device.copiesAsync && columns * size % 16 != 0) {
+    aligned = e.truth(false);
+  }
   Value first = op.getFirst(), end = op.getEnd();
   auto index = [&](Value row, Value column) {
     SmallVector<Value> at(op.getIndices());
@@ -155,27 +221,7 @@ void Distributor::lower(tile::CopyOp op) {
         Value view = memref::ReinterpretCastOp::create(
             e, unit, metadata.getBaseBuffer(),
             OpFoldResult(metadata.getOffset()), sizes, steps);
-        forEachElement(rows, padded / vector, [&](Value row, Value chunk) {
-          Value column = e.mul(chunk, vector);
-          Value from = e.add(first, row);
-          Value present = e.less(from, end);
-          // What is left out is filled with zeros; its address stays inside.
-          Value count = columns == padded
-                            ? e.index(vector)
-                            : e.max(e.min(e.sub(e.index(columns), column),
-                                          e.index(vector)),
-                                    e.index(0));
-          Value inside = columns == padded
-                             ? column
-                             : e.select(e.less(column, e.index(columns)),
-                                        column, e.index(0));
-          // Of a row that is not there nothing is read, wherever it would be.
-          count = e.select(present, count, e.index(0));
-          nvgpu::DeviceAsyncCopyOp::create(
-              e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), target,
-              ValueRange{row, column}, view, index(from, inside),
-              e.getIndexAttr(vector), count, UnitAttr());
-        });
+        copyVectors(op, view);
       },
       [&] {
         forEachElement(rows, padded, [&](Value row, Value column) {
@@ -195,7 +241,7 @@ void Distributor::lower(tile::CopyOp op) {
 
 void Distributor::forEachElement(int64_t rows, int64_t columns,
                                  llvm::function_ref<void(Value, Value)> body) {
-  if (threads % columns == 0 && threads / columns >= 4) {
+  if (device.copiesAsync && threads % columns == 0 && threads / columns >= 4) {
     // A thread stays in its column, for a few rows.
     Value column = arith::RemUIOp::create(e, thread, e.index(columns));
     e.loop(e.div(thread, columns), e.index(rows), threads / columns,
@@ -282,17 +328,16 @@ void Distributor::lower(tile::FetchOp op) {
   registers[op.getResult()] = std::move(all);
 }
 
-/// A word that is 0 if none of the numbers of a thread's share is infinite or
-/// NaN: 16 bytes at a time. One step added to an exponent of ones carries into
-/// the bit of the sign, which is cleared before.
+/// A word that is 0 if none of the numbers of a thread's share, of 16 bits
+/// each, is infinite or NaN: 16 bytes at a time. One step added to an exponent
+/// of ones carries into the bit of the sign, which is cleared before.
 Value Distributor::findInfinite(tile::FiniteOp op, FloatType type) {
-  int64_t width = type.getWidth(), vector = 128 / width;
+  constexpr int64_t vector = 8;
+  constexpr uint32_t sign = 1 << 15;
   unsigned mantissa = type.getFPMantissaWidth() - 1;
-  bool two = width == 16;
   auto repeat = [&](uint32_t bits) -> Value {
-    return arith::ConstantIntOp::create(e, two ? bits | bits << 16 : bits, 32);
+    return arith::ConstantIntOp::create(e, bits | bits << 16, 32);
   };
-  uint32_t sign = uint32_t(1) << (width - 1);
   Value sizes = repeat(sign - 1), step = repeat(uint32_t(1) << mantissa);
   // Rows are filled up with zeros.
   int64_t columns = llvm::divideCeil(op.getColumns(), vector);
@@ -340,11 +385,11 @@ void Distributor::lower(tile::FiniteOp op) {
   Value none = e.constant(e.getI32Type(), 0.0);
   Value found = none;
   if (auto number = dyn_cast<FloatType>(type.getElementType())) {
-    bool inWords = number.isF32() || number.isF16() || number.isBF16();
-    found =
-        inWords ? findInfinite(op, number) : findInfiniteOneByOne(op, number);
+    // Where numbers are wide, registers are what there is least of.
+    found = number.getWidth() == 16 ? findInfinite(op, number)
+                                    : findInfiniteOneByOne(op, number);
   }
-  for (int64_t mask = 1; mask < 32; mask *= 2) {
+  for (int64_t mask = 1; mask < device.warpSize; mask *= 2) {
     found = e.either(found, shuffle(found, mask));
   }
   Value flags = viewBuffer(op, getFlagsType(function));
@@ -352,7 +397,7 @@ void Distributor::lower(tile::FiniteOp op) {
   e.ifThen(e.equal(lane, zero), [&] { e.store(found, flags, {zero, warp}); });
   gpu::BarrierOp::create(e);
   found = none;
-  for (int64_t k = 0; k < threads / 32; ++k) {
+  for (int64_t k = 0; k < threads / device.warpSize; ++k) {
     found = e.either(found, e.load(flags, {zero, e.index(k)}));
   }
   op.getResult().replaceAllUsesWith(e.equal(found, none));

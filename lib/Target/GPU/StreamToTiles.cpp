@@ -19,6 +19,7 @@
 #include "../../Conversion/StreamToLoops/StreamToLoops.h"
 #include "Kernels.h"
 #include "RowKernel.h"
+#include "SharedMemory.h"
 #include "TileKernel.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -53,22 +54,20 @@ static void mergeFactors(StreamOp stream) {
   });
 }
 
+/// The kernel with tiles of a shape, and its launch. `tooLarge` is set, beside
+/// a failure, for one whose block shares more memory than there is.
 static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
-                                    bool tensorCores) {
-  FailureOr<TileShape> shape = TileShape::choose(stream, tensorCores);
-  if (failed(shape)) {
-    return failure();
-  }
-  mergeFactors(stream);
+                                    const TileShape &shape,
+                                    const Device &device, bool &tooLarge) {
   Emit e(stream.getLoc(), stream);
   SmallVector<Value> operands = {stream.getRows(), stream.getHeads(),
                                  stream.getExtent()};
   size_t inputs = stream.getInputs().size();
   llvm::append_range(operands, stream.getInputs());
   llvm::append_range(operands, stream.getOutputs());
-  int64_t group = shape->group.size;
+  int64_t group = shape.group.size;
   auto countBlocks = [&](Emit &at, Value rows) {
-    return at.div(at.add(at.mul(rows, group), shape->rows - 1), shape->rows);
+    return at.div(at.add(at.mul(rows, group), shape.rows - 1), shape.rows);
   };
   Value blocks =
       e.mul(e.mul(stream.getBatch(), e.div(stream.getHeads(), group)),
@@ -78,20 +77,43 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
     Value block = gpu::BlockIdOp::create(k, gpu::Dimension::x);
     Value rowBlock = takeIndex(k, block, countBlocks(k, rows));
     Value head = k.mul(takeIndex(k, block, k.div(heads, group)), group);
-    TileKernel kernel(k, stream, *shape);
-    if (failed(kernel.emit(k.mul(rowBlock, shape->rows), k.mul(rows, group),
+    TileKernel kernel(k, stream, shape);
+    if (failed(kernel.emit(k.mul(rowBlock, shape.rows), k.mul(rows, group),
                            /*batch=*/block, head,
                            /*extent=*/arguments[2], arguments.slice(3, inputs),
                            arguments.drop_front(3 + inputs)))) {
       return failure();
     }
-    loops::expandRowAccesses(rowBlock.getParentBlock()->getParentOp());
-    return success();
+    Operation *function = rowBlock.getParentBlock()->getParentOp();
+    // NVIDIA's limits differ, and are checked for the chips that code is for.
+    tooLarge =
+        device.vendor == Vendor::AMD &&
+        placeBuffers(cast<gpu::GPUFuncOp>(function), countBufferBytes).bytes >
+            device.sharedBytes;
+    loops::expandRowAccesses(function);
+    return failure(tooLarge);
   };
-  if (failed(createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,
-                          tile::countThreads(shape->layout), operands,
-                          write))) {
+  return createKernel(e, stream->getParentOfType<ModuleOp>(), name, blocks,
+                      tile::countThreads(shape.layout), operands, write);
+}
+
+static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
+                                    bool tensorCores, const Device &device) {
+  FailureOr<TileShape> shape = TileShape::choose(stream, tensorCores, device);
+  if (failed(shape)) {
     return failure();
+  }
+  mergeFactors(stream);
+  bool tooLarge = false;
+  while (failed(emitTileKernel(stream, name, *shape, device, tooLarge))) {
+    if (!tooLarge) {
+      return failure();
+    }
+    if (!shape->shrink()) {
+      return stream.emitOpError()
+             << "shares more than the " << device.sharedBytes
+             << " bytes that a block has on " << device.chip;
+    }
   }
   stream.erase();
   return success();
@@ -99,7 +121,7 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
 
 /// As tiles, or else row by row; then a warning says why.
 static LogicalResult lowerStream(StreamOp stream, StringRef name,
-                                 bool tensorCores) {
+                                 bool tensorCores, const Device &device) {
   for (Type type : stream->getOperandTypes()) {
     if (isa<RankedTensorType>(type)) {
       return stream.emitOpError() << "works on tensors; attn-bufferize-streams "
@@ -115,7 +137,7 @@ static LogicalResult lowerStream(StreamOp stream, StringRef name,
           }
           return success();
         });
-    if (succeeded(emitTileKernel(stream, name, tensorCores))) {
+    if (succeeded(emitTileKernel(stream, name, tensorCores, device))) {
       return success();
     }
   }
@@ -134,13 +156,17 @@ struct StreamToTilesPass
     : attn::impl::StreamToTilesPassBase<StreamToTilesPass> {
   using Base::Base;
   void runOnOperation() override {
+    FailureOr<const Device *> device = getDevice(getOperation(), chip);
+    if (failed(device)) {
+      return signalPassFailure();
+    }
     for (auto function :
          llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       SmallVector<StreamOp> streams;
       function.walk([&](StreamOp stream) { streams.push_back(stream); });
       for (auto [k, stream] : llvm::enumerate(streams)) {
         std::string name = (function.getName() + "_stream" + Twine(k)).str();
-        if (failed(lowerStream(stream, name, tensorCores))) {
+        if (failed(lowerStream(stream, name, tensorCores, **device))) {
           return signalPassFailure();
         }
       }

@@ -21,7 +21,8 @@ using tile::SliceAttr;
 // Shapes
 //===----------------------------------------------------------------------===//
 
-FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
+FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
+                                       const Device &device) {
   int64_t features = 8, width = 8;
   bool small = false;
   unsigned bits = 16;
@@ -51,15 +52,19 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
              getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   });
   auto *context = stream.getContext();
+  // A lane of AMD's short waves has twice as many elements of a row as one of
+  // the long ones, and no more registers for them.
+  bool isShortWave = device.vendor == Vendor::AMD && device.warpSize == 32;
   TileShape shape;
   shape.tensorCores = small;
-  shape.layout = LayoutAttr::get(
-      context, small ? tile::Atom::MmaAcc : tile::Atom::Grid, {4, 1});
+  shape.layout =
+      LayoutAttr::get(context, small ? device.accumulator : device.grid,
+                      {isShortWave && !small ? 8 : 4, 1});
   shape.rows = 64;
   if (stream.getBody().getOps<SweepOp>().empty()) {
     // Ranges of keys are merged: rows are few, and each reads several.
-    shape.layout = LayoutAttr::get(context, tile::Atom::Grid, {1, 4});
-    shape.rows = 8;
+    shape.layout = LayoutAttr::get(context, device.grid, {1, 4});
+    shape.rows = tile::AtomShape::get(device.grid).extents[0];
   }
   shape.group = HeadGroup::find(stream, shape.rows);
   // Queries, keys, values and weights fit 96 KiB beside each other.
@@ -67,13 +72,33 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores) {
   bool isLarge = row * 64 + 64 * 64 * 8 > 90 * 1024;
   // Pixels of an image take registers: 64 bits for each coordinate.
   bool hasPixels = divisions >= 4;
-  shape.keys = isLarge || hasPixels ? 32 : 64;
+  shape.keys = isLarge || hasPixels || isShortWave ? 32 : 64;
+  if (isShortWave && features + width >= 112) {
+    shape.keys = 16;
+  }
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
            << " features; GPU kernels keep up to 512 in registers";
   }
   return shape;
+}
+
+bool TileShape::shrink() {
+  constexpr int64_t kLeast = 16;
+  // Products on matrix units are of depth 16.
+  if (keys > (tensorCores ? kLeast : kLeast / 2) && keys * 2 >= rows) {
+    keys /= 2;
+    return true;
+  }
+  if (rows <= kLeast) {
+    return false;
+  }
+  rows /= 2;
+  int64_t inWarp = tile::AtomShape::get(layout.getAtom()).extents[0];
+  layout = LayoutAttr::get(layout.getContext(), layout.getAtom(),
+                           {std::min(layout.getWarps()[0], rows / inWarp), 1});
+  return true;
 }
 
 //===----------------------------------------------------------------------===//

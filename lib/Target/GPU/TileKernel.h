@@ -29,6 +29,7 @@
 #include "attn/Dialect/Attn/IR/StorageOps.h"
 #include "attn/Dialect/Tile/IR/Tile.h"
 #include "attn/Support/Emit.h"
+#include "attn/Target/GPU/Device.h"
 #include "mlir/IR/IRMapping.h"
 
 namespace mlir::attn::gpu_target {
@@ -63,7 +64,11 @@ struct TileShape {
   HeadGroup group;
 
   /// Reports what this level cannot express.
-  static FailureOr<TileShape> choose(StreamOp stream, bool tensorCores);
+  static FailureOr<TileShape> choose(StreamOp stream, bool tensorCores,
+                                     const Device &device);
+
+  /// The next smaller shape; false if there is none.
+  bool shrink();
 };
 
 class TileKernel {

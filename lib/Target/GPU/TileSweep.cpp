@@ -218,7 +218,9 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   tile::CommitOp::create(e);
   tile::WaitOp::create(e, 0);
   gpu::BarrierOp::create(e);
-  auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
+  auto operandAtom = tile::getOperandAtom(shape.layout.getAtom());
+  auto layout = tile::LayoutAttr::get(e.getContext(),
+                                      operandAtom.value_or(tile::Atom::Grid),
                                       shape.layout.getWarps());
   for (auto &[op, k] : buffers.lefts) {
     auto &left = buffers.stationary[k];
@@ -579,8 +581,9 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
                                     /*transposed=*/false);
   };
   auto onTensorCores = [&](Value sum) {
-    auto layout = tile::LayoutAttr::get(e.getContext(), tile::Atom::MmaA,
-                                        shape.layout.getWarps());
+    auto layout = tile::LayoutAttr::get(
+        e.getContext(), *tile::getOperandAtom(shape.layout.getAtom()),
+        shape.layout.getWarps());
     auto operand = RankedTensorType::get(type.getShape(), small, layout);
     auto isNumber = [&](Value x) -> Value {
       return arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, x, x);

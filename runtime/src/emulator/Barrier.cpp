@@ -22,11 +22,11 @@ static Barrier &arrive(Emulator &emulator, uint32_t id, int32_t count,
   }
   bool isForAll = count < 0;
   uint32_t expected = isForAll ? emulator.numThreads : count;
-  if (!isForAll && (expected == 0 || expected % kWarpSize != 0)) {
+  if (!isForAll && (expected == 0 || expected % emulator.warpSize != 0)) {
     report(emulator, thread,
            "is at barrier %u (%s) with %u threads, which is not a multiple of "
            "%u",
-           id, getPlace(emulator, site), expected, kWarpSize);
+           id, getPlace(emulator, site), expected, emulator.warpSize);
   }
   Barrier &barrier = emulator.barriers[id];
   if (barrier.arrived == 0) {

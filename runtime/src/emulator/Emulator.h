@@ -19,7 +19,7 @@
 
 namespace attn::emulator {
 
-constexpr uint32_t kWarpSize = 32;
+constexpr uint32_t kWarpSize = 32; // of NVIDIA
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kNumBarriers = 16;
 constexpr int64_t kMaxSharedBytes = 227 << 10;
@@ -65,7 +65,10 @@ enum class Meeting : uint8_t {
   Elect,
   LdMatrix,
   StMatrix,
-  Mma
+  Mma,
+  Bpermute,
+  ReadLane,
+  Mfma
 };
 
 /// What a thread waits at.
@@ -73,7 +76,7 @@ struct Wait {
   Meeting meeting = Meeting::None;
   uint32_t site = 0;
   /// The lanes of a meeting of a warp, or the number of a barrier.
-  uint32_t mask = 0;
+  uint64_t mask = 0;
   /// Has to be the same for all.
   uint64_t form = 0;
   /// What the op has, on the stack of the thread.
@@ -128,10 +131,10 @@ struct Emulator {
 
   Thread &getCurrent() { return threads[current]; }
   uint32_t getNumWarps() const {
-    return (numThreads + kWarpSize - 1) / kWarpSize;
+    return (numThreads + warpSize - 1) / warpSize;
   }
   /// The lanes that a warp has.
-  uint32_t getLanes(uint32_t warp) const;
+  uint64_t getLanes(uint32_t warp) const;
 
   const attn_emulator_kernel &kernel;
   const attn_emulator_sizes &sizes;
@@ -140,7 +143,7 @@ struct Emulator {
   int64_t numBuffers;
   Random random;
 
-  uint32_t numThreads = 0;
+  uint32_t numThreads = 0, warpSize = kWarpSize;
   uint32_t sharedBytes = 0, dynamicBytes = 0;
   uint32_t blockId[3] = {};
 
@@ -211,7 +214,11 @@ void runOthers(Emulator &emulator);
 /// `complete` for the lanes of the mask.
 void meetWarp(Emulator &emulator, const Wait &wait,
               void (*complete)(Emulator &emulator, Thread *lanes,
-                               uint32_t mask));
+                               uint64_t mask));
+
+/// A meeting of all lanes of the warp; reported if it has less than it should.
+Wait getWholeWarp(Emulator &emulator, Meeting meeting, uint32_t site,
+                  void *data);
 
 /// Reports whoever of the warp waits for `thread` in vain.
 void checkWarp(Emulator &emulator, const Thread &thread);

@@ -47,7 +47,11 @@ Emulator::~Emulator() {
 }
 
 /// False, with a report, for what no card can be asked for.
-static bool checkSizes(const char *name, const attn_emulator_sizes &sizes) {
+static bool checkSizes(const attn_emulator_kernel &kernel,
+                       const attn_emulator_sizes &sizes) {
+  const char *name = kernel.name;
+  int64_t maxShared =
+      kernel.max_shared_bytes ? kernel.max_shared_bytes : kMaxSharedBytes;
   constexpr int64_t kMaxGrid[3] = {0x7fffffff, 0xffff, 0xffff};
   constexpr int64_t kMaxBlock[3] = {kMaxThreads, kMaxThreads, 64};
   int64_t threads = 1;
@@ -74,14 +78,13 @@ static bool checkSizes(const char *name, const attn_emulator_sizes &sizes) {
     }
   }
   if (sizes.dynamic_shared_bytes < 0 ||
-      sizes.dynamic_shared_bytes >
-          kMaxSharedBytes - sizes.static_shared_bytes) {
+      sizes.dynamic_shared_bytes > maxShared - sizes.static_shared_bytes) {
     complain(name,
              "asks for %lld + %lld bytes of shared memory; the largest that a "
              "card has are %lld",
              static_cast<long long>(sizes.static_shared_bytes),
              static_cast<long long>(sizes.dynamic_shared_bytes),
-             static_cast<long long>(kMaxSharedBytes));
+             static_cast<long long>(maxShared));
     return false;
   }
   return true;
@@ -194,13 +197,16 @@ int32_t attn_emulator_launch(const attn_emulator_kernel *kernel,
                              void *const *arguments,
                              const attn_emulator_buffer *buffers,
                              int64_t num_buffers) {
-  if (hasError() || !checkSizes(kernel->name, *sizes)) {
+  if (hasError() || !checkSizes(*kernel, *sizes)) {
     return 1;
   }
   Emulator emulator(*kernel, *sizes, arguments, buffers, num_buffers,
                     nextSeed.load());
   emulator.numThreads = static_cast<uint32_t>(
       sizes->block[0] * sizes->block[1] * sizes->block[2]);
+  if (kernel->warp_size) {
+    emulator.warpSize = static_cast<uint32_t>(kernel->warp_size);
+  }
   emulator.dynamicBytes = static_cast<uint32_t>(sizes->dynamic_shared_bytes);
   emulator.sharedBytes =
       static_cast<uint32_t>(sizes->static_shared_bytes) + emulator.dynamicBytes;
@@ -222,9 +228,9 @@ int32_t attn_emulator_register(int32_t which) {
   auto get = [&]() -> uint64_t {
     switch (which) {
     case ATTN_EMULATOR_LANE:
-      return thread.index % kWarpSize;
+      return thread.index % e.warpSize;
     case ATTN_EMULATOR_WARP:
-      return thread.index / kWarpSize;
+      return thread.index / e.warpSize;
     case ATTN_EMULATOR_NUM_WARPS:
       return e.getNumWarps();
     case ATTN_EMULATOR_SHARED_BYTES:

@@ -49,7 +49,7 @@ static void getPlaces(const Rows &rows, uint32_t lane, uint32_t places[2]) {
   }
 }
 
-static void completeLoad(Emulator &emulator, Thread *lanes, uint32_t) {
+static void completeLoad(Emulator &emulator, Thread *lanes, uint64_t) {
   for (uint32_t matrix = 0; matrix < getRows(lanes[0]).count; ++matrix) {
     uint16_t elements[64];
     for (uint32_t row = 0; row < 8; ++row) {
@@ -69,7 +69,7 @@ static void completeLoad(Emulator &emulator, Thread *lanes, uint32_t) {
   }
 }
 
-static void completeStore(Emulator &emulator, Thread *lanes, uint32_t) {
+static void completeStore(Emulator &emulator, Thread *lanes, uint64_t) {
   for (uint32_t matrix = 0; matrix < getRows(lanes[0]).count; ++matrix) {
     uint16_t elements[64];
     for (uint32_t i = 0; i < kWarpSize; ++i) {
@@ -86,22 +86,6 @@ static void completeStore(Emulator &emulator, Thread *lanes, uint32_t) {
                   elements + row * 8, kRowBytes);
     }
   }
-}
-
-/// All lanes of a warp that is full.
-static Wait getWholeWarp(Emulator &emulator, Meeting meeting, uint32_t site,
-                         void *data) {
-  Thread &thread = emulator.getCurrent();
-  Wait wait;
-  wait.meeting = meeting;
-  wait.site = site;
-  wait.mask = ~0u;
-  wait.data = data;
-  if (emulator.getLanes(thread.index / kWarpSize) != ~0u) {
-    report(emulator, thread, "is at %s (%s) in a warp of less than %u threads",
-           getName(wait), getPlace(emulator, site), kWarpSize);
-  }
-  return wait;
 }
 
 void attn_emulator_ldmatrix(const void *row, int32_t count, int32_t transposed,
@@ -225,7 +209,7 @@ static void multiply(Thread *lanes, uint32_t depth, int32_t typeA,
 }
 
 /// Sums are rounded once; a card may round oftener.
-static void completeProduct(Emulator &, Thread *lanes, uint32_t) {
+static void completeProduct(Emulator &, Thread *lanes, uint64_t) {
   const attn_emulator_mma_form &form = *getProduct(lanes[0]).form;
   auto depth = static_cast<uint32_t>(form.depth);
   uint32_t packing = getPacking(form.type_a);

@@ -53,7 +53,8 @@ const char *attn::emulator::getName(const Wait &wait) {
   case Meeting::None:
     break;
   case Meeting::Barrier:
-    std::snprintf(barrier, sizeof(barriers[0]), "barrier %u", wait.mask);
+    std::snprintf(barrier, sizeof(barriers[0]), "barrier %u",
+                  static_cast<uint32_t>(wait.mask));
     return barrier;
   case Meeting::WarpBarrier:
     return "bar.warp.sync";
@@ -71,6 +72,12 @@ const char *attn::emulator::getName(const Wait &wait) {
     return "stmatrix";
   case Meeting::Mma:
     return "mma.sync";
+  case Meeting::Bpermute:
+    return "ds_bpermute";
+  case Meeting::ReadLane:
+    return "readlane";
+  case Meeting::Mfma:
+    return "mfma or wmma";
   }
   return "nothing";
 }
@@ -128,12 +135,13 @@ static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
                              const Thread *&missing) {
   const Wait &wait = waiting.wait;
   bool isBarrier = wait.meeting == Meeting::Barrier;
-  uint32_t first = isBarrier ? 0 : waiting.index / kWarpSize * kWarpSize;
+  uint32_t first =
+      isBarrier ? 0 : waiting.index / emulator.warpSize * emulator.warpSize;
   uint32_t count = 0;
   for (uint32_t i = first; i < emulator.numThreads; ++i) {
     const Thread &thread = emulator.threads[i];
-    bool isWanted = isBarrier ||
-                    (i < first + kWarpSize && (wait.mask >> i % kWarpSize & 1));
+    bool isWanted = isBarrier || (i < first + emulator.warpSize &&
+                                  (wait.mask >> i % emulator.warpSize & 1));
     bool isThere = thread.state == State::Waiting &&
                    thread.wait.meeting == wait.meeting &&
                    thread.wait.mask == wait.mask;

@@ -19,15 +19,16 @@
 
 using namespace attn::emulator;
 
-uint32_t Emulator::getLanes(uint32_t warp) const {
-  uint32_t count = numThreads - warp * kWarpSize;
-  return count >= kWarpSize ? ~0u : (1u << count) - 1;
+uint64_t Emulator::getLanes(uint32_t warp) const {
+  uint32_t count = numThreads - warp * warpSize;
+  count = count < warpSize ? count : warpSize;
+  return ~uint64_t{0} >> (64 - count);
 }
 
 /// Calls `fn` with the number of each lane of a mask.
-template <typename Fn> static void forEachLane(uint32_t mask, Fn fn) {
+template <typename Fn> static void forEachLane(uint64_t mask, Fn fn) {
   for (; mask; mask &= mask - 1) {
-    fn(static_cast<uint32_t>(__builtin_ctz(mask)));
+    fn(static_cast<uint32_t>(__builtin_ctzll(mask)));
   }
 }
 
@@ -52,7 +53,7 @@ static void checkPair(Emulator &emulator, const Thread &waiting,
   // One that is at a meeting of its own, without this lane, may come yet.
   if (other.state != State::Waiting ||
       (isWarpMeeting(there) &&
-       !(there.mask >> waiting.index % kWarpSize & 1))) {
+       !(there.mask >> waiting.index % emulator.warpSize & 1))) {
     return;
   }
   if (here.meeting != there.meeting || here.site != there.site ||
@@ -64,16 +65,18 @@ static void checkPair(Emulator &emulator, const Thread &waiting,
   }
   if (here.mask != there.mask) {
     report(emulator, waiting,
-           "waits at %s (%s) for the lanes 0x%x, and thread %u there for the "
-           "lanes 0x%x",
-           getName(here), getPlace(emulator, here.site), here.mask, other.index,
-           there.mask);
+           "waits at %s (%s) for the lanes 0x%llx, and thread %u there for the "
+           "lanes 0x%llx",
+           getName(here), getPlace(emulator, here.site),
+           static_cast<unsigned long long>(here.mask), other.index,
+           static_cast<unsigned long long>(there.mask));
   }
 }
 
 void attn::emulator::checkWarp(Emulator &emulator, const Thread &thread) {
-  uint32_t lane = thread.index % kWarpSize, first = thread.index - lane;
-  for (uint32_t i = 0; i < kWarpSize && first + i < emulator.numThreads; ++i) {
+  uint32_t lane = thread.index % emulator.warpSize, first = thread.index - lane;
+  for (uint32_t i = 0; i < emulator.warpSize && first + i < emulator.numThreads;
+       ++i) {
     const Thread &other = emulator.threads[first + i];
     if (&other == &thread) {
       continue;
@@ -96,19 +99,20 @@ void attn::emulator::checkWarp(Emulator &emulator, const Thread &thread) {
 
 void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
                               void (*complete)(Emulator &emulator,
-                                               Thread *lanes, uint32_t mask)) {
+                                               Thread *lanes, uint64_t mask)) {
   Thread &thread = emulator.getCurrent();
-  uint32_t lane = thread.index % kWarpSize;
+  uint32_t lane = thread.index % emulator.warpSize;
   Thread *lanes = &thread - lane;
   if (!(wait.mask >> lane & 1)) {
-    report(emulator, thread, "is at %s (%s), but not one of the lanes 0x%x",
-           getName(wait), getPlace(emulator, wait.site), wait.mask);
+    report(emulator, thread, "is at %s (%s), but not one of the lanes 0x%llx",
+           getName(wait), getPlace(emulator, wait.site),
+           static_cast<unsigned long long>(wait.mask));
   }
   thread.wait = wait;
-  thread.wait.mask &= emulator.getLanes(thread.index / kWarpSize);
+  thread.wait.mask &= emulator.getLanes(thread.index / emulator.warpSize);
   thread.state = State::Waiting;
   checkWarp(emulator, thread);
-  uint32_t mask = thread.wait.mask;
+  uint64_t mask = thread.wait.mask;
   bool isComplete = true;
   forEachLane(mask, [&](uint32_t i) {
     isComplete &= isAtSame(lanes[i].wait, thread.wait);
@@ -120,16 +124,31 @@ void attn::emulator::meetWarp(Emulator &emulator, const Wait &wait,
   runOthers(emulator);
 }
 
+Wait attn::emulator::getWholeWarp(Emulator &emulator, Meeting meeting,
+                                  uint32_t site, void *data) {
+  Thread &thread = emulator.getCurrent();
+  Wait wait;
+  wait.meeting = meeting;
+  wait.site = site;
+  wait.mask = ~uint64_t{0} >> (64 - emulator.warpSize);
+  wait.data = data;
+  if (emulator.getLanes(thread.index / emulator.warpSize) != wait.mask) {
+    report(emulator, thread, "is at %s (%s) in a warp of less than %u threads",
+           getName(wait), getPlace(emulator, site), emulator.warpSize);
+  }
+  return wait;
+}
+
 //===----------------------------------------------------------------------===//
 // bar.warp.sync
 //===----------------------------------------------------------------------===//
 
 /// The first lane learns what all know, and then all what it knows.
-static void completeBarrier(Emulator &emulator, Thread *lanes, uint32_t mask) {
+static void completeBarrier(Emulator &emulator, Thread *lanes, uint64_t mask) {
   Shadow &shadow = emulator.shadow;
   auto getClock = [&](uint32_t i) { return shadow.getClock(lanes[i].index); };
-  uint32_t *all = getClock(static_cast<uint32_t>(__builtin_ctz(mask)));
-  uint32_t others = mask & (mask - 1);
+  uint32_t *all = getClock(static_cast<uint32_t>(__builtin_ctzll(mask)));
+  uint64_t others = mask & (mask - 1);
   forEachLane(others, [&](uint32_t i) { shadow.join(all, getClock(i)); });
   forEachLane(others, [&](uint32_t i) { shadow.join(getClock(i), all); });
   forEachLane(mask, [&](uint32_t i) { shadow.tick(lanes[i].index); });
@@ -139,7 +158,7 @@ void attn_emulator_warp_barrier(int32_t mask, int32_t site) {
   Wait wait;
   wait.meeting = Meeting::WarpBarrier;
   wait.site = site;
-  wait.mask = mask;
+  wait.mask = static_cast<uint32_t>(mask);
   meetWarp(*running, wait, completeBarrier);
 }
 
@@ -172,7 +191,7 @@ static int32_t getSource(int32_t lane, const Value &value, uint64_t kind) {
   return source <= last ? source : -1;
 }
 
-static void completeShuffle(Emulator &emulator, Thread *lanes, uint32_t mask) {
+static void completeShuffle(Emulator &emulator, Thread *lanes, uint64_t mask) {
   forEachLane(mask, [&](uint32_t i) {
     Value &value = getValue(lanes[i]);
     auto lane = static_cast<int32_t>(i);
@@ -182,8 +201,9 @@ static void completeShuffle(Emulator &emulator, Thread *lanes, uint32_t mask) {
     if (!(mask >> source & 1)) {
       report(emulator, lanes[i],
              "reads lane %d at shfl.sync (%s), which is not one of the lanes "
-             "0x%x",
-             source, getPlace(emulator, lanes[i].wait.site), mask);
+             "0x%llx",
+             source, getPlace(emulator, lanes[i].wait.site),
+             static_cast<unsigned long long>(mask));
     }
     value.result = getValue(lanes[source]).value;
   });
@@ -197,7 +217,7 @@ int64_t attn_emulator_shuffle(int32_t kind, int32_t mask, int32_t value,
   Wait wait;
   wait.meeting = Meeting::Shuffle;
   wait.site = site;
-  wait.mask = mask;
+  wait.mask = static_cast<uint32_t>(mask);
   wait.form = kind;
   wait.data = &data;
   meetWarp(*running, wait, completeShuffle);
@@ -209,7 +229,7 @@ int64_t attn_emulator_shuffle(int32_t kind, int32_t mask, int32_t value,
 // Votes, elections and reductions
 //===----------------------------------------------------------------------===//
 
-static void completeVote(Emulator &, Thread *lanes, uint32_t mask) {
+static void completeVote(Emulator &, Thread *lanes, uint64_t mask) {
   uint32_t ballot = 0;
   forEachLane(mask, [&](uint32_t i) {
     ballot |= (getValue(lanes[i]).value ? 1u : 0u) << i;
@@ -228,14 +248,14 @@ int32_t attn_emulator_vote(int32_t kind, int32_t mask, int32_t predicate,
   Wait wait;
   wait.meeting = Meeting::Vote;
   wait.site = site;
-  wait.mask = mask;
+  wait.mask = static_cast<uint32_t>(mask);
   wait.form = kind;
   wait.data = &data;
   meetWarp(*running, wait, completeVote);
   return static_cast<int32_t>(data.result);
 }
 
-static void completeElect(Emulator &, Thread *lanes, uint32_t mask) {
+static void completeElect(Emulator &, Thread *lanes, uint64_t mask) {
   forEachLane(mask, [&](uint32_t i) {
     getValue(lanes[i]).result = (mask & ((1u << i) - 1)) == 0;
   });
@@ -246,7 +266,7 @@ int32_t attn_emulator_elect(int32_t mask, int32_t site) {
   Wait wait;
   wait.meeting = Meeting::Elect;
   wait.site = site;
-  wait.mask = mask;
+  wait.mask = static_cast<uint32_t>(mask);
   wait.data = &data;
   meetWarp(*running, wait, completeElect);
   return static_cast<int32_t>(data.result);
@@ -289,7 +309,7 @@ static uint32_t reduce(uint32_t kind, uint32_t flags, uint32_t a, uint32_t b) {
   }
 }
 
-static void completeRedux(Emulator &, Thread *lanes, uint32_t mask) {
+static void completeRedux(Emulator &, Thread *lanes, uint64_t mask) {
   uint32_t result = 0;
   bool isFirst = true;
   forEachLane(mask, [&](uint32_t i) {
@@ -313,7 +333,7 @@ int32_t attn_emulator_redux(int32_t kind, int32_t flags, int32_t mask,
   Wait wait;
   wait.meeting = Meeting::Redux;
   wait.site = site;
-  wait.mask = mask;
+  wait.mask = static_cast<uint32_t>(mask);
   wait.form = static_cast<uint32_t>(kind) | static_cast<uint64_t>(flags) << 32;
   wait.data = &data;
   meetWarp(*running, wait, completeRedux);

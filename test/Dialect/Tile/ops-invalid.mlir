@@ -222,7 +222,7 @@ func.func @left(%a: memref<32x64xf32, #gpu.address_space<workgroup>>, %b: !m, %o
 #a = #tile.layout<mma_a, warps = [4, 1]>
 !m = memref<64x64xf32, #gpu.address_space<workgroup>>
 func.func @tensor_cores(%a: tensor<64x64xf32, #a>, %b: !m, %o: tensor<64x64xf32, #l>) {
-  // expected-error @+1 {{multiplies tiles of 16-bit floats in the layout mma_a and adds in f32 in mma_acc}}
+  // expected-error @+1 {{multiplies tiles of 16-bit floats in the layout of a left operand and adds in f32 in that of its accumulators}}
   %0 = tile.contract %a, %b, %o depth(64) : tensor<64x64xf32, #a>, !m -> tensor<64x64xf32, #l>
   return
 }

@@ -196,3 +196,54 @@ gpu.module @m {
     llvm.return
   }
 }
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: vector<4xf16>, %s: vector<4xf32>) attributes {gpu.kernel} {
+    %zero = llvm.mlir.constant(0 : i32) : i32
+    %one = llvm.mlir.constant(1 : i32) : i32
+    // expected-error@+1 {{is emulated without broadcasts of its operands}}
+    %y = rocdl.mfma.f32.16x16x16f16 %x, %x, %s, %one, %zero, %zero : (vector<4xf16>, vector<4xf16>, vector<4xf32>, i32, i32, i32) -> vector<4xf32>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: vector<16xf16>, %s: vector<4xf32>) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for waves of 32 lanes alone}}
+    %y = rocdl.wmma.f32.16x16x16.f16 %x, %x, %s : (vector<16xf16>, vector<16xf16>, vector<4xf32>) -> vector<4xf32>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: i64) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for 32 bits alone}}
+    %y = rocdl.readfirstlane %x : i64
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: f16) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for f32 alone}}
+    %y = rocdl.exp2 %x f16 -> f16
+    llvm.return
+  }
+}
+
+// -----
+
+// expected-error@+1 {{'gfx803' is none of the GPUs sm_80, sm_86, sm_89, sm_90, gfx90a}}
+gpu.module @m [#rocdl.target<chip = "gfx803">] {
+  llvm.func @k() attributes {gpu.kernel} {
+    llvm.return
+  }
+}

@@ -158,3 +158,43 @@ gpu.module @m {
     llvm.return
   }
 }
+
+// -----
+
+// A kernel for AMD's GPUs says how many lanes a wave has, and how much memory a
+// block. Vectors cross in words of 4 bytes.
+
+// CHECK-LABEL: func.func @launch_waves(
+// CHECK:       llvm.func internal @waves_product
+// CHECK-DAG:     llvm.store {{.*}} {alignment = 4 : i64} : vector<16xi16>, !llvm.ptr
+// CHECK-DAG:     llvm.call @attn_emulator_wave_mma(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) : (i32, i32, !llvm.ptr, !llvm.ptr, i32) -> ()
+// CHECK:         llvm.call @attn_emulator_bpermute
+// Powers below the normal numbers are 0.
+// CHECK:         %[[LEAST:.*]] = llvm.mlir.constant(-1.260000e+02 : f32)
+// CHECK:         llvm.fcmp "olt" %{{.*}}, %[[LEAST]]
+// CHECK:       llvm.mlir.global internal constant @waves_product_kernel() {{.*}} : !llvm.struct<(ptr, ptr, ptr, i64, i64)>
+// CHECK-DAG:     llvm.mlir.constant(32 : i64)
+// CHECK-DAG:     llvm.mlir.constant(65536 : i64)
+module attributes {gpu.container_module} {
+  func.func @launch_waves(%x: memref<?xf32>) {
+    %c1 = arith.constant 1 : index
+    %c32 = arith.constant 32 : index
+    gpu.launch_func @waves::@product blocks in (%c1, %c1, %c1) threads in (%c32, %c1, %c1) args(%x : memref<?xf32>)
+    return
+  }
+  gpu.module @waves [#rocdl.target<chip = "gfx1100">] {
+    llvm.func @product(%a: !llvm.ptr<1>, %x: !llvm.ptr<1>, %o: i64, %n: i64, %s: i64) attributes {gpu.kernel, rocdl.kernel} {
+      %c4 = llvm.mlir.constant(4 : i32) : i32
+      %operand = llvm.mlir.constant(dense<0> : vector<16xi16>) : vector<16xi16>
+      %sums = llvm.mlir.constant(dense<0.0> : vector<8xf32>) : vector<8xf32>
+      %product = rocdl.wmma.f32.16x16x16.bf16 %operand, %operand, %sums : (vector<16xi16>, vector<16xi16>, vector<8xf32>) -> vector<8xf32>
+      llvm.store %product, %x {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr<1>
+      %lane = rocdl.workitem.id.x : i32
+      %other = rocdl.ds_bpermute %c4, %lane : (i32, i32) -> i32
+      %float = llvm.bitcast %other : i32 to f32
+      %power = rocdl.exp2 %float f32 -> f32
+      llvm.store %power, %x : f32, !llvm.ptr<1>
+      llvm.return
+    }
+  }
+}

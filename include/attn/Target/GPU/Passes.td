@@ -10,6 +10,9 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GPUPass_Chip : Option<"chip", "chip", "std::string", "\"sm_80\"",
+  "The GPU, in LLVM's naming: sm_80, gfx942">;
+
 def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
   let summary = "streams as GPU kernels over tiles";
   let description = [{
@@ -20,10 +23,13 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
     which thread holds what. Products of 16-bit floats run on tensor cores;
     others are multiplied and added in the type of the program.
 
+    Where a block has little memory to share, as on AMD's GPUs, tiles are as
+    large as fit it.
+
     A stream that tiles cannot express becomes a kernel in which a thread
     computes each row as it is written; a warning names what stands in the way.
   }];
-  let options = [Option<"tensorCores", "tensor-cores", "bool", "true",
+  let options = [GPUPass_Chip, Option<"tensorCores", "tensor-cores", "bool", "true",
     "Products of 16-bit floats on tensor cores; else as multiply-adds">];
   let dependentDialects = ["tile::TileDialect", "gpu::GPUDialect",
                            "scf::SCFDialect", "arith::ArithDialect",
@@ -56,15 +62,18 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
   let description = [{
     Every value of the tile dialect becomes as many scalars as a thread holds of
     it; `arith` and `math` are repeated for each. Reductions end in shuffles,
-    contractions are mma.sync on fragments or loops of multiply-adds, copies are
-    cp.async of 16 bytes where addresses allow it. Shared buffers get their
+    contractions are mma.sync (MFMA, WMMA) on fragments or loops of multiply-adds,
+    copies are of 16 bytes where addresses allow it, as cp.async or by way of
+    registers. Shared buffers get their
     places in dynamic workgroup memory, whose size the launches pass; those that
     are in use one after the other get the same one, with a barrier between.
   }];
+  let options = [GPUPass_Chip];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect",
                            "math::MathDialect", "nvgpu::NVGPUDialect",
                            "LLVM::LLVMDialect", "NVVM::NVVMDialect",
+                           "ROCDL::ROCDLDialect",
                            "vector::VectorDialect"];
 }
 
@@ -96,18 +105,31 @@ def LoopsToGPUPass : Pass<"attn-loops-to-gpu", "ModuleOp"> {
                            "arith::ArithDialect", "memref::MemRefDialect"];
 }
 
-def NVVMMathPass : Pass<"attn-nvvm-math", "gpu::GPUModuleOp"> {
-  let summary = "elementary functions as NVIDIA GPUs compute them";
+def GPUMathPass : Pass<"attn-gpu-math", "gpu::GPUModuleOp"> {
+  let summary = "elementary functions as GPUs compute them";
   let description = [{
     `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
-    whose error is at most 2 ulp and which keeps subnormal results. `math.sin`
+    whose error is at most 2 ulp and which keeps subnormal results, or AMD's
+    v_exp_f32 (1 ulp), for which they are 0. `math.sin`
     and `math.cos` are computed in f64: a series of what is left after multiples
     of pi / 2. So are `expm1`, `log1p` and `erf`, and `exp`, `exp2`, `log`,
     `log2` and `tanh` of f64, with errors below 2 ulp (of erf, 5). `round` and
     `trunc` become a floor. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
   }];
+  let options = [GPUPass_Chip];
   let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
-                           "math::MathDialect"];
+                           "math::MathDialect", "ROCDL::ROCDLDialect"];
+}
+
+def KernelsToROCDLPass : Pass<"attn-kernels-to-rocdl", "gpu::GPUModuleOp"> {
+  let summary = "kernels of scalars to the LLVM and ROCDL dialects";
+  let description = [{
+    As `convert-gpu-to-rocdl`, without calls of AMD's device libraries: a
+    function of `math` that is no instruction is an error. The module's target is
+    the chip, from which the emulator knows the size of a wave.
+  }];
+  let options = [GPUPass_Chip];
+  let dependentDialects = ["LLVM::LLVMDialect", "ROCDL::ROCDLDialect"];
 }
 
 def KernelsToNVVMPass : Pass<"attn-kernels-to-nvvm", "gpu::GPUModuleOp"> {

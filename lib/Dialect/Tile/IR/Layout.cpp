@@ -24,15 +24,57 @@ const AtomShape &AtomShape::get(Atom atom) {
   static const AtomShape mmaA = {{16, 16},
                                  {{0, 1}, {8, 0}, {0, 8}},
                                  {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}}};
+  static const AtomShape grid64 = {
+      {16, 4}, {}, {{0, 1}, {0, 2}, {1, 0}, {2, 0}, {4, 0}, {8, 0}}};
+  // "AMD Instinct MI200" and "RDNA3", "RDNA4" Instruction Set Architecture: the
+  // columns of D, which are rows here, are the lanes modulo 16.
+  static const AtomShape mfma = {
+      {16, 16},
+      {{0, 1}, {0, 2}},
+      {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {0, 4}, {0, 8}}};
+  static const AtomShape wmmaAcc = {{16, 16},
+                                    {{0, 2}, {0, 4}, {0, 8}},
+                                    {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {0, 1}}};
+  static const AtomShape wmmaA = {{16, 16},
+                                  {{0, 1}, {0, 2}, {0, 4}, {0, 8}},
+                                  {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {0, 0}}};
+  static const AtomShape wmmaHalves = {
+      {16, 16},
+      {{0, 1}, {0, 2}, {0, 4}},
+      {{1, 0}, {2, 0}, {4, 0}, {8, 0}, {0, 8}}};
   switch (atom) {
   case Atom::Grid:
     return grid;
+  case Atom::Grid64:
+    return grid64;
+  case Atom::Mfma:
+    return mfma;
+  case Atom::WmmaAcc:
+    return wmmaAcc;
+  case Atom::WmmaA:
+    return wmmaA;
+  case Atom::WmmaHalves:
+    return wmmaHalves;
   case Atom::MmaAcc:
     return mmaAcc;
   case Atom::MmaA:
     return mmaA;
   }
   llvm_unreachable("atoms are listed");
+}
+
+std::optional<Atom> tile::getOperandAtom(Atom acc) {
+  switch (acc) {
+  case Atom::MmaAcc:
+    return Atom::MmaA;
+  case Atom::WmmaAcc:
+    return Atom::WmmaA;
+  case Atom::Mfma:
+  case Atom::WmmaHalves:
+    return acc;
+  default:
+    return std::nullopt;
+  }
 }
 
 bool tile::isTile(Type type) {
@@ -80,7 +122,8 @@ std::array<int64_t, 2> tile::getUnit(LayoutAttr layout) {
 }
 
 int64_t tile::countThreads(LayoutAttr layout) {
-  return 32 * layout.getWarps()[0] * layout.getWarps()[1];
+  return AtomShape::get(layout.getAtom()).countLanes() * layout.getWarps()[0] *
+         layout.getWarps()[1];
 }
 
 LogicalResult

@@ -258,9 +258,13 @@ LogicalResult ConvertOp::verify() {
   }
   auto source = dyn_cast<LayoutAttr>(from.getEncoding());
   auto target = dyn_cast<LayoutAttr>(to.getEncoding());
+  auto exchanges = [&] {
+    return source.getAtom() == Atom::WmmaAcc && target.getAtom() == Atom::WmmaA;
+  };
   if (!source || !target || source.getWarps() != target.getWarps() ||
-      AtomShape::get(source.getAtom()).lanes !=
-          AtomShape::get(target.getAtom()).lanes ||
+      (AtomShape::get(source.getAtom()).lanes !=
+           AtomShape::get(target.getAtom()).lanes &&
+       !exchanges()) ||
       source.getWarps()[1] != 1) {
     return emitOpError() << "moves no element to another thread";
   }
@@ -300,14 +304,15 @@ LogicalResult ContractOp::verify() {
   auto layout = dyn_cast_or_null<LayoutAttr>(a.getEncoding());
   auto own = dyn_cast<LayoutAttr>(acc.getEncoding());
   Type element = a.getElementType();
-  if (!layout || !own || layout.getAtom() != Atom::MmaA ||
-      own.getAtom() != Atom::MmaAcc || layout.getWarps() != own.getWarps() ||
+  if (!layout || !own || layout.getAtom() != getOperandAtom(own.getAtom()) ||
+      layout.getWarps() != own.getWarps() ||
       a.getShape() != ArrayRef<int64_t>({acc.getDimSize(0), depth}) ||
       !isa<Float16Type, BFloat16Type>(element) ||
       !acc.getElementType().isF32() ||
       cast<MemRefType>(getB().getType()).getElementType() != element) {
     return emitOpError() << "multiplies tiles of 16-bit floats in the layout "
-                            "mma_a and adds in f32 in mma_acc";
+                            "of a left operand and adds in f32 in that of "
+                            "its accumulators";
   }
   return verifyTile(*this, acc);
 }

@@ -52,8 +52,15 @@ struct AtomShape {
   std::array<int64_t, 2> extents;
   SmallVector<std::array<int64_t, 2>> registers, lanes;
 
+  /// The lanes of a warp.
+  int64_t countLanes() const { return int64_t{1} << lanes.size(); }
+
   static const AtomShape &get(Atom atom);
 };
+
+/// The atom of left operands of the matrix instruction whose sums `acc` holds;
+/// none if it is no such atom.
+std::optional<Atom> getOperandAtom(Atom acc);
 
 /// The elements of a tile as the registers of one thread.
 class Registers {

@@ -46,7 +46,12 @@ class Tile_Enum<string name, string summary, list<I32EnumAttrCase> cases>
 def Tile_Atom : Tile_Enum<"Atom", "how the lanes of a warp share a small tile", [
   I32EnumAttrCase<"Grid", 0, "grid">,
   I32EnumAttrCase<"MmaAcc", 1, "mma_acc">,
-  I32EnumAttrCase<"MmaA", 2, "mma_a">
+  I32EnumAttrCase<"MmaA", 2, "mma_a">,
+  I32EnumAttrCase<"Grid64", 3, "grid64">,
+  I32EnumAttrCase<"Mfma", 4, "mfma">,
+  I32EnumAttrCase<"WmmaAcc", 5, "wmma_acc">,
+  I32EnumAttrCase<"WmmaA", 6, "wmma_a">,
+  I32EnumAttrCase<"WmmaHalves", 7, "wmma_halves">
 ]>;
 
 def Tile_ReduceKind : Tile_Enum<"ReduceKind", "what tile.reduce computes", [
@@ -69,6 +74,15 @@ def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {
     | `grid` | 8 x 4 | (l div 4, l mod 4) |
     | `mma_acc` | 16 x 8 | (l div 4 + 0 or 8, 2 (l mod 4) + 0 or 1): accumulators of mma.sync m16n8 |
     | `mma_a` | 16 x 16 | (l div 4 + 0 or 8, 2 (l mod 4) + 0, 1, 8 or 9): left operands of mma.sync m16n8k16 |
+    | `grid64` | 16 x 4 | (l div 4, l mod 4), l < 64 |
+    | `mfma` | 16 x 16 | (l mod 16, 4 (l div 16) + 0 to 3), l < 64: v_mfma_f32_16x16x16, transposed |
+    | `wmma_acc` | 16 x 16 | (l mod 16, l div 16 + 0, 2, ... or 14): accumulators of gfx11's v_wmma, transposed |
+    | `wmma_a` | 16 x 16 | (l mod 16, 0 to 15), lanes l and l + 16 the same: its operands |
+    | `wmma_halves` | 16 x 16 | (l mod 16, 8 (l div 16) + 0 to 7): v_wmma of gfx12, transposed |
+
+    AMD's instructions multiply the transposed matrices, D^T = B^T A^T: then what
+    a lane has of a sum is what it needs of the left operand of the next product,
+    but on gfx11, where lanes exchange halves.
 
     `warps` are the warps of the block along both axes. Extents of tiles are
     multiples of atom times warps; they need be no powers of 2.
@@ -391,11 +405,12 @@ def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
   let summary = "the same tile in another layout";
   let description = [{
     Only where every thread holds what it needs already: accumulators of one
-    product become the left operand of the next.
+    product become the left operand of the next. From `wmma_acc` to `wmma_a`,
+    lanes l and l + 16 exchange what they hold.
 
     Constraints:
     * C1: shape and element type stay.
-    * C2: no element changes its thread.
+    * C2: no element changes its thread, but from wmma_acc to wmma_a.
   }];
   let arguments = (ins Tile_Tile:$value);
   let results = (outs Tile_Tile:$result);
@@ -409,15 +424,15 @@ def Tile_ContractOp : Tile_Op<"contract", [AllTypesMatch<["acc", "result"]>,
   let description = [{
     `acc[i, j] + sum_k a[i, k] b[j, k]`, or `b[k, j]` without `transposed`, over
     `depth` values of k, in the element type of `acc`. `b` lies in shared memory;
-    `a` does, too, or is a tile in the layout `mma_a`, for which the products run
-    on tensor cores: 16-bit floats, added up in f32.
+    `a` does, too, or is a tile in the layout of a left operand, for which the
+    products run on matrix units: 16-bit floats, added up in f32.
 
     Where `present`, a shared matrix of i8 like `a`, is 0, the product is left
     out whatever b holds: 0 times infinity is not added.
 
     Constraints:
     * C1: b, and a if it is no tile, are shared matrices large enough for depth and acc.
-    * C2: a tile a is 16-bit floats like b, of layout mma_a beside acc's mma_acc, with extents [rows of acc, depth].
+    * C2: a tile a is 16-bit floats like b, with extents [rows of acc, depth]; layouts of a and acc are mma_a and mma_acc, wmma_a and wmma_acc, mfma twice or wmma_halves twice.
   }];
   let arguments = (ins AnyType:$a, AnyMemRef:$b, Tile_Tile:$acc,
                        Optional<AnyMemRef>:$present, I64Attr:$depth, UnitAttr:$transposed);

@@ -1,4 +1,4 @@
-//===- NVVMMath.cpp - attn-nvvm-math --------------------------------------===//
+//===- GPUMath.cpp - attn-gpu-math ----------------------------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,12 +6,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "DoubleMath.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::attn {
-#define GEN_PASS_DEF_NVVMMATHPASS
+#define GEN_PASS_DEF_GPUMATHPASS
 #include "attn/Target/GPU/Passes.h.inc"
 } // namespace mlir::attn
 
@@ -103,10 +105,25 @@ static Value emitFunction(Emit &e, Operation *op) {
       });
 }
 
+/// 2^x by the instruction for it.
+static Value emitPower(Emit &e, Value x, Vendor vendor) {
+  Type f32 = e.getF32Type();
+  if (vendor == Vendor::AMD) {
+    return ROCDL::ROCDLExp2::create(e, f32, x);
+  }
+  return LLVM::CallIntrinsicOp::create(
+             e, f32, e.getStringAttr("llvm.nvvm.ex2.approx.f32"), x)
+      .getResult(0);
+}
+
 namespace {
-struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
+struct GPUMathPass : attn::impl::GPUMathPassBase<GPUMathPass> {
   using Base::Base;
   void runOnOperation() override {
+    FailureOr<const Device *> device = getDevice(getOperation(), chip);
+    if (failed(device)) {
+      return signalPassFailure();
+    }
     SmallVector<math::Exp2Op> ops;
     getOperation().walk([&](math::Exp2Op op) {
       auto type = dyn_cast<FloatType>(op.getType());
@@ -117,10 +134,7 @@ struct NVVMMathPass : attn::impl::NVVMMathPassBase<NVVMMathPass> {
     for (math::Exp2Op op : ops) {
       Emit e(op.getLoc(), op);
       Value x = e.convertFloat(op.getOperand(), e.getF32Type());
-      Value power =
-          LLVM::CallIntrinsicOp::create(
-              e, e.getF32Type(), e.getStringAttr("llvm.nvvm.ex2.approx.f32"), x)
-              .getResult(0);
+      Value power = emitPower(e, x, (*device)->vendor);
       op.replaceAllUsesWith(e.convertFloat(power, op.getType()));
       op.erase();
     }

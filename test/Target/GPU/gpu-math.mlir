@@ -1,5 +1,13 @@
 // 2^x is an instruction up to f32; sines and functions of f64 are series.
-// RUN: attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-nvvm-math))" | FileCheck %s
+// RUN: attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-gpu-math))" | FileCheck %s
+// RUN: attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-gpu-math{chip=gfx942}))" | FileCheck %s --check-prefix=AMD
+// RUN: not attn-opt %s --pass-pipeline="builtin.module(gpu.module(attn-gpu-math{chip=gfx0}))" 2>&1 | FileCheck %s --check-prefix=CHIP
+// AMD-LABEL: gpu.func @powers(
+// AMD:   rocdl.exp2 %arg0 f32 -> f32
+// AMD:   arith.extf %arg1 : bf16 to f32
+// AMD:   rocdl.exp2
+// AMD-NOT: nvvm
+// CHIP: error: 'gfx0' is none of the GPUs
 
 gpu.module @kernels {
   // CHECK-LABEL: gpu.func @powers(
