@@ -99,22 +99,31 @@ bool CommandLineParser::parseCompileOption() {
 }
 
 std::optional<int> CommandLineParser::parseTarget() {
-  // Several are packed into one program.
-  SmallVector<StringRef> targets = {value};
+  if (!takesTargets() && !targets.empty()) {
+    return fail(kBadUsage, "--target is given twice, and programs run on one");
+  }
+  // Several, in one option or in more, are packed into one program.
   if (takesTargets() && !value.ends_with(",emulate")) {
-    targets.clear();
     value.split(targets, ',');
+  } else {
+    targets.push_back(value);
   }
   compile.chips.clear();
+  bool hasCPU = false, isEmulated = false;
   for (StringRef target : targets) {
     if (llvm::Error error = setTarget(compile, target)) {
       return fail(kBadUsage, llvm::toString(std::move(error)));
     }
-    if (compile.mode == ExecutionMode::GPU) {
+    hasCPU |= compile.mode == ExecutionMode::CPU;
+    isEmulated |= compile.mode == ExecutionMode::EmulatedGPU;
+    if (compile.mode == ExecutionMode::GPU &&
+        !llvm::is_contained(compile.chips, compile.chip)) {
       compile.chips.push_back(compile.chip);
     }
   }
-  if (llvm::is_contained(targets, "cpu")) {
+  if (isEmulated) {
+    compile.mode = ExecutionMode::EmulatedGPU;
+  } else if (hasCPU) {
     compile.mode = ExecutionMode::CPU;
   }
   return kContinue;

@@ -73,6 +73,8 @@ private:
   std::optional<int> parseLoops();
   std::optional<int> parseTarget();
 
+  /// Of all --target options.
+  SmallVector<StringRef> targets;
   std::string &program;
   CompileOptions &compile;
 };

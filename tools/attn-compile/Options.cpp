@@ -45,11 +45,12 @@ how to compile
                        $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
                        ~/.cache
   --target=T,...       cpu (the default), or cuda: and sm_80, sm_86, sm_89 or
-                       sm_90; several of them are packed into one program, with
-                       PTX for each GPU, and a cubin if there is ptxas. For one
-                       GPU alone also ptx, cubin, and a report with registers
-                       and spills. Or hip: and one of gfx90a, gfx942, gfx1100
-                       and gfx1201, for hsaco and the report
+                       sm_90; several of them, in a list or in options of their
+                       own, are packed into one program, with PTX for each GPU,
+                       and a cubin if there is ptxas. For one GPU alone also
+                       ptx, cubin, and a report with registers and spills. Or
+                       hip: and one of gfx90a, gfx942, gfx1100 and gfx1201, for
+                       hsaco and the report
   --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
