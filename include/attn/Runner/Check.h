@@ -24,7 +24,8 @@ struct Comparison {
   /// The largest finite magnitude of the f64 reference.
   double magnitude = 0.0;
   /// Elements that are NaN or infinite in one and not, or otherwise, in the
-  /// other; for integers, elements that differ.
+  /// other, and not as in the f64 reference either; for integers, elements that
+  /// differ.
   int64_t mismatches = 0;
   /// Integers that differ, where the f64 reference agrees with the result.
   int64_t ties = 0;

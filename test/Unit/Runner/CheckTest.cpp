@@ -75,6 +75,19 @@ TEST(Check, NonFiniteNumbersMustStayWhereTheyAre) {
   }
 }
 
+TEST(Check, NonFiniteNumbersMayBeThoseOfTheTruth) {
+  double nan = std::nan(""), infinity = HUGE_VAL;
+  Array exact = makeFloats(ElementType::F64, {-infinity, 1.0});
+  Array plain = makeFloats(ElementType::F32, {nan, 1.0});
+  auto check = [&](double value) {
+    return compare(exact, plain, makeFloats(ElementType::F32, {value, 1.0}));
+  };
+  EXPECT_TRUE(check(-infinity).passes());
+  EXPECT_TRUE(check(nan).passes());
+  EXPECT_FALSE(check(infinity).passes());
+  EXPECT_FALSE(check(0.0).passes());
+}
+
 TEST(Check, IntegersAreEqualToOneOfTheReferences) {
   Array exact = makeInts({1, 2, 3}), plain = makeInts({1, 2, 4});
   EXPECT_TRUE(compare(exact, plain, makeInts({1, 2, 4})).passes());
