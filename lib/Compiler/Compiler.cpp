@@ -13,6 +13,7 @@
 #include "attn/Compiler/Compiler.h"
 
 #include "CodeGen.h"
+#include "Metadata.h"
 #include "attn/Compiler/AheadOfTime.h"
 #include "attn/Compiler/DeviceCode.h"
 #include "attn/Compiler/Pipelines.h"
@@ -80,6 +81,26 @@ static StringRef getPlatform(const Device &device) {
 
 std::string attn::getTargetName(StringRef chip) {
   return (getPlatform(*Device::get(chip)) + ":" + chip).str();
+}
+
+llvm::Expected<std::string> attn::findTarget(const attn_device_info &device) {
+  const Device *best = nullptr;
+  int bestNumber = 0;
+  for (const Device &candidate : Device::getAll()) {
+    int number = 0;
+    StringRef digits = candidate.chip;
+    if (digits.consume_front("sm_") && !digits.getAsInteger(10, number) &&
+        number <= device.architecture && number > bestNumber) {
+      best = &candidate;
+      bestNumber = number;
+    }
+  }
+  if (!best) {
+    return llvm::createStringError(
+        "there are no kernels for " + StringRef(device.name) + ", an sm_" +
+        std::to_string(device.architecture) + ": sm_80 is the least");
+  }
+  return getTargetName(best->chip);
 }
 
 llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
@@ -290,13 +311,14 @@ attn::findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
 /// The addresses of the entries of all public functions. Links now, so that a
 /// missing symbol is an error of the compilation.
 static llvm::Expected<std::vector<attn_entry_fn>>
-linkEntries(ModuleOp module, const JitModule &jit) {
+linkEntries(ModuleOp module, const JitModule &jit,
+            StringRef prefix = kHostEntryPrefix) {
   std::vector<attn_entry_fn> entries;
   for (auto func : module.getOps<func::FuncOp>()) {
     if (!func.isPublic() || func.isExternal()) {
       continue;
     }
-    auto address = jit.lookup((kHostEntryPrefix + func.getName()).str());
+    auto address = jit.lookup((prefix + func.getName()).str());
     if (!address) {
       return address.takeError();
     }
@@ -389,12 +411,23 @@ Compiler::compile(ModuleOp module) const {
     return llvm::createStringError("programs run on this machine: a triple or "
                                    "a CPU cannot be chosen for them");
   }
+  CompileOptions own = options;
+  StringRef prefix = kHostEntryPrefix;
+  if (options.mode == ExecutionMode::GPU) {
+    if (Device::get(options.chip)->vendor != Vendor::NVIDIA) {
+      return llvm::createStringError(
+          "programs are not run on GPUs of AMD, of which '" + options.chip +
+          "' is one; " + getTargetName(options.chip) +
+          ",emulate runs them on this machine");
+    }
+    own.chips = {options.chip};
+    prefix = kDeviceEntryPrefix;
+  }
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;
-  auto code =
-      findOrMakeObject(module, options, "checked", impl.isFromCache, [&] {
-        return AheadOfTimeProgram::compileToLoad(module, options);
-      });
+  auto code = findOrMakeObject(module, own, "checked", impl.isFromCache, [&] {
+    return AheadOfTimeProgram::compileToLoad(module, own);
+  });
   if (!code) {
     return code.takeError();
   }
@@ -403,7 +436,7 @@ Compiler::compile(ModuleOp module) const {
     return jit.takeError();
   }
   impl.jit = std::move(*jit);
-  auto entries = linkEntries(module, *impl.jit);
+  auto entries = linkEntries(module, *impl.jit, prefix);
   if (!entries) {
     return entries.takeError();
   }

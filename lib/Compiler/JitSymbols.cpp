@@ -49,6 +49,10 @@ template <typename Add> static void addEmulator(Add add) {
   add("attn_emulator_mma", &attn_emulator_mma);
   add("attn_emulator_round_tf32", &attn_emulator_round_tf32);
   add("attn_emulator_permute", &attn_emulator_permute);
+  add("attn_emulator_mbcnt", &attn_emulator_mbcnt);
+  add("attn_emulator_readlane", &attn_emulator_readlane);
+  add("attn_emulator_bpermute", &attn_emulator_bpermute);
+  add("attn_emulator_wave_mma", &attn_emulator_wave_mma);
 }
 
 llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
@@ -63,6 +67,8 @@ llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   add("attn_malloc", &attn_malloc);
   add("attn_free", &attn_free);
   add("attn_parallel_for", &attn_parallel_for);
+  add("attn_device_launch", &attn_device_launch);
+  add("attn_device_constant", &attn_device_constant);
   addEmulator(add);
 #if ATTN_HAVE_SMALL_FLOATS
   add("__truncsfbf2", &__truncsfbf2);

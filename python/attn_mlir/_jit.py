@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, overload
 
 import numpy as np
 
-from . import _native, _types
+from . import _devices, _native, _types
 from ._array import Array, pointwise
 from ._control import _flatten, _rebuild
 from ._errors import NO_GRADIENT, CompileError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["jit", "Function", "use_target"]
 
-_TARGET = contextvars.ContextVar("target", default="cpu")
+_TARGET: contextvars.ContextVar[Optional[str]] = contextvars.ContextVar("target", default=None)
 
 _STATIC = (bool, int, float, complex, str, bytes, type(None))
 
@@ -60,13 +60,17 @@ class _Program:
         self.text = text
         self.rules = rules
         self.captured = tuple(captured)
+        self.copies = {}  # by device
         self.tree = tree
         #: Of every leaf of the result: the index of a result, or ("static", value).
         self.places = places
         self.options = options
+        self.target = options[2]
         self.compiled = None
         #: (element type, shape) of the results.
         self.results = []
+        #: Their dtypes, by name.
+        self.dtypes = []
         self.is_single = isinstance(tree, Array)
 
     def compile(self):
@@ -79,6 +83,28 @@ class _Program:
                 if severity == "warning":
                     warnings.warn_explicit(text, UserWarning, file, line)
         return self.compiled
+
+    def get_captured(self, device):
+        """Arrays that the program reads beside its arguments."""
+        if device is None or not self.captured:
+            return self.captured
+        if device not in self.copies:
+            self.copies[device] = _devices.copy_captured(self.captured, device)
+        return self.copies[device]
+
+    def call(self, arrays, device, library):
+        """Results, in order, of arrays on a CUDA device, or on the host for None."""
+        arrays = (*arrays, *self.get_captured(device))
+        compiled, kind = self.compile(), _KINDS.get(library, 2)
+        if device is None:
+            results = compiled(arrays, kind)
+        else:
+            # NumPy has no arrays there.
+            results = _devices.call(compiled, self.dtypes, arrays, device, library, kind or 2)
+        # What a library allocates itself is its own already.
+        if library in _IMPORTS and not type(results[0]).__module__.startswith(library):
+            results = [_IMPORTS[library](result) for result in results]
+        return results
 
 
 class Function:
@@ -118,25 +144,27 @@ class Function:
         if key is not None:
             found = self._exact.get(key)
             if found is not None:
-                program, kind = found
-                results = program.compiled(arrays + program.captured, kind)
+                program, kind, place = found
+                if place is None:
+                    results = program.compiled(arrays + program.captured, kind)
+                else:
+                    results = program.call(arrays, *place)
                 return results[0] if program.is_single else self._assemble(program, results)
-        program, arrays, library = self._find(args, kwargs)
-        compiled = program.compile()
+        program, arrays, library, device = self._find(args, kwargs)
+        _devices.check_place(program.target, device)
+        results = program.call(arrays, device, library)
         if key is not None:
             if len(self._exact) >= _MOST_SHAPES:
                 self._exact.clear()
-            self._exact[key] = program, _KINDS[library]
-        results = compiled((*arrays, *program.captured), _KINDS.get(library, 2))
-        if library in _IMPORTS:
-            results = [_IMPORTS[library](result) for result in results]
+            self._exact[key] = program, _KINDS[library], None if device is None else (device, library)
         return results[0] if program.is_single else self._assemble(program, results)
 
     def _assemble(self, program, results):
         return _rebuild(program.tree, [results[p] if isinstance(p, int) else p[1] for p in program.places])
 
     def _find(self, args, kwargs):
-        """The program for arguments, traced if there is none yet."""
+        """The program for arguments, traced if there is none yet, the arrays among
+        them, their library, and their CUDA device."""
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         names, leaves = [], []
@@ -144,19 +172,20 @@ class Function:
             _collect(name, value, names, leaves)
         arrays = [leaf for leaf in leaves if _is_array(leaf)]
         library = _find_library(arrays)
+        device = _devices.find_device([n for n, leaf in zip(names, leaves) if _is_array(leaf)], arrays)
         form = tuple(("array", len(leaf.shape), _types.from_dtype(leaf.dtype)) if _is_array(leaf)
                      else _static_key(leaf) for leaf in leaves)
-        target = self._target or _TARGET.get()
+        target = _devices.find_target(self._target or _TARGET.get(), device)
         form = (form, _structure(bound.arguments), target)
         shapes = [tuple(leaf.shape) for leaf in arrays]
         with self._lock:
             for program in self._forms.get(form, ()):
                 if program.rules.hold(shapes):
-                    return program, arrays, library
+                    return program, arrays, library, device
             program = self._trace(bound, names, leaves, target)
             self._forms.setdefault(form, []).append(program)
             self.num_compiled += 1
-        return program, arrays, library
+        return program, arrays, library, device
 
     def _trace(self, bound, names, leaves, target) -> _Program:
         rules = Rules()
@@ -205,13 +234,14 @@ class Function:
         text = trace.finish(results)
         program = _Program(text, trace.rules, trace.captured, tree, places, (*self._options, target, self._cache))
         program.results = [(element, shape) for _, _, element, shape in results]
+        program.dtypes = [_types.to_name(element) for element, _ in program.results]
         return program
 
     # Looking at it.
 
     def lower(self, *args: Any, **kwargs: Any) -> str:
         """The program for these arguments, in the attn dialect."""
-        program, _, _ = self._find(args, kwargs)
+        program = self._find(args, kwargs)[0]
         return self._print(program, False)
 
     def plan(self, *args: Any, block: int = 64, **kwargs: Any) -> Plan:
@@ -219,9 +249,11 @@ class Function:
         sweeps and what they carry as text, and the tiles of `block` queries and
         keys that they visit as a picture."""
         from ._plan import Plan, TileMap
-        program, arrays, _ = self._find(args, kwargs)
+        program, arrays, library, device = self._find(args, kwargs)
         text = self._print(program, True)
         factor, splits, target, _ = program.options
+        if device is not None:
+            arrays = _devices.to_host(arrays, library)
         maps = _native.map_tiles(program.text, (*arrays, *program.captured), factor, splits, target, block)
         if isinstance(maps, dict):
             raise CompileError(maps["reason"], maps["messages"])
@@ -239,22 +271,39 @@ class Function:
         op on stored matrices, in f64: a `Check`, true if all results are within
         twice the error that the stored computation has in its own dtypes."""
         from ._plan import Check
-        program, arrays, _ = self._find(args, kwargs)
-        found = _native.check(program.text, (*arrays, *program.captured), *program.options[:3])
+        program, arrays, library, device = self._find(args, kwargs)
+        _devices.check_place(program.target, device)
+        results = ()
+        if device is not None:
+            results = _devices.to_host(program.call(arrays, device, library), library)
+            arrays = _devices.to_host(arrays, library)
+        factor, splits, target, _ = program.options
+        found = _native.check(program.text, (*arrays, *program.captured), factor, splits, target, results)
         if isinstance(found, dict):
             raise CompileError(found["reason"], found["messages"])
         return Check(found)
 
     def benchmark(self, *args: Any, seconds: float = 1.0, **kwargs: Any) -> Timing:
-        """Calls for about so many seconds: a `Timing`, in seconds per call."""
+        """Calls for about so many seconds: a `Timing`, in seconds per call. On a
+        device, calls that follow each other are timed together."""
         from ._plan import Timing
-        self(*args, **kwargs)
+        _, _, library, device = self._find(args, kwargs)
+
+        def measure(count):
+            before = time.perf_counter()
+            for _ in range(count):
+                self(*args, **kwargs)
+            if device is not None:
+                _devices.synchronize(device, library)
+            return (time.perf_counter() - before) / count
+
+        measure(1)
+        # A wait for the device takes some microseconds.
+        count = 1 if device is None else max(1, int(1e-3 / measure(3)))
         times: list = []
         start = time.perf_counter()
         while time.perf_counter() - start < seconds or len(times) < 3:
-            before = time.perf_counter()
-            self(*args, **kwargs)
-            times.append(time.perf_counter() - before)
+            times.append(measure(count))
         return Timing(times)
 
 
@@ -315,6 +364,7 @@ def _fast_key(args, target):
         elif type(value) in _TENSORS and not value.requires_grad:
             key.append(value.shape)
             key.append(value.dtype)
+            key.append(value.device)
         elif type(value) in _STATIC:
             plain = True
             key.append(type(value))
@@ -362,14 +412,17 @@ def _find_library(arrays) -> str:
 
 
 @contextlib.contextmanager
-def use_target(name: str):
+def use_target(name: Optional[str]):
     """Functions that name no target of their own are compiled for this one inside a
     `with` statement, on this thread.
 
     Args:
-      name: "cpu", or "cuda:sm_80,emulate" (also sm_86, sm_89, sm_90): GPU kernels,
-        run on the emulated GPU, which reports races and accesses out of bounds as
-        a RuntimeError. Slow: for small sizes.
+      name: None for where the arrays are: the host, or their CUDA device. "cpu".
+        "cuda", or "cuda:sm_80" (also sm_86, sm_89, sm_90) for kernels of one
+        architecture: arrays are on a CUDA device. "cuda:sm_80,emulate",
+        "hip:gfx942,emulate" and the like: GPU kernels, run on the emulated GPU,
+        which reports races and accesses out of bounds as a RuntimeError. Slow: for
+        small sizes.
     """
     token = _TARGET.set(name)
     try:
@@ -406,15 +459,22 @@ def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: 
         target sees fit.
       cache: keep compiled code on disk, where ATTN_CACHE_DIR says.
       target: what to compile for, as `use_target` has it; left out, what that
-        says, or else the CPU.
+        says, or else where the arrays are.
 
     Returns:
-      A `Function`, which takes NumPy arrays, or whatever speaks DLPack on the
-      host (PyTorch, JAX), and returns arrays of the kind that came in.
+      A `Function`, which takes NumPy arrays, or whatever speaks DLPack (PyTorch,
+      JAX, CuPy), all on the host or all on one CUDA device, and returns arrays of
+      the kind that came in, there. On a device, kernels are given to the current
+      stream of PyTorch or CuPy, and a call returns before they are done. Arrays
+      that the function closes over are read at every call; those of the host are
+      copied to a device once.
 
     Raises:
       CompileError: when called, for a program that cannot be compiled; it names
-        the line.
+        the line. Also for a device without a driver, or without code for it.
+      ValueError: when called, for arrays that the program does not take, or that
+        are not in one place.
+      RuntimeError: when called, for what the driver of a device refuses.
 
     >>> import numpy as np, attn_mlir as attn
     >>> @attn.jit

@@ -1,6 +1,6 @@
 """The compiler and its runtime. Arrays are objects that speak DLPack."""
 
-from typing import Any, TypedDict, Union
+from typing import Any, Callable, Optional, TypedDict, Union
 
 class _Failure(TypedDict):
     """Why something was not made; messages are (severity, text, file, line, column)."""
@@ -17,6 +17,14 @@ class Program:
         Errors: ValueError for arrays that the program does not take, MemoryError,
         RuntimeError for what the emulated GPU finds.
         """
+    def call_on_device(self, arguments: tuple[Any, ...], kind: int, device: int, stream: int,
+                       allocate: Optional[Callable[[int, tuple[int, ...]], Any]]) -> list[Any]:
+        """The same for arrays, or capsules of DLPack, on a CUDA device, in the order of a
+        stream. allocate(index, shape) makes the array of a result, and bytes to work in as
+        number -1; without it the runtime allocates, and the call is done on return.
+
+        Errors: also RuntimeError for what the driver refuses.
+        """
     @property
     def from_cache(self) -> bool: ...
     @property
@@ -26,9 +34,17 @@ class Program:
 def compile(text: str, max_recompute_factor: int, splits: int, target: str, cache: bool) -> Union[Program, _Failure]: ...
 def print(text: str, max_recompute_factor: int, splits: int, target: str, plan: bool) -> Union[str, _Failure]: ...
 def check(text: str, arguments: tuple[Any, ...], max_recompute_factor: int,
-          splits: int, target: str) -> Union[list[tuple[str, float, float, float, int, bool]], _Failure]: ...
+          splits: int, target: str, results: tuple[Any, ...]) -> Union[list[tuple[str, float, float, float, int, bool]], _Failure]: ...
 def map_tiles(text: str, arguments: tuple[Any, ...], max_recompute_factor: int, splits: int, target: str,
               block: int) -> Union[list[tuple[int, int, int, int, bytes]], _Failure]: ...
+def check_target(target: str) -> str:
+    """Why there is no such target; "" if there is one."""
+def find_target(device: int) -> Union[str, _Failure]:
+    """The target of a CUDA device."""
+def copy_to_device(array: Any, device: int) -> Any:
+    """A copy of a contiguous array of the host on a CUDA device, with DLPack alone."""
+def synchronize(device: int, stream: int) -> None:
+    """Waits for a stream of a CUDA device."""
 def set_num_threads(count: int) -> None: ...
 def get_num_threads() -> int: ...
 def share_threads() -> bool:

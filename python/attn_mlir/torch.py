@@ -92,10 +92,10 @@ def _infer(function, args):
     def stand_in(value):
         if not isinstance(value, torch.Tensor):
             return value
-        return _Shape(tuple(_hint(e) for e in value.shape), value.dtype)
+        return _Shape(tuple(_hint(e) for e in value.shape), value.dtype, value.device)
 
     tensors = [a for a in args if isinstance(a, torch.Tensor)]
-    program, _, _ = function._find(tuple(map(stand_in, args)), {})
+    program, *_ = function._find(tuple(map(stand_in, args)), {})
     shapes = [tuple(t.shape) for t in tensors]
     if not program.rules.hold(shapes):
         raise RuntimeError(f"'{function.__name__}' is traced for other shapes than {shapes}")
@@ -114,12 +114,15 @@ def _hint(extent) -> int:
 
 
 class _Shape:
-    """A tensor of which only shape and dtype are known."""
+    """A tensor of which only shape, dtype and device are known."""
 
     requires_grad = False
 
-    def __init__(self, shape, dtype):
-        self.shape, self.dtype = shape, dtype
+    def __init__(self, shape, dtype, device):
+        self.shape, self.dtype, self.device = shape, dtype, device
+
+    def __dlpack_device__(self):
+        return (2, self.device.index or 0) if self.device.type == "cuda" else (1, 0)
 
     def __dlpack__(self, **_):
         raise TypeError("a tensor without elements")

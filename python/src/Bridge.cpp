@@ -113,12 +113,6 @@ public:
       fail(std::move(error));
       return;
     }
-    if (compile.mode == ExecutionMode::GPU) {
-      failure.reason = "programs for " + compile.chip +
-                       " run on the emulated GPU so far: target='" +
-                       options.target + ",emulate'";
-      return;
-    }
     if (llvm::Error error = runSafely("parsing", [&] {
           module = parseSourceString<ModuleOp>(text, ParserConfig(&context),
                                                "program");
@@ -216,6 +210,15 @@ static Array wrap(const DLTensor &tensor, const Parameter &parameter) {
                      static_cast<char *>(tensor.data) + tensor.byte_offset);
 }
 
+static std::vector<Array> wrap(const std::vector<const DLTensor *> &tensors,
+                               ArrayRef<Parameter> parameters) {
+  std::vector<Array> arrays;
+  for (auto [tensor, parameter] : llvm::zip_equal(tensors, parameters)) {
+    arrays.push_back(wrap(*tensor, parameter));
+  }
+  return arrays;
+}
+
 /// The arguments of the one function of a module; nothing, after a failure.
 static std::optional<Signature>
 readArguments(Session &session, const std::vector<const DLTensor *> &tensors,
@@ -227,10 +230,7 @@ readArguments(Session &session, const std::vector<const DLTensor *> &tensors,
     session.fail(signature.takeError());
     return std::nullopt;
   }
-  for (auto [tensor, parameter] :
-       llvm::zip_equal(tensors, signature->arguments)) {
-    arrays.push_back(wrap(*tensor, parameter));
-  }
+  arrays = wrap(tensors, signature->arguments);
   return std::move(*signature);
 }
 
@@ -289,6 +289,7 @@ runOnce(ModuleOp module, const ExecutableOptions &options,
 std::vector<attn_python::Comparison>
 attn_python::check(const std::string &text, const Options &options,
                    const std::vector<const DLTensor *> &arguments,
+                   const std::vector<const DLTensor *> &results,
                    Failure &failure) {
   Session session(text, options, failure);
   if (!session) {
@@ -303,7 +304,9 @@ attn_python::check(const std::string &text, const Options &options,
   static_cast<CompileOptions &>(subject) = session.compile;
   plain.mode = exact.mode = ExecutionMode::Reference;
   exact.promoteToF64 = true;
-  auto actual = runOnce(session.get(), subject, *signature, arrays);
+  llvm::Expected<std::vector<Array>> actual =
+      results.empty() ? runOnce(session.get(), subject, *signature, arrays)
+                      : wrap(results, signature->results);
   auto wanted = actual ? runOnce(session.get(), plain, *signature, arrays)
                        : llvm::Expected<std::vector<Array>>(actual.takeError());
   auto truth = wanted ? runOnce(session.get(), exact, *signature, arrays)
@@ -325,4 +328,27 @@ attn_python::check(const std::string &text, const Options &options,
                            found->passes()});
   }
   return comparisons;
+}
+
+//===----------------------------------------------------------------------===//
+// Targets
+//===----------------------------------------------------------------------===//
+
+std::string attn_python::checkTarget(const std::string &target) {
+  CompileOptions options;
+  return llvm::toString(setTarget(options, target));
+}
+
+std::string attn_python::findTarget(int device, Failure &failure) {
+  attn_device_info info = {};
+  if (attn_device_get_info({kDLCUDA, device}, &info) != ATTN_OK) {
+    failure.reason = attn_get_message();
+    return {};
+  }
+  auto target = mlir::attn::findTarget(info);
+  if (!target) {
+    failure.reason = llvm::toString(target.takeError());
+    return {};
+  }
+  return *target;
 }

@@ -45,7 +45,7 @@ struct Options {
   int64_t splits = 0;
   /// Look code up in the user's cache, and store it there.
   bool useCache = true;
-  /// cpu, or cuda:sm_80,emulate and the like.
+  /// cpu, cuda:sm_80 and the like, or cuda:sm_80,emulate.
   std::string target = "cpu";
 };
 
@@ -99,11 +99,19 @@ std::vector<TileMap> mapTiles(const std::string &text, const Options &options,
                               const std::vector<const DLTensor *> &arguments,
                               int64_t block, Failure &failure);
 
-/// Compares the program with its f64 reference on these arguments. Nothing,
-/// with `failure`, if that is not possible.
+/// Compares the program with its f64 reference on these arguments. Its results
+/// are `results`, if there are any: those of a device, which are on the host
+/// like the arguments. Nothing, with `failure`, if that is not possible.
 std::vector<Comparison> check(const std::string &text, const Options &options,
                               const std::vector<const DLTensor *> &arguments,
+                              const std::vector<const DLTensor *> &results,
                               Failure &failure);
+
+/// Why there is no such target; empty if there is one.
+std::string checkTarget(const std::string &target);
+
+/// The target of a CUDA device. Empty, with `failure`, where there is none.
+std::string findTarget(int device, Failure &failure);
 
 } // namespace attn_python
 

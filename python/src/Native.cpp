@@ -73,7 +73,8 @@ template <typename Framework> nb::object wrap(DLManagedTensor *tensor) {
                             value.dtype.lanes};
   return nb::cast(nb::ndarray<Framework>(
       static_cast<char *>(value.data) + value.byte_offset, shape.size(),
-      shape.data(), owner, value.strides, type));
+      shape.data(), owner, value.strides, type, value.device.device_type,
+      value.device.device_id));
 }
 
 /// What results are: arrays of NumPy or PyTorch, or objects that any library
@@ -86,28 +87,52 @@ nb::object wrap(DLManagedTensor *tensor, Kind kind) {
                                  : wrap<nb::array_api>(tensor);
 }
 
-/// Calls the function.
-nb::list call(const Program &program, const nb::tuple &values, int kind) {
-  Arguments arguments(values);
-  const attn_function *function = program.getFunction();
+[[noreturn]] void raise(attn_status status) {
+  PyObject *type = status == ATTN_OUT_OF_MEMORY ? PyExc_MemoryError
+                   : status == ATTN_UNSUPPORTED ||
+                           status == ATTN_SYSTEM_ERROR ||
+                           status == ATTN_DEVICE_FAILED
+                       ? PyExc_RuntimeError
+                       : PyExc_ValueError;
+  PyErr_SetString(type, attn_get_message());
+  throw nb::python_error();
+}
+
+void raiseIfFailed(attn_status status) {
+  if (status != ATTN_OK) {
+    raise(status);
+  }
+}
+
+/// Calls the function, which allocates its results.
+std::vector<DLManagedTensor *> callNew(const attn_function *function,
+                                       attn_stream *stream,
+                                       const Arguments &arguments) {
   size_t count = attn_function_get_num_results(function);
   std::vector<DLManagedTensor *> results(count, nullptr);
   attn_status status;
   {
     nb::gil_scoped_release release;
-    status = attn_function_call_new(function, nullptr, arguments.get().data(),
+    status = attn_function_call_new(function, stream, arguments.get().data(),
                                     arguments.get().size(), results.data(),
                                     count, nullptr);
   }
-  if (status != ATTN_OK) {
-    const char *message = attn_get_message();
-    if (status == ATTN_OUT_OF_MEMORY) {
-      PyErr_SetString(PyExc_MemoryError, message);
-    } else {
-      PyErr_SetString(PyExc_ValueError, message);
-    }
-    throw nb::python_error();
+  raiseIfFailed(status);
+  return results;
+}
+
+nb::list wrap(const std::vector<DLManagedTensor *> &results, int kind) {
+  nb::list list;
+  for (DLManagedTensor *result : results) {
+    list.append(wrap(result, static_cast<Kind>(kind)));
   }
+  return list;
+}
+
+/// Calls the function on the host.
+nb::list call(const Program &program, const nb::tuple &values, int kind) {
+  Arguments arguments(values);
+  auto results = callNew(program.getFunction(), nullptr, arguments);
   const char *fault =
       program.isEmulated() ? attn_emulator_take_error() : nullptr;
   if (fault) {
@@ -119,11 +144,141 @@ nb::list call(const Program &program, const nb::tuple &values, int kind) {
     PyErr_SetString(PyExc_RuntimeError, fault);
     throw nb::python_error();
   }
-  nb::list list;
-  for (DLManagedTensor *result : results) {
-    list.append(wrap(result, static_cast<Kind>(kind)));
+  return wrap(results, kind);
+}
+
+/// A stream of the caller's, for the time of a call.
+class StreamOfCaller {
+public:
+  StreamOfCaller(int device, uintptr_t native) {
+    raiseIfFailed(attn_stream_wrap({kDLCUDA, device},
+                                   reinterpret_cast<void *>(native), &stream));
   }
-  return list;
+  StreamOfCaller(const StreamOfCaller &) = delete;
+  StreamOfCaller &operator=(const StreamOfCaller &) = delete;
+  ~StreamOfCaller() { attn_stream_release(stream); }
+
+  attn_stream *get() const { return stream; }
+
+private:
+  attn_stream *stream = nullptr;
+};
+
+/// The shapes of all results; nothing where only the call can tell one.
+std::vector<nb::tuple> getResultShapes(const attn_function *function,
+                                       const Arguments &arguments) {
+  std::vector<nb::tuple> shapes;
+  for (size_t i = 0; i < attn_function_get_num_results(function); ++i) {
+    attn_parameter parameter;
+    raiseIfFailed(attn_function_get_result(function, i, &parameter));
+    std::vector<int64_t> shape(parameter.rank);
+    raiseIfFailed(attn_function_get_result_shape(
+        function, arguments.get().data(), arguments.get().size(), i,
+        shape.data()));
+    nb::list list;
+    for (int64_t extent : shape) {
+      if (extent < 0) {
+        return {};
+      }
+      list.append(extent);
+    }
+    shapes.push_back(nb::tuple(list));
+  }
+  return shapes;
+}
+
+/// Bytes to work in on a device, by `allocate`. Nothing where only the call can
+/// tell how many.
+nb::object allocateWorkspace(const attn_function *function,
+                             const Arguments &arguments,
+                             const nb::object &allocate, size_t &bytes) {
+  attn_status status = attn_function_get_workspace(
+      function, arguments.get().data(), arguments.get().size(), &bytes);
+  if (status == ATTN_UNBOUNDED) {
+    bytes = 0;
+  } else {
+    raiseIfFailed(status);
+  }
+  return bytes ? allocate(-1, nb::make_tuple(bytes)) : nb::none();
+}
+
+/// Calls the function on a CUDA device, in the order of the caller's stream.
+/// `allocate(index, shape)` makes the arrays of results, and bytes to work in
+/// as number -1. Without it the call is done on return.
+nb::list callOnDevice(const Program &program, const nb::tuple &values, int kind,
+                      int device, uintptr_t native,
+                      const nb::object &allocate) {
+  Arguments arguments(values);
+  const attn_function *function = program.getFunction();
+  StreamOfCaller stream(device, native);
+  auto shapes = allocate.is_none() ? std::vector<nb::tuple>()
+                                   : getResultShapes(function, arguments);
+  if (shapes.empty()) {
+    auto results = callNew(function, stream.get(), arguments);
+    nb::list list = wrap(results, kind);
+    attn_status status = ATTN_OK;
+    if (allocate.is_none()) {
+      nb::gil_scoped_release release;
+      status = attn_stream_synchronize(stream.get());
+    }
+    raiseIfFailed(status);
+    return list;
+  }
+  // What was just allocated on the stream waits for no other.
+  auto exportArray = [](const nb::handle &array) {
+    return array.attr("__dlpack__")("stream"_a = -1);
+  };
+  nb::list made, exported;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    made.append(allocate(i, shapes[i]));
+    exported.append(exportArray(made[i]));
+  }
+  attn_call_options options = {};
+  nb::object workspace =
+      allocateWorkspace(function, arguments, allocate, options.workspace_bytes);
+  Arguments scratch(workspace.is_none()
+                        ? nb::tuple()
+                        : nb::make_tuple(exportArray(workspace)));
+  if (!workspace.is_none()) {
+    options.workspace = scratch.get()[0]->data;
+  }
+  Arguments results{nb::tuple(exported)};
+  attn_status status;
+  {
+    nb::gil_scoped_release release;
+    status = attn_function_call(function, stream.get(), arguments.get().data(),
+                                arguments.get().size(), results.get().data(),
+                                results.get().size(), &options);
+  }
+  raiseIfFailed(status);
+  return made;
+}
+
+/// A copy of an array of the host, which has no gaps, on a CUDA device.
+nb::object copyToDevice(const nb::object &array, int device) {
+  Arguments arguments(nb::make_tuple(array));
+  const DLTensor &tensor = *arguments.get()[0];
+  DLManagedTensor *copy = nullptr;
+  raiseIfFailed(attn_tensor_create({kDLCUDA, device}, tensor.dtype, tensor.ndim,
+                                   tensor.shape, &copy));
+  nb::object result = wrap(copy, Kind::Other);
+  size_t bytes = tensor.dtype.bits / 8;
+  for (int axis = 0; axis < tensor.ndim; ++axis) {
+    bytes *= static_cast<size_t>(tensor.shape[axis]);
+  }
+  raiseIfFailed(attn_memory_copy({kDLCUDA, device}, copy->dl_tensor.data,
+                                 tensor.device, tensor.data, bytes, nullptr));
+  return result;
+}
+
+void synchronize(int device, uintptr_t native) {
+  StreamOfCaller stream(device, native);
+  attn_status status;
+  {
+    nb::gil_scoped_release release;
+    status = attn_stream_synchronize(stream.get());
+  }
+  raiseIfFailed(status);
 }
 
 Options makeOptions(int64_t maxRecomputeFactor, int64_t splits, bool cache,
@@ -199,15 +354,15 @@ nb::object mapText(const std::string &text, const nb::tuple &values,
 
 nb::object checkText(const std::string &text, const nb::tuple &values,
                      int64_t maxRecomputeFactor, int64_t splits,
-                     const std::string &target) {
+                     const std::string &target, const nb::tuple &found) {
   Failure failure;
-  Arguments arguments(values);
+  Arguments arguments(values), results(found);
   std::vector<Comparison> comparisons;
   {
     nb::gil_scoped_release release;
     comparisons =
         check(text, makeOptions(maxRecomputeFactor, splits, false, target),
-              arguments.get(), failure);
+              arguments.get(), results.get(), failure);
   }
   if (!failure.reason.empty()) {
     return describe(failure);
@@ -221,6 +376,12 @@ nb::object checkText(const std::string &text, const nb::tuple &values,
   return result;
 }
 
+nb::object findTargetOf(int device) {
+  Failure failure;
+  std::string target = findTarget(device, failure);
+  return failure.reason.empty() ? nb::cast(target) : describe(failure);
+}
+
 } // namespace
 
 NB_MODULE(_native, m) {
@@ -228,6 +389,8 @@ NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);
   nb::class_<Program>(m, "Program")
       .def("__call__", &call, "arguments"_a, "kind"_a)
+      .def("call_on_device", &callOnDevice, "arguments"_a, "kind"_a, "device"_a,
+           "stream"_a, "allocate"_a.none())
       .def_prop_ro("from_cache", &Program::isFromCache)
       .def_prop_ro("messages", [](const Program &program) {
         return listMessages(program.getMessages());
@@ -237,7 +400,11 @@ NB_MODULE(_native, m) {
   m.def("print", &printText, "text"_a, "max_recompute_factor"_a, "splits"_a,
         "target"_a, "plan"_a);
   m.def("check", &checkText, "text"_a, "arguments"_a, "max_recompute_factor"_a,
-        "splits"_a, "target"_a);
+        "splits"_a, "target"_a, "results"_a);
+  m.def("check_target", &checkTarget, "target"_a);
+  m.def("find_target", &findTargetOf, "device"_a);
+  m.def("copy_to_device", &copyToDevice, "array"_a, "device"_a);
+  m.def("synchronize", &synchronize, "device"_a, "stream"_a);
   m.def("map_tiles", &mapText, "text"_a, "arguments"_a,
         "max_recompute_factor"_a, "splits"_a, "target"_a, "block"_a);
   m.def("set_num_threads", &attn_set_num_threads, "count"_a);

@@ -87,6 +87,21 @@ ATTN_RUNTIME_EXPORT const char *attn_get_version(void);
  *  a driver. */
 ATTN_RUNTIME_EXPORT int attn_get_num_devices(DLDeviceType type);
 
+typedef struct attn_device_info {
+  /** As its driver calls it. */
+  char name[96];
+  /** 90 for a GPU of compute capability 9.0. */
+  int architecture;
+} attn_device_info;
+
+/**
+ * What a GPU is, so that a program can be compiled for it. Errors:
+ * ATTN_UNSUPPORTED (the host has none of this), ATTN_SYSTEM_ERROR,
+ * ATTN_DEVICE_FAILED.
+ */
+ATTN_RUNTIME_EXPORT attn_status attn_device_get_info(DLDevice device,
+                                                     attn_device_info *info);
+
 typedef struct attn_stream attn_stream;
 typedef struct attn_event attn_event;
 

@@ -111,6 +111,25 @@ int attn_get_num_devices(DLDeviceType type) {
   return type == kDLCPU ? 1 : type == kDLCUDA ? cuda::getNumDevices() : 0;
 }
 
+attn_status attn_device_get_info(DLDevice device, attn_device_info *info) {
+  if (!info) {
+    return failNull("place for what is known of the device");
+  }
+  if (!isCUDA(device)) {
+    char text[48];
+    return fail(ATTN_UNSUPPORTED, "%s is no CUDA device",
+                describeDevice(device, text));
+  }
+  cuda::Device *found = nullptr;
+  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+    return status;
+  }
+  static_assert(sizeof(info->name) == sizeof(found->name));
+  std::memcpy(info->name, found->name, sizeof(info->name));
+  info->architecture = found->architecture;
+  return ATTN_OK;
+}
+
 attn_status attn_memory_allocate(DLDevice device, size_t bytes, void **data) {
   if (!data) {
     return failNull("place for the memory");

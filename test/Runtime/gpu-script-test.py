@@ -2,7 +2,6 @@
 """bench/gpu.py on a driver that is a stub, whose kernels are NumPy: what is right
 passes, what is wrong is named and makes the exit code 1."""
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -19,6 +18,9 @@ if not STUB.exists() or b"__asan_init" in (LIBRARIES / "libattn_runtime.so").rea
     sys.exit(0)
 
 import numpy as np  # noqa: E402
+
+sys.path.insert(0, str(ROOT / "test/Runtime/Inputs"))
+from stub_driver import StubDriver  # noqa: E402
 
 shutil.rmtree(WORK, ignore_errors=True)
 FOLDER = WORK / "packages"
@@ -38,48 +40,16 @@ done = subprocess.run([sys.executable, ROOT / "bench/gpu.py", "run", WORK], capt
 assert done.returncode == 1 and "was not made by 'gpu.py prepare'" in done.stderr, done
 
 os.environ["ATTN_CUDA_DRIVER"] = str(STUB)
-KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p))
-
-
-class Stub(ctypes.Structure):
-    """Of StubDriver.h, as far as it is used here."""
-
-    _fields_ = [
-        ("fail", ctypes.c_void_p),
-        ("reset", ctypes.c_void_p),
-        ("count_calls", ctypes.c_void_p),
-        ("count", ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_char_p)),
-        ("define", ctypes.CFUNCTYPE(None, ctypes.c_char_p, KERNEL)),
-        ("get_launch", ctypes.c_void_p),
-        ("set_capturing", ctypes.c_void_p),
-        ("get_host", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)),
-    ]
-
-
-STUBBED = Stub.in_dll(ctypes.CDLL(str(STUB)), "attn_stub")
-SCALARS, DESCRIPTOR = 3, 11  # of the kernel: rows, heads, keys; then matrices
+STUBBED = StubDriver(STUB)
 planted = 0.0
 
 
-def read(arguments, index):
-    return ctypes.cast(arguments[index], ctypes.POINTER(ctypes.c_int64))[0]
-
-
-def matrix(arguments, number, dtype):
-    """An argument of the kernel, a memref of four axes."""
-    first = SCALARS + number * DESCRIPTOR
-    shape = [read(arguments, first + 3 + axis) for axis in range(4)]
-    count = int(np.prod(shape)) * dtype.itemsize
-    host = STUBBED.get_host(read(arguments, first + 1))
-    return np.frombuffer((ctypes.c_char * count).from_address(host), dtype).reshape(shape)
-
-
-def compute(_, arguments):
+def compute(arguments):
     """Softmax attention, causal for the example and for every second problem."""
-    q = matrix(arguments, 0, np.dtype(current["dtype"]))
+    q = STUBBED.matrix(arguments, 0, current["dtype"])
     if q.shape[2] == 1:
         return  # decoding: two kernels, which do nothing here
-    k, v, out = (matrix(arguments, number, np.dtype(current["dtype"])) for number in (1, 2, 3))
+    k, v, out = (STUBBED.matrix(arguments, number, current["dtype"]) for number in (1, 2, 3))
     wide = gpu.widen if current["dtype"] == "uint16" else lambda x, _: x.astype(np.float64)
     parameter = gpu.Parameter(code=gpu.BFLOAT, bits=16)
     q, k, v = (wide(x, parameter) for x in (q, k, v))
@@ -94,7 +64,6 @@ def compute(_, arguments):
     out[...] = current["bench"].to_bf16(o.astype(np.float32)) if current["dtype"] == "uint16" else o
 
 
-KEPT = KERNEL(compute)
 spec = importlib.util.spec_from_file_location("gpu", FOLDER / "gpu.py")
 gpu = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(gpu)
@@ -108,7 +77,7 @@ def follow(bench_path):
 
 
 def follow_example(*args):
-    STUBBED.define(b"attention_stream0", KEPT)
+    STUBBED.define("attention_stream0", compute)
     current.update(dtype="float32", causal=True)
     return check_example(*args)
 
@@ -143,4 +112,4 @@ full, causal, decode = report["speeds"]
 assert full["rates"]["attn-mlir"] > 0 and causal["rates"]["attn-mlir"] > 0, report
 assert full["limit"] is None and decode["limit"] > 0, report  # products are measured by PyTorch
 assert code == 1 and "result is off by" in decode["refused"]["attn-mlir"], report
-assert STUBBED.count(b"blocks") == 0 and STUBBED.count(b"events") == 0, STUBBED.count(b"blocks")
+assert STUBBED.count("blocks") == 0 and STUBBED.count("events") == 0, STUBBED.count("blocks")

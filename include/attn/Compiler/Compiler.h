@@ -20,6 +20,7 @@
 
 struct attn_module;
 struct attn_function;
+struct attn_device_info;
 
 namespace mlir {
 class DialectRegistry;
@@ -33,7 +34,8 @@ enum class ExecutionMode {
   Loops,
   FusedLoops,
   Reference,
-  /// Kernels and their launches, for compileForDevice.
+  /// Kernels and their launches: for compileForDevice, and for calls on a
+  /// device.
   GPU,
   EmulatedGPU
 };
@@ -76,6 +78,10 @@ llvm::Error setTarget(CompileOptions &options, StringRef target);
 
 /// The name of the target of a chip: cuda:sm_80, hip:gfx942.
 std::string getTargetName(StringRef chip);
+
+/// The target of a CUDA device: that of its chip, or of the nearest one below
+/// it that there is code for.
+llvm::Expected<std::string> findTarget(const attn_device_info &device);
 
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
 /// context's handler; the error only says which step failed. With
@@ -136,7 +142,8 @@ public:
   explicit Compiler(CompileOptions options = CompileOptions());
   ~Compiler();
 
-  /// Compiles the public functions of a program; `name` stands for it in
+  /// Compiles the public functions of a program, for this machine or, in the
+  /// mode GPU, for calls with memory of a CUDA device; `name` stands for it in
   /// messages. An error has the diagnostics, with the lines they are about.
   llvm::Expected<std::unique_ptr<Program>>
   compile(StringRef text, StringRef name = "program") const;

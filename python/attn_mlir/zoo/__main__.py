@@ -14,8 +14,8 @@ from ._support import TARGETS
 
 def _list(_):
     for entry in entries():
-        gpu = "" if entry.reason else ", cuda (emulated)"
-        print(f"{entry.number:03d}  {'cpu' + gpu:20} {entry.title}")
+        targets = "cpu" if entry.reason else "cpu, cuda, hip (emulated)"
+        print(f"{entry.number:03d}  {targets:26} {entry.title}")
     return 0
 
 
@@ -99,7 +99,7 @@ def main(arguments=None) -> int:
     command = commands.add_parser("run", help="run one on operands of its own")
     command.add_argument("number", type=int)
     command.add_argument("--check", action="store_true", help="compare with the reference, in f64")
-    command.add_argument("--target", default="cpu", choices=TARGETS)
+    command.add_argument("--target", default="cpu", choices=[t for t in TARGETS if t != "cuda"])
     command.add_argument("--dtype", default="float64", choices=["float64", "float32"])
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(do=_run)

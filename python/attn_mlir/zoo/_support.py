@@ -8,8 +8,10 @@ import numpy as np
 
 import attn_mlir as attn
 
-#: Targets that programs can be compiled for here.
-TARGETS = ("cpu", "cuda:sm_80,emulate", "cuda:sm_86,emulate", "cuda:sm_89,emulate", "cuda:sm_90,emulate")
+#: Targets that programs run on: "cuda" takes inputs on a CUDA device.
+TARGETS = ("cpu", "cuda", *(f"{chip},emulate" for chip in (
+    "cuda:sm_80", "cuda:sm_86", "cuda:sm_89", "cuda:sm_90",
+    "hip:gfx90a", "hip:gfx942", "hip:gfx1100", "hip:gfx1201")))
 
 
 def on_target(run):

@@ -330,6 +330,20 @@ TEST_F(Cuda, StreamsAndEvents) {
   attn_stream_release(stream);
 }
 
+TEST_F(Cuda, DevicesSayWhatTheyAre) {
+  attn_device_info info = {};
+  ASSERT_OK(attn_device_get_info({kDLCUDA, 1}, &info));
+  EXPECT_STREQ(info.name, "Stub 1");
+  EXPECT_EQ(info.architecture, 80);
+  EXPECT_FAILS(ATTN_INVALID_ARGUMENT,
+               "the place for what is known of the device is null",
+               attn_device_get_info(kDevice, nullptr));
+  EXPECT_FAILS(ATTN_UNSUPPORTED, "the host is no CUDA device",
+               attn_device_get_info({kDLCPU, 0}, &info));
+  EXPECT_FAILS(ATTN_UNSUPPORTED, "there is no CUDA device 6, only 6 of them",
+               attn_device_get_info({kDLCUDA, 6}, &info));
+}
+
 TEST_F(Cuda, MemoryIsCountedAndCopied) {
   EXPECT_EQ(attn_get_num_devices(kDLCUDA), 6);
   EXPECT_EQ(attn_get_num_devices(kDLROCM), 0);
