@@ -276,6 +276,9 @@ void attn::buildGPUPipeline(OpPassManager &pm,
     pipeline.blockBytes = device->sharedBytes;
   }
   pm.addPass(createPipelineTilesPass(pipeline));
+  if (options.tiles) {
+    return;
+  }
   DistributeTilesPassOptions threads;
   threads.chip = options.chip;
   pm.addPass(createDistributeTilesPass(threads));

@@ -112,6 +112,9 @@ struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
       llvm::cl::desc("Tiles that kernels have in shared memory at a time; 0 "
                      "chooses by their size"),
       llvm::cl::init(0)};
+  Option<bool> tiles{*this, "tiles",
+                     llvm::cl::desc("Stop at kernels over tiles"),
+                     llvm::cl::init(false)};
 };
 
 /// `attn-plan`: score programs to the streams that run.

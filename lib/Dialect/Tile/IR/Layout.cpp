@@ -126,6 +126,21 @@ int64_t tile::countThreads(LayoutAttr layout) {
          layout.getWarps()[1];
 }
 
+std::array<int64_t, 2> tile::getFirst(LayoutAttr layout, int64_t thread) {
+  const AtomShape &atom = AtomShape::get(layout.getAtom());
+  int64_t lane = thread % atom.countLanes(), warp = thread / atom.countLanes();
+  int64_t rows = layout.getWarps()[0];
+  std::array<int64_t, 2> first = {warp % rows * atom.extents[0],
+                                  warp / rows * atom.extents[1]};
+  for (auto [bit, step] : llvm::enumerate(atom.lanes)) {
+    if (lane >> bit & 1) {
+      first[0] += step[0];
+      first[1] += step[1];
+    }
+  }
+  return first;
+}
+
 LogicalResult
 LayoutAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                    Atom atom, ArrayRef<int64_t> warps) {

@@ -98,6 +98,9 @@ std::array<int64_t, 2> getUnit(LayoutAttr layout);
 /// The threads of a block that has these tiles.
 int64_t countThreads(LayoutAttr layout);
 
+/// Where the first element of a thread is in the matrix.
+std::array<int64_t, 2> getFirst(LayoutAttr layout, int64_t thread);
+
 } // namespace mlir::attn::tile
 
 #endif // ATTN_DIALECT_TILE_IR_TILE_H
