@@ -216,8 +216,8 @@ _MOST_FUNCTIONS = 256
 
 
 def _block_list(block_mask):
-    """Blocks that a BlockMask lists, partial and full ones: [B, H, rows, L]; -1
-    stands for none."""
+    """Blocks that a BlockMask lists, partial and full ones, in ascending order:
+    [B, H, rows, L]; -1 stands for none."""
     known = getattr(block_mask, "_attn_mlir_list", None)
     if known is not None:
         return known
@@ -227,7 +227,7 @@ def _block_list(block_mask):
         if count is not None:
             place = torch.arange(indices.shape[-1], device=indices.device)
             parts.append(torch.where(place < count[..., None], indices, -1))
-    listed = torch.cat(parts, -1).to(torch.int32).contiguous()
+    listed = torch.cat(parts, -1).to(torch.int32).sort(-1).values
     try:
         block_mask._attn_mlir_list = listed
     except AttributeError:

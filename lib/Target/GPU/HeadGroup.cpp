@@ -8,6 +8,7 @@
 #include "HeadGroup.h"
 
 #include "RowElements.h"
+#include "attn/Dialect/Attn/IR/ListOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <numeric>
@@ -63,6 +64,12 @@ static bool sharesKeys(SweepOp sweep, HeadDependence &dependence) {
     return false;
   }
   Value key = sweep.getKeyArg();
+  if (ListedOp list = getDriver(sweep)) {
+    if (llvm::any_of(list->getOperands(),
+                     [&](Value x) { return dependence.contains(x); })) {
+      return false;
+    }
+  }
   for (Operation &op : sweep.getBody().front()) {
     SmallVector<FeatureRow, 2> rows = getFactors(&op);
     if (auto carry = dyn_cast<CarryOp>(op);

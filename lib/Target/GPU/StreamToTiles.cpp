@@ -67,7 +67,8 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
   llvm::append_range(operands, stream.getOutputs());
   int64_t group = shape.group.size;
   auto countBlocks = [&](Emit &at, Value rows) {
-    return at.div(at.add(at.mul(rows, group), shape.rows - 1), shape.rows);
+    return at.div(at.add(at.mul(rows, group), shape.ownRows - 1),
+                  shape.ownRows);
   };
   Value blocks =
       e.mul(e.mul(stream.getBatch(), e.div(stream.getHeads(), group)),
@@ -78,7 +79,11 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
     Value rowBlock = takeIndex(k, block, countBlocks(k, rows));
     Value head = k.mul(takeIndex(k, block, k.div(heads, group)), group);
     TileKernel kernel(k, stream, shape);
-    if (failed(kernel.emit(k.mul(rowBlock, shape.rows), k.mul(rows, group),
+    Value first = k.mul(rowBlock, shape.ownRows), end = k.mul(rows, group);
+    if (shape.ownRows < shape.rows) {
+      end = k.min(end, k.add(first, shape.ownRows));
+    }
+    if (failed(kernel.emit(first, end,
                            /*batch=*/block, head,
                            /*extent=*/arguments[2], arguments.slice(3, inputs),
                            arguments.drop_front(3 + inputs)))) {

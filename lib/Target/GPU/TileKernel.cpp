@@ -76,6 +76,11 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   if (isShortWave && features + width >= 112) {
     shape.keys = 16;
   }
+  shape.ownRows = shape.rows;
+  shape.listed = ListedBlocks::find(stream);
+  if (shape.listed.rows) {
+    shape.fitLists();
+  }
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
@@ -84,9 +89,36 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   return shape;
 }
 
+/// Rows and columns of products on matrix units are of at least 16.
+static constexpr int64_t kLeast = 16;
+
+void TileShape::setRows(int64_t count, int64_t mostWarps) {
+  rows = count;
+  int64_t inWarp = tile::AtomShape::get(layout.getAtom()).extents[0];
+  layout = LayoutAttr::get(layout.getContext(), layout.getAtom(),
+                           {std::min(mostWarps, rows / inWarp), 1});
+  // Of the rows that have one list, an even part.
+  ownRows = rows;
+  while (listed.rows && listed.rows * group.size % ownRows != 0) {
+    --ownRows;
+  }
+}
+
+void TileShape::fitLists() {
+  if (listed.keys) {
+    int64_t block = llvm::PowerOf2Ceil(static_cast<uint64_t>(listed.keys));
+    keys = std::min(keys, std::max(kLeast, block));
+  }
+  int64_t warps = layout.getWarps()[0];
+  setRows(rows, warps);
+  int64_t least = std::max(kLeast, static_cast<int64_t>(llvm::PowerOf2Ceil(
+                                       static_cast<uint64_t>(ownRows))));
+  if (least < rows) {
+    setRows(least, warps);
+  }
+}
+
 bool TileShape::shrink() {
-  constexpr int64_t kLeast = 16;
-  // Products on matrix units are of depth 16.
   if (keys > (tensorCores ? kLeast : kLeast / 2) && keys * 2 >= rows) {
     keys /= 2;
     return true;
@@ -94,10 +126,7 @@ bool TileShape::shrink() {
   if (rows <= kLeast) {
     return false;
   }
-  rows /= 2;
-  int64_t inWarp = tile::AtomShape::get(layout.getAtom()).extents[0];
-  layout = LayoutAttr::get(layout.getContext(), layout.getAtom(),
-                           {std::min(layout.getWarps()[0], rows / inWarp), 1});
+  setRows(rows / 2, layout.getWarps()[0]);
   return true;
 }
 
@@ -171,7 +200,9 @@ Value TileKernel::getMask(Extent extent, RankedTensorType type,
   if (extent.row) {
     add(below(0, firstRow, rowCount));
   }
-  if (extent.key && partial) {
+  if (extent.key && gathered) {
+    add(liftTile(gathered, {/*row=*/false, /*key=*/true}, extent, 0));
+  } else if (extent.key && partial) {
     add(below(extent.row ? 1 : 0, firstKey, keyEnd));
   }
   if (extent.feature && features != type.getDimSize(1)) {
@@ -351,6 +382,9 @@ LogicalResult TileKernel::emitOp(Operation &op) {
   }
   if (isa<DotOp, InnerOp, DotWithOp>(op) && current) {
     return emitProduct(&op, *current);
+  }
+  if (auto listed = dyn_cast<ListedOp>(op)) {
+    return emitListed(listed);
   }
   if (auto sweep = dyn_cast<SweepOp>(op); sweep && !current) {
     return emitSweep(sweep);

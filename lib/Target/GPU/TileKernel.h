@@ -22,6 +22,7 @@
 #ifndef ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 #define ATTN_LIB_TARGET_GPU_TILEKERNEL_H
 
+#include "Course.h"
 #include "HeadGroup.h"
 #include "RowElements.h"
 #include "attn/Dialect/Attn/IR/ListOps.h"
@@ -31,6 +32,7 @@
 #include "attn/Support/Emit.h"
 #include "attn/Target/GPU/Device.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace mlir::attn::gpu_target {
 
@@ -60,8 +62,12 @@ inline bool isSmallFloat(Type type) {
 struct TileShape {
   tile::LayoutAttr layout;
   int64_t rows, keys;
+  /// Rows that a block computes, of those that its tiles have: others would
+  /// have other lists.
+  int64_t ownRows;
   bool tensorCores;
   HeadGroup group;
+  ListedBlocks listed;
 
   /// Reports what this level cannot express.
   static FailureOr<TileShape> choose(StreamOp stream, bool tensorCores,
@@ -69,6 +75,11 @@ struct TileShape {
 
   /// The next smaller shape; false if there is none.
   bool shrink();
+
+private:
+  void setRows(int64_t rows, int64_t mostWarps);
+  /// So that a block has one list; no more rows than that takes.
+  void fitLists();
 };
 
 class TileKernel {
@@ -119,10 +130,27 @@ private:
     Operation *op;
     SmallVector<Value> before, after;
   };
-  struct Buffers;
-  LogicalResult emitSweep(SweepOp sweep);
-  LogicalResult emitTile(SweepOp sweep, Buffers &buffers,
-                         SmallVectorImpl<State> &states);
+  /// The operands of the products of a sweep.
+  struct Buffers {
+    struct Stationary {
+      FeatureRow row;
+      Value shared; // [rows][features]
+      Value tile;   // as left operand of tensor cores; or null
+    };
+    struct Streamed {
+      FeatureRow row;
+      Value shared; // [keys][features]
+      Operation *user;
+    };
+    SmallVector<Stationary> stationary;
+    SmallVector<Streamed> streamed;
+    /// By product, and by product and outer carry.
+    llvm::MapVector<Operation *, unsigned> lefts;
+    DenseMap<Operation *, unsigned> rights;
+    /// Weights, and which of them are present, on their way to a product.
+    DenseMap<Type, Value> weights;
+    Value present;
+  };
   FailureOr<SmallVector<Value>> getInit(Operation *op);
   LogicalResult update(State &state, SmallVectorImpl<State> &states,
                        Buffers &buffers);
@@ -143,7 +171,8 @@ private:
   LogicalResult emitCombination(DotWithOp op, Buffers &buffers);
   Value getShared(int64_t rows, int64_t columns, Type element);
   LogicalResult bringKeys(Operation *user, const FeatureRow &row,
-                          Value argument, Value first, Value end, Value target);
+                          Value argument, const Course &course, Value place,
+                          Value target);
   LogicalResult bringQueries(Operation *user, const FeatureRow &row,
                              Value target);
   /// `count` rows, of which `bind` says in terms of their number what they are
@@ -154,15 +183,29 @@ private:
   bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
                 Value target);
 
+  // Their loops (TileVisit.cpp).
+  LogicalResult emitSweep(SweepOp sweep);
+  FailureOr<Course> findCourse(SweepOp sweep, Value lastQuery);
+  LogicalResult emitListed(ListedOp op);
+  LogicalResult emitVisit(SweepOp sweep, const Course &course, Value lastQuery,
+                          Buffers &buffers, SmallVectorImpl<State> &states);
+  LogicalResult emitTile(SweepOp sweep, const Course &course, Value place,
+                         Buffers &buffers, SmallVectorImpl<State> &states);
+  void setResult(Value value, State &state);
+
   Emit &e;
   StreamOp stream;
   const TileShape &shape;
   IRMapping uniform;
   DenseMap<Value, std::pair<Value, Extent>> tiles;
-  Value firstRow, rowCount, firstHead;
-  /// Of the tile at hand; null where all of its keys are inside.
-  Value firstKey, keyEnd;
+  Value firstRow, rowCount, firstHead, firstQuery;
+  /// Of the tile at hand: its keys, and what they end before, or which of those
+  /// that are gathered there are.
+  Value keyTile, firstKey, keyEnd, gathered;
+  /// Whether some of its entries may be absent.
   bool partial = false;
+  /// Whether tiles come in the order of a list.
+  bool followsList = false;
   Buffers *current = nullptr;
   DenseMap<std::pair<Value, Value>, Value> factors;
 };

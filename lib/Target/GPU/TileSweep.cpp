@@ -1,16 +1,9 @@
-//===- TileSweep.cpp - a sweep as a loop over tiles of keys ---------------===//
+//===- TileSweep.cpp - the products and sums of a sweep, by tiles ---------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-//   copy the stationary rows
-//   tile.visit, for each tile of keys inside the bounds:
-//     needed: is anything in it present?
-//     bring:  copy its keys and values
-//     body:   if all entries are present: the program without conditions
-//             else: the program with them
 //
 // A carry moves with its gauges once per tile: from what they were before it
 // to what they are after it.
@@ -18,35 +11,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "TileKernel.h"
-#include "llvm/ADT/MapVector.h"
 
 #include <limits>
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
-
-/// The operands of the products of a sweep.
-struct TileKernel::Buffers {
-  struct Stationary {
-    FeatureRow row;
-    Value shared; // [rows][features]
-    Value tile;   // as left operand of tensor cores; or null
-  };
-  struct Streamed {
-    FeatureRow row;
-    Value shared; // [keys][features]
-    Operation *user;
-  };
-  SmallVector<Stationary> stationary;
-  SmallVector<Streamed> streamed;
-  /// By product, and by product and outer carry.
-  llvm::MapVector<Operation *, unsigned> lefts;
-  DenseMap<Operation *, unsigned> rights;
-  /// Weights, and which of them are present, on their way to a product.
-  DenseMap<Type, Value> weights;
-  Value present;
-};
 
 //===----------------------------------------------------------------------===//
 // Operands of products
@@ -122,10 +92,17 @@ TileKernel::fillRows(Operation *user, const FeatureRow &row, Value count,
   return success();
 }
 
-/// Those of keys [first, end), or of other sources that are read by keys.
+/// The keys of a place, or what is read by keys.
 LogicalResult TileKernel::bringKeys(Operation *user, const FeatureRow &row,
-                                    Value argument, Value first, Value end,
-                                    Value target) {
+                                    Value argument, const Course &course,
+                                    Value place, Value target) {
+  if (!course.isContiguous()) {
+    return fillRows(user, row, e.index(shape.keys), target,
+                    [&](IRMapping &known, Value number) {
+                      known.map(argument, course.getGathered(e, place, number));
+                    });
+  }
+  Value first = course.getKey(e, place), end = course.getLimit(e, first);
   if (copyRows(row, argument, first, end, target)) {
     return success();
   }
@@ -518,9 +495,7 @@ Value TileKernel::updateExtremumIndex(CarryOp op, State &state, Value cond) {
   if (cond) {
     here = e.both(here, cond);
   }
-  auto indices = typeOf(e.getIndexType(), entries);
-  Value key = tile::IotaOp::create(e, indices, 1);
-  key = e.add(key, splat(firstKey, indices));
+  Value key = liftTile(keyTile, {/*row=*/false, /*key=*/true}, entries, 0);
   key = arith::IndexCastOp::create(e, typeOf(e.getI64Type(), entries), key);
   Value beyond = e.constant64(std::numeric_limits<int64_t>::max());
   Value index =
@@ -543,6 +518,10 @@ Value TileKernel::updateExtremumIndex(CarryOp op, State &state, Value cond) {
     better = arith::CmpIOp::create(
         e, max ? arith::CmpIPredicate::sgt : arith::CmpIPredicate::slt, best,
         old);
+  }
+  if (followsList) {
+    // The blocks of a list come in any order: of equal values, the first key.
+    better = e.either(better, e.both(same(best, old), e.less(index, first)));
   }
   Value take = e.both(any, e.either(none, better));
   state.after.resize(2);
@@ -714,197 +693,4 @@ LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
     return updateRunning(running, state);
   }
   return updateCarry(cast<CarryOp>(state.op), state, states, buffers);
-}
-
-/// Which entries a carry or gauge takes in; null for all.
-static Value getCondition(Operation *op) {
-  if (auto running = dyn_cast<RunningOp>(op)) {
-    return running.getCond();
-  }
-  return cast<CarryOp>(op).getCond();
-}
-
-//===----------------------------------------------------------------------===//
-// The loop
-//===----------------------------------------------------------------------===//
-
-template <typename States>
-static SmallVector<Value> flatten(const States &states, bool after) {
-  SmallVector<Value> all;
-  for (const auto &state : states) {
-    llvm::append_range(all, after ? state.after : state.before);
-  }
-  return all;
-}
-
-/// The program of the sweep on one tile, whose kind `partial` says.
-LogicalResult TileKernel::emitTile(SweepOp sweep, Buffers &buffers,
-                                   SmallVectorImpl<State> &states) {
-  Extent keys{/*row=*/false, /*key=*/true};
-  auto type = typeOf(e.getIndexType(), keys);
-  Value key = tile::IotaOp::create(e, type, 0);
-  set(sweep.getKeyArg(), e.add(key, splat(firstKey, type)), keys);
-  auto *outside = std::exchange(current, &buffers);
-  // What the other kind of tile has computed is not seen here.
-  auto known = tiles;
-  IRMapping before = uniform;
-  factors.clear();
-  for (Operation &op : sweep.getBody().front().without_terminator()) {
-    auto state =
-        llvm::find_if(states, [&](State &state) { return state.op == &op; });
-    if (failed(state == states.end() ? emitOp(op)
-                                     : update(*state, states, buffers))) {
-      return failure();
-    }
-  }
-  tiles = std::move(known);
-  uniform = before;
-  factors.clear();
-  current = outside;
-  return success();
-}
-
-LogicalResult TileKernel::emitSweep(SweepOp sweep) {
-  for (Value bound : {sweep.getLower(), sweep.getUpper()}) {
-    if (!uniform.contains(bound)) {
-      return sweep.emitOpError() << "visits other keys in every row, which "
-                                    "has no form in tiles yet";
-    }
-  }
-  if (getDriver(sweep)) {
-    return sweep.emitOpError() << "follows a list, which has no form in tiles "
-                                  "yet";
-  }
-  // What is the same for all keys and rows is computed once.
-  for (Operation &op : sweep.getBody().front()) {
-    if (isUniformOp(op)) {
-      e.setLoc(op.getLoc());
-      e.clone(op, uniform);
-    }
-  }
-  Buffers buffers;
-  if (failed(findOperands(sweep, buffers))) {
-    return failure();
-  }
-  e.setLoc(sweep.getLoc());
-  Value lower = uniform.lookup(sweep.getLower());
-  Value upper = uniform.lookup(sweep.getUpper());
-  Value last = e.sub(e.min(e.add(firstRow, shape.rows), rowCount), 1);
-  Value firstQuery = e.div(firstRow, shape.group.size);
-  Value lastQuery = e.div(last, shape.group.size);
-  if (!sweep.getBounds().empty()) {
-    auto bounds = evaluate(sweep.getBounds(), {firstQuery, lastQuery});
-    lower = e.max(lower, bounds[0]);
-    upper = e.min(upper, bounds[1]);
-  }
-  SmallVector<State> states;
-  for (Operation &op : sweep.getBody().front()) {
-    if (isa<ReducerOpInterface>(op)) {
-      e.setLoc(op.getLoc());
-      FailureOr<SmallVector<Value>> init = getInit(&op);
-      if (failed(init)) {
-        return failure();
-      }
-      states.push_back({&op, *init, {}});
-    }
-  }
-  e.setLoc(sweep.getLoc());
-  SmallVector<Value> rings;
-  for (auto &operand : buffers.streamed) {
-    rings.push_back(operand.shared);
-  }
-  SmallVector<Value> inits = flatten(states, /*after=*/false);
-  SmallVector<Type> types(ValueRange(inits).getTypes());
-  auto visit =
-      tile::VisitOp::create(e, types, lower, upper, shape.keys, rings, inits);
-  OpBuilder::InsertionGuard guard(e);
-  /// The arguments of a region, which the builder goes to.
-  auto enter = [&](Region &region, TypeRange types) -> ValueRange {
-    SmallVector<Type> all = {e.getIndexType()};
-    llvm::append_range(all, types);
-    return e
-        .createBlock(&region, {}, all,
-                     SmallVector<Location>(all.size(), e.getLoc()))
-        ->getArguments();
-  };
-  /// What the masks say of the tile: is anything in it present, is everything.
-  auto getKinds = [&](Value key) {
-    Value end = e.min(e.add(key, shape.keys), upper);
-    return evaluate(sweep.getTiles(),
-                    {firstQuery, lastQuery, key, e.sub(end, 1)});
-  };
-  bool hasKinds = !sweep.getTiles().empty();
-  Value key = enter(visit.getNeeded(), {})[0];
-  tile::YieldOp::create(e, hasKinds ? getKinds(key)[0] : e.truth(true));
-
-  ValueRange arguments = enter(visit.getBring(), ValueRange(rings).getTypes());
-  for (auto [operand, matrix] :
-       llvm::zip(buffers.streamed, arguments.drop_front())) {
-    if (failed(bringKeys(operand.user, operand.row, sweep.getKeyArg(),
-                         arguments[0], upper, matrix))) {
-      return failure();
-    }
-  }
-  tile::YieldOp::create(e);
-
-  SmallVector<Type> both(ValueRange(rings).getTypes());
-  llvm::append_range(both, types);
-  arguments = enter(visit.getBody(), both);
-  firstKey = arguments[0];
-  keyEnd = upper;
-  for (auto [operand, matrix] :
-       llvm::zip(buffers.streamed, arguments.drop_front())) {
-    operand.shared = matrix;
-  }
-  auto bind = [&](ValueRange values) {
-    for (State &state : states) {
-      size_t count = state.before.size();
-      state.before.assign(values.begin(), values.begin() + count);
-      values = values.drop_front(count);
-    }
-  };
-  bind(arguments.take_back(types.size()));
-  bool isConditional =
-      llvm::any_of(states, [](State &state) { return getCondition(state.op); });
-  Value full = hasKinds ? getKinds(firstKey)[1] : e.truth(!isConditional);
-  Value whole = arith::CmpIOp::create(e, arith::CmpIPredicate::sle,
-                                      e.add(firstKey, shape.keys), upper);
-  LogicalResult result = success();
-  auto program = [&](bool isPartial) {
-    partial = isPartial;
-    if (succeeded(result)) {
-      result = emitTile(sweep, buffers, states);
-    }
-    partial = false;
-    return flatten(states, /*after=*/succeeded(result));
-  };
-  SmallVector<Value> next = e.ifValues(
-      e.both(full, whole), types, [&] { return program(false); },
-      [&] { return program(true); });
-  if (failed(result)) {
-    return failure();
-  }
-  tile::YieldOp::create(e, next);
-  e.setInsertionPointAfter(visit);
-  bind(visit.getResults());
-  firstKey = keyEnd = Value();
-  for (auto [value, yielded] :
-       llvm::zip(sweep.getResults(), sweep.getYield().getValues())) {
-    State &state = *llvm::find_if(states, [&, from = yielded](State &state) {
-      return state.op == from.getDefiningOp();
-    });
-    Value final = state.before.front();
-    auto carry = dyn_cast<CarryOp>(state.op);
-    if (carry && carry.getKind() == CarryKind::Mean) {
-      auto type = cast<RankedTensorType>(final.getType());
-      Value mean = arith::DivFOp::create(e, final, state.before[1]);
-      Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ,
-                                         state.before[1], splat(0.0, type));
-      final = e.select(none, splat(0.0, type), mean);
-    }
-    Extent extent{/*row=*/true, /*key=*/false,
-                  /*feature=*/isa<VectorType>(value.getType())};
-    set(value, final, extent);
-  }
-  return success();
 }

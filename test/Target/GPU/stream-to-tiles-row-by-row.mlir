@@ -208,13 +208,13 @@ func.func @rows_of_sums(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x8xf32>, %n: 
 
 // -----
 
-func.func @listed(%x: memref<1x1x?x8xf32>, %l: memref<1x1x?x4xi32>, %out: memref<1x1x?xf32>, %n: index) {
+func.func @list_by_key(%x: memref<1x1x?x8xf32>, %l: memref<1x?x?x4xi32>, %out: memref<1x1x?xf32>, %n: index) {
   %c1 = arith.constant 1 : index
-  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %L = %l : memref<1x1x?x4xi32>) outs(%out : memref<1x1x?xf32>) {
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>, %L = %l : memref<1x?x?x4xi32>) outs(%out : memref<1x1x?xf32>) {
     %z = arith.constant 0 : index
-    // expected-warning @below {{follows a list, which has no form in tiles yet}}
     %s = attn.sweep %j = %z to %e {
-      %p = attn.listed %L[%b, %h, %i] block(1, 1) contains %j drives : memref<1x1x?x4xi32>
+      // expected-warning @below {{asks a list that is chosen in a way which has no form in tiles yet}}
+      %p = attn.listed %L[%b, %j, %i] block(1, 1) contains %j : memref<1x?x?x4xi32>
       %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
       %c = attn.carry sum %d if %p : (f32, i1) -> f32
       attn.yield %c : f32
