@@ -158,11 +158,22 @@ static bool isOnPointers(Operation *op) {
 /// The exact function for an approximation of it.
 static bool replaceMath(Operation *op, Calls &calls) {
   auto call = dyn_cast<LLVM::CallIntrinsicOp>(op);
-  if (!call || call.getIntrin() != "llvm.nvvm.ex2.approx.f32") {
+  StringRef name = call ? call.getIntrin() : StringRef();
+  if (!name.consume_front("llvm.nvvm.ex2.approx.") ||
+      (name != "f32" && name != "ftz.f32")) {
     return false;
   }
-  op->replaceAllUsesWith(LLVM::Exp2Op::create(
-      calls, call.getResult(0).getType(), call.getArgs()[0]));
+  Type f32 = call.getResult(0).getType();
+  Value power = LLVM::Exp2Op::create(calls, f32, call.getArgs()[0]);
+  if (name == "ftz.f32") {
+    auto number = [&](float value) -> Value {
+      return LLVM::ConstantOp::create(calls, f32, calls.getF32FloatAttr(value));
+    };
+    Value isTiny = LLVM::FCmpOp::create(calls, LLVM::FCmpPredicate::olt, power,
+                                        number(0x1p-126f));
+    power = LLVM::SelectOp::create(calls, isTiny, number(0.0f), power);
+  }
+  op->replaceAllUsesWith(ValueRange(power));
   op->erase();
   return true;
 }

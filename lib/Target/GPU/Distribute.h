@@ -73,7 +73,9 @@ private:
   Value loadMatrices(Value source, Value row, Value column, int64_t count,
                      bool transpose);
   /// Rows to shared memory, 16 bytes at a time, where they allow it.
-  void copyVectors(tile::CopyOp op, Value view);
+  void copyVectors(tile::CopyOp op, Value flat, Value start, Value stride);
+  void copyByRegisters(tile::CopyOp op, Value flat, Value from, Value present,
+                       Value row, Value column);
 
   // Contract.cpp.
   void lower(tile::ContractOp op);

@@ -10,6 +10,8 @@
 #include "mlir/Dialect/NVGPU/IR/NVGPUDialect.h"
 #include "mlir/IR/IRMapping.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
@@ -107,62 +109,109 @@ static Value addBits(Emit &e, Value bits, Value x, int64_t scale) {
 }
 
 /// Vectors by way of registers, or the asynchronous copies of devices that have
-/// them.
-void Distributor::copyVectors(tile::CopyOp op, Value view) {
-  Value target = op.getTarget();
-  auto shared = cast<MemRefType>(target.getType());
+/// them, from a buffer that is seen as one row: `start` is where row `first`
+/// begins, and the next one is `stride` elements further on.
+void Distributor::copyVectors(tile::CopyOp op, Value flat, Value start,
+                              Value stride) {
+  auto shared = cast<MemRefType>(op.getTarget().getType());
   Type element = shared.getElementType();
+  int64_t rows = shared.getDimSize(0);
   int64_t columns = op.getColumns(), padded = op.getPadded();
   constexpr int64_t kBytes = 16;
   int64_t vector =
       kBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
-  Value first = op.getFirst(), end = op.getEnd();
-  auto index = [&](Value row, Value column) {
-    SmallVector<Value> at(op.getIndices());
-    at.push_back(row);
-    at.push_back(column);
-    return at;
+  int64_t chunks = padded / vector;
+  // How many rows there are; less than that is compared in 32 bits.
+  Value zero = e.index(0);
+  Value there = e.sub(op.getEnd(), op.getFirst());
+  there = e.max(e.min(there, e.index(rows)), zero);
+  if (!device.copiesAsync) {
+    forEachElement(rows, chunks, [&](Value row, Value chunk) {
+      copyByRegisters(op, flat, e.add(start, e.mul(row, stride)),
+                      e.less(row, there), row, e.mul(chunk, vector));
+    });
+    return;
+  }
+  Type word = e.getI32Type();
+  auto copy = [&](Value from, Value row, Value column, Value count) {
+    nvgpu::DeviceAsyncCopyOp::create(
+        e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), op.getTarget(),
+        ValueRange{row, column}, flat, from, e.getIndexAttr(vector), count,
+        UnitAttr());
   };
-  forEachElement(
-      shared.getDimSize(0), padded / vector, [&](Value row, Value chunk) {
-        Value column = e.mul(chunk, vector);
-        Value from = e.add(first, row);
-        Value present = e.less(from, end);
-        if (!device.copiesAsync) {
-          auto type = VectorType::get(vector, element);
-          if (columns != padded) {
-            present = e.both(present, e.less(column, e.index(columns)));
-          }
-          auto align = llvm::MaybeAlign(kBytes);
-          Value x = e.ifValue(
-              present, type,
-              [&]() -> Value {
-                return vector::LoadOp::create(e, type, view,
-                                              index(from, column),
-                                              /*nontemporal=*/false, align);
-              },
-              [&] { return e.constant(type, 0.0); });
-          vector::StoreOp::create(e, x, target, ValueRange{row, column},
-                                  /*nontemporal=*/false, align);
-          return;
-        }
-        // What is left out is filled with zeros; its address stays inside.
-        Value count =
-            columns == padded
-                ? e.index(vector)
-                : e.max(e.min(e.sub(e.index(columns), column), e.index(vector)),
-                        e.index(0));
-        Value inside = columns == padded
-                           ? column
-                           : e.select(e.less(column, e.index(columns)), column,
-                                      e.index(0));
-        // Of a row that is not there nothing is read, wherever it would be.
-        count = e.select(present, count, e.index(0));
-        nvgpu::DeviceAsyncCopyOp::create(
-            e, nvgpu::DeviceAsyncTokenType::get(e.getContext()), target,
-            ValueRange{row, column}, view, index(from, inside),
-            e.getIndexAttr(vector), count, UnitAttr());
-      });
+  // What is left out is filled with zeros; its address stays inside.
+  auto clip = [&](Value column) -> std::pair<Value, Value> {
+    if (columns == padded) {
+      return {column, e.index(vector)};
+    }
+    Value count =
+        e.max(e.min(e.sub(e.index(columns), column), e.index(vector)), zero);
+    return {e.select(e.less(column, e.index(columns)), column, zero), count};
+  };
+  // Of a row that is not there nothing is read, wherever it would be.
+  if (threads % chunks != 0 || threads / chunks < 4) {
+    forEachElement(rows, chunks, [&](Value row, Value chunk) {
+      Value column = e.mul(chunk, vector);
+      auto [inside, count] = clip(column);
+      copy(e.add(e.add(start, e.mul(row, stride)), inside), row, column,
+           e.select(e.less(row, there), count, zero));
+    });
+    return;
+  }
+  // A thread stays in its column, for a few rows that are equally far apart.
+  int64_t step = threads / chunks;
+  Value row = e.div(thread, chunks);
+  Value column =
+      e.mul(arith::RemUIOp::create(e, thread, e.index(chunks)), vector);
+  auto [inside, count] = clip(column);
+  Value from = e.add(e.add(start, inside), e.mul(row, stride));
+  Value further = e.mul(stride, step);
+  Value left = arith::IndexCastOp::create(e, word, e.sub(there, row));
+  auto copyAll = [&, count = count](bool isWhole) {
+    Value at = from;
+    for (int64_t passed = 0; passed < rows; passed += step) {
+      Value here = count;
+      if (!isWhole) {
+        Value present =
+            e.less(arith::ConstantIntOp::create(e, passed, 32), left);
+        here = e.select(present, count, zero);
+      }
+      copy(at, e.add(row, passed), column,
+           isWhole && columns == padded ? Value() : here);
+      at = e.add(at, further);
+    }
+  };
+  if (rows % step != 0) {
+    copyAll(false);
+    return;
+  }
+  e.ifThen(
+      e.equal(there, e.index(rows)), [&] { copyAll(true); },
+      [&] { copyAll(false); });
+}
+
+/// A vector of one row, at `from`, if that is `present`.
+void Distributor::copyByRegisters(tile::CopyOp op, Value flat, Value from,
+                                  Value present, Value row, Value column) {
+  constexpr int64_t kBytes = 16;
+  auto shared = cast<MemRefType>(op.getTarget().getType());
+  Type element = shared.getElementType();
+  int64_t vector =
+      kBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  auto type = VectorType::get(vector, element);
+  if (op.getColumns() != op.getPadded()) {
+    present = e.both(present, e.less(column, e.index(op.getColumns())));
+  }
+  auto align = llvm::MaybeAlign(kBytes);
+  Value x = e.ifValue(
+      present, type,
+      [&]() -> Value {
+        return vector::LoadOp::create(e, type, flat, e.add(from, column),
+                                      /*nontemporal=*/false, align);
+      },
+      [&] { return e.constant(type, 0.0); });
+  vector::StoreOp::create(e, x, op.getTarget(), ValueRange{row, column},
+                          /*nontemporal=*/false, align);
 }
 
 /// 16 bytes at a time if every row starts at such an address, else element by
@@ -200,28 +249,22 @@ void Distributor::lower(tile::CopyOp op) {
   e.ifThen(
       aligned,
       [&] {
-        // The last stride is 1: say so.
-        SmallVector<int64_t> known(type.getRank(), ShapedType::kDynamic);
-        known.back() = 1;
-        auto unit =
-            MemRefType::get(type.getShape(), element,
-                            StridedLayoutAttr::get(
-                                e.getContext(), ShapedType::kDynamic, known));
-        SmallVector<OpFoldResult> sizes, steps;
-        for (auto [extent, given] :
-             llvm::zip(type.getShape(), metadata.getSizes())) {
-          sizes.push_back(ShapedType::isDynamic(extent)
-                              ? OpFoldResult(given)
-                              : OpFoldResult(e.getIndexAttr(extent)));
-        }
-        for (Value stride : ArrayRef(strides).drop_back()) {
-          steps.push_back(stride);
-        }
-        steps.push_back(e.getIndexAttr(1));
+        // The last stride is 1: the buffer is a row of as many elements as any.
+        auto flat =
+            MemRefType::get({ShapedType::kDynamic}, element,
+                            StridedLayoutAttr::get(e.getContext(), 0, {1}));
         Value view = memref::ReinterpretCastOp::create(
-            e, unit, metadata.getBaseBuffer(),
-            OpFoldResult(metadata.getOffset()), sizes, steps);
-        copyVectors(op, view);
+            e, flat, metadata.getBaseBuffer(), e.getIndexAttr(0),
+            OpFoldResult(e.getIndexAttr(std::numeric_limits<int64_t>::max())),
+            OpFoldResult(e.getIndexAttr(1)));
+        Value start = metadata.getOffset();
+        for (auto [index, stride] :
+             llvm::zip(op.getIndices(), ArrayRef(strides).drop_back(2))) {
+          start = e.add(start, e.mul(index, stride));
+        }
+        Value stride = strides[strides.size() - 2];
+        start = e.add(start, e.mul(first, stride));
+        copyVectors(op, view, start, stride);
       },
       [&] {
         forEachElement(rows, padded, [&](Value row, Value column) {

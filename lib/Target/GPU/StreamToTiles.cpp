@@ -54,6 +54,17 @@ static void mergeFactors(StreamOp stream) {
   });
 }
 
+/// Weights, 2^(x - gauge), are at most 1 where the largest is 1: what is below
+/// the normal numbers may as well be 0.
+static void approximateWeights(StreamOp stream) {
+  stream.walk([](math::Exp2Op op) {
+    auto apart = op.getOperand().getDefiningOp<arith::SubFOp>();
+    if (apart && apart.getRhs().getDefiningOp<GuardOp>()) {
+      op.setFastmath(op.getFastmath() | arith::FastMathFlags::afn);
+    }
+  });
+}
+
 /// The kernel with tiles of a shape, and its launch. `tooLarge` is set, beside
 /// a failure, for one whose block shares more memory than there is.
 static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
@@ -109,6 +120,7 @@ static LogicalResult emitTileKernel(StreamOp stream, StringRef name,
     return failure();
   }
   mergeFactors(stream);
+  approximateWeights(stream);
   bool tooLarge = false;
   while (failed(emitTileKernel(stream, name, *shape, device, tooLarge))) {
     if (!tooLarge) {

@@ -136,6 +136,9 @@ gpu.module @m {
 // CHECK:         llvm.call @attn_emulator_permute(
 // CHECK:         llvm.fdiv
 // CHECK:         llvm.intr.exp2
+// CHECK:         llvm.intr.exp2
+// CHECK:         llvm.fcmp "olt"
+// CHECK:         llvm.select
 // CHECK:         llvm.call @attn_emulator_copy_async(
 // CHECK:         llvm.call @attn_emulator_copy_commit()
 // CHECK:         llvm.call @attn_emulator_copy_wait(
@@ -152,6 +155,7 @@ gpu.module @m {
     %b = nvvm.prmt #nvvm.permute_mode<default> %t, %t, %t : i32
     %r = nvvm.rcp.approx.ftz.f %x : f32
     %e = llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"(%x) : (f32) -> f32
+    %u = llvm.call_intrinsic "llvm.nvvm.ex2.approx.ftz.f32"(%x) : (f32) -> f32
     nvvm.cp.async.shared.global %p, %g, 16, cache = cg : !llvm.ptr<3>, !llvm.ptr<1>
     nvvm.cp.async.commit.group
     nvvm.cp.async.wait.group 0

@@ -5,7 +5,7 @@
 // AMD-LABEL: gpu.func @powers(
 // AMD:   rocdl.exp2 %arg0 f32 -> f32
 // AMD:   arith.extf %arg1 : bf16 to f32
-// AMD:   rocdl.exp2
+// AMD-COUNT-2: rocdl.exp2
 // AMD-NOT: nvvm
 // CHIP: error: 'gfx0' is none of the GPUs
 
@@ -15,6 +15,8 @@ gpu.module @kernels {
   // CHECK:   arith.extf %arg1 : bf16 to f32
   // CHECK:   llvm.call_intrinsic "llvm.nvvm.ex2.approx.f32"
   // CHECK:   arith.truncf
+  // What may be flushed to 0.
+  // CHECK:   llvm.call_intrinsic "llvm.nvvm.ex2.approx.ftz.f32"
   // A series of what is left after the whole part, times two powers of two.
   // CHECK:   math.roundeven
   // CHECK-COUNT-13: math.fma
@@ -22,8 +24,10 @@ gpu.module @kernels {
   gpu.func @powers(%x: f32, %y: bf16, %z: f64, %o: memref<f32>, %p: memref<bf16>, %q: memref<f64>) kernel {
     %0 = math.exp2 %x : f32
     %1 = math.exp2 %y : bf16
+    %3 = math.exp2 %x fastmath<afn> : f32
     %2 = math.exp2 %z : f64
     memref.store %0, %o[] : memref<f32>
+    memref.store %3, %o[] : memref<f32>
     memref.store %1, %p[] : memref<bf16>
     memref.store %2, %q[] : memref<f64>
     gpu.return
