@@ -178,6 +178,46 @@ ATTN_RUNTIME_EXPORT void attn_emulator_copy_commit(void);
 ATTN_RUNTIME_EXPORT void attn_emulator_copy_wait(int32_t groups);
 
 /*===----------------------------------------------------------------------===*\
+|* Barriers in shared memory: mbarriers, of 8 bytes
+\*===----------------------------------------------------------------------===*/
+
+enum {
+  /** Nothing is learned from others, or told to them. */
+  ATTN_EMULATOR_MBARRIER_RELAXED = 1,
+  /** Later phases lack so many arrivals less. */
+  ATTN_EMULATOR_ARRIVE_DROP = 2,
+  /** The phase is not to end with the arrivals. */
+  ATTN_EMULATOR_ARRIVE_NO_COMPLETE = 4,
+  /** What is waited for is the parity of a phase, and not a state. */
+  ATTN_EMULATOR_WAIT_PARITY = 8,
+  /** Does not wait. */
+  ATTN_EMULATOR_WAIT_TEST = 16,
+  /** May stop waiting. */
+  ATTN_EMULATOR_WAIT_IMPATIENT = 32
+};
+
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_mbarrier_inval(void *address,
+                                                      int32_t site);
+/** The current phase is not to end before so many bytes more are complete. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_expect(void *address, int32_t bytes, int32_t site);
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_complete(void *address, int32_t bytes, int32_t site);
+/** Expects bytes and arrives so many times. Returns the state before. */
+ATTN_RUNTIME_EXPORT int64_t attn_emulator_mbarrier_arrive(
+    void *address, int32_t count, int32_t bytes, int32_t flags, int32_t site);
+/** Whether the phase that a state or a parity stands for has ended. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbarrier_wait(void *address,
+                                                        int64_t which,
+                                                        int32_t flags,
+                                                        int32_t site);
+/** Arrives when the copies that the thread has begun are complete. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_copy_arrive(void *address, int32_t no_increment, int32_t site);
+
+/*===----------------------------------------------------------------------===*\
 |* Warps. Enumerations are numbered as in the NVVM dialect.
 \*===----------------------------------------------------------------------===*/
 
@@ -257,11 +297,7 @@ ATTN_RUNTIME_EXPORT int32_t attn_emulator_readlane(int32_t value, int32_t lane,
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbcnt(int32_t high, int32_t mask,
                                                 int32_t base);
 
-enum {
-  ATTN_EMULATOR_MFMA,
-  ATTN_EMULATOR_WMMA_GFX11,
-  ATTN_EMULATOR_WMMA_GFX12
-};
+enum { ATTN_EMULATOR_MFMA, ATTN_EMULATOR_WMMA_GFX11, ATTN_EMULATOR_WMMA_GFX12 };
 
 /**
  * A * B + C of 16 x 16 matrices of one of these kinds: A and B of `type`, f16

@@ -172,8 +172,8 @@ LogicalResult Translator::translate(Operation *op) {
   if (replaceMath(op, calls)) {
     return success();
   }
-  for (auto replace :
-       {replaceThreadOp, replaceMemoryOp, replaceMatrixOp, replaceWaveOp}) {
+  for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMBarrierOp,
+                       replaceMatrixOp, replaceWaveOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {
       return failure();

@@ -39,14 +39,14 @@ void attn::emulator::reportConflict(Emulator &emulator, const Thread &thread,
                                     uint32_t site) {
   const char *here = getPlace(emulator, site);
   const char *there = getPlace(emulator, conflict.other.site);
-  uint32_t agent = conflict.other.agent - 1u;
-  uint32_t other = agent % emulator.numThreads;
   if (conflict.kind == Conflict::Uninitialized) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which nothing has written", verb,
            conflict.byte, here);
   }
-  if (agent < emulator.numThreads) {
+  Agent agent = emulator.shadow.getAgent(conflict.other);
+  uint32_t other = agent.index;
+  if (agent.kind == Agent::Thread) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which thread %u %s (%s) with no "
            "barrier between the two",
@@ -59,7 +59,7 @@ void attn::emulator::reportConflict(Emulator &emulator, const Thread &thread,
            "may still write: it has not waited for it",
            verb, conflict.byte, here, there);
   }
-  if (conflict.other.tick > emulator.threads[other].completed) {
+  if (conflict.other.tick > emulator.threads[other].waitedTick) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which an asynchronous copy of "
            "thread %u (%s) may still write: that thread has not waited for it",
@@ -96,6 +96,7 @@ unsigned char *attn::emulator::accessShared(Emulator &emulator, Thread &thread,
                                             uint32_t site) {
   uint32_t begin =
       findShared(emulator, thread, address, bytes, kind, alignment, site);
+  checkNoMBarrier(emulator, thread, begin, bytes, getVerb(kind), site);
   Shadow &shadow = emulator.shadow;
   Conflict conflict;
   if (kind & ATTN_EMULATOR_ATOMIC) {

@@ -17,11 +17,15 @@
 #include "Shadow.h"
 #include "attn_emulator.h"
 
+#include <cstdlib>
+
 namespace attn::emulator {
 
 constexpr uint32_t kWarpSize = 32; // of NVIDIA
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kNumBarriers = 16;
+constexpr uint32_t kMaxMBarriers = 128;
+constexpr uint32_t kMBarrierBytes = 8;
 constexpr int64_t kMaxSharedBytes = 227 << 10;
 
 /// Memory that is all zeros and given back with the launch.
@@ -58,6 +62,7 @@ private:
 enum class Meeting : uint8_t {
   None,
   Barrier,
+  MBarrier,
   WarpBarrier,
   Shuffle,
   Vote,
@@ -77,7 +82,7 @@ struct Wait {
   uint32_t site = 0;
   /// The lanes of a meeting of a warp, or the number of a barrier.
   uint64_t mask = 0;
-  /// Has to be the same for all.
+  /// Has to be the same for all; the phase of an mbarrier.
   uint64_t form = 0;
   /// What the op has, on the stack of the thread.
   void *data = nullptr;
@@ -89,7 +94,19 @@ struct Copy {
   const unsigned char *source;
   uint32_t bytes, sourceBytes;
   uint32_t group, site;
+  /// Of the agent that the thread's copies are.
+  uint32_t tick;
   bool landed;
+};
+
+struct MBarrier;
+
+/// An arrival of a thread that follows its copies.
+struct LateArrival {
+  MBarrier *barrier;
+  /// The last of the copies.
+  uint32_t tick;
+  uint32_t site;
 };
 
 enum class State : uint8_t { Ready, Waiting, Exited };
@@ -104,6 +121,16 @@ struct Thread {
   uint32_t committed = 0, completed = 0;
   Copy *copies = nullptr;
   uint32_t numCopies = 0, maxCopies = 0;
+  /// The agent that they are, or 0; the tick of those that begin now, the
+  /// last that the thread has waited for, and the last that an mbarrier
+  /// follows.
+  uint32_t copyAgent = 0, copyTick = 1, waitedTick = 0, tracked = 0;
+  LateArrival *arrivals = nullptr;
+  uint32_t numArrivals = 0, maxArrivals = 0;
+  /// The mbarrier that a phase of has ended for the thread, which has not run
+  /// since, and the phase.
+  const MBarrier *watched = nullptr;
+  uint32_t watchedPhase = 0, watchedSite = 0;
 };
 
 struct Barrier {
@@ -114,6 +141,23 @@ struct Barrier {
   uint32_t trueCount = 0;
   /// Of the last time that it completed.
   uint32_t result = 0;
+};
+
+struct MBarrier {
+  /// Where in shared memory.
+  uint32_t place = 0;
+  /// Arrivals of a phase, those that the current one lacks, and the bytes.
+  uint32_t count = 0, pending = 0;
+  int32_t bytes = 0;
+  /// The current phase, and how many have ended in all the times that there was
+  /// an mbarrier at the place.
+  uint32_t phase = 0, tick = 0;
+  uint32_t agent = 0;
+  /// Where it began, or, when it is no more, ended.
+  uint32_t site = 0;
+  bool isLive = false;
+  /// What those who have arrived knew, and those of phases that have ended.
+  uint32_t *gathered = nullptr, *published = nullptr;
 };
 
 /// A range of global memory that the kernel may touch.
@@ -155,6 +199,8 @@ struct Emulator {
   uint32_t *ready = nullptr;
   uint32_t numReady = 0, numExited = 0;
   uint32_t current = 0;
+  /// How often threads have asked in vain since something happened.
+  uint32_t numPolls = 0;
   bool isBroken = false;
   /// Fibers that are resumed are to end at once.
   bool isDying = false;
@@ -163,6 +209,10 @@ struct Emulator {
   Barrier barriers[kNumBarriers];
   /// What those who arrived at each barrier knew.
   uint32_t *barrierClocks[kNumBarriers] = {};
+  MBarrier mbarriers[kMaxMBarriers];
+  uint32_t numMBarriers = 0;
+  /// For every place one may be at, 1 more than its number, or 0.
+  uint8_t *mbarrierAt = nullptr;
   Shadow shadow;
   unsigned char *shared = nullptr;
 };
@@ -191,8 +241,8 @@ const char *getPlace(const Emulator &emulator, uint32_t site);
 /// "barrier 3" or "shfl.sync".
 const char *getName(const Wait &wait);
 
-/// What the threads of the block wait for, when none can run.
-void reportDeadlock(Emulator &emulator);
+/// What a thread waits for, when none can run, and who else does.
+void reportDeadlock(Emulator &emulator, const Thread &waiting);
 
 //===----------------------------------------------------------------------===//
 // Scheduling
@@ -209,6 +259,10 @@ void wake(Emulator &emulator, Thread &thread);
 
 /// Runs others until the current thread can run again.
 void runOthers(Emulator &emulator);
+
+/// Lets others run, for a thread that has asked for what it could wait for, and
+/// will again.
+void poll(Emulator &emulator, const Wait &wait);
 
 /// Lets the thread wait at a meeting of its warp. The last to come calls
 /// `complete` for the lanes of the mask.
@@ -246,11 +300,41 @@ unsigned char *accessShared(Emulator &emulator, Thread &thread,
 void checkGlobal(Emulator &emulator, const Thread &thread, const void *address,
                  int64_t bytes, int32_t kind, int32_t alignment, uint32_t site);
 
+/// Makes room for one more element.
+template <typename T> bool grow(T *&elements, uint32_t count, uint32_t &max) {
+  if (count < max) {
+    return true;
+  }
+  uint32_t wanted = max ? 2 * max : 16;
+  void *grown = std::realloc(elements, sizeof(T) * wanted);
+  if (!grown) {
+    return false;
+  }
+  elements = static_cast<T *>(grown);
+  max = wanted;
+  return true;
+}
+
+/// Lets one thing land that some thread may wait for. False if there is none.
+bool landOne(Emulator &emulator);
+
 /// Lets one of the copies of a thread land, or none.
 void landSome(Emulator &emulator, Thread &thread);
 
-/// Reports copies that a thread leaves behind.
-void checkCopies(Emulator &emulator, const Thread &thread);
+/// Lets copies that an mbarrier follows land; reports others that a thread
+/// leaves behind.
+void checkCopies(Emulator &emulator, Thread &thread);
+
+/// The mbarrier at an address, for an op of the thread that runs.
+MBarrier &findMBarrier(Emulator &emulator, const void *address, uint32_t site);
+
+/// An arrival of copies, which have become an agent, until one of their ticks.
+void arriveLate(Emulator &emulator, MBarrier &barrier, uint32_t agent,
+                uint32_t tick);
+
+/// Reports an access to what an mbarrier is made of.
+void checkNoMBarrier(Emulator &emulator, const Thread &thread, uint32_t begin,
+                     int64_t bytes, const char *verb, uint32_t site);
 
 } // namespace attn::emulator
 

@@ -46,7 +46,7 @@ const char *attn::emulator::getPlace(const Emulator &emulator, uint32_t site) {
 }
 
 const char *attn::emulator::getName(const Wait &wait) {
-  static thread_local char barriers[2][32];
+  static thread_local char barriers[2][40];
   static thread_local unsigned next = 0;
   char *barrier = barriers[next++ % 2];
   switch (wait.meeting) {
@@ -54,6 +54,10 @@ const char *attn::emulator::getName(const Wait &wait) {
     break;
   case Meeting::Barrier:
     std::snprintf(barrier, sizeof(barriers[0]), "barrier %u",
+                  static_cast<uint32_t>(wait.mask));
+    return barrier;
+  case Meeting::MBarrier:
+    std::snprintf(barrier, sizeof(barriers[0]), "the mbarrier at byte %u",
                   static_cast<uint32_t>(wait.mask));
     return barrier;
   case Meeting::WarpBarrier:
@@ -118,14 +122,46 @@ void attn::emulator::report(Emulator &emulator, const Thread &thread,
   leave(emulator);
 }
 
+/// What the phase of an mbarrier lacks that a thread waits for.
+static void describePhase(const Emulator &emulator, const Wait &wait,
+                          char *text, size_t bytes) {
+  uint32_t at = emulator.mbarrierAt[wait.mask / kMBarrierBytes];
+  const MBarrier &barrier = emulator.mbarriers[at - 1];
+  auto phase = static_cast<unsigned long long>(wait.form);
+  if (barrier.bytes < 0) {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, for which %d bytes more have come than "
+                  "were expected",
+                  phase, -barrier.bytes);
+  } else if (barrier.bytes == 0) {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, which lacks %u more arrivals", phase,
+                  barrier.pending);
+  } else if (barrier.pending == 0) {
+    std::snprintf(text, bytes, "phase %llu to end, which lacks %d more bytes",
+                  phase, barrier.bytes);
+  } else {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, which lacks %u more arrivals and %d "
+                  "bytes",
+                  phase, barrier.pending, barrier.bytes);
+  }
+}
+
 /// Someone who is not where he is waited for, and why.
 static void describe(const Emulator &emulator, const Thread &thread, char *text,
                      size_t bytes) {
   if (thread.state == State::Exited) {
     std::snprintf(text, bytes, "thread %u has left the kernel", thread.index);
   } else {
-    std::snprintf(text, bytes, "thread %u waits at %s (%s)", thread.index,
-                  getName(thread.wait), getPlace(emulator, thread.wait.site));
+    char what[128] = "";
+    bool isPhase = thread.wait.meeting == Meeting::MBarrier;
+    if (isPhase) {
+      describePhase(emulator, thread.wait, what, sizeof(what));
+    }
+    std::snprintf(text, bytes, "thread %u waits at %s (%s)%s%s", thread.index,
+                  getName(thread.wait), getPlace(emulator, thread.wait.site),
+                  isPhase ? " for " : "", what);
   }
 }
 
@@ -154,21 +190,36 @@ static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
   return isBarrier ? barrier.expected - barrier.arrived : count;
 }
 
-void attn::emulator::reportDeadlock(Emulator &emulator) {
-  const Thread *waiting = emulator.threads;
-  while (waiting->state != State::Waiting) {
-    ++waiting;
+/// Someone who waits elsewhere than a thread that waits at an mbarrier: anyone
+/// may be the one to arrive there.
+static const Thread *findElsewhere(const Emulator &emulator, const Wait &wait) {
+  for (uint32_t i = 0; i < emulator.numThreads; ++i) {
+    const Thread &thread = emulator.threads[i];
+    if (thread.wait.meeting != wait.meeting || thread.wait.mask != wait.mask) {
+      return &thread;
+    }
   }
+  return nullptr;
+}
+
+void attn::emulator::reportDeadlock(Emulator &emulator, const Thread &waiting) {
   const Thread *missing = nullptr;
-  uint32_t count = countMissing(emulator, *waiting, missing);
+  char what[128];
+  if (waiting.wait.meeting == Meeting::MBarrier) {
+    describePhase(emulator, waiting.wait, what, sizeof(what));
+    missing = findElsewhere(emulator, waiting.wait);
+  } else {
+    std::snprintf(what, sizeof(what), "%u more threads",
+                  countMissing(emulator, waiting, missing));
+  }
   char culprit[512] = "all threads of the block are there";
   if (missing) {
     describe(emulator, *missing, culprit, sizeof(culprit));
   }
   complain(emulator.kernel.name,
            "is in a deadlock: thread %u of block (%u, %u, %u) waits at %s (%s) "
-           "for %u more threads; %s",
-           waiting->index, emulator.blockId[0], emulator.blockId[1],
-           emulator.blockId[2], getName(waiting->wait),
-           getPlace(emulator, waiting->wait.site), count, culprit);
+           "for %s; %s",
+           waiting.index, emulator.blockId[0], emulator.blockId[1],
+           emulator.blockId[2], getName(waiting.wait),
+           getPlace(emulator, waiting.wait.site), what, culprit);
 }

@@ -13,29 +13,42 @@
 using namespace attn::emulator;
 
 Shadow::~Shadow() {
+  std::free(agents);
   std::free(clocks);
   std::free(bytes);
   std::free(tables);
 }
 
-bool Shadow::begin(uint32_t threads, uint32_t sharedBytes) {
+bool Shadow::begin(uint32_t threads, uint32_t others, uint32_t sharedBytes) {
   if (!clocks) {
     numThreads = threads;
+    maxAgents = threads + others;
     numBytes = sharedBytes;
+    agents = static_cast<Agent *>(std::malloc(sizeof(Agent) * maxAgents));
     clocks = static_cast<uint32_t *>(
-        std::malloc(sizeof(uint32_t) * numThreads * getNumAgents()));
+        std::malloc(size_t{getClockBytes()} * numThreads));
     bytes = static_cast<Byte *>(std::malloc(sizeof(Byte) * (numBytes + 1)));
-    if (!clocks || !bytes) {
+    if (!agents || !clocks || !bytes) {
       return false;
     }
   }
-  std::memset(clocks, 0, sizeof(uint32_t) * numThreads * getNumAgents());
   std::memset(bytes, 0, sizeof(Byte) * numBytes);
   numTables = freeTable = 0;
+  numAgents = numThreads;
   for (uint32_t thread = 0; thread < numThreads; ++thread) {
+    agents[thread] = {Agent::Thread, thread};
+    std::memset(getClock(thread), 0, sizeof(uint32_t) * numThreads);
     tick(thread);
   }
   return true;
+}
+
+uint32_t Shadow::addAgent(Agent agent) {
+  for (uint32_t thread = 0; thread < numThreads; ++thread) {
+    getClock(thread)[numAgents] = 0;
+  }
+  agents[numAgents] = agent;
+  return numAgents++;
 }
 
 void Shadow::join(uint32_t *clock, const uint32_t *from) const {
@@ -196,8 +209,8 @@ Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
 }
 
 Conflict Shadow::writeLater(uint32_t thread, uint32_t begin, uint32_t count,
-                            uint32_t site, uint32_t group) {
+                            uint32_t site, uint32_t agent, uint32_t tick) {
   return write(thread, begin, count,
-               Event{group, static_cast<uint16_t>(numThreads + thread + 1),
+               Event{tick, static_cast<uint16_t>(agent + 1),
                      static_cast<uint16_t>(site)});
 }

@@ -6,10 +6,11 @@
 //===----------------------------------------------------------------------===//
 //
 // Happens-before by vector clocks. Every thread is an agent, and so are its
-// asynchronous copies together: thread t is agent t, its copies are agent
-// t + number of threads. A thread knows, for each agent, up to which of its
-// ticks everything has happened before. It ticks where others may learn from
-// it; copies tick with every group that is committed.
+// asynchronous copies together, and every mbarrier, for the copies that
+// complete on it. A thread knows, for each agent, up to which of its ticks
+// everything has happened before. A thread ticks where others may learn from
+// it; copies tick with every group that is committed, mbarriers with every
+// phase.
 //
 // An access that a thread does not know of, to a byte that it touches, may
 // happen before or after its own, whatever the order was this time. So races
@@ -33,6 +34,13 @@ struct Event {
   uint16_t site;
 };
 
+/// Who accesses memory.
+struct Agent {
+  enum Kind : uint8_t { Thread, Copies, MBarrier } kind;
+  /// The thread, or the number of the mbarrier.
+  uint32_t index;
+};
+
 /// How an access meets an earlier one.
 struct Conflict {
   enum Kind { None, Uninitialized, WithWrite, WithRead } kind = None;
@@ -47,12 +55,22 @@ public:
   Shadow &operator=(const Shadow &) = delete;
   ~Shadow();
 
-  /// False if there is no memory. To be called before each block.
-  bool begin(uint32_t threads, uint32_t sharedBytes);
+  /// False if there is no memory. To be called before each block. Besides the
+  /// threads there are up to `others` agents.
+  bool begin(uint32_t threads, uint32_t others, uint32_t sharedBytes);
 
-  uint32_t getNumAgents() const { return 2 * numThreads; }
+  /// Thread t is agent t. The others become agents when they first access
+  /// memory, so that there is less to learn where there are none.
+  uint32_t addAgent(Agent agent);
+  /// The thread whose copies are an agent.
+  uint32_t getOwner(uint32_t agent) const { return agents[agent].index; }
+  Agent getAgent(const Event &event) const { return agents[event.agent - 1]; }
+
+  uint32_t getNumAgents() const { return numAgents; }
+  /// Of a clock.
+  uint32_t getClockBytes() const { return sizeof(uint32_t) * maxAgents; }
   uint32_t *getClock(uint32_t thread) {
-    return clocks + size_t{thread} * getNumAgents();
+    return clocks + size_t{thread} * maxAgents;
   }
   /// Whether `thread` knows of the event.
   bool isKnown(uint32_t thread, const Event &event) {
@@ -70,9 +88,9 @@ public:
   /// may be the first access.
   Conflict change(uint32_t thread, uint32_t begin, uint32_t bytes,
                   uint32_t site, bool reads);
-  /// A write by the copies of the thread that group `group` is to complete.
+  /// A write by another agent, in its tick, that the thread begins.
   Conflict writeLater(uint32_t thread, uint32_t begin, uint32_t bytes,
-                      uint32_t site, uint32_t group);
+                      uint32_t site, uint32_t agent, uint32_t tick);
 
 private:
   static constexpr uint32_t kFewReaders = 4;
@@ -106,6 +124,8 @@ private:
   void giveTable(uint32_t &table);
 
   uint32_t numThreads = 0, numBytes = 0;
+  uint32_t numAgents = 0, maxAgents = 0;
+  Agent *agents = nullptr;
   uint32_t *clocks = nullptr;
   Byte *bytes = nullptr;
   /// The first is not used. Those that are free again are chained.

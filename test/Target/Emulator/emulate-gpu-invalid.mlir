@@ -11,6 +11,16 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
+  llvm.func @k(%b: !llvm.ptr<3>, %n: i32, %p: i1) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.mbarrier.init' op is emulated without a predicate alone}}
+    nvvm.mbarrier.init %b, %n, predicate = %p : !llvm.ptr<3>, i32, i1
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
   llvm.func @k() attributes {gpu.kernel} {
     // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
     llvm.inline_asm has_side_effects "membar.gl;", "" : () -> ()

@@ -39,6 +39,10 @@ Memory::Memory(const std::string &file) {
     sizes = {32};
   } else if (file == "product.mlir") {
     sizes = {128, 64, 128};
+  } else if (file == "ring.mlir") {
+    sizes = {8 * 32, 32};
+  } else if (file == "states.mlir") {
+    sizes = {64};
   } else {
     sizes = {32 * 96 / 2, 8 * 96 / 2, 32 * 8};
     packing = 2;

@@ -410,6 +410,36 @@ TEST(Emulator, WaitsForAtomicOperationsOfOthers) {
             "");
 }
 
+/// Copies arrive at an mbarrier after every thread has left but one.
+TEST(Emulator, MBarriersFollowCopies) {
+  Launch launch;
+  launch.sharedBytes = 1024;
+  for (size_t i = 0; i < launch.values.size(); ++i) {
+    launch.values[i] = static_cast<float>(i);
+  }
+  EXPECT_EQ(launch.run([](void *const *arguments) {
+    int32_t i = getThread();
+    if (i == 0) {
+      attn_emulator_mbarrier_init(getShared(512), 64, 1);
+    }
+    meet();
+    attn_emulator_copy_async(getShared(4 * int64_t{i}),
+                             getValues(arguments) + i, 4, 4, 1);
+    attn_emulator_copy_arrive(getShared(512), 1, 2);
+    if (i == 0) {
+      attn_emulator_mbarrier_wait(getShared(512), 0, ATTN_EMULATOR_WAIT_PARITY,
+                                  3);
+      float sum = 0;
+      for (int64_t k = 0; k < 64; ++k) {
+        sum += *place<float>(k, ATTN_EMULATOR_READ);
+      }
+      getValues(arguments)[0] = sum;
+    }
+  }),
+            "");
+  EXPECT_EQ(launch.values[0], 2016.0f);
+}
+
 TEST(Emulator, RunsOnSeveralThreads) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
