@@ -218,6 +218,28 @@ ATTN_RUNTIME_EXPORT void
 attn_emulator_copy_arrive(void *address, int32_t no_increment, int32_t site);
 
 /*===----------------------------------------------------------------------===*\
+|* Copies of bulk. What threads write reaches them by a fence alone.
+\*===----------------------------------------------------------------------===*/
+
+/** fence.proxy.async, of shared memory. */
+ATTN_RUNTIME_EXPORT void attn_emulator_fence_async(void);
+ATTN_RUNTIME_EXPORT void attn_emulator_fence_mbarrier_init(void);
+
+/** Is complete with the current phase of an mbarrier. */
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_load(void *shared,
+                                                 const void *global,
+                                                 const void *mbarrier,
+                                                 int32_t bytes, int32_t site);
+/** Bit i of the mask stands for byte i of every 16. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_bulk_store(void *global, const void *shared, int32_t bytes,
+                         int32_t byte_mask, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_commit(void);
+/** Until all groups but the last few are complete, or read. */
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_wait(int32_t groups,
+                                                 int32_t only_read);
+
+/*===----------------------------------------------------------------------===*\
 |* Warps. Enumerations are numbered as in the NVVM dialect.
 \*===----------------------------------------------------------------------===*/
 

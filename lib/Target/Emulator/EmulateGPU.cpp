@@ -173,7 +173,7 @@ LogicalResult Translator::translate(Operation *op) {
     return success();
   }
   for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMBarrierOp,
-                       replaceMatrixOp, replaceWaveOp}) {
+                       replaceBulkOp, replaceMatrixOp, replaceWaveOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {
       return failure();

@@ -70,6 +70,7 @@ std::string getUnusedName(const SymbolTable &symbols, StringRef name);
 /// failure with a message for one that is not emulated.
 FailureOr<bool> replaceThreadOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMatrixOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceBulkOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMBarrierOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMemoryOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceWaveOp(Operation *op, Calls &calls);

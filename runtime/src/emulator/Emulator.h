@@ -100,6 +100,7 @@ struct Copy {
 };
 
 struct MBarrier;
+struct Transfer;
 
 /// An arrival of a thread that follows its copies.
 struct LateArrival {
@@ -127,6 +128,12 @@ struct Thread {
   uint32_t copyAgent = 0, copyTick = 1, waitedTick = 0, tracked = 0;
   LateArrival *arrivals = nullptr;
   uint32_t numArrivals = 0, maxArrivals = 0;
+  /// Groups of copies of bulk: those committed, and of these the ones whose
+  /// sources have been read; what reads them is an agent too.
+  uint32_t bulkCommitted = 0, bulkRead = 0, bulkAgent = 0;
+  /// Whether the group that is not yet committed has copies, and one of them.
+  bool isBulkOpen = false;
+  uint32_t bulkSite = 0;
   /// The mbarrier that a phase of has ended for the thread, which has not run
   /// since, and the phase.
   const MBarrier *watched = nullptr;
@@ -156,6 +163,11 @@ struct MBarrier {
   /// Where it began, or, when it is no more, ended.
   uint32_t site = 0;
   bool isLive = false;
+  /// Who began it and when, and whether copies of bulk may see that.
+  uint32_t creator = 0, created = 0;
+  bool isFenced = false;
+  /// The tick that the last copy of bulk is complete with, and where that is.
+  uint32_t copyTick = 0, copySite = 0;
   /// What those who have arrived knew, and those of phases that have ended.
   uint32_t *gathered = nullptr, *published = nullptr;
 };
@@ -213,6 +225,11 @@ struct Emulator {
   uint32_t numMBarriers = 0;
   /// For every place one may be at, 1 more than its number, or 0.
   uint8_t *mbarrierAt = nullptr;
+  /// Copies of bulk in flight.
+  Transfer *transfers = nullptr;
+  uint32_t numTransfers = 0, maxTransfers = 0;
+  /// Of so many chances to land, one is taken; drawn for each block.
+  uint32_t lateness = 0;
   Shadow shadow;
   unsigned char *shared = nullptr;
 };
@@ -332,9 +349,37 @@ MBarrier &findMBarrier(Emulator &emulator, const void *address, uint32_t site);
 void arriveLate(Emulator &emulator, MBarrier &barrier, uint32_t agent,
                 uint32_t tick);
 
+/// Ends the phase of an mbarrier if it lacks nothing.
+void endPhase(Emulator &emulator, MBarrier &barrier);
+
+/// Copies of bulk may see the mbarriers whose beginning the thread knows.
+void fenceMBarriers(Emulator &emulator);
+
 /// Reports an access to what an mbarrier is made of.
 void checkNoMBarrier(Emulator &emulator, const Thread &thread, uint32_t begin,
                      int64_t bytes, const char *verb, uint32_t site);
+
+//===----------------------------------------------------------------------===//
+// Copies of bulk
+//===----------------------------------------------------------------------===//
+
+/// Lets one of the copies land, or none.
+void landSomeInBulk(Emulator &emulator);
+/// Lets one land. False if there is none.
+bool landOneInBulk(Emulator &emulator);
+
+/// Reports copies in flight that are to be part of a phase that ends.
+void checkTransfers(Emulator &emulator, const MBarrier &barrier);
+
+/// Reports copies that a thread leaves behind.
+void checkBulk(Emulator &emulator, const Thread &thread);
+
+/// At the end of a block: lets the rest land. False, with a report, if nobody
+/// has waited for one.
+bool finishBulk(Emulator &emulator);
+
+/// Forgets all copies.
+void dropTransfers(Emulator &emulator);
 
 } // namespace attn::emulator
 

@@ -45,6 +45,8 @@ Emulator::~Emulator() {
     std::free(threads[i].copies);
     std::free(threads[i].arrivals);
   }
+  dropTransfers(*this);
+  std::free(transfers);
 }
 
 /// False, with a report, for what no card can be asked for.
@@ -133,7 +135,8 @@ private:
 } // namespace
 
 static bool allocate(Emulator &e) {
-  size_t agents = size_t{2} * e.numThreads + kMaxMBarriers;
+  // Threads, their copies and their stores; the clocks have two halves.
+  size_t agents = 2 * (size_t{3} * e.numThreads + kMaxMBarriers);
   size_t clockBytes = Carver::getBytes(sizeof(uint32_t) * agents);
   size_t places = e.sharedBytes / kMBarrierBytes;
   size_t total = Carver::getBytes(sizeof(Thread) * e.numThreads) +
@@ -183,7 +186,7 @@ static bool runBlocks(Emulator &e) {
     e.blockId[0] = static_cast<uint32_t>(block % x);
     e.blockId[1] = static_cast<uint32_t>(block / x % y);
     e.blockId[2] = static_cast<uint32_t>(block / x / y);
-    if (!e.shadow.begin(e.numThreads, e.numThreads + kMaxMBarriers,
+    if (!e.shadow.begin(e.numThreads, 2 * e.numThreads + kMaxMBarriers,
                         e.sharedBytes)) {
       complain(e.kernel.name, "has no memory to run in");
       return false;
@@ -193,7 +196,8 @@ static bool runBlocks(Emulator &e) {
     for (Barrier &barrier : e.barriers) {
       barrier = {};
     }
-    e.numMBarriers = 0;
+    e.numMBarriers = e.lateness = 0;
+    dropTransfers(e);
     std::memset(e.mbarrierAt, 0, e.sharedBytes / kMBarrierBytes);
     numBlocks.fetch_add(1);
     if (!runBlock(e)) {

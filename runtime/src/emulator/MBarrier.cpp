@@ -114,18 +114,19 @@ static void checkWatchers(Emulator &emulator, const MBarrier &barrier) {
 }
 
 /// Ends the phase if it lacks nothing.
-static void endPhase(Emulator &emulator, MBarrier &barrier) {
+void attn::emulator::endPhase(Emulator &emulator, MBarrier &barrier) {
   if (barrier.pending || barrier.bytes) {
     return;
   }
   checkWatchers(emulator, barrier);
+  checkTransfers(emulator, barrier);
   ++barrier.phase;
   ++barrier.tick;
   barrier.pending = barrier.count;
   emulator.numPolls = 0;
   barrier.gathered[barrier.agent] = barrier.tick;
   std::memcpy(barrier.published, barrier.gathered,
-              sizeof(uint32_t) * emulator.shadow.getNumAgents());
+              emulator.shadow.getClockBytes());
   for (uint32_t i = 0; i < emulator.numThreads; ++i) {
     Thread &thread = emulator.threads[i];
     if (thread.wait.meeting == Meeting::MBarrier &&
@@ -183,6 +184,14 @@ void attn::emulator::arriveLate(Emulator &emulator, MBarrier &barrier,
   endPhase(emulator, barrier);
 }
 
+void attn::emulator::fenceMBarriers(Emulator &emulator) {
+  const uint32_t *known = emulator.shadow.getClock(emulator.current);
+  for (uint32_t i = 0; i < emulator.numMBarriers; ++i) {
+    MBarrier &barrier = emulator.mbarriers[i];
+    barrier.isFenced |= barrier.created <= known[barrier.creator];
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Ops
 //===----------------------------------------------------------------------===//
@@ -222,7 +231,7 @@ void attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site) {
         static_cast<uint8_t>(number + 1);
     barrier = &emulator.mbarriers[number];
     barrier->place = place;
-    barrier->tick = 0;
+    barrier->tick = barrier->copyTick = 0;
     barrier->agent = emulator.shadow.addAgent({Agent::MBarrier, number});
   }
   barrier->count = barrier->pending = static_cast<uint32_t>(count);
@@ -230,6 +239,9 @@ void attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site) {
   barrier->phase = 0;
   barrier->site = here;
   barrier->isLive = true;
+  barrier->isFenced = false;
+  barrier->creator = thread.index;
+  barrier->created = emulator.shadow.getClock(thread.index)[thread.index];
   std::memset(barrier->gathered, 0, emulator.shadow.getClockBytes());
   std::memset(barrier->published, 0, emulator.shadow.getClockBytes());
 }

@@ -190,16 +190,21 @@ static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
   return isBarrier ? barrier.expected - barrier.arrived : count;
 }
 
-/// Someone who waits elsewhere than a thread that waits at an mbarrier: anyone
-/// may be the one to arrive there.
+/// Someone who is elsewhere than a thread that waits at an mbarrier, best of
+/// all one who waits: anyone may be the one to arrive.
 static const Thread *findElsewhere(const Emulator &emulator, const Wait &wait) {
+  const Thread *found = nullptr;
   for (uint32_t i = 0; i < emulator.numThreads; ++i) {
     const Thread &thread = emulator.threads[i];
-    if (thread.wait.meeting != wait.meeting || thread.wait.mask != wait.mask) {
+    if (thread.wait.meeting == wait.meeting && thread.wait.mask == wait.mask) {
+      continue;
+    }
+    if (thread.state == State::Waiting) {
       return &thread;
     }
+    found = found ? found : &thread;
   }
-  return nullptr;
+  return found;
 }
 
 void attn::emulator::reportDeadlock(Emulator &emulator, const Thread &waiting) {

@@ -27,7 +27,8 @@ uint64_t Random::next() {
 
 /// Draws a thread that can run, and goes on with it.
 static void runNext(Emulator &emulator, Fiber &from, bool ends) {
-  while (emulator.numReady == 0 && landOne(emulator)) {
+  while (emulator.numReady == 0 &&
+         (landOneInBulk(emulator) || landOne(emulator))) {
   }
   if (emulator.numReady == 0) {
     switchTo(from, emulator.origin, ends);
@@ -64,7 +65,7 @@ void attn::emulator::poll(Emulator &emulator, const Wait &wait) {
     emulator.isBroken = true;
     leave(emulator);
   }
-  if (emulator.numReady == 0) {
+  if (emulator.numReady == 0 && !landOneInBulk(emulator)) {
     landOne(emulator);
   }
   attn_emulator_yield();
@@ -84,6 +85,7 @@ void attn::emulator::leave(Emulator &emulator) {
 void attn::emulator::runOthers(Emulator &emulator) {
   Thread &thread = emulator.getCurrent();
   landSome(emulator, thread);
+  landSomeInBulk(emulator);
   runNext(emulator, thread.fiber, false);
   if (emulator.isDying) {
     leave(emulator);
@@ -100,6 +102,7 @@ void attn_emulator_exit(void) {
   Emulator &emulator = *running;
   Thread &thread = emulator.getCurrent();
   checkCopies(emulator, thread);
+  checkBulk(emulator, thread);
   emulator.numPolls = 0;
   thread.state = State::Exited;
   ++emulator.numExited;
@@ -143,6 +146,8 @@ bool attn::emulator::runBlock(Emulator &emulator) {
     thread.copyAgent = thread.waitedTick = thread.tracked = 0;
     thread.numArrivals = 0;
     thread.watched = nullptr;
+    thread.bulkCommitted = thread.bulkRead = thread.bulkAgent = 0;
+    thread.isBulkOpen = false;
     emulator.stacks.clear(i);
     prepare(thread.fiber, emulator.stacks.get(i), runThread);
     emulator.ready[i] = i;
@@ -156,6 +161,9 @@ bool attn::emulator::runBlock(Emulator &emulator) {
       ++waiting;
     }
     reportDeadlock(emulator, *waiting);
+    emulator.isBroken = true;
+  }
+  if (!emulator.isBroken && !finishBulk(emulator)) {
     emulator.isBroken = true;
   }
   endFibers(emulator);

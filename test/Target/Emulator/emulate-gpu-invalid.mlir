@@ -21,6 +21,26 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
+  llvm.func @k(%s: !llvm.ptr<3>, %g: !llvm.ptr<1>, %n: i32, %d: !llvm.ptr<7>, %ctas: i16) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.cp.async.bulk.shared.cluster.global' op is emulated without a multicast alone}}
+    nvvm.cp.async.bulk.shared.cluster.global %d, %g, %s, %n multicast_mask = %ctas : !llvm.ptr<7>, !llvm.ptr<1>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k() attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.fence.proxy' op is emulated for the async proxy alone}}
+    nvvm.fence.proxy {kind = #nvvm.proxy_kind<tensormap>}
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
   llvm.func @k() attributes {gpu.kernel} {
     // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
     llvm.inline_asm has_side_effects "membar.gl;", "" : () -> ()

@@ -41,6 +41,8 @@ Memory::Memory(const std::string &file) {
     sizes = {128, 64, 128};
   } else if (file == "ring.mlir") {
     sizes = {8 * 32, 32};
+  } else if (file == "bulk.mlir") {
+    sizes = {8 * 32, 8 * 32};
   } else if (file == "states.mlir") {
     sizes = {64};
   } else {

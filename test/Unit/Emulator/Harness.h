@@ -43,9 +43,9 @@ struct View {
 
 /// The good kernels.
 inline constexpr const char *kFiles[] = {
-    "sum.mlir",     "shuffle.mlir",   "transpose.mlir",
-    "channel.mlir", "histogram.mlir", "product.mlir",
-    "stages.mlir",  "ring.mlir",      "states.mlir"};
+    "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
+    "histogram.mlir", "product.mlir", "stages.mlir",    "ring.mlir",
+    "states.mlir",    "bulk.mlir"};
 
 /// Arguments of the kernel of a file, of the right sizes; all that are read
 /// hold small numbers.
