@@ -43,6 +43,55 @@ ATTN_RUNTIME_EXPORT void attn_emulator_set_seed(uint64_t seed);
  */
 ATTN_RUNTIME_EXPORT const char *attn_emulator_take_error(void);
 
+/** Types of elements. */
+enum {
+  ATTN_EMULATOR_F16,
+  ATTN_EMULATOR_BF16,
+  ATTN_EMULATOR_TF32,
+  ATTN_EMULATOR_S8,
+  ATTN_EMULATOR_U8,
+  ATTN_EMULATOR_F32,
+  ATTN_EMULATOR_S32,
+  ATTN_EMULATOR_U32,
+  ATTN_EMULATOR_S64,
+  ATTN_EMULATOR_U64,
+  ATTN_EMULATOR_F64
+};
+
+enum { ATTN_EMULATOR_MAX_RANK = 5 };
+
+/**
+ * A tensor in global memory, and a box of it that is copied at once: what a
+ * tensor map describes. Dimension 0 is the one whose elements follow each
+ * other.
+ */
+typedef struct attn_emulator_tensor {
+  int32_t type;
+  int32_t rank;
+  /** A multiple of 16. */
+  void *data;
+  int64_t sizes[ATTN_EMULATOR_MAX_RANK];
+  /** In bytes, multiples of 16; that of dimension 0 is not looked at. */
+  int64_t strides[ATTN_EMULATOR_MAX_RANK];
+  int32_t box[ATTN_EMULATOR_MAX_RANK];
+  /** One of so many elements is copied; not in dimension 0. */
+  int32_t element_strides[ATTN_EMULATOR_MAX_RANK];
+  /** 0, or the 32, 64 or 128 bytes that a row of the box has. */
+  int32_t swizzle;
+  /** What is outside is a NaN, and not 0. */
+  int32_t fills_with_nan;
+} attn_emulator_tensor;
+
+/** At an address that is a multiple of 64. What it holds may change. */
+typedef struct attn_emulator_tensor_map {
+  uint64_t words[16];
+} attn_emulator_tensor_map;
+
+/** Null, or a sentence without a full stop that says what is not allowed. */
+ATTN_RUNTIME_EXPORT const char *
+attn_emulator_encode_tensor_map(attn_emulator_tensor_map *map,
+                                const attn_emulator_tensor *tensor);
+
 typedef struct attn_emulator_statistics {
   uint64_t launches;
   /** Thread blocks that were begun. */
@@ -234,6 +283,30 @@ ATTN_RUNTIME_EXPORT void attn_emulator_bulk_load(void *shared,
 ATTN_RUNTIME_EXPORT void
 attn_emulator_bulk_store(void *global, const void *shared, int32_t bytes,
                          int32_t byte_mask, int32_t site);
+/** The box whose first element has these coordinates. */
+ATTN_RUNTIME_EXPORT void attn_emulator_tensor_load(void *shared,
+                                                   const void *map,
+                                                   const void *mbarrier,
+                                                   const int32_t *coordinates,
+                                                   int32_t rank, int32_t site);
+
+/** Numbered as in the NVVM dialect, but for the first. */
+enum {
+  ATTN_EMULATOR_TENSOR_STORE = -1,
+  ATTN_EMULATOR_TENSOR_ADD,
+  ATTN_EMULATOR_TENSOR_MIN,
+  ATTN_EMULATOR_TENSOR_MAX,
+  ATTN_EMULATOR_TENSOR_INC,
+  ATTN_EMULATOR_TENSOR_DEC,
+  ATTN_EMULATOR_TENSOR_AND,
+  ATTN_EMULATOR_TENSOR_OR,
+  ATTN_EMULATOR_TENSOR_XOR
+};
+
+ATTN_RUNTIME_EXPORT void
+attn_emulator_tensor_store(const void *map, const void *shared,
+                           const int32_t *coordinates, int32_t rank,
+                           int32_t reduction, int32_t site);
 ATTN_RUNTIME_EXPORT void attn_emulator_bulk_commit(void);
 /** Until all groups but the last few are complete, or read. */
 ATTN_RUNTIME_EXPORT void attn_emulator_bulk_wait(int32_t groups,
@@ -269,16 +342,6 @@ ATTN_RUNTIME_EXPORT void attn_emulator_stmatrix(void *row, int32_t count,
                                                 int32_t transposed,
                                                 const uint32_t *sources,
                                                 int32_t site);
-
-enum {
-  ATTN_EMULATOR_F16,
-  ATTN_EMULATOR_BF16,
-  ATTN_EMULATOR_TF32,
-  ATTN_EMULATOR_S8,
-  ATTN_EMULATOR_U8,
-  ATTN_EMULATOR_F32,
-  ATTN_EMULATOR_S32
-};
 
 /** What an mma.sync of 16 x 8 x `depth` multiplies. */
 typedef struct attn_emulator_mma_form {

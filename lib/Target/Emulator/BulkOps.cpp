@@ -12,6 +12,7 @@
 
 #include "RuntimeCalls.h"
 
+#include "attn_emulator.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -43,19 +44,49 @@ static void replaceStore(NVVM::CpAsyncBulkSharedCTAToGlobalOp op,
   op->erase();
 }
 
-/// Fences of shared memory; order in global memory is not modelled.
-static LogicalResult replaceFence(NVVM::FenceProxyOp op, Calls &calls) {
-  switch (op.getKind()) {
-  case NVVM::ProxyKind::async:
-  case NVVM::ProxyKind::async_shared:
-    calls.call("attn_emulator_fence_async", {}, {});
-    break;
-  case NVVM::ProxyKind::async_global:
-  case NVVM::ProxyKind::alias:
-    break;
-  default:
-    return op.emitOpError("is emulated for the async proxy alone");
+/// The index of each dimension, in memory of the thread.
+static Value storeCoordinates(Calls &calls, ValueRange coordinates) {
+  constexpr int64_t kMaxRank = 5;
+  Value registers = calls.registers(kMaxRank);
+  for (auto [k, coordinate] : llvm::enumerate(coordinates)) {
+    LLVM::StoreOp::create(calls, coordinate,
+                          calls.registerAt(registers, static_cast<int64_t>(k)));
   }
+  return registers;
+}
+
+static Value countCoordinates(Calls &calls, ValueRange coordinates) {
+  return calls.constant(static_cast<int32_t>(coordinates.size()));
+}
+
+static LogicalResult
+replaceTensorLoad(NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp op,
+                  Calls &calls) {
+  if (op.getMulticastMask() || op.getPredicate() || op.getGroup() ||
+      op.getMode() != NVVM::TMALoadMode::TILE) {
+    return op.emitOpError("is emulated for tiles alone, without a multicast, a "
+                          "predicate or a group");
+  }
+  calls.call("attn_emulator_tensor_load", {},
+             {op.getDstMem(), op.getTmaDescriptor(), op.getMbar(),
+              storeCoordinates(calls, op.getCoordinates()),
+              countCoordinates(calls, op.getCoordinates()), calls.site()});
+  op->erase();
+  return success();
+}
+
+/// A store or a reduction.
+template <typename Op>
+static LogicalResult replaceTensorStore(Op op, Calls &calls,
+                                        int32_t reduction) {
+  if (op.getMode() != NVVM::TMAStoreMode::TILE) {
+    return op.emitOpError("is emulated for tiles alone");
+  }
+  calls.call("attn_emulator_tensor_store", {},
+             {op.getTmaDescriptor(), op.getSrcMem(),
+              storeCoordinates(calls, op.getCoordinates()),
+              countCoordinates(calls, op.getCoordinates()),
+              calls.constant(reduction), calls.site()});
   op->erase();
   return success();
 }
@@ -84,8 +115,29 @@ FailureOr<bool> emulator::replaceBulkOp(Operation *op, Calls &calls) {
         op->erase();
         return true;
       })
+      .Case([&](NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp load) {
+        return toResult(replaceTensorLoad(load, calls));
+      })
+      .Case([&](NVVM::CpAsyncBulkTensorSharedCTAToGlobalOp store)
+                -> FailureOr<bool> {
+        if (store.getPredicate()) {
+          return store.emitOpError("is emulated without a predicate alone");
+        }
+        return toResult(
+            replaceTensorStore(store, calls, ATTN_EMULATOR_TENSOR_STORE));
+      })
+      .Case([&](NVVM::CpAsyncBulkTensorReduceOp reduce) {
+        return toResult(replaceTensorStore(
+            reduce, calls, static_cast<int32_t>(reduce.getRedKind())));
+      })
+      // Order in global memory is not modelled.
       .Case([&](NVVM::FenceProxyOp fence) {
-        return toResult(replaceFence(fence, calls));
+        if (fence.getKind() == NVVM::ProxyKind::async ||
+            fence.getKind() == NVVM::ProxyKind::async_shared) {
+          calls.call("attn_emulator_fence_async", {}, {});
+        }
+        op->erase();
+        return true;
       })
       .Case([&](NVVM::FenceMbarrierInitOp) {
         calls.call("attn_emulator_fence_mbarrier_init", {}, {});

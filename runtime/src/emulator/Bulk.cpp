@@ -46,13 +46,20 @@ static void land(Emulator &emulator, uint32_t index) {
   }
   emulator.transfers[index] = emulator.transfers[--emulator.numTransfers];
   if (transfer.barrier) {
-    std::memcpy(emulator.shared + transfer.place, transfer.global,
-                transfer.bytes);
+    unsigned char *target = emulator.shared + transfer.place;
+    if (transfer.map) {
+      loadBox(transfer, target);
+    } else {
+      std::memcpy(target, transfer.global, transfer.bytes);
+    }
     transfer.barrier->bytes -= static_cast<int32_t>(transfer.bytes);
     endPhase(emulator, *transfer.barrier);
     return;
   }
-  for (uint32_t i = 0; i < transfer.bytes; ++i) {
+  if (transfer.map) {
+    storeBox(transfer, transfer.data);
+  }
+  for (uint32_t i = 0; !transfer.map && i < transfer.bytes; ++i) {
     if (transfer.byteMask >> i % kChunkBytes & 1) {
       transfer.global[i] = transfer.data[i];
     }

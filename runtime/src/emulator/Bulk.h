@@ -12,6 +12,8 @@
 
 namespace attn::emulator {
 
+struct TensorMap;
+
 /// A copy between shared and global memory.
 struct Transfer {
   /// Of a load: what it is complete on, and the tick then.
@@ -26,12 +28,20 @@ struct Transfer {
   unsigned char *global = nullptr;
   /// Which of every 16 bytes are stored.
   uint32_t byteMask = 0xffff;
+  /// Of a box: the tensor and where the box begins.
+  const TensorMap *map = nullptr;
+  int32_t coordinates[ATTN_EMULATOR_MAX_RANK] = {};
+  int32_t reduction = ATTN_EMULATOR_TENSOR_STORE;
 };
 
 /// Checks what a copy has in shared memory, and what it is complete on.
 void beginLoad(Emulator &emulator, Transfer &transfer, const void *mbarrier);
 /// `verb` is what the thread does.
 void beginStore(Emulator &emulator, Transfer &transfer, const char *verb);
+
+/// Copies a box, from or to shared memory, or what has been read of that.
+void loadBox(const Transfer &transfer, unsigned char *shared);
+void storeBox(const Transfer &transfer, const unsigned char *data);
 
 } // namespace attn::emulator
 

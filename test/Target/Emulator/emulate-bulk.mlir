@@ -30,4 +30,21 @@ gpu.module @m {
     nvvm.cp.async.bulk.wait_group 1
     llvm.return
   }
+
+  // CHECK-LABEL: llvm.func internal @m_boxes
+  llvm.func @boxes(%t: !llvm.ptr, %s: !llvm.ptr<3>, %b: !llvm.ptr<3>, %i: i32, %j: i32) attributes {gpu.kernel} {
+    // CHECK: %[[AT:.*]] = llvm.alloca %{{.*}} x !llvm.array<5 x i32>
+    // CHECK: %[[RANK:.*]] = llvm.mlir.constant(2 : i32)
+    // CHECK: call @attn_emulator_tensor_load(%[[S:[^,]+]], %[[T:[^,]+]], %{{.*}}, %[[AT]], %[[RANK]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32) -> ()
+    nvvm.cp.async.bulk.tensor.shared.cluster.global %s, %t, %b, box[%i, %j] {isCTAOnly = true} : !llvm.ptr<3>, !llvm.ptr
+    // CHECK: %[[STORE:.*]] = llvm.mlir.constant(-1 : i32)
+    // CHECK: call @attn_emulator_tensor_store(%[[T]], %[[S]], %[[AT]], %{{.*}}, %[[STORE]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32, i32) -> ()
+    nvvm.cp.async.bulk.tensor.global.shared.cta %t, %s, box[%i, %j] : !llvm.ptr, !llvm.ptr<3>
+    // CHECK: %[[XOR:.*]] = llvm.mlir.constant(7 : i32)
+    // CHECK: call @attn_emulator_tensor_store(%[[T]], %[[S]], %[[AT]], %{{.*}}, %[[XOR]],
+    nvvm.cp.async.bulk.tensor.reduce %t, %s, box[%i, %j] {redKind = #nvvm.tma_redux_kind<xor>} : !llvm.ptr, !llvm.ptr<3>
+    // CHECK-NOT: nvvm
+    nvvm.cp.async.bulk.tensor.prefetch %t, box[%i, %j] : !llvm.ptr
+    llvm.return
+  }
 }
