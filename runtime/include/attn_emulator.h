@@ -120,6 +120,8 @@ typedef struct attn_emulator_kernel {
   int64_t warp_size;
   /** The most memory that a block can share; 0 stands for the most there is. */
   int64_t max_shared_bytes;
+  /** Registers of a thread at first; 0 stands for the most there is. */
+  int64_t registers;
 } attn_emulator_kernel;
 
 typedef struct attn_emulator_sizes {
@@ -331,6 +333,9 @@ enum { ATTN_EMULATOR_REDUX_ABS = 1, ATTN_EMULATOR_REDUX_NAN = 2 };
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_redux(int32_t kind, int32_t flags,
                                                 int32_t mask, int32_t value,
                                                 int32_t site);
+/** setmaxnreg: waits until there are as many. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_set_registers(int32_t count, int32_t increases, int32_t site);
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_elect(int32_t mask, int32_t site);
 
 /** 1, 2 or 4 matrices of 8 x 8 elements of 16 bits. */

@@ -73,7 +73,9 @@ enum class Meeting : uint8_t {
   Mma,
   Bpermute,
   ReadLane,
-  Mfma
+  Mfma,
+  SetRegisters,
+  Registers
 };
 
 /// What a thread waits at.
@@ -172,6 +174,12 @@ struct MBarrier {
   uint32_t *gathered = nullptr, *published = nullptr;
 };
 
+/// What a warp has of the registers of its block.
+struct WarpRegisters {
+  /// Of each thread: those it has, and those it waits for, or 0.
+  uint32_t count = 0, wanted = 0;
+};
+
 /// A range of global memory that the kernel may touch.
 struct Range {
   uintptr_t begin, end;
@@ -225,6 +233,9 @@ struct Emulator {
   uint32_t numMBarriers = 0;
   /// For every place one may be at, 1 more than its number, or 0.
   uint8_t *mbarrierAt = nullptr;
+  WarpRegisters warpRegisters[kMaxThreads / kWarpSize];
+  /// Registers of each lane that no warp has.
+  uint32_t freeRegisters = 0;
   /// Copies of bulk in flight.
   Transfer *transfers = nullptr;
   uint32_t numTransfers = 0, maxTransfers = 0;
@@ -293,6 +304,17 @@ Wait getWholeWarp(Emulator &emulator, Meeting meeting, uint32_t site,
 
 /// Reports whoever of the warp waits for `thread` in vain.
 void checkWarp(Emulator &emulator, const Thread &thread);
+
+//===----------------------------------------------------------------------===//
+// Registers
+//===----------------------------------------------------------------------===//
+
+/// At the beginning of a block.
+void giveRegisters(Emulator &emulator);
+
+/// At the end of a block. False, with a report, if the warps of a warpgroup do
+/// not have the same number.
+bool checkRegisters(Emulator &emulator);
 
 //===----------------------------------------------------------------------===//
 // Memory

@@ -198,6 +198,7 @@ static bool runBlocks(Emulator &e) {
     }
     e.numMBarriers = e.lateness = 0;
     dropTransfers(e);
+    giveRegisters(e);
     std::memset(e.mbarrierAt, 0, e.sharedBytes / kMBarrierBytes);
     numBlocks.fetch_add(1);
     if (!runBlock(e)) {

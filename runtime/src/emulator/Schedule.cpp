@@ -163,7 +163,8 @@ bool attn::emulator::runBlock(Emulator &emulator) {
     reportDeadlock(emulator, *waiting);
     emulator.isBroken = true;
   }
-  if (!emulator.isBroken && !finishBulk(emulator)) {
+  if (!emulator.isBroken &&
+      (!finishBulk(emulator) || !checkRegisters(emulator))) {
     emulator.isBroken = true;
   }
   endFibers(emulator);
