@@ -43,6 +43,55 @@ ATTN_RUNTIME_EXPORT void attn_emulator_set_seed(uint64_t seed);
  */
 ATTN_RUNTIME_EXPORT const char *attn_emulator_take_error(void);
 
+/** Types of elements. */
+enum {
+  ATTN_EMULATOR_F16,
+  ATTN_EMULATOR_BF16,
+  ATTN_EMULATOR_TF32,
+  ATTN_EMULATOR_S8,
+  ATTN_EMULATOR_U8,
+  ATTN_EMULATOR_F32,
+  ATTN_EMULATOR_S32,
+  ATTN_EMULATOR_U32,
+  ATTN_EMULATOR_S64,
+  ATTN_EMULATOR_U64,
+  ATTN_EMULATOR_F64
+};
+
+enum { ATTN_EMULATOR_MAX_RANK = 5 };
+
+/**
+ * A tensor in global memory, and a box of it that is copied at once: what a
+ * tensor map describes. Dimension 0 is the one whose elements follow each
+ * other.
+ */
+typedef struct attn_emulator_tensor {
+  int32_t type;
+  int32_t rank;
+  /** A multiple of 16. */
+  void *data;
+  int64_t sizes[ATTN_EMULATOR_MAX_RANK];
+  /** In bytes, multiples of 16; that of dimension 0 is not looked at. */
+  int64_t strides[ATTN_EMULATOR_MAX_RANK];
+  int32_t box[ATTN_EMULATOR_MAX_RANK];
+  /** One of so many elements is copied; not in dimension 0. */
+  int32_t element_strides[ATTN_EMULATOR_MAX_RANK];
+  /** 0, or the 32, 64 or 128 bytes that a row of the box has. */
+  int32_t swizzle;
+  /** What is outside is a NaN, and not 0. */
+  int32_t fills_with_nan;
+} attn_emulator_tensor;
+
+/** At an address that is a multiple of 64. What it holds may change. */
+typedef struct attn_emulator_tensor_map {
+  uint64_t words[16];
+} attn_emulator_tensor_map;
+
+/** Null, or a sentence without a full stop that says what is not allowed. */
+ATTN_RUNTIME_EXPORT const char *
+attn_emulator_encode_tensor_map(attn_emulator_tensor_map *map,
+                                const attn_emulator_tensor *tensor);
+
 typedef struct attn_emulator_statistics {
   uint64_t launches;
   /** Thread blocks that were begun. */
@@ -71,6 +120,8 @@ typedef struct attn_emulator_kernel {
   int64_t warp_size;
   /** The most memory that a block can share; 0 stands for the most there is. */
   int64_t max_shared_bytes;
+  /** Registers of a thread at first; 0 stands for the most there is. */
+  int64_t registers;
 } attn_emulator_kernel;
 
 typedef struct attn_emulator_sizes {
@@ -178,6 +229,92 @@ ATTN_RUNTIME_EXPORT void attn_emulator_copy_commit(void);
 ATTN_RUNTIME_EXPORT void attn_emulator_copy_wait(int32_t groups);
 
 /*===----------------------------------------------------------------------===*\
+|* Barriers in shared memory: mbarriers, of 8 bytes
+\*===----------------------------------------------------------------------===*/
+
+enum {
+  /** Nothing is learned from others, or told to them. */
+  ATTN_EMULATOR_MBARRIER_RELAXED = 1,
+  /** Later phases lack so many arrivals less. */
+  ATTN_EMULATOR_ARRIVE_DROP = 2,
+  /** The phase is not to end with the arrivals. */
+  ATTN_EMULATOR_ARRIVE_NO_COMPLETE = 4,
+  /** What is waited for is the parity of a phase, and not a state. */
+  ATTN_EMULATOR_WAIT_PARITY = 8,
+  /** Does not wait. */
+  ATTN_EMULATOR_WAIT_TEST = 16,
+  /** May stop waiting. */
+  ATTN_EMULATOR_WAIT_IMPATIENT = 32
+};
+
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_mbarrier_inval(void *address,
+                                                      int32_t site);
+/** The current phase is not to end before so many bytes more are complete. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_expect(void *address, int32_t bytes, int32_t site);
+ATTN_RUNTIME_EXPORT void
+attn_emulator_mbarrier_complete(void *address, int32_t bytes, int32_t site);
+/** Expects bytes and arrives so many times. Returns the state before. */
+ATTN_RUNTIME_EXPORT int64_t attn_emulator_mbarrier_arrive(
+    void *address, int32_t count, int32_t bytes, int32_t flags, int32_t site);
+/** Whether the phase that a state or a parity stands for has ended. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbarrier_wait(void *address,
+                                                        int64_t which,
+                                                        int32_t flags,
+                                                        int32_t site);
+/** Arrives when the copies that the thread has begun are complete. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_copy_arrive(void *address, int32_t no_increment, int32_t site);
+
+/*===----------------------------------------------------------------------===*\
+|* Copies of bulk. What threads write reaches them by a fence alone.
+\*===----------------------------------------------------------------------===*/
+
+/** fence.proxy.async, of shared memory. */
+ATTN_RUNTIME_EXPORT void attn_emulator_fence_async(void);
+ATTN_RUNTIME_EXPORT void attn_emulator_fence_mbarrier_init(void);
+
+/** Is complete with the current phase of an mbarrier. */
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_load(void *shared,
+                                                 const void *global,
+                                                 const void *mbarrier,
+                                                 int32_t bytes, int32_t site);
+/** Bit i of the mask stands for byte i of every 16. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_bulk_store(void *global, const void *shared, int32_t bytes,
+                         int32_t byte_mask, int32_t site);
+/** The box whose first element has these coordinates. */
+ATTN_RUNTIME_EXPORT void attn_emulator_tensor_load(void *shared,
+                                                   const void *map,
+                                                   const void *mbarrier,
+                                                   const int32_t *coordinates,
+                                                   int32_t rank, int32_t site);
+
+/** Numbered as in the NVVM dialect, but for the first. */
+enum {
+  ATTN_EMULATOR_TENSOR_STORE = -1,
+  ATTN_EMULATOR_TENSOR_ADD,
+  ATTN_EMULATOR_TENSOR_MIN,
+  ATTN_EMULATOR_TENSOR_MAX,
+  ATTN_EMULATOR_TENSOR_INC,
+  ATTN_EMULATOR_TENSOR_DEC,
+  ATTN_EMULATOR_TENSOR_AND,
+  ATTN_EMULATOR_TENSOR_OR,
+  ATTN_EMULATOR_TENSOR_XOR
+};
+
+ATTN_RUNTIME_EXPORT void
+attn_emulator_tensor_store(const void *map, const void *shared,
+                           const int32_t *coordinates, int32_t rank,
+                           int32_t reduction, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_commit(void);
+/** Until all groups but the last few are complete, or read. */
+ATTN_RUNTIME_EXPORT void attn_emulator_bulk_wait(int32_t groups,
+                                                 int32_t only_read);
+
+/*===----------------------------------------------------------------------===*\
 |* Warps. Enumerations are numbered as in the NVVM dialect.
 \*===----------------------------------------------------------------------===*/
 
@@ -196,6 +333,9 @@ enum { ATTN_EMULATOR_REDUX_ABS = 1, ATTN_EMULATOR_REDUX_NAN = 2 };
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_redux(int32_t kind, int32_t flags,
                                                 int32_t mask, int32_t value,
                                                 int32_t site);
+/** setmaxnreg: waits until there are as many. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_set_registers(int32_t count, int32_t increases, int32_t site);
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_elect(int32_t mask, int32_t site);
 
 /** 1, 2 or 4 matrices of 8 x 8 elements of 16 bits. */
@@ -207,16 +347,6 @@ ATTN_RUNTIME_EXPORT void attn_emulator_stmatrix(void *row, int32_t count,
                                                 int32_t transposed,
                                                 const uint32_t *sources,
                                                 int32_t site);
-
-enum {
-  ATTN_EMULATOR_F16,
-  ATTN_EMULATOR_BF16,
-  ATTN_EMULATOR_TF32,
-  ATTN_EMULATOR_S8,
-  ATTN_EMULATOR_U8,
-  ATTN_EMULATOR_F32,
-  ATTN_EMULATOR_S32
-};
 
 /** What an mma.sync of 16 x 8 x `depth` multiplies. */
 typedef struct attn_emulator_mma_form {
@@ -257,11 +387,7 @@ ATTN_RUNTIME_EXPORT int32_t attn_emulator_readlane(int32_t value, int32_t lane,
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbcnt(int32_t high, int32_t mask,
                                                 int32_t base);
 
-enum {
-  ATTN_EMULATOR_MFMA,
-  ATTN_EMULATOR_WMMA_GFX11,
-  ATTN_EMULATOR_WMMA_GFX12
-};
+enum { ATTN_EMULATOR_MFMA, ATTN_EMULATOR_WMMA_GFX11, ATTN_EMULATOR_WMMA_GFX12 };
 
 /**
  * A * B + C of 16 x 16 matrices of one of these kinds: A and B of `type`, f16

@@ -183,8 +183,8 @@ LogicalResult Translator::translate(Operation *op) {
   if (replaceMath(op, calls)) {
     return success();
   }
-  for (auto replace :
-       {replaceThreadOp, replaceMemoryOp, replaceMatrixOp, replaceWaveOp}) {
+  for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMBarrierOp,
+                       replaceBulkOp, replaceMatrixOp, replaceWaveOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {
       return failure();
@@ -332,11 +332,14 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
   SmallVector<Kernel *> made;
   for (auto [function, name] : llvm::zip(functions, names)) {
     bool isKernel = function->hasAttr(gpu::GPUDialect::getKernelFuncAttrName());
+    auto registers = function->getAttrOfType<IntegerAttr>(
+        NVVM::NVVMDialect::getMaxnregAttrName());
     dropAttributes(function);
     if (isKernel && !function.isExternal()) {
       Kernel &kernel = kernels[(device.getName() + "::" + name).str()] =
           makeKernel(function);
       kernel.name = name;
+      kernel.registers = registers ? registers.getInt() : 0;
       made.push_back(&kernel);
     }
     dropAddressSpaces(function);

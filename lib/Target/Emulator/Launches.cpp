@@ -138,14 +138,15 @@ Value LaunchWriter::describeKernel() {
   LLVM::GlobalOp siteText =
       addText(host, symbols, prefix + "sites", kernel.sites);
   auto type = LLVM::LLVMStructType::getLiteral(
-      b.getContext(),
-      {pointer, pointer, pointer, b.getI64Type(), b.getI64Type()});
+      b.getContext(), {pointer, pointer, pointer, b.getI64Type(),
+                       b.getI64Type(), b.getI64Type()});
   return table(name, type, [&](ImplicitLocOpBuilder &inside) {
     Value fields[] = {LLVM::AddressOfOp::create(inside, nameText),
                       LLVM::AddressOfOp::create(inside, kernel.function),
                       LLVM::AddressOfOp::create(inside, siteText),
                       number(inside, kernel.warpSize),
-                      number(inside, kernel.maxSharedBytes)};
+                      number(inside, kernel.maxSharedBytes),
+                      number(inside, kernel.registers)};
     Value value = LLVM::UndefOp::create(inside, type);
     for (auto [k, field] : llvm::enumerate(fields)) {
       value = LLVM::InsertValueOp::create(inside, value, field,

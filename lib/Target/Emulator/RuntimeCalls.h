@@ -70,6 +70,8 @@ std::string getUnusedName(const SymbolTable &symbols, StringRef name);
 /// failure with a message for one that is not emulated.
 FailureOr<bool> replaceThreadOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMatrixOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceBulkOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceMBarrierOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMemoryOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceWaveOp(Operation *op, Calls &calls);
 
@@ -84,6 +86,8 @@ struct Kernel {
   int64_t staticSharedBytes = 0;
   /// Of the GPU that the module is for; 0 for what is the most usual.
   int64_t warpSize = 0, maxSharedBytes = 0;
+  /// Of a thread at first, if the kernel says so.
+  int64_t registers = 0;
   /// Constants of the GPU's module that are now the host's.
   SmallVector<LLVM::GlobalOp> constants;
 };

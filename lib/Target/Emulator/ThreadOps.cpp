@@ -168,6 +168,15 @@ FailureOr<bool> emulator::replaceThreadOp(Operation *op, Calls &calls) {
         op->erase();
         return true;
       })
+      .Case([&](NVVM::SetMaxRegisterOp set) {
+        bool increases =
+            set.getAction() == NVVM::SetMaxRegisterAction::increase;
+        calls.call("attn_emulator_set_registers", {},
+                   {calls.constant(static_cast<int32_t>(set.getRegCount())),
+                    calls.constant(increases), calls.site()});
+        op->erase();
+        return true;
+      })
       .Case([&](NVVM::Exit) {
         calls.call("attn_emulator_exit", {}, {});
         op->erase();

@@ -34,41 +34,71 @@ static void checkAlignment(Emulator &emulator, const Thread &thread,
   }
 }
 
+/// A conflict with a copy of bulk that is complete with a phase.
+[[noreturn]] static void reportLoad(Emulator &emulator, const Thread &thread,
+                                    const Conflict &conflict, const char *verb,
+                                    uint32_t site) {
+  const MBarrier &barrier =
+      emulator.mbarriers[emulator.shadow.getAgent(conflict.other).index];
+  report(emulator, thread,
+         "%s byte %u of shared memory (%s), which an asynchronous copy (%s) "
+         "may write: the thread has not waited for its phase of the mbarrier "
+         "at byte %u",
+         verb, conflict.byte, getPlace(emulator, site),
+         getPlace(emulator, conflict.other.site), barrier.place);
+}
+
 void attn::emulator::reportConflict(Emulator &emulator, const Thread &thread,
                                     const Conflict &conflict, const char *verb,
                                     uint32_t site) {
   const char *here = getPlace(emulator, site);
   const char *there = getPlace(emulator, conflict.other.site);
-  uint32_t agent = conflict.other.agent - 1u;
-  uint32_t other = agent % emulator.numThreads;
   if (conflict.kind == Conflict::Uninitialized) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which nothing has written", verb,
            conflict.byte, here);
   }
-  if (agent < emulator.numThreads) {
+  Agent agent = emulator.shadow.getAgent(conflict.other);
+  uint32_t other = agent.index;
+  if (conflict.kind == Conflict::Unfenced) {
+    report(emulator, thread,
+           "%s byte %u of shared memory (%s), which %sthread %u writes (%s) "
+           "with no fence.proxy.async between the two",
+           verb, conflict.byte, here,
+           agent.kind == Agent::Thread ? "" : "an asynchronous copy of ", other,
+           there);
+  }
+  if (agent.kind == Agent::Thread) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which thread %u %s (%s) with no "
            "barrier between the two",
            verb, conflict.byte, here, other,
            conflict.kind == Conflict::WithRead ? "reads" : "writes", there);
   }
+  if (agent.kind == Agent::MBarrier) {
+    reportLoad(emulator, thread, conflict, verb, site);
+  }
+  const char *does = conflict.kind == Conflict::WithRead ? "read" : "write";
+  const Thread &owner = emulator.threads[other];
+  bool isOver =
+      conflict.other.tick <=
+      (agent.kind == Agent::Copies ? owner.waitedTick : owner.bulkRead);
   if (other == thread.index) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which its asynchronous copy (%s) "
-           "may still write: it has not waited for it",
-           verb, conflict.byte, here, there);
+           "may still %s: it has not waited for it",
+           verb, conflict.byte, here, there, does);
   }
-  if (conflict.other.tick > emulator.threads[other].completed) {
+  if (!isOver) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which an asynchronous copy of "
-           "thread %u (%s) may still write: that thread has not waited for it",
-           verb, conflict.byte, here, other, there);
+           "thread %u (%s) may still %s: that thread has not waited for it",
+           verb, conflict.byte, here, other, there, does);
   }
   report(emulator, thread,
          "%s byte %u of shared memory (%s), which an asynchronous copy of "
-         "thread %u (%s) writes, with no barrier after that thread's wait",
-         verb, conflict.byte, here, other, there);
+         "thread %u (%s) %ss, with no barrier after that thread's wait",
+         verb, conflict.byte, here, other, there, does);
 }
 
 uint32_t attn::emulator::findShared(Emulator &emulator, const Thread &thread,
@@ -96,6 +126,7 @@ unsigned char *attn::emulator::accessShared(Emulator &emulator, Thread &thread,
                                             uint32_t site) {
   uint32_t begin =
       findShared(emulator, thread, address, bytes, kind, alignment, site);
+  checkNoMBarrier(emulator, thread, begin, bytes, getVerb(kind), site);
   Shadow &shadow = emulator.shadow;
   Conflict conflict;
   if (kind & ATTN_EMULATOR_ATOMIC) {

@@ -34,8 +34,7 @@ static Barrier &arrive(Emulator &emulator, uint32_t id, int32_t count,
     barrier.site = site;
     barrier.isForAll = isForAll;
     barrier.trueCount = 0;
-    std::memset(emulator.barrierClocks[id], 0,
-                sizeof(uint32_t) * emulator.shadow.getNumAgents());
+    std::memset(emulator.barrierClocks[id], 0, emulator.shadow.getClockBytes());
   } else if (barrier.expected != expected) {
     report(emulator, thread,
            "is at barrier %u (%s) with %u threads, and others (%s) with %u", id,

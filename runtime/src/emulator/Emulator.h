@@ -17,11 +17,15 @@
 #include "Shadow.h"
 #include "attn_emulator.h"
 
+#include <cstdlib>
+
 namespace attn::emulator {
 
 constexpr uint32_t kWarpSize = 32; // of NVIDIA
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kNumBarriers = 16;
+constexpr uint32_t kMaxMBarriers = 128;
+constexpr uint32_t kMBarrierBytes = 8;
 constexpr int64_t kMaxSharedBytes = 227 << 10;
 
 /// Memory that is all zeros and given back with the launch.
@@ -58,6 +62,7 @@ private:
 enum class Meeting : uint8_t {
   None,
   Barrier,
+  MBarrier,
   WarpBarrier,
   Shuffle,
   Vote,
@@ -68,7 +73,9 @@ enum class Meeting : uint8_t {
   Mma,
   Bpermute,
   ReadLane,
-  Mfma
+  Mfma,
+  SetRegisters,
+  Registers
 };
 
 /// What a thread waits at.
@@ -77,7 +84,7 @@ struct Wait {
   uint32_t site = 0;
   /// The lanes of a meeting of a warp, or the number of a barrier.
   uint64_t mask = 0;
-  /// Has to be the same for all.
+  /// Has to be the same for all; the phase of an mbarrier.
   uint64_t form = 0;
   /// What the op has, on the stack of the thread.
   void *data = nullptr;
@@ -89,7 +96,20 @@ struct Copy {
   const unsigned char *source;
   uint32_t bytes, sourceBytes;
   uint32_t group, site;
+  /// Of the agent that the thread's copies are.
+  uint32_t tick;
   bool landed;
+};
+
+struct MBarrier;
+struct Transfer;
+
+/// An arrival of a thread that follows its copies.
+struct LateArrival {
+  MBarrier *barrier;
+  /// The last of the copies.
+  uint32_t tick;
+  uint32_t site;
 };
 
 enum class State : uint8_t { Ready, Waiting, Exited };
@@ -104,6 +124,22 @@ struct Thread {
   uint32_t committed = 0, completed = 0;
   Copy *copies = nullptr;
   uint32_t numCopies = 0, maxCopies = 0;
+  /// The agent that they are, or 0; the tick of those that begin now, the
+  /// last that the thread has waited for, and the last that an mbarrier
+  /// follows.
+  uint32_t copyAgent = 0, copyTick = 1, waitedTick = 0, tracked = 0;
+  LateArrival *arrivals = nullptr;
+  uint32_t numArrivals = 0, maxArrivals = 0;
+  /// Groups of copies of bulk: those committed, and of these the ones whose
+  /// sources have been read; what reads them is an agent too.
+  uint32_t bulkCommitted = 0, bulkRead = 0, bulkAgent = 0;
+  /// Whether the group that is not yet committed has copies, and one of them.
+  bool isBulkOpen = false;
+  uint32_t bulkSite = 0;
+  /// The mbarrier that a phase of has ended for the thread, which has not run
+  /// since, and the phase.
+  const MBarrier *watched = nullptr;
+  uint32_t watchedPhase = 0, watchedSite = 0;
 };
 
 struct Barrier {
@@ -114,6 +150,34 @@ struct Barrier {
   uint32_t trueCount = 0;
   /// Of the last time that it completed.
   uint32_t result = 0;
+};
+
+struct MBarrier {
+  /// Where in shared memory.
+  uint32_t place = 0;
+  /// Arrivals of a phase, those that the current one lacks, and the bytes.
+  uint32_t count = 0, pending = 0;
+  int32_t bytes = 0;
+  /// The current phase, and how many have ended in all the times that there was
+  /// an mbarrier at the place.
+  uint32_t phase = 0, tick = 0;
+  uint32_t agent = 0;
+  /// Where it began, or, when it is no more, ended.
+  uint32_t site = 0;
+  bool isLive = false;
+  /// Who began it and when, and whether copies of bulk may see that.
+  uint32_t creator = 0, created = 0;
+  bool isFenced = false;
+  /// The tick that the last copy of bulk is complete with, and where that is.
+  uint32_t copyTick = 0, copySite = 0;
+  /// What those who have arrived knew, and those of phases that have ended.
+  uint32_t *gathered = nullptr, *published = nullptr;
+};
+
+/// What a warp has of the registers of its block.
+struct WarpRegisters {
+  /// Of each thread: those it has, and those it waits for, or 0.
+  uint32_t count = 0, wanted = 0;
 };
 
 /// A range of global memory that the kernel may touch.
@@ -155,6 +219,8 @@ struct Emulator {
   uint32_t *ready = nullptr;
   uint32_t numReady = 0, numExited = 0;
   uint32_t current = 0;
+  /// How often threads have asked in vain since something happened.
+  uint32_t numPolls = 0;
   bool isBroken = false;
   /// Fibers that are resumed are to end at once.
   bool isDying = false;
@@ -163,6 +229,18 @@ struct Emulator {
   Barrier barriers[kNumBarriers];
   /// What those who arrived at each barrier knew.
   uint32_t *barrierClocks[kNumBarriers] = {};
+  MBarrier mbarriers[kMaxMBarriers];
+  uint32_t numMBarriers = 0;
+  /// For every place one may be at, 1 more than its number, or 0.
+  uint8_t *mbarrierAt = nullptr;
+  WarpRegisters warpRegisters[kMaxThreads / kWarpSize];
+  /// Registers of each lane that no warp has.
+  uint32_t freeRegisters = 0;
+  /// Copies of bulk in flight.
+  Transfer *transfers = nullptr;
+  uint32_t numTransfers = 0, maxTransfers = 0;
+  /// Of so many chances to land, one is taken; drawn for each block.
+  uint32_t lateness = 0;
   Shadow shadow;
   unsigned char *shared = nullptr;
 };
@@ -191,8 +269,8 @@ const char *getPlace(const Emulator &emulator, uint32_t site);
 /// "barrier 3" or "shfl.sync".
 const char *getName(const Wait &wait);
 
-/// What the threads of the block wait for, when none can run.
-void reportDeadlock(Emulator &emulator);
+/// What a thread waits for, when none can run, and who else does.
+void reportDeadlock(Emulator &emulator, const Thread &waiting);
 
 //===----------------------------------------------------------------------===//
 // Scheduling
@@ -210,6 +288,10 @@ void wake(Emulator &emulator, Thread &thread);
 /// Runs others until the current thread can run again.
 void runOthers(Emulator &emulator);
 
+/// Lets others run, for a thread that has asked for what it could wait for, and
+/// will again.
+void poll(Emulator &emulator, const Wait &wait);
+
 /// Lets the thread wait at a meeting of its warp. The last to come calls
 /// `complete` for the lanes of the mask.
 void meetWarp(Emulator &emulator, const Wait &wait,
@@ -222,6 +304,17 @@ Wait getWholeWarp(Emulator &emulator, Meeting meeting, uint32_t site,
 
 /// Reports whoever of the warp waits for `thread` in vain.
 void checkWarp(Emulator &emulator, const Thread &thread);
+
+//===----------------------------------------------------------------------===//
+// Registers
+//===----------------------------------------------------------------------===//
+
+/// At the beginning of a block.
+void giveRegisters(Emulator &emulator);
+
+/// At the end of a block. False, with a report, if the warps of a warpgroup do
+/// not have the same number.
+bool checkRegisters(Emulator &emulator);
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -246,11 +339,69 @@ unsigned char *accessShared(Emulator &emulator, Thread &thread,
 void checkGlobal(Emulator &emulator, const Thread &thread, const void *address,
                  int64_t bytes, int32_t kind, int32_t alignment, uint32_t site);
 
+/// Makes room for one more element.
+template <typename T> bool grow(T *&elements, uint32_t count, uint32_t &max) {
+  if (count < max) {
+    return true;
+  }
+  uint32_t wanted = max ? 2 * max : 16;
+  void *grown = std::realloc(elements, sizeof(T) * wanted);
+  if (!grown) {
+    return false;
+  }
+  elements = static_cast<T *>(grown);
+  max = wanted;
+  return true;
+}
+
+/// Lets one thing land that some thread may wait for. False if there is none.
+bool landOne(Emulator &emulator);
+
 /// Lets one of the copies of a thread land, or none.
 void landSome(Emulator &emulator, Thread &thread);
 
+/// Lets copies that an mbarrier follows land; reports others that a thread
+/// leaves behind.
+void checkCopies(Emulator &emulator, Thread &thread);
+
+/// The mbarrier at an address, for an op of the thread that runs.
+MBarrier &findMBarrier(Emulator &emulator, const void *address, uint32_t site);
+
+/// An arrival of copies, which have become an agent, until one of their ticks.
+void arriveLate(Emulator &emulator, MBarrier &barrier, uint32_t agent,
+                uint32_t tick);
+
+/// Ends the phase of an mbarrier if it lacks nothing.
+void endPhase(Emulator &emulator, MBarrier &barrier);
+
+/// Copies of bulk may see the mbarriers whose beginning the thread knows.
+void fenceMBarriers(Emulator &emulator);
+
+/// Reports an access to what an mbarrier is made of.
+void checkNoMBarrier(Emulator &emulator, const Thread &thread, uint32_t begin,
+                     int64_t bytes, const char *verb, uint32_t site);
+
+//===----------------------------------------------------------------------===//
+// Copies of bulk
+//===----------------------------------------------------------------------===//
+
+/// Lets one of the copies land, or none.
+void landSomeInBulk(Emulator &emulator);
+/// Lets one land. False if there is none.
+bool landOneInBulk(Emulator &emulator);
+
+/// Reports copies in flight that are to be part of a phase that ends.
+void checkTransfers(Emulator &emulator, const MBarrier &barrier);
+
 /// Reports copies that a thread leaves behind.
-void checkCopies(Emulator &emulator, const Thread &thread);
+void checkBulk(Emulator &emulator, const Thread &thread);
+
+/// At the end of a block: lets the rest land. False, with a report, if nobody
+/// has waited for one.
+bool finishBulk(Emulator &emulator);
+
+/// Forgets all copies.
+void dropTransfers(Emulator &emulator);
 
 } // namespace attn::emulator
 

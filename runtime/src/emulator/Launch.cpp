@@ -43,7 +43,10 @@ Pages::~Pages() {
 Emulator::~Emulator() {
   for (uint32_t i = 0; threads && i < numThreads; ++i) {
     std::free(threads[i].copies);
+    std::free(threads[i].arrivals);
   }
+  dropTransfers(*this);
+  std::free(transfers);
 }
 
 /// False, with a report, for what no card can be asked for.
@@ -132,12 +135,15 @@ private:
 } // namespace
 
 static bool allocate(Emulator &e) {
-  size_t clockBytes = sizeof(uint32_t) * 2 * e.numThreads;
+  // Threads, their copies and their stores; the clocks have two halves.
+  size_t agents = 2 * (size_t{3} * e.numThreads + kMaxMBarriers);
+  size_t clockBytes = Carver::getBytes(sizeof(uint32_t) * agents);
+  size_t places = e.sharedBytes / kMBarrierBytes;
   size_t total = Carver::getBytes(sizeof(Thread) * e.numThreads) +
                  Carver::getBytes(sizeof(Range) * e.numBuffers) +
                  Carver::getBytes(sizeof(uint32_t) * e.numThreads) +
-                 Carver::getBytes(clockBytes) * kNumBarriers +
-                 Carver::getBytes(e.sharedBytes);
+                 clockBytes * (kNumBarriers + 2 * kMaxMBarriers) +
+                 Carver::getBytes(places) + Carver::getBytes(e.sharedBytes);
   void *data = e.pages.allocate(total);
   if (!data || !e.stacks.allocate(e.numThreads)) {
     return false;
@@ -149,8 +155,13 @@ static bool allocate(Emulator &e) {
   e.ranges = carver.take<Range>(e.numBuffers);
   e.ready = carver.take<uint32_t>(e.numThreads);
   for (uint32_t *&clock : e.barrierClocks) {
-    clock = carver.take<uint32_t>(size_t{2} * e.numThreads);
+    clock = carver.take<uint32_t>(agents);
   }
+  for (MBarrier &barrier : e.mbarriers) {
+    barrier.gathered = carver.take<uint32_t>(agents);
+    barrier.published = carver.take<uint32_t>(agents);
+  }
+  e.mbarrierAt = carver.take<uint8_t>(places);
   for (uint32_t i = 0; i < e.numThreads; ++i) {
     Thread &thread = *new (&e.threads[i]) Thread();
     auto x = static_cast<uint32_t>(e.sizes.block[0]);
@@ -175,7 +186,8 @@ static bool runBlocks(Emulator &e) {
     e.blockId[0] = static_cast<uint32_t>(block % x);
     e.blockId[1] = static_cast<uint32_t>(block / x % y);
     e.blockId[2] = static_cast<uint32_t>(block / x / y);
-    if (!e.shadow.begin(e.numThreads, e.sharedBytes)) {
+    if (!e.shadow.begin(e.numThreads, 2 * e.numThreads + kMaxMBarriers,
+                        e.sharedBytes)) {
       complain(e.kernel.name, "has no memory to run in");
       return false;
     }
@@ -184,6 +196,10 @@ static bool runBlocks(Emulator &e) {
     for (Barrier &barrier : e.barriers) {
       barrier = {};
     }
+    e.numMBarriers = e.lateness = 0;
+    dropTransfers(e);
+    giveRegisters(e);
+    std::memset(e.mbarrierAt, 0, e.sharedBytes / kMBarrierBytes);
     numBlocks.fetch_add(1);
     if (!runBlock(e)) {
       return false;

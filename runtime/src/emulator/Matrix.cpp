@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Emulator.h"
+#include "Formats.h"
 
 #include <bit>
 #include <cstring>
@@ -120,62 +121,6 @@ constexpr uint32_t kNumRows = 16, kNumColumns = 8, kMaxDepth = 32;
 
 static Product &getProduct(Thread &lane) {
   return *static_cast<Product *>(lane.wait.data);
-}
-
-/// Elements in a register of 32 bits.
-static uint32_t getPacking(int32_t type) {
-  switch (type) {
-  case ATTN_EMULATOR_F16:
-  case ATTN_EMULATOR_BF16:
-    return 2;
-  case ATTN_EMULATOR_S8:
-  case ATTN_EMULATOR_U8:
-    return 4;
-  default:
-    return 1;
-  }
-}
-
-static float halfToFloat(uint16_t bits) {
-  _Float16 half;
-  std::memcpy(&half, &bits, sizeof(half));
-  return static_cast<float>(half);
-}
-
-static uint16_t floatToHalf(float value) {
-  auto half = static_cast<_Float16>(value);
-  uint16_t bits;
-  std::memcpy(&bits, &half, sizeof(bits));
-  return bits;
-}
-
-/// Element `i` of a register. Products of all types are exact in double.
-static double unpack(int32_t type, uint32_t bits, uint32_t i) {
-  switch (type) {
-  case ATTN_EMULATOR_F16:
-    return halfToFloat(static_cast<uint16_t>(bits >> 16 * i));
-  case ATTN_EMULATOR_BF16:
-    return std::bit_cast<float>(bits >> 16 * i << 16);
-  case ATTN_EMULATOR_TF32:
-    // The bits behind the fraction of tf32 are not looked at.
-    return std::bit_cast<float>(bits & ~0x1fffu);
-  case ATTN_EMULATOR_S8:
-    return static_cast<int8_t>(bits >> 8 * i);
-  case ATTN_EMULATOR_U8:
-    return static_cast<uint8_t>(bits >> 8 * i);
-  case ATTN_EMULATOR_S32:
-    return static_cast<int32_t>(bits);
-  default:
-    return std::bit_cast<float>(bits);
-  }
-}
-
-static uint32_t packInteger(double sum, bool saturates) {
-  constexpr double kLeast = -2147483648.0, kMost = 2147483647.0;
-  if (saturates) {
-    sum = sum < kLeast ? kLeast : sum > kMost ? kMost : sum;
-  }
-  return static_cast<uint32_t>(static_cast<int64_t>(sum));
 }
 
 static void multiply(Thread *lanes, uint32_t depth, int32_t typeA,

@@ -46,7 +46,7 @@ const char *attn::emulator::getPlace(const Emulator &emulator, uint32_t site) {
 }
 
 const char *attn::emulator::getName(const Wait &wait) {
-  static thread_local char barriers[2][32];
+  static thread_local char barriers[2][40];
   static thread_local unsigned next = 0;
   char *barrier = barriers[next++ % 2];
   switch (wait.meeting) {
@@ -54,6 +54,10 @@ const char *attn::emulator::getName(const Wait &wait) {
     break;
   case Meeting::Barrier:
     std::snprintf(barrier, sizeof(barriers[0]), "barrier %u",
+                  static_cast<uint32_t>(wait.mask));
+    return barrier;
+  case Meeting::MBarrier:
+    std::snprintf(barrier, sizeof(barriers[0]), "the mbarrier at byte %u",
                   static_cast<uint32_t>(wait.mask));
     return barrier;
   case Meeting::WarpBarrier:
@@ -78,6 +82,9 @@ const char *attn::emulator::getName(const Wait &wait) {
     return "readlane";
   case Meeting::Mfma:
     return "mfma or wmma";
+  case Meeting::SetRegisters:
+  case Meeting::Registers:
+    return "setmaxnreg";
   }
   return "nothing";
 }
@@ -118,14 +125,58 @@ void attn::emulator::report(Emulator &emulator, const Thread &thread,
   leave(emulator);
 }
 
+/// What the phase of an mbarrier lacks that a thread waits for.
+static void describePhase(const Emulator &emulator, const Wait &wait,
+                          char *text, size_t bytes) {
+  uint32_t at = emulator.mbarrierAt[wait.mask / kMBarrierBytes];
+  const MBarrier &barrier = emulator.mbarriers[at - 1];
+  auto phase = static_cast<unsigned long long>(wait.form);
+  if (barrier.bytes < 0) {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, for which %d bytes more have come than "
+                  "were expected",
+                  phase, -barrier.bytes);
+  } else if (barrier.bytes == 0) {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, which lacks %u more arrivals", phase,
+                  barrier.pending);
+  } else if (barrier.pending == 0) {
+    std::snprintf(text, bytes, "phase %llu to end, which lacks %d more bytes",
+                  phase, barrier.bytes);
+  } else {
+    std::snprintf(text, bytes,
+                  "phase %llu to end, which lacks %u more arrivals and %d "
+                  "bytes",
+                  phase, barrier.pending, barrier.bytes);
+  }
+}
+
+/// What a thread waits for, where that is not other threads.
+static void describeNeed(const Emulator &emulator, const Thread &thread,
+                         char *text, size_t bytes) {
+  text[0] = 0;
+  if (thread.wait.meeting == Meeting::MBarrier) {
+    describePhase(emulator, thread.wait, text, bytes);
+  } else if (thread.wait.meeting == Meeting::Registers) {
+    const WarpRegisters &warp =
+        emulator.warpRegisters[thread.index / emulator.warpSize];
+    std::snprintf(text, bytes,
+                  "%u registers more in each thread, of which %u are free",
+                  warp.wanted - warp.count, emulator.freeRegisters);
+  }
+}
+
 /// Someone who is not where he is waited for, and why.
 static void describe(const Emulator &emulator, const Thread &thread, char *text,
                      size_t bytes) {
   if (thread.state == State::Exited) {
     std::snprintf(text, bytes, "thread %u has left the kernel", thread.index);
   } else {
-    std::snprintf(text, bytes, "thread %u waits at %s (%s)", thread.index,
-                  getName(thread.wait), getPlace(emulator, thread.wait.site));
+    char what[128];
+    describeNeed(emulator, thread, what, sizeof(what));
+    std::snprintf(text, bytes, "thread %u waits at %s (%s)%s%s", thread.index,
+                  getName(thread.wait), getPlace(emulator, thread.wait.site),
+                  what[0] ? " for " : "", what);
   }
 }
 
@@ -154,21 +205,59 @@ static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
   return isBarrier ? barrier.expected - barrier.arrived : count;
 }
 
-void attn::emulator::reportDeadlock(Emulator &emulator) {
-  const Thread *waiting = emulator.threads;
-  while (waiting->state != State::Waiting) {
-    ++waiting;
-  }
-  const Thread *missing = nullptr;
-  uint32_t count = countMissing(emulator, *waiting, missing);
-  char culprit[512] = "all threads of the block are there";
+static bool isSame(const Wait &a, const Wait &b) {
+  return a.meeting == b.meeting && a.mask == b.mask && a.form == b.form;
+}
+
+/// Adds to the text whoever waits for something else than those before. With
+/// nobody who waits, one who has left.
+static void describeOthers(const Emulator &emulator, const Thread &waiting,
+                           const Thread *missing, char *text, size_t bytes) {
+  constexpr uint32_t kMost = 4;
+  const Thread *told[kMost] = {&waiting, missing};
+  uint32_t count = missing ? 2 : 1;
+  size_t used = 0;
+  auto add = [&](const Thread &thread) {
+    used += static_cast<size_t>(std::snprintf(text + used, bytes - used, "; "));
+    describe(emulator, thread, text + used, bytes - used);
+    used += std::strlen(text + used);
+  };
+  text[0] = 0;
   if (missing) {
-    describe(emulator, *missing, culprit, sizeof(culprit));
+    add(*missing);
   }
+  const Thread *gone = nullptr;
+  for (uint32_t i = 0; i < emulator.numThreads && count < kMost; ++i) {
+    const Thread &thread = emulator.threads[i];
+    bool isNew = thread.state == State::Waiting;
+    for (uint32_t k = 0; k < count && isNew; ++k) {
+      isNew = !isSame(thread.wait, told[k]->wait);
+    }
+    gone = gone || thread.state != State::Exited ? gone : &thread;
+    if (isNew && bytes - used > bytes / kMost) {
+      told[count++] = &thread;
+      add(thread);
+    }
+  }
+  if (count == 1 && gone) {
+    add(*gone);
+  }
+}
+
+void attn::emulator::reportDeadlock(Emulator &emulator, const Thread &waiting) {
+  const Thread *missing = nullptr;
+  char what[128], others[768];
+  describeNeed(emulator, waiting, what, sizeof(what));
+  if (!what[0]) {
+    std::snprintf(what, sizeof(what), "%u more threads",
+                  countMissing(emulator, waiting, missing));
+  }
+  describeOthers(emulator, waiting, missing, others, sizeof(others));
   complain(emulator.kernel.name,
            "is in a deadlock: thread %u of block (%u, %u, %u) waits at %s (%s) "
-           "for %u more threads; %s",
-           waiting->index, emulator.blockId[0], emulator.blockId[1],
-           emulator.blockId[2], getName(waiting->wait),
-           getPlace(emulator, waiting->wait.site), count, culprit);
+           "for %s%s",
+           waiting.index, emulator.blockId[0], emulator.blockId[1],
+           emulator.blockId[2], getName(waiting.wait),
+           getPlace(emulator, waiting.wait.site), what,
+           others[0] ? others : "; all threads of the block are there");
 }

@@ -27,6 +27,9 @@ uint64_t Random::next() {
 
 /// Draws a thread that can run, and goes on with it.
 static void runNext(Emulator &emulator, Fiber &from, bool ends) {
+  while (emulator.numReady == 0 &&
+         (landOneInBulk(emulator) || landOne(emulator))) {
+  }
   if (emulator.numReady == 0) {
     switchTo(from, emulator.origin, ends);
     return;
@@ -43,10 +46,34 @@ static void runNext(Emulator &emulator, Fiber &from, bool ends) {
   switchTo(from, thread.fiber, ends);
 }
 
-void attn::emulator::wake(Emulator &emulator, Thread &thread) {
+static void makeReady(Emulator &emulator, Thread &thread) {
   thread.state = State::Ready;
   thread.wait = {};
   emulator.ready[emulator.numReady++] = thread.index;
+}
+
+/// Threads that ask whether something has happened, and have been told so often
+/// that it has not, wait in vain: this takes a moment.
+static constexpr uint32_t kMaxPolls = 1 << 20;
+
+void attn::emulator::poll(Emulator &emulator, const Wait &wait) {
+  if (++emulator.numPolls > kMaxPolls) {
+    Thread &thread = emulator.getCurrent();
+    thread.wait = wait;
+    thread.state = State::Waiting;
+    reportDeadlock(emulator, thread);
+    emulator.isBroken = true;
+    leave(emulator);
+  }
+  if (emulator.numReady == 0 && !landOneInBulk(emulator)) {
+    landOne(emulator);
+  }
+  attn_emulator_yield();
+}
+
+void attn::emulator::wake(Emulator &emulator, Thread &thread) {
+  emulator.numPolls = 0;
+  makeReady(emulator, thread);
 }
 
 void attn::emulator::leave(Emulator &emulator) {
@@ -58,6 +85,7 @@ void attn::emulator::leave(Emulator &emulator) {
 void attn::emulator::runOthers(Emulator &emulator) {
   Thread &thread = emulator.getCurrent();
   landSome(emulator, thread);
+  landSomeInBulk(emulator);
   runNext(emulator, thread.fiber, false);
   if (emulator.isDying) {
     leave(emulator);
@@ -66,7 +94,7 @@ void attn::emulator::runOthers(Emulator &emulator) {
 
 void attn_emulator_yield(void) {
   Emulator &emulator = *running;
-  wake(emulator, emulator.getCurrent());
+  makeReady(emulator, emulator.getCurrent());
   runOthers(emulator);
 }
 
@@ -74,6 +102,8 @@ void attn_emulator_exit(void) {
   Emulator &emulator = *running;
   Thread &thread = emulator.getCurrent();
   checkCopies(emulator, thread);
+  checkBulk(emulator, thread);
+  emulator.numPolls = 0;
   thread.state = State::Exited;
   ++emulator.numExited;
   checkWarp(emulator, thread);
@@ -112,15 +142,29 @@ bool attn::emulator::runBlock(Emulator &emulator) {
     thread.state = State::Ready;
     thread.wait = {};
     thread.committed = thread.completed = thread.numCopies = 0;
+    thread.copyTick = 1;
+    thread.copyAgent = thread.waitedTick = thread.tracked = 0;
+    thread.numArrivals = 0;
+    thread.watched = nullptr;
+    thread.bulkCommitted = thread.bulkRead = thread.bulkAgent = 0;
+    thread.isBulkOpen = false;
     emulator.stacks.clear(i);
     prepare(thread.fiber, emulator.stacks.get(i), runThread);
     emulator.ready[i] = i;
   }
   emulator.numReady = emulator.numThreads;
-  emulator.numExited = 0;
+  emulator.numExited = emulator.numPolls = 0;
   runNext(emulator, emulator.origin, false);
   if (!emulator.isBroken && emulator.numExited < emulator.numThreads) {
-    reportDeadlock(emulator);
+    const Thread *waiting = emulator.threads;
+    while (waiting->state != State::Waiting) {
+      ++waiting;
+    }
+    reportDeadlock(emulator, *waiting);
+    emulator.isBroken = true;
+  }
+  if (!emulator.isBroken &&
+      (!finishBulk(emulator) || !checkRegisters(emulator))) {
     emulator.isBroken = true;
   }
   endFibers(emulator);

@@ -13,35 +13,65 @@
 using namespace attn::emulator;
 
 Shadow::~Shadow() {
+  std::free(agents);
   std::free(clocks);
   std::free(bytes);
   std::free(tables);
 }
 
-bool Shadow::begin(uint32_t threads, uint32_t sharedBytes) {
+bool Shadow::begin(uint32_t threads, uint32_t others, uint32_t sharedBytes) {
   if (!clocks) {
     numThreads = threads;
+    maxAgents = threads + others;
     numBytes = sharedBytes;
+    agents = static_cast<Agent *>(std::malloc(sizeof(Agent) * maxAgents));
     clocks = static_cast<uint32_t *>(
-        std::malloc(sizeof(uint32_t) * numThreads * getNumAgents()));
+        std::malloc(size_t{getClockBytes()} * numThreads));
     bytes = static_cast<Byte *>(std::malloc(sizeof(Byte) * (numBytes + 1)));
-    if (!clocks || !bytes) {
+    if (!agents || !clocks || !bytes) {
       return false;
     }
   }
-  std::memset(clocks, 0, sizeof(uint32_t) * numThreads * getNumAgents());
   std::memset(bytes, 0, sizeof(Byte) * numBytes);
   numTables = freeTable = 0;
+  numAgents = numThreads;
+  hasFences = false;
   for (uint32_t thread = 0; thread < numThreads; ++thread) {
+    agents[thread] = {Agent::Thread, thread};
+    std::memset(getClock(thread), 0, sizeof(uint32_t) * numThreads);
+    std::memset(getClock(thread) + maxAgents, 0, sizeof(uint32_t) * numThreads);
     tick(thread);
   }
   return true;
 }
 
-void Shadow::join(uint32_t *clock, const uint32_t *from) const {
-  for (uint32_t agent = 0, end = getNumAgents(); agent < end; ++agent) {
-    clock[agent] = clock[agent] < from[agent] ? from[agent] : clock[agent];
+uint32_t Shadow::addAgent(Agent agent) {
+  for (uint32_t thread = 0; thread < numThreads; ++thread) {
+    getClock(thread)[numAgents] = 0;
+    getClock(thread)[maxAgents + numAgents] = 0;
   }
+  agents[numAgents] = agent;
+  return numAgents++;
+}
+
+void Shadow::join(uint32_t *clock, const uint32_t *from) const {
+  auto joinHalf = [&](uint32_t half) {
+    for (uint32_t agent = half, end = half + numAgents; agent < end; ++agent) {
+      clock[agent] = clock[agent] < from[agent] ? from[agent] : clock[agent];
+    }
+  };
+  joinHalf(0);
+  if (hasFences) {
+    joinHalf(maxAgents);
+  }
+}
+
+void Shadow::fence(uint32_t thread) {
+  uint32_t *clock = getClock(thread);
+  std::memcpy(clock + maxAgents, clock, sizeof(uint32_t) * numAgents);
+  hasFences = true;
+  // What the thread writes from now on is not.
+  tick(thread);
 }
 
 //===----------------------------------------------------------------------===//
@@ -49,7 +79,7 @@ void Shadow::join(uint32_t *clock, const uint32_t *from) const {
 //===----------------------------------------------------------------------===//
 
 void Shadow::addToTable(uint32_t &table, Event event) {
-  size_t bytes = sizeof(uint32_t) * (numThreads + 1);
+  size_t bytes = sizeof(uint32_t) * (maxAgents + 1);
   if (!table && freeTable) {
     table = freeTable;
     freeTable = *getTable(table);
@@ -68,7 +98,7 @@ void Shadow::addToTable(uint32_t &table, Event event) {
     std::memset(getTable(table), 0, bytes);
   }
   getTable(table)[event.agent - 1] = event.tick;
-  getTable(table)[numThreads] = event.site;
+  getTable(table)[maxAgents] = event.site;
 }
 
 void Shadow::giveTable(uint32_t &table) {
@@ -79,15 +109,15 @@ void Shadow::giveTable(uint32_t &table) {
   }
 }
 
-bool Shadow::findUnknown(uint32_t table, uint32_t thread, Event &found) {
+bool Shadow::findUnknown(uint32_t table, const uint32_t *known, Event &found) {
   if (!table) {
     return false;
   }
-  const uint32_t *ticks = getTable(table), *known = getClock(thread);
-  for (uint32_t other = 0; other < numThreads; ++other) {
+  const uint32_t *ticks = getTable(table);
+  for (uint32_t other = 0; other < numAgents; ++other) {
     if (ticks[other] > known[other]) {
       found = {ticks[other], static_cast<uint16_t>(other + 1),
-               static_cast<uint16_t>(ticks[numThreads])};
+               static_cast<uint16_t>(ticks[maxAgents])};
       return true;
     }
   }
@@ -117,7 +147,7 @@ void Shadow::addRead(Byte &byte, uint32_t thread, Event event) {
 
 bool Shadow::findUnknownRead(const Byte &byte, uint32_t thread, Event &found) {
   if (byte.manyReads) {
-    return findUnknown(byte.manyReads, thread, found);
+    return findUnknown(byte.manyReads, getClock(thread), found);
   }
   for (const Event &read : byte.reads) {
     if (read.agent != 0 && !isKnown(thread, read)) {
@@ -134,17 +164,33 @@ bool Shadow::findUnknownWrite(const Byte &byte, uint32_t thread, Event &found) {
   return byte.write.agent != 0 && !isKnown(thread, byte.write);
 }
 
+bool Shadow::findUnfenced(const Byte &byte, uint32_t thread, Event &found) {
+  const uint32_t *visible = getClock(thread) + maxAgents;
+  found = byte.write;
+  if (found.agent != 0) {
+    Agent::Kind kind = agents[found.agent - 1].kind;
+    bool isOther = kind == Agent::Thread || kind == Agent::Copies;
+    if (isOther && found.tick > visible[found.agent - 1]) {
+      return true;
+    }
+  }
+  return findUnknown(byte.changes, visible, found);
+}
+
 Conflict Shadow::read(uint32_t thread, uint32_t begin, uint32_t count,
-                      uint32_t site) {
-  Event event = now(thread, site), other = {};
+                      Event event, bool isInBulk) {
+  Event other = {};
   for (uint32_t i = begin; i < begin + count; ++i) {
     Byte &byte = bytes[i];
     if (byte.write.agent == 0 && !byte.changes) {
       return {Conflict::Uninitialized, {}, i};
     }
     if (findUnknownWrite(byte, thread, other) ||
-        findUnknown(byte.changes, thread, other)) {
+        findUnknown(byte.changes, getClock(thread), other)) {
       return {Conflict::WithWrite, other, i};
+    }
+    if (isInBulk && findUnfenced(byte, thread, other)) {
+      return {Conflict::Unfenced, other, i};
     }
     addRead(byte, thread, event);
   }
@@ -152,16 +198,19 @@ Conflict Shadow::read(uint32_t thread, uint32_t begin, uint32_t count,
 }
 
 Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
-                       Event event) {
+                       Event event, bool isInBulk) {
   Event other = {};
   for (uint32_t i = begin; i < begin + count; ++i) {
     Byte &byte = bytes[i];
     if (findUnknownWrite(byte, thread, other) ||
-        findUnknown(byte.changes, thread, other)) {
+        findUnknown(byte.changes, getClock(thread), other)) {
       return {Conflict::WithWrite, other, i};
     }
     if (findUnknownRead(byte, thread, other)) {
       return {Conflict::WithRead, other, i};
+    }
+    if (isInBulk && findUnfenced(byte, thread, other)) {
+      return {Conflict::Unfenced, other, i};
     }
     giveTable(byte.manyReads);
     giveTable(byte.changes);
@@ -190,14 +239,31 @@ Conflict Shadow::change(uint32_t thread, uint32_t begin, uint32_t count,
   return {};
 }
 
+Conflict Shadow::read(uint32_t thread, uint32_t begin, uint32_t count,
+                      uint32_t site) {
+  return read(thread, begin, count, now(thread, site), false);
+}
+
 Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
                        uint32_t site) {
-  return write(thread, begin, count, now(thread, site));
+  return write(thread, begin, count, now(thread, site), false);
+}
+
+static Event makeEvent(uint32_t agent, uint32_t tick, uint32_t site) {
+  return {tick, static_cast<uint16_t>(agent + 1), static_cast<uint16_t>(site)};
 }
 
 Conflict Shadow::writeLater(uint32_t thread, uint32_t begin, uint32_t count,
-                            uint32_t site, uint32_t group) {
-  return write(thread, begin, count,
-               Event{group, static_cast<uint16_t>(numThreads + thread + 1),
-                     static_cast<uint16_t>(site)});
+                            uint32_t site, uint32_t agent, uint32_t tick) {
+  return write(thread, begin, count, makeEvent(agent, tick, site), false);
+}
+
+Conflict Shadow::writeInBulk(uint32_t thread, uint32_t begin, uint32_t count,
+                             uint32_t site, uint32_t agent, uint32_t tick) {
+  return write(thread, begin, count, makeEvent(agent, tick, site), true);
+}
+
+Conflict Shadow::readInBulk(uint32_t thread, uint32_t begin, uint32_t count,
+                            uint32_t site, uint32_t agent, uint32_t tick) {
+  return read(thread, begin, count, makeEvent(agent, tick, site), true);
 }

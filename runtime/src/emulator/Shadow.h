@@ -6,10 +6,15 @@
 //===----------------------------------------------------------------------===//
 //
 // Happens-before by vector clocks. Every thread is an agent, and so are its
-// asynchronous copies together: thread t is agent t, its copies are agent
-// t + number of threads. A thread knows, for each agent, up to which of its
-// ticks everything has happened before. It ticks where others may learn from
-// it; copies tick with every group that is committed.
+// asynchronous copies together, and every mbarrier, for the copies that
+// complete on it. A thread knows, for each agent, up to which of its ticks
+// everything has happened before. A thread ticks where others may learn from
+// it; copies tick with every group that is committed, mbarriers with every
+// phase.
+//
+// Copies of bulk and matrix products read and write through another proxy. What
+// threads write reaches it only by a fence, so a clock has a second half: what
+// is known to be visible there.
 //
 // An access that a thread does not know of, to a byte that it touches, may
 // happen before or after its own, whatever the order was this time. So races
@@ -33,9 +38,16 @@ struct Event {
   uint16_t site;
 };
 
+/// Who accesses memory.
+struct Agent {
+  enum Kind : uint8_t { Thread, Copies, MBarrier, Stores } kind;
+  /// The thread, or the number of the mbarrier.
+  uint32_t index;
+};
+
 /// How an access meets an earlier one.
 struct Conflict {
-  enum Kind { None, Uninitialized, WithWrite, WithRead } kind = None;
+  enum Kind { None, Uninitialized, WithWrite, WithRead, Unfenced } kind = None;
   Event other = {};
   uint32_t byte = 0;
 };
@@ -47,12 +59,22 @@ public:
   Shadow &operator=(const Shadow &) = delete;
   ~Shadow();
 
-  /// False if there is no memory. To be called before each block.
-  bool begin(uint32_t threads, uint32_t sharedBytes);
+  /// False if there is no memory. To be called before each block. Besides the
+  /// threads there are up to `others` agents.
+  bool begin(uint32_t threads, uint32_t others, uint32_t sharedBytes);
 
-  uint32_t getNumAgents() const { return 2 * numThreads; }
+  /// Thread t is agent t. The others become agents when they first access
+  /// memory, so that there is less to learn where there are none.
+  uint32_t addAgent(Agent agent);
+  /// The thread whose copies are an agent.
+  uint32_t getOwner(uint32_t agent) const { return agents[agent].index; }
+  Agent getAgent(const Event &event) const { return agents[event.agent - 1]; }
+
+  uint32_t getNumAgents() const { return numAgents; }
+  /// Of a clock.
+  uint32_t getClockBytes() const { return sizeof(uint32_t) * 2 * maxAgents; }
   uint32_t *getClock(uint32_t thread) {
-    return clocks + size_t{thread} * getNumAgents();
+    return clocks + size_t{thread} * 2 * maxAgents;
   }
   /// Whether `thread` knows of the event.
   bool isKnown(uint32_t thread, const Event &event) {
@@ -60,6 +82,8 @@ public:
   }
   /// Learns all that `from` knows.
   void join(uint32_t *clock, const uint32_t *from) const;
+  /// All that the thread knows of becomes visible to the other proxy.
+  void fence(uint32_t thread);
   /// Others have learned what the thread did until now.
   void tick(uint32_t thread) { ++getClock(thread)[thread]; }
 
@@ -70,9 +94,14 @@ public:
   /// may be the first access.
   Conflict change(uint32_t thread, uint32_t begin, uint32_t bytes,
                   uint32_t site, bool reads);
-  /// A write by the copies of the thread that group `group` is to complete.
+  /// A write by another agent, in its tick, that the thread begins.
   Conflict writeLater(uint32_t thread, uint32_t begin, uint32_t bytes,
-                      uint32_t site, uint32_t group);
+                      uint32_t site, uint32_t agent, uint32_t tick);
+  /// The same through the other proxy.
+  Conflict writeInBulk(uint32_t thread, uint32_t begin, uint32_t bytes,
+                       uint32_t site, uint32_t agent, uint32_t tick);
+  Conflict readInBulk(uint32_t thread, uint32_t begin, uint32_t bytes,
+                      uint32_t site, uint32_t agent, uint32_t tick);
 
 private:
   static constexpr uint32_t kFewReaders = 4;
@@ -89,23 +118,31 @@ private:
     return {getClock(thread)[thread], static_cast<uint16_t>(thread + 1),
             static_cast<uint16_t>(site)};
   }
-  Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes, Event event);
+  Conflict read(uint32_t thread, uint32_t begin, uint32_t bytes, Event event,
+                bool isInBulk);
+  Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes, Event event,
+                 bool isInBulk);
+  /// Whether a write, which is known, has not reached the other proxy.
+  bool findUnfenced(const Byte &byte, uint32_t thread, Event &found);
   void addRead(Byte &byte, uint32_t thread, Event event);
   bool findUnknownRead(const Byte &byte, uint32_t thread, Event &found);
   bool findUnknownWrite(const Byte &byte, uint32_t thread, Event &found);
 
-  /// A tick for each thread, and the last of the sites.
+  /// A tick for each agent, and the last of the sites.
   uint32_t *getTable(uint32_t table) {
-    return tables + size_t{table} * (numThreads + 1);
+    return tables + size_t{table} * (maxAgents + 1);
   }
-  /// Sets the tick of a thread; makes the table if there is none. With no
+  /// Sets the tick of an agent; makes the table if there is none. With no
   /// memory for it the event is forgotten: a conflict may be missed, but none
   /// is made up.
   void addToTable(uint32_t &table, Event event);
-  bool findUnknown(uint32_t table, uint32_t thread, Event &found);
+  bool findUnknown(uint32_t table, const uint32_t *known, Event &found);
   void giveTable(uint32_t &table);
 
   uint32_t numThreads = 0, numBytes = 0;
+  uint32_t numAgents = 0, maxAgents = 0;
+  Agent *agents = nullptr;
+  bool hasFences = false;
   uint32_t *clocks = nullptr;
   Byte *bytes = nullptr;
   /// The first is not used. Those that are free again are chained.

@@ -33,7 +33,9 @@ template <typename Fn> static void forEachLane(uint64_t mask, Fn fn) {
 }
 
 static bool isWarpMeeting(const Wait &wait) {
-  return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier;
+  return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier &&
+         wait.meeting != Meeting::MBarrier &&
+         wait.meeting != Meeting::Registers;
 }
 
 static bool isAtSame(const Wait &a, const Wait &b) {
@@ -50,8 +52,10 @@ static void checkPair(Emulator &emulator, const Thread &waiting,
            "waits at %s (%s) for thread %u, which has left the kernel",
            getName(here), getPlace(emulator, here.site), other.index);
   }
-  // One that is at a meeting of its own, without this lane, may come yet.
-  if (other.state != State::Waiting ||
+  // One that is at a meeting of its own, without this lane, may come yet, and
+  // one that waits for a phase to end or for registers.
+  if (other.state != State::Waiting || there.meeting == Meeting::MBarrier ||
+      there.meeting == Meeting::Registers ||
       (isWarpMeeting(there) &&
        !(there.mask >> waiting.index % emulator.warpSize & 1))) {
     return;

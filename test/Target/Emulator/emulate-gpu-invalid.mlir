@@ -11,6 +11,56 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
+  llvm.func @k(%b: !llvm.ptr<3>, %n: i32, %p: i1) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.mbarrier.init' op is emulated without a predicate alone}}
+    nvvm.mbarrier.init %b, %n, predicate = %p : !llvm.ptr<3>, i32, i1
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%s: !llvm.ptr<3>, %g: !llvm.ptr<1>, %n: i32, %d: !llvm.ptr<7>, %ctas: i16) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.cp.async.bulk.shared.cluster.global' op is emulated without a multicast alone}}
+    nvvm.cp.async.bulk.shared.cluster.global %d, %g, %s, %n multicast_mask = %ctas : !llvm.ptr<7>, !llvm.ptr<1>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%d: !llvm.ptr<7>, %t: !llvm.ptr, %b: !llvm.ptr<3>, %x: i32, %ctas: i16) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for tiles alone, without a multicast, a predicate or a group}}
+    nvvm.cp.async.bulk.tensor.shared.cluster.global %d, %t, %b, box[%x] multicast_mask = %ctas : !llvm.ptr<7>, !llvm.ptr
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%t: !llvm.ptr, %s: !llvm.ptr<3>, %x: i32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.cp.async.bulk.tensor.reduce' op is emulated for tiles alone}}
+    nvvm.cp.async.bulk.tensor.reduce %t, %s, box[%x, %x, %x] {mode = #nvvm.tma_store_mode<im2col>, redKind = #nvvm.tma_redux_kind<add>} : !llvm.ptr, !llvm.ptr<3>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%t: !llvm.ptr, %s: !llvm.ptr<3>, %x: i32, %p: i1) attributes {gpu.kernel} {
+    // expected-error@+1 {{'nvvm.cp.async.bulk.tensor.global.shared.cta' op is emulated without a predicate alone}}
+    nvvm.cp.async.bulk.tensor.global.shared.cta %t, %s, box[%x], predicate = %p : !llvm.ptr, !llvm.ptr<3>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
   llvm.func @k() attributes {gpu.kernel} {
     // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
     llvm.inline_asm has_side_effects "membar.gl;", "" : () -> ()

@@ -39,6 +39,15 @@ Memory::Memory(const std::string &file) {
     sizes = {32};
   } else if (file == "product.mlir") {
     sizes = {128, 64, 128};
+  } else if (file == "ring.mlir") {
+    sizes = {8 * 32, 32};
+  } else if (file == "bulk.mlir") {
+    sizes = {8 * 32, 8 * 32};
+  } else if (file == "roles.mlir") {
+    sizes = {6 * 8 * 32, 6 * 8 * 32, 128};
+    hasMaps = true;
+  } else if (file == "states.mlir") {
+    sizes = {64};
   } else {
     sizes = {32 * 96 / 2, 8 * 96 / 2, 32 * 8};
     packing = 2;
@@ -49,8 +58,32 @@ Memory::Memory(const std::string &file) {
   }
 }
 
+/// Boxes of A and B are 8 swizzled rows of 32 numbers, that of C is 8 rows of
+/// 16.
+static attn_emulator_tensor describe(std::vector<int32_t> &buffer,
+                                     int32_t columns) {
+  attn_emulator_tensor tensor = {};
+  tensor.type = ATTN_EMULATOR_S32;
+  tensor.rank = 2;
+  tensor.data = buffer.data();
+  tensor.sizes[0] = tensor.box[0] = columns;
+  tensor.sizes[1] = static_cast<int64_t>(buffer.size()) / columns;
+  tensor.strides[1] = int64_t{4} * columns;
+  tensor.box[1] = 8;
+  tensor.element_strides[0] = tensor.element_strides[1] = 1;
+  tensor.swizzle = columns == 32 ? 128 : 0;
+  return tensor;
+}
+
 std::vector<View> Memory::getViews() {
   std::vector<View> views;
+  for (size_t i = 0; hasMaps && i < 3; ++i) {
+    attn_emulator_tensor tensor = describe(words[i], i < 2 ? 32 : 16);
+    EXPECT_EQ(attn_emulator_encode_tensor_map(&maps[i], &tensor), nullptr);
+  }
+  if (hasMaps) {
+    views.emplace_back(maps, 3 * 16);
+  }
   for (auto &buffer : words) {
     bool isPacked = packing == 2 && &buffer != &words.back();
     views.emplace_back(buffer.data(), static_cast<int64_t>(buffer.size()) *

@@ -15,6 +15,7 @@
 #define ATTN_TEST_UNIT_EMULATOR_HARNESS_H
 
 #include "attn/Compiler/Jit.h"
+#include "attn_emulator.h"
 #include "mlir/IR/MLIRContext.h"
 #include <memory>
 #include <string>
@@ -44,7 +45,8 @@ struct View {
 /// The good kernels.
 inline constexpr const char *kFiles[] = {
     "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
-    "histogram.mlir", "product.mlir", "stages.mlir"};
+    "histogram.mlir", "product.mlir", "stages.mlir",    "ring.mlir",
+    "states.mlir",    "bulk.mlir",    "roles.mlir"};
 
 /// Arguments of the kernel of a file, of the right sizes; all that are read
 /// hold small numbers.
@@ -56,6 +58,9 @@ struct Memory {
   std::vector<std::vector<int32_t>> words;
   /// Elements in a word.
   int packing = 1;
+  /// Of the buffers, for a kernel that takes them first.
+  alignas(64) attn_emulator_tensor_map maps[3];
+  bool hasMaps = false;
 };
 
 class Program {

@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Registers of matrices are filled, and read, by tables that are written down
-// here once more, apart from the compiler's: those of AMD's instruction sets for
-// CDNA 3 ("dense matrix fused multiply-add"), RDNA 3 and RDNA 4 ("wave matrix
-// multiply accumulate"). No card has been asked yet.
+// here once more, apart from the compiler's: those of AMD's instruction sets
+// for CDNA 3 ("dense matrix fused multiply-add"), RDNA 3 and RDNA 4 ("wave
+// matrix multiply accumulate"). No card has been asked yet.
 //
 //===----------------------------------------------------------------------===//
 

@@ -410,6 +410,92 @@ TEST(Emulator, WaitsForAtomicOperationsOfOthers) {
             "");
 }
 
+/// Copies arrive at an mbarrier after every thread has left but one.
+TEST(Emulator, MBarriersFollowCopies) {
+  Launch launch;
+  launch.sharedBytes = 1024;
+  for (size_t i = 0; i < launch.values.size(); ++i) {
+    launch.values[i] = static_cast<float>(i);
+  }
+  EXPECT_EQ(launch.run([](void *const *arguments) {
+    int32_t i = getThread();
+    if (i == 0) {
+      attn_emulator_mbarrier_init(getShared(512), 64, 1);
+    }
+    meet();
+    attn_emulator_copy_async(getShared(4 * int64_t{i}),
+                             getValues(arguments) + i, 4, 4, 1);
+    attn_emulator_copy_arrive(getShared(512), 1, 2);
+    if (i == 0) {
+      attn_emulator_mbarrier_wait(getShared(512), 0, ATTN_EMULATOR_WAIT_PARITY,
+                                  3);
+      float sum = 0;
+      for (int64_t k = 0; k < 64; ++k) {
+        sum += *place<float>(k, ATTN_EMULATOR_READ);
+      }
+      getValues(arguments)[0] = sum;
+    }
+  }),
+            "");
+  EXPECT_EQ(launch.values[0], 2016.0f);
+}
+
+/// A box comes from a tensor, and half of it goes back to another place.
+TEST(Emulator, BoxesComeAndGo) {
+  constexpr size_t kFloats = 64, kMapFloats = 2 * 32;
+  Launch launch;
+  launch.sharedBytes = 1024;
+  std::vector<float> &values = launch.values;
+  // The maps lie behind the tensor, at a multiple of 64 bytes.
+  values.resize(kFloats + 16 + kMapFloats);
+  auto begin = reinterpret_cast<uintptr_t>(values.data() + kFloats);
+  size_t skip = (64 - begin % 64) % 64 / sizeof(float);
+  static size_t firstMap;
+  firstMap = kFloats + skip;
+  for (size_t i = 0; i < kFloats; ++i) {
+    values[i] = static_cast<float>(i);
+  }
+  attn_emulator_tensor tensor = {};
+  tensor.type = ATTN_EMULATOR_F32;
+  tensor.rank = 2;
+  tensor.data = values.data();
+  tensor.sizes[0] = tensor.sizes[1] = tensor.box[0] = 8;
+  tensor.strides[1] = 32;
+  tensor.element_strides[0] = tensor.element_strides[1] = 1;
+  tensor.swizzle = 32;
+  for (int32_t map = 0; map < 2; ++map) {
+    tensor.box[1] = map ? 2 : 4;
+    alignas(64) attn_emulator_tensor_map encoded;
+    ASSERT_EQ(attn_emulator_encode_tensor_map(&encoded, &tensor), nullptr);
+    std::memcpy(&values[firstMap + size_t{32} * map], &encoded,
+                sizeof(encoded));
+  }
+  EXPECT_EQ(launch.run([](void *const *arguments) {
+    const float *maps = getValues(arguments) + firstMap;
+    if (getThread() != 0) {
+      return;
+    }
+    char *barrier = getShared(512);
+    attn_emulator_mbarrier_init(barrier, 1, 1);
+    attn_emulator_fence_mbarrier_init();
+    attn_emulator_mbarrier_arrive(barrier, 1, 128, 0, 1);
+    const int32_t from[2] = {0, 2}, to[2] = {0, 7};
+    attn_emulator_tensor_load(getShared(0), maps, barrier, from, 2, 1);
+    attn_emulator_mbarrier_wait(barrier, 0, ATTN_EMULATOR_WAIT_PARITY, 1);
+    attn_emulator_fence_async();
+    // The second row is outside.
+    attn_emulator_tensor_store(maps + 32, getShared(0), to, 2,
+                               ATTN_EMULATOR_TENSOR_ADD, 1);
+    attn_emulator_bulk_commit();
+    attn_emulator_bulk_wait(0, 1);
+  }),
+            "");
+  for (size_t i = 0; i < kFloats; ++i) {
+    auto wanted = static_cast<float>(i < 56 ? i : i + i - 40);
+    EXPECT_EQ(values[i], wanted) << i;
+  }
+}
+
 TEST(Emulator, RunsOnSeveralThreads) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
