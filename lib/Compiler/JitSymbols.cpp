@@ -53,6 +53,22 @@ template <typename Add> static void addEmulator(Add add) {
   add("attn_emulator_readlane", &attn_emulator_readlane);
   add("attn_emulator_bpermute", &attn_emulator_bpermute);
   add("attn_emulator_wave_mma", &attn_emulator_wave_mma);
+  add("attn_emulator_bulk_commit", &attn_emulator_bulk_commit);
+  add("attn_emulator_bulk_load", &attn_emulator_bulk_load);
+  add("attn_emulator_bulk_store", &attn_emulator_bulk_store);
+  add("attn_emulator_bulk_wait", &attn_emulator_bulk_wait);
+  add("attn_emulator_copy_arrive", &attn_emulator_copy_arrive);
+  add("attn_emulator_fence_async", &attn_emulator_fence_async);
+  add("attn_emulator_fence_mbarrier_init", &attn_emulator_fence_mbarrier_init);
+  add("attn_emulator_mbarrier_arrive", &attn_emulator_mbarrier_arrive);
+  add("attn_emulator_mbarrier_complete", &attn_emulator_mbarrier_complete);
+  add("attn_emulator_mbarrier_expect", &attn_emulator_mbarrier_expect);
+  add("attn_emulator_mbarrier_init", &attn_emulator_mbarrier_init);
+  add("attn_emulator_mbarrier_inval", &attn_emulator_mbarrier_inval);
+  add("attn_emulator_mbarrier_wait", &attn_emulator_mbarrier_wait);
+  add("attn_emulator_set_registers", &attn_emulator_set_registers);
+  add("attn_emulator_tensor_load", &attn_emulator_tensor_load);
+  add("attn_emulator_tensor_store", &attn_emulator_tensor_store);
 }
 
 llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
