@@ -42,8 +42,8 @@ using namespace mlir::attn;
 
 namespace {
 
-void addCleanup(OpPassManager &pm) {
-  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+void addCleanup(OpPassManager &pm, const GreedyRewriteConfig &config = {}) {
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass(config));
   pm.addNestedPass<func::FuncOp>(createCSEPass());
 }
 
@@ -235,7 +235,11 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   linalg.cpu = options.cpu;
   pm.addPass(createLinalgToCPUPass(linalg));
   pm.addPass(createCPUOutlineParallelPass());
-  addCleanup(pm);
+  // Kernels are long: a second look at all of their ops finds next to nothing.
+  GreedyRewriteConfig once;
+  once.setMaxIterations(1);
+  once.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  addCleanup(pm, once);
   addHostDeallocation(pm);
   if (options.exact) {
     addExactArithmetic(pm);
