@@ -16,6 +16,7 @@
 
 #include "DevicePackage.h"
 
+#include "CodeGen.h"
 #include "attn/Compiler/DeviceCode.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/SymbolTable.h"
@@ -23,13 +24,11 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-static constexpr StringLiteral kInterface = "_mlir_ciface_";
 static constexpr StringLiteral kPrefix = "attn.cuda.";
-static constexpr StringLiteral kPacked = "attn_packed_";
 
 static std::string getDeviceName(StringRef name) {
-  bool isInterface = name.consume_front(kInterface);
-  return ((isInterface ? kInterface : StringLiteral("")) + kPrefix + name)
+  bool isInterface = name.consume_front(kInterfacePrefix);
+  return ((isInterface ? kInterfacePrefix : StringLiteral("")) + kPrefix + name)
       .str();
 }
 
@@ -89,7 +88,7 @@ void attn::addDeviceCode(ModuleOp module, DevicePackage &package) {
 
 void attn::nameDeviceEntries(llvm::Module &module) {
   SmallVector<llvm::Function *> entries;
-  std::string prefix = (kPacked + kPrefix).str();
+  std::string prefix = (kHostEntryPrefix + kPrefix).str();
   for (llvm::Function &function : module) {
     if (function.getName().starts_with(prefix)) {
       entries.push_back(&function);

@@ -12,6 +12,7 @@
 
 #include "Metadata.h"
 
+#include "CodeGen.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -200,7 +201,7 @@ std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name,
   // Entries by what comes before the names of functions, as in the record.
   SmallVector<StringRef> prefixes;
   if (hasHost) {
-    prefixes.push_back("attn_packed_");
+    prefixes.push_back(kHostEntryPrefix);
   }
   if (hasDevice) {
     prefixes.push_back(kDeviceEntryPrefix);

@@ -13,6 +13,7 @@
 
 #include "Metadata.h"
 
+#include "CodeGen.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -99,8 +100,9 @@ public:
   void write() {
     writer.writeString(signature.function);
     writer.writeString(
-        (deviceType == kHost ? "attn_packed_" : kDeviceEntryPrefix.str()) +
-        signature.function);
+        ((deviceType == kHost ? kHostEntryPrefix : kDeviceEntryPrefix) +
+         signature.function)
+            .str());
     writer.writeU32(symbols.numbers.size());
     for (auto &[name, number] : symbols.numbers) {
       writer.writeString(name);

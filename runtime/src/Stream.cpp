@@ -194,31 +194,42 @@ attn_status attn_memory_copy(DLDevice to_device, void *to, DLDevice from_device,
 // Streams
 //===----------------------------------------------------------------------===//
 
-attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
-  if (!stream) {
-    return failNull("place for the stream");
+/// Makes a stream or an event of a device, of which `make` makes the native one
+/// on GPUs.
+template <typename T, typename Make>
+static attn_status createOn(DLDevice device, const char *place,
+                            const char *call, T **object, Make make) {
+  if (!object) {
+    return failNull(place);
   }
-  *stream = nullptr;
+  *object = nullptr;
   if (attn_status status = checkDevice(device)) {
     return status;
   }
-  attn_stream *created = create<attn_stream>();
+  T *created = create<T>();
   if (!created) {
-    return failOutOfMemory(sizeof(attn_stream));
+    return failOutOfMemory(sizeof(T));
   }
   created->device = device;
+  attn_status status = ATTN_OK;
   if (isCUDA(device)) {
-    attn_status status = onDevice(device, [&](cuda::Device &found) {
-      return found.check(found.driver->cuStreamCreate(&created->native, 0),
-                         "cuStreamCreate");
+    status = onDevice(device, [&](cuda::Device &found) {
+      return found.check(make(*found.driver, &created->native), call);
     });
-    if (status) {
-      destroy(created);
-      return status;
-    }
   }
-  *stream = created;
+  if (status) {
+    destroy(created);
+    return status;
+  }
+  *object = created;
   return ATTN_OK;
+}
+
+attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
+  return createOn(device, "place for the stream", "cuStreamCreate", stream,
+                  [](const cuda::Driver &driver, cuda::Stream **native) {
+                    return driver.cuStreamCreate(native, 0);
+                  });
 }
 
 attn_status attn_stream_wrap(DLDevice device, void *native,
@@ -292,30 +303,10 @@ attn_status attn_stream_wait(attn_stream *stream, attn_event *event) {
 //===----------------------------------------------------------------------===//
 
 attn_status attn_event_create(DLDevice device, attn_event **event) {
-  if (!event) {
-    return failNull("place for the event");
-  }
-  *event = nullptr;
-  if (attn_status status = checkDevice(device)) {
-    return status;
-  }
-  attn_event *created = create<attn_event>();
-  if (!created) {
-    return failOutOfMemory(sizeof(attn_event));
-  }
-  created->device = device;
-  if (isCUDA(device)) {
-    attn_status status = onDevice(device, [&](cuda::Device &found) {
-      return found.check(found.driver->cuEventCreate(&created->native, 0),
-                         "cuEventCreate");
-    });
-    if (status) {
-      destroy(created);
-      return status;
-    }
-  }
-  *event = created;
-  return ATTN_OK;
+  return createOn(device, "place for the event", "cuEventCreate", event,
+                  [](const cuda::Driver &driver, cuda::Event **native) {
+                    return driver.cuEventCreate(native, 0);
+                  });
 }
 
 void attn_event_release(attn_event *event) {
