@@ -6,6 +6,7 @@
 // RUN: attn-run %s --size B=1,M=5,N=200 --target=cuda:sm_80,emulate --check --entry=tokens | FileCheck %s
 // RUN: attn-run %s --size B=1,N=200 --target=cuda:sm_80,emulate --check --entry=one_query | FileCheck %s
 // RUN: attn-run %s --size B=1,M=40,N=100,Q=2 --target=cuda:sm_80,emulate --check --entry=runs | FileCheck %s
+// RUN: attn-run %s --size B=1,M=70,N=180,Q=2 --target=cuda:sm_80,emulate --check --entry=short_blocks | FileCheck %s
 // CHECK: check (emulated GPU): ok
 // RUN: attn-run %s --size B=1,M=75,N=90,Q=5 --target=hip:gfx942,emulate --check=exact --entry=odd_blocks_and_a_mask
 // RUN: attn-run %s --size B=1,M=5,N=200 --target=hip:gfx942,emulate --check --entry=tokens | FileCheck %s
@@ -77,5 +78,17 @@ func.func @runs(%q: tensor<?x2x?x16xf32> {attn.name = "q", attn.dims = ["B", "2"
   %r = attn.restrict %s, %starts lengths(%lengths : tensor<1x1x?x4xi32>) block(30, 1) : !attn.scores<?x2x?x?xf32>, tensor<1x1x?x4xi32>
   %p = attn.softmax %r : !attn.scores<?x2x?x?xf32>
   %o = attn.aggregate %p, %v : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x16xf32> -> tensor<?x2x?x16xf32>
+  return %o : tensor<?x2x?x16xf32>
+}
+
+// Tiles of 32 short keys, for whose copies there are more threads than rows.
+func.func @short_blocks(%q: tensor<?x2x?x16xbf16> {attn.name = "q", attn.dims = ["B", "2", "M", "16"]},
+    %k: tensor<?x2x?x16xbf16> {attn.name = "k", attn.dims = ["B", "2", "N", "16"]},
+    %v: tensor<?x2x?x16xbf16> {attn.name = "v", attn.dims = ["B", "2", "N", "16"]},
+    %list: tensor<?x2x?x5xi32> {attn.name = "list", attn.dims = ["B", "2", "Q", "5"], attn.init = "range(-1, 6)"}) -> tensor<?x2x?x16xf32> {
+  %s = attn.score %q, %k scale(0.2) : tensor<?x2x?x16xbf16>, tensor<?x2x?x16xbf16> -> !attn.scores<?x2x?x?xf32>
+  %r = attn.restrict %s, %list block(64, 32) : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x5xi32>
+  %p = attn.softmax %r : !attn.scores<?x2x?x?xf32>
+  %o = attn.aggregate %p, %v : !attn.scores<?x2x?x?xf32>, tensor<?x2x?x16xbf16> -> tensor<?x2x?x16xf32>
   return %o : tensor<?x2x?x16xf32>
 }

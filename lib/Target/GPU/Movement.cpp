@@ -170,21 +170,22 @@ void Distributor::copyVectors(tile::CopyOp op, Value flat, Value start,
   auto copyAll = [&, count = count](bool isWhole) {
     Value at = from;
     for (int64_t passed = 0; passed < rows; passed += step) {
-      Value here = count;
+      Value here = isWhole && columns == padded ? Value() : count;
       if (!isWhole) {
         Value present =
             e.less(arith::ConstantIntOp::create(e, passed, 32), left);
         here = e.select(present, count, zero);
       }
-      copy(at, e.add(row, passed), column,
-           isWhole && columns == padded ? Value() : here);
+      auto copyRow = [&] { copy(at, e.add(row, passed), column, here); };
+      // The last pass may have more threads than there are rows.
+      if (passed + step <= rows) {
+        copyRow();
+      } else {
+        e.ifThen(e.less(row, e.index(rows - passed)), copyRow);
+      }
       at = e.add(at, further);
     }
   };
-  if (rows % step != 0) {
-    copyAll(false);
-    return;
-  }
   e.ifThen(
       e.equal(there, e.index(rows)), [&] { copyAll(true); },
       [&] { copyAll(false); });
