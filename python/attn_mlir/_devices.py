@@ -152,8 +152,14 @@ def check_place(target: str, device: Optional[int]) -> None:
 
 def copy_captured(arrays, device: int) -> tuple:
     """Arrays that a program has of its own, on a device: those of the host are copied."""
-    return tuple(_native.copy_to_device(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a, device)
-                 if _find_place(a)[0] in _HOST else a for a in arrays)
+    return tuple(_native.copy_to_device(_close_gaps(array), device) if _find_place(array)[0] in _HOST else array
+                 for array in arrays)
+
+
+def _close_gaps(array):
+    if isinstance(array, np.ndarray):
+        return np.asarray(array, order="C")
+    return array.contiguous() if hasattr(array, "contiguous") else array
 
 
 def call(program, dtypes, arrays, device: int, library: str, kind: int) -> list:

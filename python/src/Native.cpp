@@ -258,14 +258,21 @@ nb::list callOnDevice(const Program &program, const nb::tuple &values, int kind,
 nb::object copyToDevice(const nb::object &array, int device) {
   Arguments arguments(nb::make_tuple(array));
   const DLTensor &tensor = *arguments.get()[0];
+  int64_t gapless = 1;
+  for (int axis = tensor.ndim; axis-- > 0;) {
+    if (tensor.strides && tensor.shape[axis] != 1 &&
+        tensor.strides[axis] != gapless) {
+      throw nb::value_error("an array of the host that a function closes over "
+                            "is copied to a device, for which it must be "
+                            "contiguous");
+    }
+    gapless *= tensor.shape[axis];
+  }
   DLManagedTensor *copy = nullptr;
   raiseIfFailed(attn_tensor_create({kDLCUDA, device}, tensor.dtype, tensor.ndim,
                                    tensor.shape, &copy));
   nb::object result = wrap(copy, Kind::Other);
-  size_t bytes = tensor.dtype.bits / 8;
-  for (int axis = 0; axis < tensor.ndim; ++axis) {
-    bytes *= static_cast<size_t>(tensor.shape[axis]);
-  }
+  auto bytes = static_cast<size_t>(gapless) * (tensor.dtype.bits / 8);
   raiseIfFailed(attn_memory_copy({kDLCUDA, device}, copy->dl_tensor.data,
                                  tensor.device, tensor.data, bytes, nullptr));
   return result;

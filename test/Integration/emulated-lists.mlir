@@ -4,6 +4,7 @@
 // RUN: attn-run %s --size B=1,M=1,N=90,Q=1 --target=cuda:sm_80,emulate --check --entry=grouped | FileCheck %s
 // RUN: attn-run %s --size B=1,M=75,N=90,Q=5 --target=cuda:sm_80,emulate --check --entry=odd_blocks_and_a_mask | FileCheck %s
 // RUN: attn-run %s --size B=1,M=5,N=200 --target=cuda:sm_80,emulate --check --entry=tokens | FileCheck %s
+// RUN: attn-run %s --size B=1,M=5,N=0 --target=cuda:sm_80,emulate --check --entry=tokens | FileCheck %s
 // RUN: attn-run %s --size B=1,N=200 --target=cuda:sm_80,emulate --check --entry=one_query | FileCheck %s
 // RUN: attn-run %s --size B=1,M=40,N=100,Q=2 --target=cuda:sm_80,emulate --check --entry=runs | FileCheck %s
 // RUN: attn-run %s --size B=1,M=70,N=180,Q=2 --target=cuda:sm_80,emulate --check --entry=short_blocks | FileCheck %s

@@ -233,6 +233,26 @@ def test_arrays_of_the_host_that_a_function_closes_over_are_copied_once(cupy, ma
         scaled(cupy.asarray(x, 1))
 
 
+def test_what_is_closed_over_may_be_a_number_or_have_gaps(cupy, machine):
+    class Wrapped:
+        def __init__(self, array):
+            self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+        def __dlpack__(self, **_):
+            return self.array.__dlpack__()
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    x = cupy.asarray(np.ones((2, 5), np.float32))
+    number, table = np.array(2.0, np.float32), torch.arange(20.0).reshape(4, 5)
+    attn.jit(lambda x: x * number)(x)
+    attn.jit(lambda x: x * attn.asarray(table[::2]))(x)
+    wrapped = Wrapped(np.ones((4, 5), np.float32)[::2])
+    with pytest.raises(ValueError, match="is copied to a device, for which it must be contiguous"):
+        attn.jit(lambda x: x * attn.asarray(wrapped))(x)
+
+
 def test_check_compares_what_the_device_computed(cupy, kernel, machine):
     attention = make_attention()
     arrays = [cupy.asarray(x) for x in operands()]

@@ -119,6 +119,8 @@ Course::Course(Emit &e, const ListElements &elements, Value lower, Value upper,
   Value count = e.max(e.sub(list->end, list->first), e.index(0));
   if (kind == Kind::Gathered) {
     step = keys;
+    // Without any keys there is none to read in place of one.
+    count = e.select(e.less(e.index(0), upper), count, e.index(0));
     lastPlace = e.mul(count, list->block);
   } else {
     parts = llvm::divideCeil(list->block, keys);
