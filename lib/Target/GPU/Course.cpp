@@ -154,6 +154,11 @@ Value Course::getLimit(Emit &e, Value key) const {
   return e.min(e.add(e.roundDown(key, list->block), list->block), upper);
 }
 
+/// Ids from here on name nothing.
+Value Course::countBlocks(Emit &e) const {
+  return e.div(e.add(upper, list->block - 1), list->block);
+}
+
 Value Course::isNamedBefore(Emit &e, Value element, Value id) const {
   return e.loop(list->first, element, 1, e.truth(false),
                 [&](Value other, ValueRange found) {
@@ -188,8 +193,7 @@ Value Course::hasKeys(Emit &e, Value place) const {
   Value element = e.add(list->first, e.div(place, parts));
   Value id = list->getId(e, element);
   // Before anything is multiplied: ids may be any numbers.
-  Value blocks = e.div(e.add(upper, list->block - 1), list->block);
-  Value exists = e.both(e.less(e.index(-1), id), e.less(id, blocks));
+  Value exists = e.both(e.less(e.index(-1), id), e.less(id, countBlocks(e)));
   auto isNew = [&] {
     Value before = isNamedBefore(e, element, id);
     return arith::XOrIOp::create(e, before, e.truth(true)).getResult();
@@ -240,9 +244,8 @@ Value Course::getKeys(Emit &e, Value place, RankedTensorType type) const {
     id = arith::IndexCastOp::create(e, type, id);
   }
   // Ids may be any numbers: one that names nothing becomes that of no key.
-  Value blocks = e.div(e.add(upper, list->block - 1), list->block);
   Value isBlock = e.both(e.less(splat(e, e.index(-1), type), id),
-                         e.less(id, splat(e, blocks, type)));
+                         e.less(id, splat(e, countBlocks(e), type)));
   exists = e.both(exists, isBlock);
   if (list->block > 1) {
     id = e.add(e.mul(id, size), arith::RemUIOp::create(e, at, size));

@@ -104,6 +104,7 @@ public:
 
 private:
   enum class Kind { Range, Blocks, Gathered };
+  Value countBlocks(Emit &e) const;
   Value isNamedBefore(Emit &e, Value element, Value id) const;
   Value isRunIn(Emit &e, Value key) const;
 

@@ -108,6 +108,13 @@ static Value addBits(Emit &e, Value bits, Value x, int64_t scale) {
   return e.either(bits, e.mul(x, scale));
 }
 
+/// What one copy of a row's elements moves.
+static constexpr int64_t kCopyBytes = 16;
+
+static int64_t countInVector(Type element) {
+  return kCopyBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
+
 /// Vectors by way of registers, or the asynchronous copies of devices that have
 /// them, from a buffer that is seen as one row: `start` is where row `first`
 /// begins, and the next one is `stride` elements further on.
@@ -117,9 +124,7 @@ void Distributor::copyVectors(tile::CopyOp op, Value flat, Value start,
   Type element = shared.getElementType();
   int64_t rows = shared.getDimSize(0);
   int64_t columns = op.getColumns(), padded = op.getPadded();
-  constexpr int64_t kBytes = 16;
-  int64_t vector =
-      kBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t vector = countInVector(element);
   int64_t chunks = padded / vector;
   // How many rows there are; less than that is compared in 32 bits.
   Value zero = e.index(0);
@@ -194,16 +199,14 @@ void Distributor::copyVectors(tile::CopyOp op, Value flat, Value start,
 /// A vector of one row, at `from`, if that is `present`.
 void Distributor::copyByRegisters(tile::CopyOp op, Value flat, Value from,
                                   Value present, Value row, Value column) {
-  constexpr int64_t kBytes = 16;
   auto shared = cast<MemRefType>(op.getTarget().getType());
   Type element = shared.getElementType();
-  int64_t vector =
-      kBytes / llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  int64_t vector = countInVector(element);
   auto type = VectorType::get(vector, element);
   if (op.getColumns() != op.getPadded()) {
     present = e.both(present, e.less(column, e.index(op.getColumns())));
   }
-  auto align = llvm::MaybeAlign(kBytes);
+  auto align = llvm::MaybeAlign(kCopyBytes);
   Value x = e.ifValue(
       present, type,
       [&]() -> Value {
