@@ -14,7 +14,8 @@
 |*                                                                            *|
 |* An ordinary ELF shared object for the machine. It has no constructors and  *|
 |* no needed libraries: attn_parallel_for, attn_malloc, attn_free,            *|
-|* attn_device_launch, attn_device_constant, the conversions of small floats (__truncsfbf2 and its like) and the functions  *|
+|* attn_device_launch, attn_device_constant, attn_device_read, the            *|
+|* conversions of small floats (__truncsfbf2 and its like) and the functions  *|
 |* of libc and libm are undefined in it, and the loader resolves them (it     *|
 |* makes the runtime's symbols global first). malloc and free are renamed to  *|
 |* attn_malloc and attn_free, after optimization: those never return null, as *|
@@ -160,10 +161,11 @@
 |* with any other.                                                            *|
 |*                                                                            *|
 |* attn_cuda_packed_NAME is called in the same way, with descriptors of       *|
-|* memory of the device, which it does not read or write: it launches         *|
-|* kernels by attn_device_launch, on the stream of the call, and what it asks *|
-|* of attn_malloc is memory of the device. Tables that it gives to kernels    *|
-|* are copied there by attn_device_constant.                                  *|
+|* memory of the device, which it does not write: it launches kernels by      *|
+|* attn_device_launch, on the stream of the call, and what it asks of         *|
+|* attn_malloc is memory of the device. Tables that it gives to kernels are   *|
+|* copied there by attn_device_constant, and numbers on which sizes or bounds *|
+|* depend are copied from there by attn_device_read, which waits for them.    *|
 |*                                                                            *|
 |* 5. Workspaces                                                              *|
 |*                                                                            *|

@@ -408,6 +408,28 @@ def test_a_device_of_another_kind(cupy):
         make_attention()(Elsewhere(), Elsewhere(), Elsewhere())
 
 
+def test_loops_as_long_as_a_tensor_says_wait_for_it(cupy, machine):
+    @attn.jit(cache=False)
+    def repeated(x, n):
+        return attn.fori_loop(0, n, lambda _, y: y * 2, x)
+
+    launches = []
+    machine.driver.define("repeated_linalg0", lambda arguments: None)
+    machine.driver.define("repeated_linalg1", lambda arguments: launches.append(1))
+    x = cupy.asarray(np.ones(3, np.float32))
+    with pytest.warns(UserWarning, match="the host waits for it here"):
+        repeated(x, cupy.asarray(np.array(3)))
+    assert len(launches) == 3 and machine.driver.functions.count_calls(b"cuStreamSynchronize") == 1
+    repeated(x, cupy.asarray(np.array(5)))
+    assert len(launches) == 8
+    machine.driver.functions.fail(b"cuStreamSynchronize", 1, 900)
+    with pytest.raises(RuntimeError, match="'repeated' waits for CUDA device 0 .* graphs cannot capture it"):
+        repeated(x, cupy.asarray(np.array(3)))
+    machine.driver.functions.fail(b"cuMemcpyAsync", 1, 1)
+    with pytest.raises(RuntimeError, match="cuMemcpyAsync on CUDA device 0"):
+        repeated(x, cupy.asarray(np.array(3)))
+
+
 def test_what_the_driver_refuses(cupy, machine):
     attention = make_attention()
     moved = [cupy.asarray(x) for x in operands()]

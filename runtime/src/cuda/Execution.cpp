@@ -174,6 +174,24 @@ void *Execution::getConstant(const void *source, size_t bytes) {
   return data;
 }
 
+bool Execution::read(void *to, const void *from, size_t bytes) {
+  if (status) {
+    return false;
+  }
+  status = copy(to, from, bytes);
+  if (status) {
+    return false;
+  }
+  Result result = device.driver->cuStreamSynchronize(stream);
+  status = result == kCaptureUnsupported
+               ? fail(ATTN_UNSUPPORTED,
+                      "'%s' waits for CUDA device %d where sizes or bounds "
+                      "depend on data, so that graphs cannot capture it",
+                      function.name, device.id)
+               : device.check(result, "cuStreamSynchronize");
+  return !status;
+}
+
 //===----------------------------------------------------------------------===//
 // Launches
 //===----------------------------------------------------------------------===//
@@ -238,4 +256,11 @@ void *attn_device_constant(const void *source, size_t bytes) {
     leaveFrame(*frame);
   }
   return data;
+}
+
+void attn_device_read(void *to, const void *from, size_t bytes) {
+  Frame *frame = getCurrentFrame();
+  if (frame && frame->device && !frame->device->read(to, from, bytes)) {
+    leaveFrame(*frame);
+  }
 }
