@@ -16,17 +16,19 @@
 
 #include "Course.h"
 #include "TileKernel.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-/// Which entries a carry or gauge takes in; null for all.
-static Value getCondition(Operation *op) {
-  if (auto running = dyn_cast<RunningOp>(op)) {
-    return running.getCond();
-  }
-  return cast<CarryOp>(op).getCond();
+/// Whether a reduction takes in some entries only.
+static bool hasCondition(Operation &op) {
+  Value cond = llvm::TypeSwitch<Operation *, Value>(&op)
+                   .Case<RunningOp, CarryOp, AcrossOp>(
+                       [](auto reducer) { return reducer.getCond(); })
+                   .Default(Value());
+  return cond != nullptr;
 }
 
 template <typename States>
@@ -260,8 +262,7 @@ LogicalResult TileKernel::emitVisit(SweepOp sweep, const Course &course,
     operand.shared = matrix;
   }
   bind(states, arguments.take_back(types.size()));
-  bool isConditional =
-      llvm::any_of(states, [](State &state) { return getCondition(state.op); });
+  bool isConditional = llvm::any_of(sweep.getBody().front(), hasCondition);
   Value whole = e.truth(false);
   if (course.isContiguous()) {
     firstKey = course.getKey(e, place);
