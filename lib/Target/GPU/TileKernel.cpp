@@ -31,8 +31,27 @@ static AcrossOp findJoined(StreamOp stream) {
   return found;
 }
 
+/// Lists of best entries are kept in registers.
+static LogicalResult checkLists(StreamOp stream) {
+  constexpr int64_t kMost = 16;
+  WalkResult result = stream.walk([&](TopOp op) {
+    int64_t length =
+        cast<VectorType>(op.getValues().getType()).getNumElements();
+    if (length <= kMost) {
+      return WalkResult::advance();
+    }
+    op.emitOpError() << "keeps the best " << length << " entries of a row; "
+                     << "registers have room for " << kMost;
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
                                        const Device &device) {
+  if (failed(checkLists(stream))) {
+    return failure();
+  }
   int64_t features = 8, width = 8;
   bool small = false;
   unsigned bits = 16;

@@ -190,6 +190,12 @@ private:
   bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
                 Value target);
 
+  // The best entries of rows (TileTop.cpp).
+  SmallVector<Value> startTop(TopOp op);
+  LogicalResult updateTop(TopOp op, State &state);
+  std::array<Value, 3> findBest(TopOp op, Value left, Value keys);
+  Value finishTop(OpResult result, const State &state);
+
   // Their loops (TileVisit.cpp).
   LogicalResult emitSweep(SweepOp sweep);
   FailureOr<Course> findCourse(SweepOp sweep, Value lastQuery);
@@ -198,7 +204,7 @@ private:
                           Buffers &buffers, SmallVectorImpl<State> &states);
   LogicalResult emitTile(SweepOp sweep, const Course &course, Value place,
                          Buffers &buffers, SmallVectorImpl<State> &states);
-  void setResult(Value value, State &state);
+  void setResult(Value value, OpResult from, const State &state);
 
   Emit &e;
   StreamOp stream;

@@ -349,6 +349,9 @@ FailureOr<SmallVector<Value>> TileKernel::getInit(Operation *op) {
     }
     return SmallVector<Value>{splat(e.infinity(running.getType(), true), type)};
   }
+  if (auto top = dyn_cast<TopOp>(op)) {
+    return startTop(top);
+  }
   auto carry = dyn_cast<CarryOp>(op);
   if (!carry) {
     op->emitOpError() << "has no form in tiles yet";
@@ -726,6 +729,9 @@ LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
   }
   if (auto running = dyn_cast<RunningOp>(state.op)) {
     return updateRunning(running, state);
+  }
+  if (auto top = dyn_cast<TopOp>(state.op)) {
+    return updateTop(top, state);
   }
   return updateCarry(cast<CarryOp>(state.op), state, states, buffers);
 }

@@ -25,7 +25,7 @@ using namespace mlir::attn::gpu_target;
 /// Whether a reduction takes in some entries only.
 static bool hasCondition(Operation &op) {
   Value cond = llvm::TypeSwitch<Operation *, Value>(&op)
-                   .Case<RunningOp, CarryOp, AcrossOp>(
+                   .Case<RunningOp, CarryOp, TopOp, AcrossOp>(
                        [](auto reducer) { return reducer.getCond(); })
                    .Default(Value());
   return cond != nullptr;
@@ -180,16 +180,18 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
     State &state = *llvm::find_if(states, [&, from = yielded](State &state) {
       return state.op == from.getDefiningOp();
     });
-    setResult(value, state);
+    setResult(value, cast<OpResult>(yielded), state);
   }
   return success();
 }
 
 /// What the accumulated values of a state come to.
-void TileKernel::setResult(Value value, State &state) {
+void TileKernel::setResult(Value value, OpResult from, const State &state) {
   Value final = state.before.front();
   auto carry = dyn_cast<CarryOp>(state.op);
-  if (carry && carry.getKind() == CarryKind::Mean) {
+  if (isa<TopOp>(state.op)) {
+    final = finishTop(from, state);
+  } else if (carry && carry.getKind() == CarryKind::Mean) {
     auto type = cast<RankedTensorType>(final.getType());
     Value mean = arith::DivFOp::create(e, final, state.before[1]);
     Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ,

@@ -265,3 +265,20 @@ func.func @joined_lists(%x: memref<1x1x40x8xf32>, %y: memref<1x1x?x8xf32>, %list
   }
   return
 }
+
+// -----
+
+func.func @long_lists(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x17xi64>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?x17xi64>) {
+    %z = arith.constant 0 : index
+    %keys = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      // expected-warning @below {{keeps the best 17 entries of a row; registers have room for 16}}
+      %v, %k, %count = attn.top %d : (f32) -> (vector<17xf32>, vector<17xi64>, i64)
+      attn.yield %k : vector<17xi64>
+    } : vector<17xi64>
+    attn.store_row %keys : vector<17xi64>
+  }
+  return
+}
