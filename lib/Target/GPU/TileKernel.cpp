@@ -31,6 +31,11 @@ static AcrossOp findJoined(StreamOp stream) {
   return found;
 }
 
+static bool hasMixtures(StreamOp stream) {
+  return stream.walk([](MixOp) { return WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
 /// Lists of best entries are kept in registers.
 static LogicalResult checkLists(StreamOp stream) {
   constexpr int64_t kMost = 16;
@@ -97,7 +102,7 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   }
   shape.leastRows = kLeast;
   AcrossOp joined = findJoined(stream);
-  if (!joined) {
+  if (!joined && !hasMixtures(stream)) {
     shape.group = HeadGroup::find(stream, shape.rows);
   }
   // Queries, keys, values and weights fit 96 KiB beside each other.
@@ -117,6 +122,7 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   if (joined && failed(shape.fitJoined(joined))) {
     return failure();
   }
+  shape.fitMixtures(stream);
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
@@ -167,6 +173,18 @@ LogicalResult TileShape::fitJoined(AcrossOp op) {
   }
   setRows(leastRows, layout.getWarps()[0]);
   return success();
+}
+
+void TileShape::fitMixtures(StreamOp stream) {
+  constexpr int64_t kMost = 56 * 1024;
+  int64_t heads = 0;
+  stream.walk([&](MixOp op) {
+    bool isKept = isShared(op);
+    heads = std::max(heads, isKept ? op.getInputHeads() : 0);
+  });
+  // A number and a byte for each.
+  while (heads * rows * keys * 5 > kMost && shrink()) {
+  }
 }
 
 bool TileShape::shrink() {
@@ -268,7 +286,7 @@ Value TileKernel::getMask(Extent extent, RankedTensorType type,
 
 /// Whether `op` may be computed once for the whole block, as it stands.
 bool TileKernel::isUniformOp(Operation &op) const {
-  if (isa<SweepOp, StoreRowOp, YieldOp, AcrossOp>(op) ||
+  if (isa<SweepOp, StoreRowOp, YieldOp, AcrossOp, MixOp>(op) ||
       isa<ReducerOpInterface>(op) || !isMemoryEffectFree(&op)) {
     // Buffers that streams read are not written while they run.
     if (!isa<memref::LoadOp>(op)) {
@@ -436,6 +454,9 @@ LogicalResult TileKernel::emitOp(Operation &op) {
   }
   if (auto joined = dyn_cast<AcrossOp>(op); joined && current) {
     return emitJoined(joined, *current);
+  }
+  if (auto mix = dyn_cast<MixOp>(op); mix && current) {
+    return emitMixture(mix);
   }
   if (auto listed = dyn_cast<ListedOp>(op)) {
     return emitListed(listed);

@@ -84,7 +84,13 @@ private:
   void fitLists();
   /// The rows that are joined, and no more than that takes.
   LogicalResult fitJoined(AcrossOp op);
+  /// So that the entries of all heads that mixtures ask for fit.
+  void fitMixtures(StreamOp stream);
 };
+
+/// Whether a mixture in another one is made from the same entries for each of
+/// its heads: then they are computed once.
+bool isShared(MixOp op);
 
 class TileKernel {
 public:
@@ -190,6 +196,25 @@ private:
   bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
                 Value target);
 
+  void placeStreamed(Operation *op, const FeatureRow &row, Buffers &buffers);
+  LogicalResult placeFactors(Operation *op, Value keyArg, Buffers &buffers);
+  void fetchFactors(Buffers &buffers);
+
+  // Mixtures of heads (TileMix.cpp).
+  /// What a mixture is made from: the operands of products at one head, and the
+  /// entries and their presence at each, if another mixture asks for all.
+  struct Mixture {
+    Buffers operands;
+    Value entries, presence;
+  };
+  using Entry = std::pair<Value, Value>;
+  LogicalResult prepareMixtures(SweepOp sweep);
+  LogicalResult emitMixture(MixOp op);
+  LogicalResult keepEntries(MixOp op);
+  LogicalResult keepInnerEntries(MixOp op);
+  FailureOr<Entry> getEntry(MixOp op, Value head);
+  Entry fetchEntry(MixOp op, Value head);
+
   // The best entries of rows (TileTop.cpp).
   SmallVector<Value> startTop(TopOp op);
   LogicalResult updateTop(TopOp op, State &state);
@@ -220,6 +245,11 @@ private:
   /// Whether tiles come in the order of a list.
   bool followsList = false;
   Buffers *current = nullptr;
+  DenseMap<Operation *, Mixture> mixtures;
+  /// Where the tile at hand comes from, while there is one.
+  SweepOp sweep;
+  const Course *course = nullptr;
+  Value place;
   DenseMap<std::pair<Value, Value>, Value> factors;
 };
 

@@ -134,73 +134,47 @@ static unsigned findRow(const Operands &operands, const FeatureRow &row) {
          operands.begin();
 }
 
-/// Finds the operands of products, brings those that stay, and gives the others
-/// a place.
-LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
-  Value rowArg = stream.getRowArg(), keyArg = sweep.getKeyArg();
-  auto place = [&](Operation *op, const FeatureRow &row) {
-    unsigned k = findRow(buffers.streamed, row);
-    if (k == buffers.streamed.size()) {
-      Value shared =
-          getShared(shape.keys, row.getFeatures(), row.getElementType());
-      buffers.streamed.push_back({row, shared, op});
-    }
-    buffers.rights[op] = k;
-  };
-  for (Operation &op : sweep.getBody().front()) {
-    e.setLoc(op.getLoc());
-    auto carry = dyn_cast<CarryOp>(op);
-    if (SmallVector<FeatureRow, 2> factors = getFactors(&op);
-        !factors.empty()) {
-      FeatureRow left = factors[0], right = factors[1];
-      if (left.reads(keyArg)) {
-        std::swap(left, right);
-      }
-      if (left.reads(keyArg) || right.reads(rowArg)) {
-        return op.emitOpError() << "multiplies rows of which one depends on "
-                                   "rows and keys at once, which has no form "
-                                   "in tiles yet";
-      }
-      place(&op, right);
-      unsigned k = findRow(buffers.stationary, left);
-      buffers.lefts[&op] = k;
-      if (k < buffers.stationary.size()) {
-        continue;
-      }
-      Value shared =
-          getShared(shape.rows, left.getFeatures(), left.getElementType());
-      if (failed(bringQueries(&op, left, shared))) {
-        return failure();
-      }
-      buffers.stationary.push_back({left, shared, Value()});
-    } else if (auto joined = dyn_cast<AcrossOp>(op)) {
-      Value &exchange = buffers.exchanges[joined.getType()];
-      int64_t warps = shape.layout.getWarps()[0];
-      if (!exchange && warps > 1) {
-        exchange = getShared(warps, shape.keys, joined.getType());
-      }
-    } else if (carry && carry.getKind() == CarryKind::Outer) {
-      FeatureRow row = FeatureRow::get(carry.getRow());
-      if (row.reads(rowArg)) {
-        return op.emitOpError() << "adds rows that depend on rows and keys at "
-                                   "once, which has no form in tiles yet";
-      }
-      place(carry, row);
-      Type weight = getElementTypeOrSelf(carry.getType());
-      if (!buffers.weights.count(weight)) {
-        buffers.weights[weight] = getShared(shape.rows, shape.keys, weight);
-      }
-      if (!buffers.present) {
-        buffers.present = getShared(shape.rows, shape.keys, e.getI8Type());
-      }
-    }
+void TileKernel::placeStreamed(Operation *op, const FeatureRow &row,
+                               Buffers &buffers) {
+  unsigned k = findRow(buffers.streamed, row);
+  if (k == buffers.streamed.size()) {
+    Value shared =
+        getShared(shape.keys, row.getFeatures(), row.getElementType());
+    buffers.streamed.push_back({row, shared, op});
   }
-  if (buffers.stationary.empty()) {
+  buffers.rights[op] = k;
+}
+
+/// Gives the operands of a product, if that is one, their places.
+LogicalResult TileKernel::placeFactors(Operation *op, Value keyArg,
+                                       Buffers &buffers) {
+  SmallVector<FeatureRow, 2> factors = getFactors(op);
+  if (factors.empty()) {
     return success();
   }
-  tile::CommitOp::create(e);
-  tile::WaitOp::create(e, 0);
-  gpu::BarrierOp::create(e);
+  Value rowArg = stream.getRowArg();
+  FeatureRow left = factors[0], right = factors[1];
+  if (left.reads(keyArg)) {
+    std::swap(left, right);
+  }
+  if (left.reads(keyArg) || right.reads(rowArg)) {
+    return op->emitOpError() << "multiplies rows of which one depends on rows "
+                                "and keys at once, which has no form in tiles "
+                                "yet";
+  }
+  placeStreamed(op, right, buffers);
+  unsigned k = findRow(buffers.stationary, left);
+  buffers.lefts[op] = k;
+  if (k == buffers.stationary.size()) {
+    Value shared =
+        getShared(shape.rows, left.getFeatures(), left.getElementType());
+    buffers.stationary.push_back({left, shared, Value()});
+  }
+  return success();
+}
+
+/// Those of the left operands that tensor cores take, to registers.
+void TileKernel::fetchFactors(Buffers &buffers) {
   auto operandAtom = tile::getOperandAtom(shape.layout.getAtom());
   auto layout = tile::LayoutAttr::get(e.getContext(),
                                       operandAtom.value_or(tile::Atom::Grid),
@@ -218,6 +192,55 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
         {shape.rows, roundUp(left.row.getFeatures(), 16)}, element, layout);
     left.tile = tile::FetchOp::create(e, tile, left.shared);
   }
+}
+
+/// Finds the operands of products, brings those that stay, and gives the others
+/// a place.
+LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
+  for (Operation &op : sweep.getBody().front()) {
+    e.setLoc(op.getLoc());
+    size_t numKnown = buffers.stationary.size();
+    if (failed(placeFactors(&op, sweep.getKeyArg(), buffers))) {
+      return failure();
+    }
+    if (buffers.stationary.size() > numKnown &&
+        failed(bringQueries(&op, buffers.stationary.back().row,
+                            buffers.stationary.back().shared))) {
+      return failure();
+    }
+    auto carry = dyn_cast<CarryOp>(op);
+    if (auto joined = dyn_cast<AcrossOp>(op)) {
+      Value &exchange = buffers.exchanges[joined.getType()];
+      int64_t warps = shape.layout.getWarps()[0];
+      if (!exchange && warps > 1) {
+        exchange = getShared(warps, shape.keys, joined.getType());
+      }
+    } else if (carry && carry.getKind() == CarryKind::Outer) {
+      FeatureRow row = FeatureRow::get(carry.getRow());
+      if (row.reads(stream.getRowArg())) {
+        return op.emitOpError() << "adds rows that depend on rows and keys at "
+                                   "once, which has no form in tiles yet";
+      }
+      placeStreamed(carry, row, buffers);
+      Type weight = getElementTypeOrSelf(carry.getType());
+      if (!buffers.weights.count(weight)) {
+        buffers.weights[weight] = getShared(shape.rows, shape.keys, weight);
+      }
+      if (!buffers.present) {
+        buffers.present = getShared(shape.rows, shape.keys, e.getI8Type());
+      }
+    }
+  }
+  if (failed(prepareMixtures(sweep))) {
+    return failure();
+  }
+  if (buffers.stationary.empty()) {
+    return success();
+  }
+  tile::CommitOp::create(e);
+  tile::WaitOp::create(e, 0);
+  gpu::BarrierOp::create(e);
+  fetchFactors(buffers);
   return success();
 }
 

@@ -53,6 +53,9 @@ template <typename States> static void bind(States &states, ValueRange values) {
 LogicalResult TileKernel::emitTile(SweepOp sweep, const Course &course,
                                    Value place, Buffers &buffers,
                                    SmallVectorImpl<State> &states) {
+  this->sweep = sweep;
+  this->course = &course;
+  this->place = place;
   Extent keys{/*row=*/false, /*key=*/true};
   keyTile = course.getKeys(e, place, typeOf(e.getIndexType(), keys));
   set(sweep.getKeyArg(), keyTile, keys);
