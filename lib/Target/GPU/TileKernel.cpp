@@ -36,12 +36,13 @@ static bool hasMixtures(StreamOp stream) {
       .wasInterrupted();
 }
 
-/// Lists of best entries are kept in registers.
-static LogicalResult checkLists(StreamOp stream) {
+/// Lists of best entries are kept in registers; `longest` is the length of one.
+static LogicalResult checkLists(StreamOp stream, int64_t &longest) {
   constexpr int64_t kMost = 16;
   WalkResult result = stream.walk([&](TopOp op) {
     int64_t length =
         cast<VectorType>(op.getValues().getType()).getNumElements();
+    longest = std::max(longest, length);
     if (length <= kMost) {
       return WalkResult::advance();
     }
@@ -54,7 +55,8 @@ static LogicalResult checkLists(StreamOp stream) {
 
 FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
                                        const Device &device) {
-  if (failed(checkLists(stream))) {
+  int64_t longest = 0;
+  if (failed(checkLists(stream, longest))) {
     return failure();
   }
   int64_t features = 8, width = 8;
@@ -110,8 +112,9 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   bool isLarge = row * 64 + 64 * 64 * 8 > 90 * 1024;
   // Pixels of an image take registers: 64 bits for each coordinate.
   bool hasPixels = divisions >= 4;
-  shape.keys = isLarge || hasPixels || isShortWave ? 32 : 64;
-  if (isShortWave && features + width >= 112) {
+  bool hasLists = longest > 8;
+  shape.keys = isLarge || hasPixels || hasLists || isShortWave ? 32 : 64;
+  if (isShortWave && (hasLists || features + width >= 112)) {
     shape.keys = 16;
   }
   shape.ownRows = shape.rows;
