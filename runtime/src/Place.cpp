@@ -13,6 +13,7 @@
 #include "Binding.h"
 #include "Status.h"
 #include "Stream.h"
+#include "gpu/Program.h"
 #include <cstdio>
 
 using namespace attn;
@@ -27,13 +28,16 @@ static const char *describeTargets(const attn_function &function,
   int length = 0;
   for (const attn_function *it = &function; it; it = it->other) {
     char name[32];
-    uint32_t type = getDeviceType(*it);
-    std::snprintf(name, sizeof(name), "devices of type %u", type);
+    auto type = static_cast<DLDeviceType>(getDeviceType(*it));
+    if (it->program && it->program->isAnother) {
+      continue;
+    }
+    std::snprintf(name, sizeof(name), "devices of type %d", type);
     auto left = sizeof(text) - static_cast<size_t>(length);
     int more = std::snprintf(text + length, left, "%s%s", length ? " and " : "",
-                             type == kDLCPU    ? "the host"
-                             : type == kDLCUDA ? "CUDA"
-                                               : name);
+                             type == kDLCPU     ? "the host"
+                             : gpu::isGPU(type) ? gpu::getPlatform(type)
+                                                : name);
     if (more < 0 || static_cast<size_t>(more) >= left) {
       break;
     }
@@ -86,5 +90,5 @@ attn_status attn::choosePlace(const attn_function &function,
                 function.name, describeDevice(device, where),
                 describeDevice(stream->device, other));
   }
-  return ATTN_OK;
+  return isHost(device) ? ATTN_OK : gpu::choose(device, chosen);
 }
