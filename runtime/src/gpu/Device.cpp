@@ -103,7 +103,8 @@ attn_status gpu::getDevice(DLDevice place, Device *&device) {
 }
 
 Device *gpu::findLiveDevice(DLDevice place) {
-  Device *device = findDriver(place.device_type) ? findPlace(place) : nullptr;
+  bool hasDriver = !isProcessEnding() && findDriver(place.device_type);
+  Device *device = hasDriver ? findPlace(place) : nullptr;
   bool isLive = device && device->isReady.load(std::memory_order_acquire) &&
                 !device->isDead.load(std::memory_order_acquire);
   return isLive ? device : nullptr;

@@ -39,11 +39,13 @@ template <int index> void open();
 Slot slots[] = {
     {{kDLCUDA, "CUDA", "cuda", INT64_MAX}, PTHREAD_ONCE_INIT, open<0>},
     {{kDLROCM, "HIP", "hip", UINT32_MAX}, PTHREAD_ONCE_INIT, open<1>}};
-std::atomic<bool> isForked{false};
+std::atomic<bool> isForked{false}, isEnding{false};
 
 template <int index> void open() {
   auto *load = index == 0 ? loadCuda : loadHip;
   load(slots[index].library, slots[index].driver);
+  // Called before what the library itself does in the end.
+  std::atexit([] { isEnding.store(true); });
 }
 
 Slot *findSlot(DLDeviceType type) {
@@ -64,6 +66,15 @@ void Library::reject(const char *format, ...) {
   va_end(arguments);
 }
 
+void Library::tryAll(std::initializer_list<const char *> names, int flags) {
+  for (const char *name : names) {
+    if (!handle) {
+      path = name;
+      handle = dlopen(name, flags);
+    }
+  }
+}
+
 void Library::open(const char *variable,
                    std::initializer_list<const char *> names) {
   const char *chosen = std::getenv(variable);
@@ -71,13 +82,9 @@ void Library::open(const char *variable,
     path = chosen;
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   } else {
-    for (const char *name : names) {
-      path = name;
-      handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-      if (handle) {
-        break;
-      }
-    }
+    // Memory of a library that is there already means nothing to another one.
+    tryAll(names, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    tryAll(names, RTLD_NOW | RTLD_LOCAL);
   }
   if (!handle) {
     const char *reason = dlerror();
@@ -97,6 +104,8 @@ void *Library::findSymbol(const char *name) {
 void gpu::watchForks() {
   pthread_atfork(nullptr, nullptr, [] { isForked.store(true); });
 }
+
+bool gpu::isProcessEnding() { return isEnding.load(); }
 
 const Driver *gpu::findDriver(DLDeviceType type) {
   Slot *slot = findSlot(type);

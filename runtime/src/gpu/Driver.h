@@ -146,6 +146,9 @@ attn_status getDriver(DLDeviceType type, const Driver *&driver);
 /// The same without a sentence; null where it cannot be used.
 const Driver *findDriver(DLDeviceType type);
 
+/// Whether a driver may be gone already: it then has given everything back.
+bool isProcessEnding();
+
 /// Whether devices of a type have a driver here, be it on this machine or not.
 bool isGPU(DLDeviceType type);
 inline bool isGPU(DLDevice device) { return isGPU(device.device_type); }
@@ -168,7 +171,8 @@ attn_status getStatus(Result result);
 /// A library that is being opened, and why it is of no use.
 class Library {
 public:
-  /// The first of `names` that there is, or what the variable names.
+  /// What the variable names; else the first of `names` that this process has
+  /// loaded, or that there is.
   void open(const char *variable, std::initializer_list<const char *> names);
 
   template <typename Function> void find(Function &function, const char *name) {
@@ -183,6 +187,7 @@ public:
   char problem[512] = "";
 
 private:
+  void tryAll(std::initializer_list<const char *> names, int flags);
   void *findSymbol(const char *name);
 
   void *handle = nullptr;

@@ -359,6 +359,33 @@ TEST_F(Drivers, OfHipCanBeMissing) {
   }
 }
 
+/// One that a library of the caller's brought along, under its own name.
+TEST_F(Drivers, OfHipMayBeLoadedAlready) {
+  EXPECT_EXIT(
+      {
+        getStub(kDLROCM);
+        tryDriver(kDLROCM, nullptr);
+      },
+      isSuccess(), "it was taken");
+}
+
+/// What ends after the driver gives nothing back.
+[[noreturn]] void endLate() {
+  static DeviceTensor *tensor = nullptr;
+  std::atexit([] {
+    delete tensor;
+    std::fprintf(stderr, "hipFree was called %d times",
+                 getStub(kDLROCM).countCalls("hipFree"));
+  });
+  getStub(kDLROCM);
+  tensor = makeDeviceMatrix(kDevice, 3, 4).release();
+  std::exit(0);
+}
+
+TEST_F(Drivers, OfHipMayBeGoneInTheEnd) {
+  EXPECT_EXIT(endLate(), isSuccess(), "hipFree was called 0 times");
+}
+
 TEST_F(Drivers, OfHipCanFailAtOnce) {
   EXPECT_EXIT(
       {
