@@ -29,6 +29,9 @@
 using namespace mlir;
 using namespace mlir::attn;
 
+/// V5, as LLVM counts.
+static constexpr uint32_t kCodeObjectVersion = 500;
+
 static void initializeAMDGPU() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -141,6 +144,9 @@ llvm::Error attn::makeCodeObject(gpu::GPUModuleOp kernels, StringRef chip,
       return translation.takeError();
     }
     llvm::Module &module = *translation->module;
+    // LLVM's own choice is newer than what ROCm 6.0 loads.
+    module.addModuleFlag(llvm::Module::Error, "amdhsa_code_object_version",
+                         kCodeObjectVersion);
     inferAddressSpaces(module, *translation->machine);
     optimize(module, *translation->machine);
     llvm::raw_svector_ostream stream(object);
