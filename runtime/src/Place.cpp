@@ -90,5 +90,5 @@ attn_status attn::choosePlace(const attn_function &function,
                 function.name, describeDevice(device, where),
                 describeDevice(stream->device, other));
   }
-  return isHost(device) ? ATTN_OK : gpu::choose(device, chosen);
+  return name && !isHost(device) ? gpu::choose(device, chosen) : ATTN_OK;
 }
