@@ -85,6 +85,7 @@ llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {
   add("attn_parallel_for", &attn_parallel_for);
   add("attn_device_launch", &attn_device_launch);
   add("attn_device_constant", &attn_device_constant);
+  add("attn_device_read", &attn_device_read);
   addEmulator(add);
 #if ATTN_HAVE_SMALL_FLOATS
   add("__truncsfbf2", &__truncsfbf2);

@@ -14,15 +14,15 @@
 |*                                                                            *|
 |* An ordinary ELF shared object for the machine. It has no constructors and  *|
 |* no needed libraries: attn_parallel_for, attn_malloc, attn_free,            *|
-|* attn_device_launch, attn_device_constant, the conversions of small floats  *|
-|* (__truncsfbf2 and its like) and the functions of libc and libm are         *|
-|* undefined in it, and the loader resolves them (it makes the runtime's      *|
-|* symbols global first). malloc and free are renamed to attn_malloc and      *|
-|* attn_free, after optimization: those never return null, as generated code  *|
-|* does not ask; a call that runs out of memory ends with a status. A block   *|
-|* is freed where it was taken: by the body of the same call of a function,   *|
-|* or by the same call of the body of a parallel loop. The object exports,    *|
-|* with default visibility,                                                   *|
+|* attn_device_launch, attn_device_constant, attn_device_read, the            *|
+|* conversions of small floats (__truncsfbf2 and its like) and the functions  *|
+|* of libc and libm are undefined in it, and the loader resolves them (it     *|
+|* makes the runtime's symbols global first). malloc and free are renamed to  *|
+|* attn_malloc and attn_free, after optimization: those never return null, as *|
+|* generated code does not ask; a call that runs out of memory ends with a    *|
+|* status. A block is freed where it was taken: by the body of the same call  *|
+|* of a function, or by the same call of the body of a parallel loop. The     *|
+|* object exports, with default visibility,                                   *|
 |*                                                                            *|
 |*   const unsigned char attn_module_metadata[];   the record of section 3    *|
 |*   const uint64_t attn_module_metadata_size;     its bytes                  *|
@@ -164,11 +164,12 @@
 |* result that is passed is row-major and without gaps, and shares no memory  *|
 |* with any other.                                                            *|
 |*                                                                            *|
-|* Entries for devices are called in the same way, with descriptors of        *|
-|* memory of the device, which it does not read or write: it launches         *|
-|* kernels by attn_device_launch, on the stream of the call, and what it asks *|
-|* of attn_malloc is memory of the device. Tables that it gives to kernels    *|
-|* are copied there by attn_device_constant.                                  *|
+|* Entries for devices are called in the same way, with descriptors of memory *|
+|* of the device, which they do not write: they launch kernels by             *|
+|* attn_device_launch, on the stream of the call, and what they ask of        *|
+|* attn_malloc is memory of the device. Tables that they give to kernels are  *|
+|* copied there by attn_device_constant, and numbers on which sizes or bounds *|
+|* depend are copied from there by attn_device_read, which waits for them.    *|
 |*                                                                            *|
 |* 5. Workspaces                                                              *|
 |*                                                                            *|

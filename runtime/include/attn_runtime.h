@@ -437,6 +437,13 @@ ATTN_RUNTIME_EXPORT void attn_device_launch(uint32_t kernel,
  */
 ATTN_RUNTIME_EXPORT void *attn_device_constant(const void *source,
                                                size_t bytes);
+/**
+ * Copies from the device of the call under way to memory of the host, when all
+ * that was launched before is done. Failures are as above, among them a stream
+ * that is captured, which cannot be waited for; elsewhere it does nothing.
+ */
+ATTN_RUNTIME_EXPORT void attn_device_read(void *to, const void *from,
+                                          size_t bytes);
 
 #ifdef __cplusplus
 } /* extern "C" */

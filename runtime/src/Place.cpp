@@ -22,19 +22,30 @@ static uint32_t getDeviceType(const attn_function &function) {
   return function.program ? function.program->deviceType : uint32_t{kDLCPU};
 }
 
-/// "the host and CUDA".
+/// The same function for another type of device, or null.
+static const attn_function *findOtherType(const attn_function &function) {
+  const attn_function *it = function.other;
+  while (it && it->program && it->program->isAnother) {
+    it = it->other;
+  }
+  return it;
+}
+
+/// "the host, CUDA and HIP".
 static const char *describeTargets(const attn_function &function,
                                    char (&text)[128]) {
   int length = 0;
-  for (const attn_function *it = &function; it; it = it->other) {
+  const attn_function *next = nullptr;
+  for (const attn_function *it = &function; it; it = next) {
+    next = findOtherType(*it);
     char name[32];
     auto type = static_cast<DLDeviceType>(getDeviceType(*it));
-    if (it->program && it->program->isAnother) {
-      continue;
-    }
     std::snprintf(name, sizeof(name), "devices of type %d", type);
     auto left = sizeof(text) - static_cast<size_t>(length);
-    int more = std::snprintf(text + length, left, "%s%s", length ? " and " : "",
+    int more = std::snprintf(text + length, left, "%s%s",
+                             !length ? ""
+                             : next  ? ", "
+                                     : " and ",
                              type == kDLCPU     ? "the host"
                              : gpu::isGPU(type) ? gpu::getPlatform(type)
                                                 : name);

@@ -430,6 +430,18 @@ def test_the_default_stream_of_hip_has_another_number(hip_machine, hip_kernel):
     assert set(waits) == {0}
 
 
+def test_loops_on_hip_wait_for_what_a_tensor_says(hip_cupy, hip_machine):
+    repeated = attn.jit(lambda x, n: attn.fori_loop(0, n, lambda _, y: y * 2, x), cache=False)
+    x, n = hip_cupy.asarray(np.ones(3, np.float32)), hip_cupy.asarray(np.array(3))
+    with pytest.warns(UserWarning, match="the host waits for it here"):
+        repeated(x, n)
+    assert hip_machine.driver.functions.count_calls(b"hipStreamSynchronize") == 1
+    hip_machine.driver.functions.fail(b"hipStreamSynchronize", 1, 900)
+    with pytest.raises(RuntimeError, match="'program' waits for HIP device 0 where sizes or bounds depend on data, "
+                                           "so that graphs cannot capture it"):
+        repeated(x, n)
+
+
 def test_what_does_not_run_on_hip(hip_cupy, cupy, hip_machine):
     attention = make_attention()
     arrays = [hip_cupy.asarray(x) for x in operands()]
@@ -501,6 +513,28 @@ def test_a_device_of_another_kind(cupy):
 
     with pytest.raises(ValueError, match="'q' is on device 0 of DLPack's type 14; programs run on the host and on CUDA and HIP"):
         make_attention()(Elsewhere(), Elsewhere(), Elsewhere())
+
+
+def test_loops_as_long_as_a_tensor_says_wait_for_it(cupy, machine):
+    @attn.jit(cache=False)
+    def repeated(x, n):
+        return attn.fori_loop(0, n, lambda _, y: y * 2, x)
+
+    launches = []
+    machine.driver.define("repeated_linalg0", lambda arguments: None)
+    machine.driver.define("repeated_linalg1", lambda arguments: launches.append(1))
+    x = cupy.asarray(np.ones(3, np.float32))
+    with pytest.warns(UserWarning, match="the host waits for it here"):
+        repeated(x, cupy.asarray(np.array(3)))
+    assert len(launches) == 3 and machine.driver.functions.count_calls(b"cuStreamSynchronize") == 1
+    repeated(x, cupy.asarray(np.array(5)))
+    assert len(launches) == 8
+    machine.driver.functions.fail(b"cuStreamSynchronize", 1, 900)
+    with pytest.raises(RuntimeError, match="'repeated' waits for CUDA device 0 .* graphs cannot capture it"):
+        repeated(x, cupy.asarray(np.array(3)))
+    machine.driver.functions.fail(b"cuMemcpyAsync", 1, 1)
+    with pytest.raises(RuntimeError, match="cuMemcpyAsync on CUDA device 0"):
+        repeated(x, cupy.asarray(np.array(3)))
 
 
 def test_what_the_driver_refuses(cupy, machine):

@@ -33,19 +33,15 @@ SAMPLE = [(zoo.find(number), "hip:gfx1100,emulate") for number in (2, 16, 51, 83
 def test_kernels_of_a_mechanism_give_what_the_cpu_gives(entry, target):
     inputs = entry.module.example(np.random.default_rng(0))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*a thread computes each row instead")
-        if entry.reason:
-            with pytest.raises(attn.CompileError, match=entry.reason):
-                entry.run(target=target, **inputs)
-            return
+        warnings.filterwarnings("ignore", message=".*(a thread computes each row instead|the host waits for it here)")
         found = entry.run(target=target, **inputs)
     for name, value in entry.run(**inputs).items():
         assert difference(found[name], value) < 1e-11, name
 
 
 def test_kernels_without_tiles_warn():
-    ordered = attn.jit(lambda q: attn.topk(q @ q.mT, 2)[0], cache=False)
-    with attn.use_target(TARGET), pytest.warns(UserWarning, match="'attn.top' op has no form in tiles yet"):
+    ordered = attn.jit(lambda q: attn.topk(q @ q.mT, 17)[0], cache=False)
+    with attn.use_target(TARGET), pytest.warns(UserWarning, match="'attn.top' op keeps the best 17 entries of a row"):
         ordered(np.ones((1, 1, 5, 4), np.float32))
 
 

@@ -13,6 +13,12 @@
 //   %table = llvm.call @attn_device_constant(address of @t, 128)
 //   llvm.call @attn_device_launch(number of @k, sizes, arguments)
 //
+//   %x = memref.load %sizes[%i] : memref<?xi64>
+//   ->
+//   %room = memref.alloca() : memref<i64>      // at the function's start
+//   llvm.call @attn_device_read(address of %room, address of %sizes[%i], 8)
+//   %x = memref.load %room[]
+//
 // Deallocation compares buffers by lists of their addresses, which are read and
 // written here; they become memory on the stack, as all that is allocated is on
 // the device.
@@ -21,6 +27,7 @@
 
 #include "attn/Target/Device/Passes.h"
 
+#include "attn/Support/Emit.h"
 #include "attn/Target/Device/LaunchArguments.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -83,11 +90,11 @@ static bool isOnHost(Value buffer) {
   return buffer.getDefiningOp<memref::AllocaOp>() != nullptr;
 }
 
-/// Refuses what touches elements of tensors.
+/// Refuses what touches elements of tensors, but for loads of one.
 static LogicalResult checkAccesses(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
     auto effects = dyn_cast<MemoryEffectOpInterface>(op);
-    if (!effects || isa<gpu::LaunchFuncOp>(op)) {
+    if (!effects || isa<gpu::LaunchFuncOp, memref::LoadOp>(op)) {
       return WalkResult::advance();
     }
     SmallVector<MemoryEffects::EffectInstance> found;
@@ -109,6 +116,47 @@ static LogicalResult checkAccesses(func::FuncOp function) {
   return failure(result.wasInterrupted());
 }
 
+/// The bytes of an element.
+static int64_t getWidth(Operation *op, MemRefType type) {
+  llvm::TypeSize size =
+      DataLayout::closest(op).getTypeSize(type.getElementType());
+  return static_cast<int64_t>(size.getFixedValue());
+}
+
+/// The element, by way of a buffer of the host's.
+static void readFromDevice(memref::LoadOp op, ModuleOp host) {
+  auto function = op->getParentOfType<func::FuncOp>();
+  auto start = OpBuilder::atBlockBegin(&function.getBody().front());
+  MemRefType type = op.getMemRefType();
+  auto room = memref::AllocaOp::create(
+      start, op.getLoc(), MemRefType::get({}, type.getElementType()));
+  Emit e(op.getLoc(), op);
+  int64_t width = getWidth(op, type);
+  auto parts = memref::ExtractStridedMetadataOp::create(e, op.getMemRef());
+  Value number = parts.getOffset();
+  for (auto [index, stride] : llvm::zip(op.getIndices(), parts.getStrides())) {
+    number = e.add(number, e.mul(index, stride));
+  }
+  Type pointer = LLVM::LLVMPointerType::get(e.getContext()),
+       wide = e.getI64Type();
+  auto getPointer = [&](Value address) -> Value {
+    Value bits = arith::IndexCastOp::create(e, wide, address);
+    return LLVM::IntToPtrOp::create(e, pointer, bits);
+  };
+  Value to = memref::ExtractAlignedPointerAsIndexOp::create(e, room);
+  Value from =
+      memref::ExtractAlignedPointerAsIndexOp::create(e, op.getMemRef());
+  Value operands[] = {getPointer(to),
+                      getPointer(e.add(from, e.mul(number, width))),
+                      LLVM::ConstantOp::create(e, wide, width)};
+  auto signature = LLVM::LLVMFunctionType::get(
+      LLVM::LLVMVoidType::get(e.getContext()), {pointer, pointer, wide});
+  LLVM::CallOp::create(e, declareOnHost(host, "attn_device_read", signature),
+                       operands);
+  op.replaceAllUsesWith(e.load(room, {}));
+  op.erase();
+}
+
 /// A constant of the host's module, as a buffer on the device.
 static void copyConstant(memref::GetGlobalOp op, ModuleOp host) {
   ImplicitLocOpBuilder b(op.getLoc(), op->getBlock(),
@@ -117,9 +165,7 @@ static void copyConstant(memref::GetGlobalOp op, ModuleOp host) {
   LLVMTypeConverter converter(b.getContext());
   Type pointer = LLVM::LLVMPointerType::get(b.getContext()),
        wide = b.getI64Type();
-  auto layout = DataLayout::closest(op);
-  auto width = static_cast<int64_t>(
-      layout.getTypeSize(type.getElementType()).getFixedValue());
+  int64_t width = getWidth(op, type);
   auto address = memref::ExtractAlignedPointerAsIndexOp::create(b, op);
   Value number =
       UnrealizedConversionCastOp::create(b, wide, address.getResult())
@@ -200,13 +246,17 @@ struct LaunchOnDevicePass
     }
     SmallVector<Operation *> ops;
     host.walk([&](Operation *op) {
-      if (isa<gpu::LaunchFuncOp, memref::GetGlobalOp>(op)) {
+      auto load = dyn_cast<memref::LoadOp>(op);
+      if (isa<gpu::LaunchFuncOp, memref::GetGlobalOp>(op) ||
+          (load && !isOnHost(load.getMemRef()))) {
         ops.push_back(op);
       }
     });
     for (Operation *op : ops) {
       if (auto global = dyn_cast<memref::GetGlobalOp>(op)) {
         copyConstant(global, host);
+      } else if (auto load = dyn_cast<memref::LoadOp>(op)) {
+        readFromDevice(load, host);
       } else if (failed(replaceLaunch(cast<gpu::LaunchFuncOp>(op), host,
                                       numbers))) {
         return signalPassFailure();

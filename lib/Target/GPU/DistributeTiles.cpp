@@ -320,6 +320,29 @@ void Distributor::lower(tile::ReduceOp op) {
       }
     }
   }
+  int64_t warps = from.getLayout().getWarps()[dim];
+  if (op.getExchange() && warps > 1) {
+    Value first = base(from.getLayout(), dim);
+    Value part = e.div(first, atom.extents[dim]);
+    Value owner = e.equal(first, e.mul(part, atom.extents[dim]));
+    e.ifThen(owner, [&] {
+      for (size_t k = 0; k < to.size(); ++k) {
+        e.store(all[k], op.getExchange(), {part, position(to, k, 0)});
+      }
+    });
+    gpu::BarrierOp::create(e);
+    for (size_t k = 0; k < to.size(); ++k) {
+      auto load = [&](int64_t number) {
+        return e.load(op.getExchange(), {e.index(number), position(to, k, 0)});
+      };
+      all[k] = load(0);
+      for (int64_t number = 1; number < warps; ++number) {
+        all[k] = combine(op.getKind(), all[k], load(number));
+      }
+    }
+    // The next one may write it.
+    gpu::BarrierOp::create(e);
+  }
   registers[op.getResult()] = std::move(all);
 }
 

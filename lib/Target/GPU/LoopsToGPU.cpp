@@ -17,7 +17,14 @@
 //   gpu.launch_func @attn_kernels::@f_loop0 blocks in (ceil(%n / 64), 1, 1)
 //       threads in (64, 1, 1) args(%n, ..., %room)
 //
-// Loops whose order counts, and single stores, are kernels of one thread.
+// Loops whose order counts, and single stores, are kernels of one thread, and
+// so is a loop with what follows from its results, as in sorting:
+//
+//   %k = scf.for ... iter_args ...
+//   scf.for %i = %c0 to %k ...
+//
+// What the host itself needs of a tensor, as the bound of a loop around streams
+// or the size of a buffer, it loads, which waits for the GPU.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,22 +62,47 @@ static bool contains(Operation *op, Predicate &&predicate) {
       .wasInterrupted();
 }
 
+static bool launches(Operation *op) {
+  return contains(op, llvm::IsaPred<gpu::LaunchFuncOp>);
+}
+
+static bool isTensor(Value value) { return isa<MemRefType>(value.getType()); }
+
+/// The first buffer in a loop whose size is computed in it.
+static memref::AllocOp findRoomOfUnknownSize(Operation *op) {
+  memref::AllocOp found;
+  op->walk([&](memref::AllocOp alloc) {
+    bool isUnknown = llvm::any_of(alloc.getDynamicSizes(), [&](Value size) {
+      return op->isAncestor(size.getParentBlock()->getParentOp());
+    });
+    found = isUnknown ? alloc : nullptr;
+    return isUnknown ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return found;
+}
+
 namespace {
 
-/// One op of the host as a kernel.
+/// Ops of the host, one after the other, as a kernel. One of them alone may be
+/// parallel.
 class LoopKernel {
 public:
-  LoopKernel(Operation *op, StringRef name)
-      : op(op), parallel(dyn_cast<scf::ParallelOp>(op)), name(name),
-        e(op->getLoc(), op) {}
+  LoopKernel(ArrayRef<Operation *> ops, StringRef name)
+      : ops(ops), name(name), e(ops.back()->getLoc(), ops.back()) {
+    if (ops.front()->getNumResults() == 0) {
+      parallel = dyn_cast<scf::ParallelOp>(ops.front());
+    }
+  }
 
   LogicalResult emit();
 
 private:
   LogicalResult reserve();
+  void keepResults();
+  SmallVector<Value> collectOperands() const;
   SmallVector<Value> getPlace(Emit &k, Value number, const IRMapping &map);
 
-  Operation *op;
+  ArrayRef<Operation *> ops;
   scf::ParallelOp parallel;
   StringRef name;
   Emit e;
@@ -82,22 +114,24 @@ private:
     Value bytes, all;
   };
   SmallVector<Room> rooms;
+  /// Results that the host needs, and where the kernel leaves them.
+  SmallVector<std::pair<Value, Value>> kept;
 };
 
 } // namespace
 
-/// Memory for the buffers that the op allocates, for all threads.
+/// Memory for the buffers that the ops allocate, for all threads.
 LogicalResult LoopKernel::reserve() {
   SmallVector<memref::AllocOp> allocs;
-  op->walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
-  for (memref::AllocOp alloc : allocs) {
-    for (Value size : alloc.getDynamicSizes()) {
-      if (op->isAncestor(size.getParentBlock()->getParentOp())) {
-        return alloc.emitError()
-               << "takes memory whose size only the GPU knows, where none can "
-                  "be had";
-      }
+  for (Operation *op : ops) {
+    if (memref::AllocOp alloc = findRoomOfUnknownSize(op)) {
+      return alloc.emitError()
+             << "takes memory whose size only the GPU knows, where none can "
+                "be had";
     }
+    op->walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
+  }
+  for (memref::AllocOp alloc : allocs) {
     MemRefType type = alloc.getType();
     Value bytes = e.index(llvm::divideCeil(type.getElementTypeBitWidth(), 8));
     auto sizes = alloc.getDynamicSizes();
@@ -113,6 +147,35 @@ LogicalResult LoopKernel::reserve() {
     rooms.push_back({alloc, bytes, all});
   }
   return success();
+}
+
+/// Results with users that are not in the kernel get a buffer of one element.
+void LoopKernel::keepResults() {
+  for (Operation *op : ops) {
+    for (Value result : op->getResults()) {
+      bool isNeeded = llvm::any_of(result.getUsers(), [&](Operation *user) {
+        return llvm::none_of(
+            ops, [&](Operation *other) { return other->isAncestor(user); });
+      });
+      if (isNeeded) {
+        auto type = MemRefType::get({}, result.getType());
+        kept.emplace_back(result, memref::AllocOp::create(e, type));
+      }
+    }
+  }
+}
+
+/// What the ops use that is not theirs.
+SmallVector<Value> LoopKernel::collectOperands() const {
+  llvm::SetVector<Value> used;
+  for (Operation *op : ops) {
+    getUsedValuesDefinedAbove(op->getRegions(), used);
+    used.insert(op->operand_begin(), op->operand_end());
+  }
+  used.remove_if([&](Value value) {
+    return llvm::is_contained(ops, value.getDefiningOp());
+  });
+  return used.takeVector();
 }
 
 /// The induction variables of thread `number`.
@@ -144,16 +207,17 @@ LogicalResult LoopKernel::emit() {
   if (failed(reserve())) {
     return failure();
   }
-  llvm::SetVector<Value> used;
-  getUsedValuesDefinedAbove(op->getRegions(), used);
-  used.insert(op->operand_begin(), op->operand_end());
+  keepResults();
   SmallVector<Value> operands, constants;
-  for (Value value : used) {
+  for (Value value : collectOperands()) {
     (matchPattern(value, m_Constant()) ? constants : operands).push_back(value);
   }
   size_t outside = operands.size();
   for (const Room &room : rooms) {
     operands.append({room.bytes, room.all});
+  }
+  for (auto [result, buffer] : kept) {
+    operands.push_back(buffer);
   }
   auto write = [&](Emit &k, Value number, ValueRange arguments) {
     IRMapping map;
@@ -168,7 +232,9 @@ LogicalResult LoopKernel::emit() {
         k.clone(inner, map);
       }
     } else {
-      k.clone(*op, map);
+      for (Operation *op : ops) {
+        k.clone(*op, map);
+      }
     }
     // Each alloc in the copy becomes the thread's part of its room.
     ValueRange given = arguments.drop_front(outside);
@@ -183,11 +249,75 @@ LogicalResult LoopKernel::emit() {
       alloc.erase();
       given = given.drop_front(2);
     }
+    for (auto [pair, buffer] : llvm::zip_equal(kept, given)) {
+      k.store(map.lookup(pair.first), buffer, {});
+    }
   };
-  createThreadKernel(e, op->getParentOfType<ModuleOp>(), name, count,
+  createThreadKernel(e, ops.front()->getParentOfType<ModuleOp>(), name, count,
                      parallel ? kThreads : 1, operands, write);
-  op->erase();
+  for (auto [result, buffer] : kept) {
+    result.replaceAllUsesWith(e.load(buffer, {}));
+  }
+  for (Operation *op : llvm::reverse(ops)) {
+    op->erase();
+  }
   return success();
+}
+
+/// Whether ops of a thread may follow from one another in a kernel.
+static bool isSequential(Operation *op) {
+  return !launches(op) && !contains(op, llvm::IsaPred<scf::ParallelOp>) &&
+         !op->hasTrait<OpTrait::IsTerminator>() &&
+         llvm::none_of(op->getResults(), isTensor) &&
+         !isa<memref::DeallocOp>(op) && !findRoomOfUnknownSize(op);
+}
+
+/// The op with all that follows from its results, if that has no more results
+/// which others use, and nothing that happens in between touches tensors.
+/// Else, the op alone.
+static SmallVector<Operation *> collectFollowers(Operation *op) {
+  auto usesResultOf = [](Operation *user, Operation *source) {
+    return llvm::any_of(source->getUsers(),
+                        [&](Operation *x) { return user->isAncestor(x); });
+  };
+  SmallVector<Operation *> group = {op};
+  size_t numSafe = 1;
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode()) {
+    bool follows = llvm::any_of(
+        group, [&](Operation *source) { return usesResultOf(next, source); });
+    if (follows && isSequential(next)) {
+      group.push_back(next);
+      continue;
+    }
+    if (follows || contains(next, touchesTensors) || launches(next) ||
+        isa<memref::DeallocOp>(next)) {
+      break;
+    }
+  }
+  // The longest group of which nothing is used outside of it.
+  for (size_t size = group.size(); size > 1; --size) {
+    ArrayRef<Operation *> kernel = ArrayRef(group).take_front(size);
+    bool isClosed = llvm::all_of(kernel, [&](Operation *source) {
+      return llvm::all_of(source->getUsers(), [&](Operation *user) {
+        return llvm::any_of(kernel,
+                            [&](Operation *x) { return x->isAncestor(user); });
+      });
+    });
+    if (isClosed) {
+      numSafe = size;
+      break;
+    }
+  }
+  group.truncate(numSafe);
+  return group;
+}
+
+/// Whether the host goes through the op itself, and only what is in it becomes
+/// kernels.
+static bool staysOnHost(Operation *op) {
+  return launches(op) || llvm::any_of(op->getResults(), isTensor) ||
+         (op->getNumRegions() > 0 && !isa<scf::ParallelOp>(op) &&
+          findRoomOfUnknownSize(op));
 }
 
 namespace {
@@ -207,31 +337,44 @@ struct LoopsToGPUPass : attn::impl::LoopsToGPUPassBase<LoopsToGPUPass> {
   static LogicalResult lowerRegion(Region &region, StringRef function,
                                    unsigned &number) {
     for (Block &block : region) {
-      for (Operation &op : llvm::make_early_inc_range(block)) {
-        if (!contains(&op, touchesTensors)) {
-          continue;
-        }
-        // What launches kernels stays on the host.
-        if (contains(&op, llvm::IsaPred<gpu::LaunchFuncOp>)) {
-          for (Region &inner : op.getRegions()) {
-            if (failed(lowerRegion(inner, function, number))) {
-              return failure();
-            }
-          }
-          continue;
-        }
-        if (op.getNumResults() > 0) {
-          return op.emitError()
-                 << "sizes or bounds depend on data, which is on the GPU, and "
-                    "its host does not wait for it";
-        }
-        std::string name = (function + "_loop" + Twine(number++)).str();
-        if (failed(LoopKernel(&op, name).emit())) {
+      for (Operation *op = &block.front(); op;) {
+        Operation *next = op->getNextNode();
+        if (contains(op, touchesTensors) &&
+            failed(lower(op, next, function, number))) {
           return failure();
         }
+        op = next;
       }
     }
     return success();
+  }
+
+  /// `next` is the op that comes after what was lowered.
+  static LogicalResult lower(Operation *op, Operation *&next,
+                             StringRef function, unsigned &number) {
+    if (staysOnHost(op)) {
+      for (Region &inner : op->getRegions()) {
+        if (failed(lowerRegion(inner, function, number))) {
+          return failure();
+        }
+      }
+      return success();
+    }
+    SmallVector<Operation *> ops = {op};
+    if (op->getNumResults() > 0) {
+      ops = collectFollowers(op);
+      bool isNeeded = ops.size() == 1 && !op->use_empty();
+      if (isNeeded) {
+        op->emitWarning() << "sizes or bounds depend on data, which is on the "
+                             "GPU: the host waits for it here";
+      }
+      if (isNeeded && isa<memref::LoadOp>(op)) {
+        return success();
+      }
+    }
+    next = ops.back()->getNextNode();
+    std::string name = (function + "_loop" + Twine(number++)).str();
+    return LoopKernel(ops, name).emit();
   }
 };
 } // namespace

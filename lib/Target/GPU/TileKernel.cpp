@@ -21,8 +21,37 @@ using tile::SliceAttr;
 // Shapes
 //===----------------------------------------------------------------------===//
 
+/// Rows and columns of products on matrix units are of at least 16.
+static constexpr int64_t kLeast = 16;
+
+/// The rows that are joined are all that a head has: one op names them.
+static AcrossOp findJoined(StreamOp stream) {
+  AcrossOp found;
+  stream.walk([&](AcrossOp op) { found = op; });
+  return found;
+}
+
+/// Lists of best entries are kept in registers.
+static LogicalResult checkLists(StreamOp stream) {
+  constexpr int64_t kMost = 16;
+  WalkResult result = stream.walk([&](TopOp op) {
+    int64_t length =
+        cast<VectorType>(op.getValues().getType()).getNumElements();
+    if (length <= kMost) {
+      return WalkResult::advance();
+    }
+    op.emitOpError() << "keeps the best " << length << " entries of a row; "
+                     << "registers have room for " << kMost;
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
                                        const Device &device) {
+  if (failed(checkLists(stream))) {
+    return failure();
+  }
   int64_t features = 8, width = 8;
   bool small = false;
   unsigned bits = 16;
@@ -66,7 +95,11 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
     shape.layout = LayoutAttr::get(context, device.grid, {1, 4});
     shape.rows = tile::AtomShape::get(device.grid).extents[0];
   }
-  shape.group = HeadGroup::find(stream, shape.rows);
+  shape.leastRows = kLeast;
+  AcrossOp joined = findJoined(stream);
+  if (!joined) {
+    shape.group = HeadGroup::find(stream, shape.rows);
+  }
   // Queries, keys, values and weights fit 96 KiB beside each other.
   int64_t row = (2 * features + width) * bits / 8;
   bool isLarge = row * 64 + 64 * 64 * 8 > 90 * 1024;
@@ -81,6 +114,9 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   if (shape.listed.rows) {
     shape.fitLists();
   }
+  if (joined && failed(shape.fitJoined(joined))) {
+    return failure();
+  }
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
@@ -88,9 +124,6 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
   }
   return shape;
 }
-
-/// Rows and columns of products on matrix units are of at least 16.
-static constexpr int64_t kLeast = 16;
 
 void TileShape::setRows(int64_t count, int64_t mostWarps) {
   rows = count;
@@ -118,12 +151,30 @@ void TileShape::fitLists() {
   }
 }
 
+LogicalResult TileShape::fitJoined(AcrossOp op) {
+  auto count = static_cast<int64_t>(op.getRows());
+  if (listed.rows && listed.rows < count) {
+    return op.emitOpError() << "joins rows that follow different lists of keys";
+  }
+  // All rows have one list.
+  listed.rows = 0;
+  leastRows = std::max(leastRows, static_cast<int64_t>(llvm::PowerOf2Ceil(
+                                      static_cast<uint64_t>(count))));
+  if (leastRows > rows) {
+    return op.emitOpError()
+           << "joins " << count << " rows; the threads of a block have up to "
+           << rows;
+  }
+  setRows(leastRows, layout.getWarps()[0]);
+  return success();
+}
+
 bool TileShape::shrink() {
   if (keys > (tensorCores ? kLeast : kLeast / 2) && keys * 2 >= rows) {
     keys /= 2;
     return true;
   }
-  if (rows <= kLeast) {
+  if (rows <= leastRows) {
     return false;
   }
   setRows(rows / 2, layout.getWarps()[0]);
@@ -217,8 +268,8 @@ Value TileKernel::getMask(Extent extent, RankedTensorType type,
 
 /// Whether `op` may be computed once for the whole block, as it stands.
 bool TileKernel::isUniformOp(Operation &op) const {
-  if (isa<SweepOp, StoreRowOp, YieldOp>(op) || isa<ReducerOpInterface>(op) ||
-      !isMemoryEffectFree(&op)) {
+  if (isa<SweepOp, StoreRowOp, YieldOp, AcrossOp>(op) ||
+      isa<ReducerOpInterface>(op) || !isMemoryEffectFree(&op)) {
     // Buffers that streams read are not written while they run.
     if (!isa<memref::LoadOp>(op)) {
       return false;
@@ -382,6 +433,9 @@ LogicalResult TileKernel::emitOp(Operation &op) {
   }
   if (isa<DotOp, InnerOp, DotWithOp>(op) && current) {
     return emitProduct(&op, *current);
+  }
+  if (auto joined = dyn_cast<AcrossOp>(op); joined && current) {
+    return emitJoined(joined, *current);
   }
   if (auto listed = dyn_cast<ListedOp>(op)) {
     return emitListed(listed);

@@ -65,6 +65,8 @@ struct TileShape {
   /// Rows that a block computes, of those that its tiles have: others would
   /// have other lists.
   int64_t ownRows;
+  /// What a block has at least: rows that are joined at each key.
+  int64_t leastRows;
   bool tensorCores;
   HeadGroup group;
   ListedBlocks listed;
@@ -80,6 +82,8 @@ private:
   void setRows(int64_t rows, int64_t mostWarps);
   /// So that a block has one list; no more rows than that takes.
   void fitLists();
+  /// The rows that are joined, and no more than that takes.
+  LogicalResult fitJoined(AcrossOp op);
 };
 
 class TileKernel {
@@ -150,6 +154,8 @@ private:
     /// Weights, and which of them are present, on their way to a product.
     DenseMap<Type, Value> weights;
     Value present;
+    /// By which warps join their rows.
+    DenseMap<Type, Value> exchanges;
   };
   FailureOr<SmallVector<Value>> getInit(Operation *op);
   LogicalResult update(State &state, SmallVectorImpl<State> &states,
@@ -169,6 +175,7 @@ private:
   LogicalResult findOperands(SweepOp sweep, Buffers &buffers);
   LogicalResult emitProduct(Operation *op, Buffers &buffers);
   LogicalResult emitCombination(DotWithOp op, Buffers &buffers);
+  LogicalResult emitJoined(AcrossOp op, Buffers &buffers);
   Value getShared(int64_t rows, int64_t columns, Type element);
   LogicalResult bringKeys(Operation *user, const FeatureRow &row,
                           Value argument, const Course &course, Value place,
@@ -183,6 +190,12 @@ private:
   bool copyRows(const FeatureRow &row, Value argument, Value first, Value end,
                 Value target);
 
+  // The best entries of rows (TileTop.cpp).
+  SmallVector<Value> startTop(TopOp op);
+  LogicalResult updateTop(TopOp op, State &state);
+  std::array<Value, 3> findBest(TopOp op, Value left, Value keys);
+  Value finishTop(OpResult result, const State &state);
+
   // Their loops (TileVisit.cpp).
   LogicalResult emitSweep(SweepOp sweep);
   FailureOr<Course> findCourse(SweepOp sweep, Value lastQuery);
@@ -191,7 +204,7 @@ private:
                           Buffers &buffers, SmallVectorImpl<State> &states);
   LogicalResult emitTile(SweepOp sweep, const Course &course, Value place,
                          Buffers &buffers, SmallVectorImpl<State> &states);
-  void setResult(Value value, State &state);
+  void setResult(Value value, OpResult from, const State &state);
 
   Emit &e;
   StreamOp stream;

@@ -173,6 +173,12 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
         return failure();
       }
       buffers.stationary.push_back({left, shared, Value()});
+    } else if (auto joined = dyn_cast<AcrossOp>(op)) {
+      Value &exchange = buffers.exchanges[joined.getType()];
+      int64_t warps = shape.layout.getWarps()[0];
+      if (!exchange && warps > 1) {
+        exchange = getShared(warps, shape.keys, joined.getType());
+      }
     } else if (carry && carry.getKind() == CarryKind::Outer) {
       FeatureRow row = FeatureRow::get(carry.getRow());
       if (row.reads(rowArg)) {
@@ -278,6 +284,44 @@ LogicalResult TileKernel::emitProduct(Operation *op, Buffers &buffers) {
   return success();
 }
 
+/// present ? x : fill.
+static Value selectEntries(Emit &e, Value present, Value x, Value fill) {
+  if (!present) {
+    return x;
+  }
+  return e.select(present, x,
+                  tile::SplatOp::create(e, x.getType(), fill).getResult());
+}
+
+/// What all rows have at a key, which other warps have parts of.
+LogicalResult TileKernel::emitJoined(AcrossOp op, Buffers &buffers) {
+  if (failed(checkOperands(op))) {
+    return failure();
+  }
+  Extent entries{/*row=*/true, /*key=*/true}, keys{/*row=*/false, /*key=*/true};
+  Type element = op.getType();
+  CarryKind given = op.getKind();
+  auto kind = given == CarryKind::Sum   ? tile::ReduceKind::Add
+              : given == CarryKind::Max ? tile::ReduceKind::Max
+                                        : tile::ReduceKind::Min;
+  Value nothing = given == CarryKind::Sum
+                      ? e.constant(element, 0.0)
+                      : e.infinity(element, given == CarryKind::Max);
+  Extent rows{/*row=*/true};
+  Value present =
+      liftTile(getMask(rows, typeOf(e.getI1Type(), rows), 0), rows, entries, 0);
+  if (partial && op.getCond()) {
+    present = e.both(present, lift(op.getCond(), entries));
+  }
+  Value x = selectEntries(e, present, lift(op.getValue(), entries), nothing);
+  RankedTensorType type = typeOf(element, keys);
+  set(op.getResult(),
+      tile::ReduceOp::create(e, type, kind, x, 0,
+                             buffers.exchanges.lookup(element)),
+      keys);
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Gauges and carries
 //===----------------------------------------------------------------------===//
@@ -304,6 +348,9 @@ FailureOr<SmallVector<Value>> TileKernel::getInit(Operation *op) {
       return SmallVector<Value>{lift(running.getInit(), row)};
     }
     return SmallVector<Value>{splat(e.infinity(running.getType(), true), type)};
+  }
+  if (auto top = dyn_cast<TopOp>(op)) {
+    return startTop(top);
   }
   auto carry = dyn_cast<CarryOp>(op);
   if (!carry) {
@@ -358,15 +405,6 @@ Value TileKernel::getPresence(Value cond) {
 Value TileKernel::reduceEntries(tile::ReduceKind kind, Value entries) {
   auto type = cast<RankedTensorType>(entries.getType());
   return tile::ReduceOp::create(e, tile::dropAxis(type, 1), kind, entries, 1);
-}
-
-/// present ? x : fill.
-static Value selectEntries(Emit &e, Value present, Value x, Value fill) {
-  if (!present) {
-    return x;
-  }
-  return e.select(present, x,
-                  tile::SplatOp::create(e, x.getType(), fill).getResult());
 }
 
 LogicalResult TileKernel::updateRunning(RunningOp op, State &state) {
@@ -691,6 +729,9 @@ LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
   }
   if (auto running = dyn_cast<RunningOp>(state.op)) {
     return updateRunning(running, state);
+  }
+  if (auto top = dyn_cast<TopOp>(state.op)) {
+    return updateTop(top, state);
   }
   return updateCarry(cast<CarryOp>(state.op), state, states, buffers);
 }

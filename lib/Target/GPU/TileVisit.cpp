@@ -16,17 +16,19 @@
 
 #include "Course.h"
 #include "TileKernel.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-/// Which entries a carry or gauge takes in; null for all.
-static Value getCondition(Operation *op) {
-  if (auto running = dyn_cast<RunningOp>(op)) {
-    return running.getCond();
-  }
-  return cast<CarryOp>(op).getCond();
+/// Whether a reduction takes in some entries only.
+static bool hasCondition(Operation &op) {
+  Value cond = llvm::TypeSwitch<Operation *, Value>(&op)
+                   .Case<RunningOp, CarryOp, TopOp, AcrossOp>(
+                       [](auto reducer) { return reducer.getCond(); })
+                   .Default(Value());
+  return cond != nullptr;
 }
 
 template <typename States>
@@ -178,16 +180,18 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
     State &state = *llvm::find_if(states, [&, from = yielded](State &state) {
       return state.op == from.getDefiningOp();
     });
-    setResult(value, state);
+    setResult(value, cast<OpResult>(yielded), state);
   }
   return success();
 }
 
 /// What the accumulated values of a state come to.
-void TileKernel::setResult(Value value, State &state) {
+void TileKernel::setResult(Value value, OpResult from, const State &state) {
   Value final = state.before.front();
   auto carry = dyn_cast<CarryOp>(state.op);
-  if (carry && carry.getKind() == CarryKind::Mean) {
+  if (isa<TopOp>(state.op)) {
+    final = finishTop(from, state);
+  } else if (carry && carry.getKind() == CarryKind::Mean) {
     auto type = cast<RankedTensorType>(final.getType());
     Value mean = arith::DivFOp::create(e, final, state.before[1]);
     Value none = arith::CmpFOp::create(e, arith::CmpFPredicate::OEQ,
@@ -260,8 +264,7 @@ LogicalResult TileKernel::emitVisit(SweepOp sweep, const Course &course,
     operand.shared = matrix;
   }
   bind(states, arguments.take_back(types.size()));
-  bool isConditional =
-      llvm::any_of(states, [](State &state) { return getCondition(state.op); });
+  bool isConditional = llvm::any_of(sweep.getBody().front(), hasCondition);
   Value whole = e.truth(false);
   if (course.isContiguous()) {
     firstKey = course.getKey(e, place);

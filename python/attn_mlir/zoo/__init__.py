@@ -25,10 +25,6 @@ from types import ModuleType
 
 __all__ = ["Entry", "entries", "find"]
 
-_WAITS = "sizes or bounds depend on data"
-#: What keeps mechanisms from GPUs, in the compiler's words.
-_NOT_ON_GPU = {10: _WAITS, 14: _WAITS, 56: _WAITS, 57: _WAITS, 79: _WAITS}
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -50,11 +46,6 @@ class Entry:
     def title(self) -> str:
         """The first line of its docstring."""
         return (self.module.__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-    @property
-    def reason(self) -> str:
-        """Why it does not run on GPUs; "" if it does."""
-        return _NOT_ON_GPU.get(self.number, "")
 
     def run(self, target="cpu", **inputs) -> dict:
         """Its outputs, by name."""

@@ -14,8 +14,7 @@ from ._support import TARGETS
 
 def _list(_):
     for entry in entries():
-        targets = "cpu" if entry.reason else "cpu, cuda, hip (emulated)"
-        print(f"{entry.number:03d}  {targets:26} {entry.title}")
+        print(f"{entry.number:03d}  {entry.title}")
     return 0
 
 

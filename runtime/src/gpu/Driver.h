@@ -61,6 +61,7 @@ enum Result : int {
   kTensorMemoryLeak = 721,
   kNotSupported = 801,
   kDriverMismatch = 803,
+  kCaptureUnsupported = 900,
   kUnknown = 999
 };
 

@@ -175,6 +175,25 @@ void *Execution::getConstant(const void *source, size_t bytes) {
   return data;
 }
 
+bool Execution::read(void *to, const void *from, size_t bytes) {
+  if (status) {
+    return false;
+  }
+  status = copy(to, from, bytes);
+  if (status) {
+    return false;
+  }
+  Outcome outcome = device.driver->synchronizeStream(stream);
+  status =
+      outcome.result == kCaptureUnsupported
+          ? fail(ATTN_UNSUPPORTED,
+                 "'%s' waits for %s device %d where sizes or bounds "
+                 "depend on data, so that graphs cannot capture it",
+                 function.name, device.driver->name, device.place.device_id)
+          : device.check(outcome);
+  return !status;
+}
+
 //===----------------------------------------------------------------------===//
 // Launches
 //===----------------------------------------------------------------------===//
@@ -242,4 +261,11 @@ void *attn_device_constant(const void *source, size_t bytes) {
     leaveFrame(*frame);
   }
   return data;
+}
+
+void attn_device_read(void *to, const void *from, size_t bytes) {
+  Frame *frame = getCurrentFrame();
+  if (frame && frame->device && !frame->device->read(to, from, bytes)) {
+    leaveFrame(*frame);
+  }
 }

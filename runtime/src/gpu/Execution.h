@@ -36,6 +36,8 @@ public:
   bool launch(uint32_t kernel, const int64_t *sizes, void **arguments);
   /// Null if it cannot be had.
   void *getConstant(const void *source, size_t bytes);
+  /// From the device to the host, which waits for the stream.
+  bool read(void *to, const void *from, size_t bytes);
   /// Within the device.
   attn_status copy(void *to, const void *from, size_t bytes);
   /// Whether it is a block that is not in the workspace.

@@ -66,6 +66,15 @@ func.func @warps_share(%x: tensor<64x32xf32, #l>) {
 // -----
 
 #l = #tile.layout<grid, warps = [4, 1]>
+func.func @exchange(%x: tensor<64x32xf32, #l>, %parts: memref<2x36xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{goes through a shared matrix of its elements with a row per warp}}
+  %0 = tile.reduce add %x along 0 through %parts : tensor<64x32xf32, #l> through memref<2x36xf32, #gpu.address_space<workgroup>> -> tensor<32xf32, #tile.slice<0, #l>>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
 func.func @load(%m: memref<?x?xf32>, %i: index) {
   // expected-error @+1 {{indexes every axis of a buffer of the tile's elements}}
   %0 = tile.load %m[%i] : memref<?x?xf32>, (index) -> tensor<64x32xf32, #l>

@@ -32,6 +32,23 @@ module attributes {gpu.container_module} {
 
 // -----
 
+// An element that the host needs is copied to its stack.
+// CHECK-LABEL: func.func @element
+// CHECK: %[[ROOM:.*]] = memref.alloca() : memref<i64>
+// CHECK: %[[STACK:.*]] = memref.extract_aligned_pointer_as_index %[[ROOM]]
+// CHECK: %[[DATA:.*]] = memref.extract_aligned_pointer_as_index %arg0
+// CHECK: %[[OFFSET:.*]] = arith.muli %{{.*}}, %c8
+// CHECK: arith.addi %[[DATA]], %[[OFFSET]]
+// CHECK: llvm.call @attn_device_read(
+// CHECK: %[[ELEMENT:.*]] = memref.load %[[ROOM]][]
+// CHECK: return %[[ELEMENT]]
+func.func @element(%x: memref<?xi64, strided<[?], offset: ?>>, %i: index) -> i64 {
+  %element = memref.load %x[%i] : memref<?xi64, strided<[?], offset: ?>>
+  return %element : i64
+}
+
+// -----
+
 // The lists of deallocation are the host's, buffers are the device's.
 // CHECK-LABEL: func.func @lists
 // CHECK: memref.alloc() : memref<8xf32>

@@ -112,5 +112,25 @@ gpu.module @kernels {
     tile.store %s, %m[%i, %j] : tensor<64x4xf32, #grid>, memref<64x4xf32>, (tensor<64x4xindex, #grid>, tensor<64x4xindex, #grid>)
     gpu.return
   }
+
+  // One lane of a warp writes what the warp has, and all read what four have.
+  // CHECK-LABEL: gpu.func @join_warps(
+  // CHECK:   %[[PARTS:.*]] = memref.view %{{.*}} to memref<4x12xf32,
+  // CHECK:   gpu.shuffle
+  // CHECK:   scf.if
+  // CHECK:     memref.store %{{.*}}, %[[PARTS]]
+  // CHECK:   gpu.barrier
+  // CHECK-COUNT-4: memref.load %[[PARTS]]
+  // CHECK:   gpu.barrier
+  gpu.func @join_warps(%x: f32, %m: memref<4xf32>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %parts = tile.shared : memref<4x12xf32, #gpu.address_space<workgroup>>
+    %tile = tile.splat %x : tensor<32x4xf32, #grid>
+    %max = tile.reduce max %tile along 0 through %parts : tensor<32x4xf32, #grid>
+      through memref<4x12xf32, #gpu.address_space<workgroup>> -> tensor<4xf32, #tile.slice<0, #grid>>
+    %j = tile.iota 0 : tensor<4xindex, #tile.slice<0, #grid>>
+    tile.store %max, %m[%j] : tensor<4xf32, #tile.slice<0, #grid>>, memref<4xf32>, (tensor<4xindex, #tile.slice<0, #grid>>)
+    gpu.return
+  }
 }
 }

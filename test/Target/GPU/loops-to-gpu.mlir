@@ -1,5 +1,6 @@
 // Loops over buffers around streams are kernels, too.
-// RUN: attn-opt %s --attn-loops-to-gpu | FileCheck %s
+// RUN: attn-opt %s --attn-loops-to-gpu 2>%t | FileCheck %s
+// RUN: FileCheck %s --check-prefix=WAITS <%t
 
 module attributes {gpu.container_module} {
 
@@ -51,6 +52,63 @@ func.func @chunks(%x: memref<f32>, %n: index) {
     gpu.launch_func @attn_kernels::@given blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1) args(%x : memref<f32>)
   }
   return
+}
+
+// What follows from the results of a loop is in its kernel.
+// CHECK-LABEL: func.func @sorted(
+// CHECK-NOT:   memref.load
+// CHECK:       gpu.launch_func @attn_kernels::@sorted_loop0
+// CHECK-NOT:   gpu.launch_func
+// CHECK:       return
+func.func @sorted(%x: memref<?xi32>, %y: memref<?xi32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %count = scf.for %i = %c0 to %n step %c1 iter_args(%k = %c0) -> (index) {
+    %v = memref.load %x[%i] : memref<?xi32>
+    memref.store %v, %y[%k] : memref<?xi32>
+    %next = arith.addi %k, %c1 : index
+    scf.yield %next : index
+  }
+  %half = arith.divui %count, %n : index
+  scf.for %i = %half to %count step %c1 {
+    %v = memref.load %y[%i] : memref<?xi32>
+    memref.store %v, %x[%i] : memref<?xi32>
+  }
+  return
+}
+
+// The host reads what it needs: bounds of loops that launch, sizes.
+// CHECK-LABEL: func.func @bound(
+// CHECK:   %[[COUNT:.*]] = memref.load %arg1[]
+// CHECK:   scf.for %{{.*}} = %{{.*}} to %[[COUNT]]
+// CHECK:     gpu.launch_func @attn_kernels::@given
+func.func @bound(%x: memref<f32>, %n: memref<index>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // WAITS: [[@LINE+1]]:12: warning: sizes or bounds depend on data, which is on the GPU: the host waits for it here
+  %count = memref.load %n[] : memref<index>
+  scf.for %i = %c0 to %count step %c1 {
+    gpu.launch_func @attn_kernels::@given blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1) args(%x : memref<f32>)
+  }
+  return
+}
+
+// A kernel leaves it where the host can read it.
+// CHECK-LABEL: func.func @size(
+// CHECK:   %[[ROOM:.*]] = memref.alloc() : memref<index>
+// CHECK:   gpu.launch_func @attn_kernels::@size_loop0 {{.*}}%[[ROOM]] : memref<index>
+// CHECK:   %[[SUM:.*]] = memref.load %[[ROOM]][]
+// CHECK:   memref.alloc(%[[SUM]])
+func.func @size(%x: memref<?xindex>, %n: index) -> memref<?xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %sum = scf.for %i = %c0 to %n step %c1 iter_args(%so_far = %c0) -> (index) {
+    %v = memref.load %x[%i] : memref<?xindex>
+    %next = arith.addi %so_far, %v : index
+    scf.yield %next : index
+  }
+  %y = memref.alloc(%sum) : memref<?xf32>
+  return %y : memref<?xf32>
 }
 gpu.module @attn_kernels {
   gpu.func @given(%x: memref<f32>) kernel {

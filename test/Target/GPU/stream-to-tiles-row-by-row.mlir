@@ -223,3 +223,62 @@ func.func @list_by_key(%x: memref<1x1x?x8xf32>, %l: memref<1x?x?x4xi32>, %out: m
   }
   return
 }
+
+// -----
+
+func.func @joined(%x: memref<1x1x65x8xf32>, %y: memref<1x1x?x8xf32>, %out: memref<1x1x65xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c65 = arith.constant 65 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %c65] over %e = %n ins(%X = %x : memref<1x1x65x8xf32>, %Y = %y : memref<1x1x?x8xf32>) outs(%out : memref<1x1x65xf32>) {
+    %z = arith.constant 0 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %Y[%b, %h, %j] : memref<1x1x65x8xf32>, memref<1x1x?x8xf32> -> f32
+      // expected-warning @below {{joins 65 rows; the threads of a block have up to 64}}
+      %m = attn.across max %d over 65 : f32
+      %c = attn.carry sum %m : (f32) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @joined_lists(%x: memref<1x1x40x8xf32>, %y: memref<1x1x?x8xf32>, %lists: memref<1x1x3x4xi32>, %out: memref<1x1x40xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c40 = arith.constant 40 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %c40] over %e = %n ins(%X = %x : memref<1x1x40x8xf32>, %Y = %y : memref<1x1x?x8xf32>, %L = %lists : memref<1x1x3x4xi32>) outs(%out : memref<1x1x40xf32>) {
+    %z = arith.constant 0 : index
+    %c4 = arith.constant 4 : index
+    %c16 = arith.constant 16 : index
+    %block = arith.divui %i, %c16 : index
+    %s = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %Y[%b, %h, %j] : memref<1x1x40x8xf32>, memref<1x1x?x8xf32> -> f32
+      %in = attn.listed %L[%b, %h, %block] count(%c4) block(16, 16) contains %j drives : memref<1x1x3x4xi32>
+      // expected-warning @below {{joins rows that follow different lists of keys}}
+      %m = attn.across max %d if %in over 40 : f32
+      %c = attn.carry sum %m if %in : (f32, i1) -> f32
+      attn.yield %c : f32
+    } : f32
+    attn.store_row %s : f32
+  }
+  return
+}
+
+// -----
+
+func.func @long_lists(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x17xi64>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?x17xi64>) {
+    %z = arith.constant 0 : index
+    %keys = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      // expected-warning @below {{keeps the best 17 entries of a row; registers have room for 16}}
+      %v, %k, %count = attn.top %d : (f32) -> (vector<17xf32>, vector<17xi64>, i64)
+      attn.yield %k : vector<17xi64>
+    } : vector<17xi64>
+    attn.store_row %keys : vector<17xi64>
+  }
+  return
+}

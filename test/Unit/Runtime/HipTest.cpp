@@ -203,7 +203,14 @@ TEST_F(HipImages, MayBeOfSeveralPrograms) {
                "argument 'x' of 'scale' is on the host, the program is "
                "compiled for CUDA and HIP",
                call(get("scale"), {host.get(), alpha.get()}, {host.get()}));
-  x->device.device_id = 9;
+  x->device.device_type = kDLVulkan;
+  spec.functions = getDeviceKernels().functions;
+  reload();
+  EXPECT_FAILS(ATTN_INVALID_ARGUMENT,
+               "argument 'x' of 'scale' is on device 0 of type 7, the program "
+               "is compiled for the host, CUDA and HIP",
+               call(get("scale"), {x.get(), alpha.get()}, {y.get()}));
+  x->device = {kDLROCM, 9};
   EXPECT_FAILS(ATTN_UNSUPPORTED, "there is no HIP device 9, only 6 of them",
                call(get("scale"), {x.get(), alpha.get()}, {y.get()}));
   x->device.device_id = 0;

@@ -19,11 +19,12 @@ def LaunchOnDevicePass : Pass<"attn-launch-on-device", "ModuleOp"> {
     one is copied to the device by `attn_device_constant`. Buffers stay
     allocations, which the runtime makes on the device.
 
-    Elements of tensors cannot be touched by such code; an op that does so is an
-    error. The lists by which deallocation compares buffers are put on the
+    Such code reads elements of tensors by `attn_device_read`, which waits for
+    the device, and does nothing else with them: an op that does is an error. The lists by which deallocation compares buffers are put on the
     stack.
   }];
-  let dependentDialects = ["LLVM::LLVMDialect", "memref::MemRefDialect"];
+  let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
+                           "memref::MemRefDialect"];
 }
 
 #endif // ATTN_TARGET_DEVICE_PASSES_TD

@@ -98,8 +98,9 @@ def LoopsToGPUPass : Pass<"attn-loops-to-gpu", "ModuleOp"> {
     kernels of one thread. Buffers that a loop allocates are parts of one that
     the host allocates for all threads.
 
-    Values that the host would have to read from tensors are an error, as are
-    buffers whose size only the GPU knows.
+    What the host needs of tensors to go on, as the bound of a loop around
+    streams, it loads, with a warning: it has to wait for the GPU there. Buffers
+    of an iteration whose size only the GPU knows are an error.
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect"];

@@ -85,8 +85,17 @@ LogicalResult ReduceOp::verify() {
       getResult().getType() != dropAxis(from, dim)) {
     return emitOpError() << "gives the slice of its operand without an axis";
   }
-  if (layout.getWarps()[dim] != 1) {
+  int64_t warps = layout.getWarps()[dim];
+  auto exchange =
+      getExchange() ? cast<MemRefType>(getExchange().getType()) : MemRefType();
+  if (!exchange && warps != 1) {
     return emitOpError() << "reduces an axis that several warps share";
+  }
+  if (exchange && (!isShared(exchange) || exchange.getDimSize(0) < warps ||
+                   exchange.getDimSize(1) < from.getDimSize(1 - dim) ||
+                   exchange.getElementType() != from.getElementType())) {
+    return emitOpError() << "goes through a shared matrix of its elements with "
+                            "a row per warp";
   }
   return verifyTile(*this, from);
 }
@@ -351,6 +360,12 @@ void LoadOp::getEffects(Effects &effects) {
 }
 void StoreOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Write::get(), &getTargetMutable());
+}
+void ReduceOp::getEffects(Effects &effects) {
+  for (OpOperand &operand : getExchangeMutable()) {
+    effects.emplace_back(MemoryEffects::Read::get(), &operand);
+    effects.emplace_back(MemoryEffects::Write::get(), &operand);
+  }
 }
 void SharedOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Allocate::get(),

@@ -158,19 +158,30 @@ def Tile_SpreadOp : Tile_Op<"spread", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+def Tile_ReduceOp : Tile_Op<"reduce", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "sum, maximum, minimum or disjunction along an axis";
   let description = [{
-    In the registers of a thread first, then over the lanes that share a row. A
-    NaN wins a maximum or minimum; integers are signed.
+    In the registers of a thread first, then over the lanes that share a row,
+    then over the warps: what each of them has goes through a shared matrix with
+    a row per warp, around which threads meet. A NaN wins a maximum or minimum;
+    integers are signed.
 
     Constraints:
     * C1: the result is the slice of the operand's layout without the axis.
-    * C2: one warp has the whole axis.
+    * C2: one warp has the whole axis, or there is a shared matrix with a row for each that has a part of it, as long as the result.
   }];
-  let arguments = (ins Tile_ReduceKindAttr:$kind, Tile_Tile:$value, I64Attr:$dim);
+  let arguments = (ins Tile_ReduceKindAttr:$kind, Tile_Tile:$value, I64Attr:$dim,
+                       Optional<AnyMemRef>:$exchange);
   let results = (outs Tile_Tile:$result);
-  let assemblyFormat = "`` $kind $value `along` $dim attr-dict `:` type($value) `->` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$type,
+      "::mlir::attn::tile::ReduceKind":$kind, "::mlir::Value":$value, "int64_t":$dim), [{
+    build($_builder, $_state, type, kind, value, dim, ::mlir::Value());
+  }]>];
+  let assemblyFormat = [{
+    `` $kind $value `along` $dim (`through` $exchange^)? attr-dict
+    `:` type($value) (`through` type($exchange)^)? `->` type($result)
+  }];
   let hasVerifier = 1;
 }
 
