@@ -122,7 +122,8 @@ struct Driver {
   Call<Event *> synchronizeEvent{};
   Call<float *, Event *, Event *> getElapsed{};
 
-  /// What is made of several of them, or otherwise by each.
+  // What each does in its own way, by several of them.
+
   /// "CUDA_ERROR_OUT_OF_MEMORY", and "out of memory"; null if it has none.
   const char *(*getName)(Result result) = nullptr;
   const char *(*getWords)(Result result) = nullptr;
