@@ -21,6 +21,7 @@
 #include "DevicePackage.h"
 #include "Metadata.h"
 #include "attn_module.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InstIterator.h"
@@ -37,7 +38,8 @@ struct AheadOfTimeProgram::Impl {
   std::vector<Signature> signatures;
   std::vector<std::string> features;
   int64_t metadataSize = 0;
-  bool hasHost = true, hasDevice = false;
+  /// Of entries, in the order of the record.
+  std::vector<std::string> prefixes;
   int64_t vectorBits = 0;
 
   /// Everything up to optimization.
@@ -112,15 +114,16 @@ static void addMetadata(llvm::Module &module, StringRef metadata) {
 }
 
 /// Only what callers need is seen from outside.
-static void internalize(llvm::Module &module, ArrayRef<Signature> signatures) {
+static void internalize(llvm::Module &module, ArrayRef<Signature> signatures,
+                        ArrayRef<std::string> prefixes) {
+  llvm::StringSet<> entries;
+  for (const std::string &prefix : prefixes) {
+    for (const Signature &signature : signatures) {
+      entries.insert(prefix + signature.function);
+    }
+  }
   for (llvm::Function &function : module) {
-    StringRef name = function.getName();
-    bool isEntry = name.consume_front(kHostEntryPrefix) &&
-                   llvm::any_of(signatures, [&](const Signature &signature) {
-                     return name == signature.function;
-                   });
-    if (!function.isDeclaration() && !isEntry &&
-        !isDeviceEntry(function.getName())) {
+    if (!function.isDeclaration() && !entries.contains(function.getName())) {
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
     }
   }
@@ -173,8 +176,7 @@ llvm::Error AheadOfTimeProgram::Impl::prepare(ModuleOp module,
   if (llvm::Error error = readSignatures(module).moveInto(signatures)) {
     return error;
   }
-  hasHost = options.mode != ExecutionMode::GPU;
-  hasDevice = !options.chips.empty();
+  bool hasHost = options.mode != ExecutionMode::GPU;
   OwningOpRef<ModuleOp> lowered = ModuleOp::create(module.getLoc());
   std::vector<FunctionRecord> records;
   if (hasHost) {
@@ -182,21 +184,25 @@ llvm::Error AheadOfTimeProgram::Impl::prepare(ModuleOp module,
                                 .moveInto(lowered)) {
       return error;
     }
+    prefixes.push_back(kHostEntryPrefix.str());
     for (const Signature &signature : signatures) {
       records.push_back(makeRecord(
           signature,
           SymbolTable::lookupSymbolIn(*lowered, signature.function)));
     }
   }
-  DevicePackage device;
-  if (hasDevice) {
-    if (llvm::Error error =
-            makeDevicePackage(module, signatures, options).moveInto(device)) {
-      return error;
-    }
-    addDeviceCode(*lowered, device);
+  std::vector<DevicePackage> packages;
+  if (llvm::Error error =
+          makeDevicePackages(module, signatures, options).moveInto(packages)) {
+    return error;
   }
-  nameResultDims(signatures, hasHost ? records : device.record.functions);
+  std::vector<DeviceRecord> devices;
+  for (DevicePackage &package : packages) {
+    addDeviceCode(*lowered, package);
+    prefixes.push_back(getDeviceEntryPrefix(package.record.chip));
+    devices.push_back(std::move(package.record));
+  }
+  nameResultDims(signatures, hasHost ? records : devices.front().functions);
   return runStep("code generation", [&]() -> llvm::Error {
     if (llvm::Error error =
             translate(*lowered, options.target).moveInto(translation)) {
@@ -207,14 +213,16 @@ llvm::Error AheadOfTimeProgram::Impl::prepare(ModuleOp module,
     features = getCheckedFeatures(machine);
     auto metadata =
         encodeMetadata(signatures, records, machine.getTargetTriple().str(),
-                       features, hasDevice ? &device.record : nullptr);
+                       features, devices);
     if (!metadata) {
       return metadata.takeError();
     }
     metadataSize = metadata->size();
     addPackedEntries(code);
-    nameDeviceEntries(code);
-    internalize(code, signatures);
+    for (const DeviceRecord &device : devices) {
+      nameDeviceEntries(code, device.chip);
+    }
+    internalize(code, signatures, prefixes);
     addMetadata(code, *metadata);
     return llvm::Error::success();
   });
@@ -264,7 +272,7 @@ AheadOfTimeProgram::compileToLoad(ModuleOp module,
 llvm::Expected<std::string> AheadOfTimeProgram::emit(ArtifactKind kind,
                                                      StringRef name) const {
   if (kind == ArtifactKind::Header) {
-    return makeHeader(impl->signatures, name, impl->hasHost, impl->hasDevice);
+    return makeHeader(impl->signatures, name, impl->prefixes);
   }
   std::string result;
   if (llvm::Error error = runStep("code generation", [&]() -> llvm::Error {

@@ -23,11 +23,13 @@
 #include "llvm/BinaryFormat/MsgPackDocument.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Transforms/Scalar/InferAddressSpaces.h"
 #include <mutex>
 
 using namespace mlir;
 using namespace mlir::attn;
+
+/// V5, as LLVM counts.
+static constexpr uint32_t kCodeObjectVersion = 500;
 
 static void initializeAMDGPU() {
   static std::once_flag once;
@@ -40,10 +42,10 @@ static void initializeAMDGPU() {
   });
 }
 
-/// Accesses to global memory through pointers to anywhere as what they are:
-/// code generation leaves this to the usual optimization pipeline.
-static void inferAddressSpaces(llvm::Module &module,
-                               llvm::TargetMachine &machine) {
+/// Passes that code generation leaves to the usual optimization pipeline, by
+/// their names.
+static void runPasses(llvm::Module &module, llvm::TargetMachine &machine,
+                      StringRef passes) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -55,8 +57,7 @@ static void inferAddressSpaces(llvm::Module &module,
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
   llvm::ModulePassManager manager;
-  manager.addPass(
-      llvm::createModuleToFunctionPassAdaptor(llvm::InferAddressSpacesPass()));
+  llvm::cantFail(builder.parsePassPipeline(manager, passes));
   manager.run(module, modules);
 }
 
@@ -141,8 +142,15 @@ llvm::Error attn::makeCodeObject(gpu::GPUModuleOp kernels, StringRef chip,
       return translation.takeError();
     }
     llvm::Module &module = *translation->module;
-    inferAddressSpaces(module, *translation->machine);
+    // LLVM's own choice is newer than what ROCm 6.0 loads.
+    module.addModuleFlag(llvm::Module::Error, "amdhsa_code_object_version",
+                         kCodeObjectVersion);
+    // Accesses to global memory through pointers to anywhere as what they are,
+    // and kernels without arguments for what they do not use: for one of them
+    // HIP would start a thread.
+    runPasses(module, *translation->machine, "function(infer-address-spaces)");
     optimize(module, *translation->machine);
+    runPasses(module, *translation->machine, "amdgpu-attributor");
     llvm::raw_svector_ostream stream(object);
     if (!emitMachineCode(module, *translation->machine,
                          llvm::CodeGenFileType::ObjectFile, stream)) {

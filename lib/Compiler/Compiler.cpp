@@ -83,7 +83,28 @@ std::string attn::getTargetName(StringRef chip) {
   return (getPlatform(*Device::get(chip)) + ":" + chip).str();
 }
 
+/// The chips of a vendor: "gfx90a, gfx942".
+static std::string listChips(Vendor vendor) {
+  std::string chips;
+  for (const Device &device : Device::getAll()) {
+    if (device.vendor == vendor) {
+      chips += (chips.empty() ? "" : ", ") + device.chip.str();
+    }
+  }
+  return chips;
+}
+
+/// Code of AMD's runs on its chip alone; CUDA's, on what is not older.
 llvm::Expected<std::string> attn::findTarget(const attn_device_info &device) {
+  StringRef chip = device.chip;
+  if (Device::get(chip)) {
+    return getTargetName(chip);
+  }
+  if (chip.starts_with("gfx")) {
+    return llvm::createStringError(
+        "there are no kernels for " + StringRef(device.name) + ", a " + chip +
+        ": there are some for " + listChips(Vendor::AMD));
+  }
   const Device *best = nullptr;
   int bestNumber = 0;
   for (const Device &candidate : Device::getAll()) {
@@ -96,9 +117,9 @@ llvm::Expected<std::string> attn::findTarget(const attn_device_info &device) {
     }
   }
   if (!best) {
-    return llvm::createStringError(
-        "there are no kernels for " + StringRef(device.name) + ", an sm_" +
-        std::to_string(device.architecture) + ": sm_80 is the least");
+    return llvm::createStringError("there are no kernels for " +
+                                   StringRef(device.name) + ", an " + chip +
+                                   ": sm_80 is the least");
   }
   return getTargetName(best->chip);
 }
@@ -113,18 +134,9 @@ llvm::Error attn::setTarget(CompileOptions &options, StringRef target) {
   const Device *device = Device::get(chip);
   if (!device || kind != getPlatform(*device) ||
       (!how.empty() && how != "emulate")) {
-    auto list = [](Vendor vendor) {
-      std::string chips;
-      for (const Device &device : Device::getAll()) {
-        if (device.vendor == vendor) {
-          chips += (chips.empty() ? "" : ", ") + device.chip.str();
-        }
-      }
-      return chips;
-    };
     return llvm::createStringError(
-        "a target is cpu, cuda: and one of " + list(Vendor::NVIDIA) +
-        ", or hip: and one of " + list(Vendor::AMD) +
+        "a target is cpu, cuda: and one of " + listChips(Vendor::NVIDIA) +
+        ", or hip: and one of " + listChips(Vendor::AMD) +
         ", with ,emulate to run it, not '" + target + "'");
   }
   options.chip = chip.str();
@@ -412,16 +424,10 @@ Compiler::compile(ModuleOp module) const {
                                    "a CPU cannot be chosen for them");
   }
   CompileOptions own = options;
-  StringRef prefix = kHostEntryPrefix;
+  std::string prefix = kHostEntryPrefix.str();
   if (options.mode == ExecutionMode::GPU) {
-    if (Device::get(options.chip)->vendor != Vendor::NVIDIA) {
-      return llvm::createStringError(
-          "programs are not run on GPUs of AMD, of which '" + options.chip +
-          "' is one; " + getTargetName(options.chip) +
-          ",emulate runs them on this machine");
-    }
     own.chips = {options.chip};
-    prefix = kDeviceEntryPrefix;
+    prefix = getDeviceEntryPrefix(options.chip);
   }
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;

@@ -225,6 +225,40 @@ static llvm::Expected<gpu::GPUModuleOp> findKernels(ModuleOp lowered) {
   return kernels;
 }
 
+/// 80 for sm_80, 0x942 for gfx942.
+static uint32_t getArchitecture(StringRef chip) {
+  uint32_t architecture = 0;
+  unsigned radix = chip.consume_front("gfx") ? 16 : 10;
+  chip.consume_front("sm_");
+  chip.getAsInteger(radix, architecture);
+  return architecture;
+}
+
+/// As PTX, and as a cubin for `assemble`; of AMD as a code object.
+static llvm::Error addImages(gpu::GPUModuleOp kernels, StringRef chip,
+                             bool assemble, DeviceImages &result) {
+  uint32_t architecture = getArchitecture(chip);
+  DeviceCode code;
+  if (Device::get(chip)->vendor == Vendor::AMD) {
+    llvm::Error error = makeCodeObject(kernels, chip, code);
+    result.images.push_back(
+        {ImageKind::CodeObject, architecture, std::move(code.hsaco)});
+    return error;
+  }
+  if (llvm::Error error = makePTX(kernels, chip).moveInto(code.ptx)) {
+    return error;
+  }
+  if (assemble) {
+    if (llvm::Error error = assembleCode(code, chip)) {
+      return error;
+    }
+    result.images.push_back(
+        {ImageKind::Cubin, architecture, std::move(code.cubin)});
+  }
+  result.images.push_back({ImageKind::PTX, architecture, std::move(code.ptx)});
+  return llvm::Error::success();
+}
+
 llvm::Expected<DeviceImages> attn::compileKernels(ModuleOp lowered,
                                                   ArrayRef<std::string> chips) {
   auto found = findKernels(lowered);
@@ -240,21 +274,9 @@ llvm::Expected<DeviceImages> attn::compileKernels(ModuleOp lowered,
       return error;
     }
     OwningOpRef<gpu::GPUModuleOp> copy(kernels.clone());
-    auto ptx = makePTX(*copy, chip);
-    if (!ptx) {
-      return ptx.takeError();
+    if (llvm::Error error = addImages(*copy, chip, assemble, result)) {
+      return error;
     }
-    DeviceCode code;
-    code.ptx = std::move(*ptx);
-    uint32_t architecture = 0;
-    chip.drop_front(StringRef("sm_").size()).getAsInteger(10, architecture);
-    if (assemble) {
-      if (llvm::Error error = assembleCode(code, chip)) {
-        return error;
-      }
-      result.images.push_back({false, architecture, std::move(code.cubin)});
-    }
-    result.images.push_back({true, architecture, std::move(code.ptx)});
   }
   kernels.erase();
   lowered->removeAttr(gpu::GPUDialect::getContainerModuleAttrName());

@@ -12,6 +12,8 @@
 //   -> @_mlir_ciface_attn.cuda.f, @attn.cuda.f, @attn.cuda.helper
 //   -> @attn_cuda_packed_f, after code for entries is written
 //
+// or attn.hip_gfx942.f and attn_hip_gfx942_packed_f.
+//
 //===----------------------------------------------------------------------===//
 
 #include "DevicePackage.h"
@@ -24,16 +26,18 @@
 using namespace mlir;
 using namespace mlir::attn;
 
-static constexpr StringLiteral kPrefix = "attn.cuda.";
+static std::string getPrefix(StringRef chip) {
+  return "attn." + getHostCodeName(chip) + ".";
+}
 
-static std::string getDeviceName(StringRef name) {
+static std::string getDeviceName(StringRef name, StringRef prefix) {
   bool isInterface = name.consume_front(kInterfacePrefix);
-  return ((isInterface ? kInterfacePrefix : StringLiteral("")) + kPrefix + name)
+  return ((isInterface ? kInterfacePrefix : StringLiteral("")) + prefix + name)
       .str();
 }
 
-/// Names that no code for the host has.
-static void rename(ModuleOp module) {
+/// Names that no other code has.
+static void rename(ModuleOp module, StringRef prefix) {
   SmallVector<SymbolOpInterface> symbols;
   for (Operation &op : *module.getBody()) {
     auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
@@ -43,21 +47,22 @@ static void rename(ModuleOp module) {
     }
   }
   for (SymbolOpInterface symbol : symbols) {
-    auto name =
-        StringAttr::get(module.getContext(), getDeviceName(symbol.getName()));
+    auto name = StringAttr::get(module.getContext(),
+                                getDeviceName(symbol.getName(), prefix));
     (void)SymbolTable::replaceAllSymbolUses(symbol, name, module);
     symbol.setName(name);
   }
 }
 
-llvm::Expected<DevicePackage>
-attn::makeDevicePackage(ModuleOp module, ArrayRef<Signature> signatures,
-                        const CompileOptions &options) {
+static llvm::Expected<DevicePackage> makePackage(ModuleOp module,
+                                                 ArrayRef<Signature> signatures,
+                                                 CompileOptions options,
+                                                 ArrayRef<std::string> chips) {
   DevicePackage package;
-  CompileOptions own = options;
-  own.mode = ExecutionMode::GPU;
-  own.chip = options.chips.front();
-  auto lowered = lowerProgram(module, own, /*passResults=*/true);
+  package.record.chip = chips.front();
+  options.mode = ExecutionMode::GPU;
+  options.chip = chips.front();
+  auto lowered = lowerProgram(module, options, /*passResults=*/true);
   if (!lowered) {
     return lowered.takeError();
   }
@@ -67,14 +72,39 @@ attn::makeDevicePackage(ModuleOp module, ArrayRef<Signature> signatures,
         makeRecord(signature, SymbolTable::lookupSymbolIn(*package.host,
                                                           signature.function)));
   }
-  auto images = compileKernels(*package.host, options.chips);
+  auto images = compileKernels(*package.host, chips);
   if (!images) {
     return images.takeError();
   }
   package.record.kernels = std::move(images->kernels);
   package.record.images = std::move(images->images);
-  rename(*package.host);
+  rename(*package.host, getPrefix(options.chip));
   return package;
+}
+
+llvm::Expected<std::vector<DevicePackage>>
+attn::makeDevicePackages(ModuleOp module, ArrayRef<Signature> signatures,
+                         const CompileOptions &options) {
+  std::vector<std::vector<std::string>> groups;
+  for (const std::string &chip : options.chips) {
+    auto found = llvm::find_if(groups, [&](const auto &group) {
+      return getHostCodeName(group.front()) == getHostCodeName(chip);
+    });
+    if (found == groups.end()) {
+      groups.push_back({chip});
+    } else {
+      found->push_back(chip);
+    }
+  }
+  std::vector<DevicePackage> packages;
+  for (const auto &chips : groups) {
+    auto package = makePackage(module, signatures, options, chips);
+    if (!package) {
+      return package.takeError();
+    }
+    packages.push_back(std::move(*package));
+  }
+  return packages;
 }
 
 void attn::addDeviceCode(ModuleOp module, DevicePackage &package) {
@@ -86,20 +116,16 @@ void attn::addDeviceCode(ModuleOp module, DevicePackage &package) {
   }
 }
 
-void attn::nameDeviceEntries(llvm::Module &module) {
+void attn::nameDeviceEntries(llvm::Module &module, StringRef chip) {
   SmallVector<llvm::Function *> entries;
-  std::string prefix = (kHostEntryPrefix + kPrefix).str();
+  std::string prefix = (kHostEntryPrefix + getPrefix(chip)).str();
   for (llvm::Function &function : module) {
     if (function.getName().starts_with(prefix)) {
       entries.push_back(&function);
     }
   }
   for (llvm::Function *entry : entries) {
-    entry->setName(kDeviceEntryPrefix +
+    entry->setName(getDeviceEntryPrefix(chip) +
                    entry->getName().drop_front(prefix.size()));
   }
-}
-
-bool attn::isDeviceEntry(StringRef name) {
-  return name.starts_with(kDeviceEntryPrefix);
 }

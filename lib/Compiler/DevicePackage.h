@@ -14,27 +14,26 @@
 
 namespace mlir::attn {
 
-/// The kernels of a program for the architectures of the options, and host code
-/// that launches them.
+/// The kernels of a program for some architectures, and host code that launches
+/// them.
 struct DevicePackage {
   /// In the LLVM dialect; its public functions have names of their own.
   OwningOpRef<ModuleOp> host;
   DeviceRecord record;
 };
 
-llvm::Expected<DevicePackage> makeDevicePackage(ModuleOp module,
-                                                ArrayRef<Signature> signatures,
-                                                const CompileOptions &options);
+/// For the architectures of the options: CUDA's share one, as their launches
+/// are the same, and each of AMD's has its own.
+llvm::Expected<std::vector<DevicePackage>>
+makeDevicePackages(ModuleOp module, ArrayRef<Signature> signatures,
+                   const CompileOptions &options);
 
 /// Moves the host code into `module`, beside what has the same names.
 void addDeviceCode(ModuleOp module, DevicePackage &package);
 
-/// Gives the entries of the host code the names of the record, after
+/// Gives the entries of the host code for a chip the names of the record, after
 /// `addPackedEntries`.
-void nameDeviceEntries(llvm::Module &module);
-
-/// Whether a function is such an entry.
-bool isDeviceEntry(StringRef name);
+void nameDeviceEntries(llvm::Module &module, StringRef chip);
 
 } // namespace mlir::attn
 

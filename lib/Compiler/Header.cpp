@@ -197,15 +197,7 @@ private:
 } // namespace
 
 std::string attn::makeHeader(ArrayRef<Signature> signatures, StringRef name,
-                             bool hasHost, bool hasDevice) {
-  // Entries by what comes before the names of functions, as in the record.
-  SmallVector<StringRef> prefixes;
-  if (hasHost) {
-    prefixes.push_back(kHostEntryPrefix);
-  }
-  if (hasDevice) {
-    prefixes.push_back(kDeviceEntryPrefix);
-  }
+                             ArrayRef<std::string> prefixes) {
   std::string text;
   llvm::raw_string_ostream os(text);
   std::string identifier = getIdentifier(name);

@@ -14,6 +14,7 @@
 #include "Metadata.h"
 
 #include "CodeGen.h"
+#include "attn/Target/GPU/Device.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -87,22 +88,31 @@ std::pair<uint8_t, uint8_t> getDLPackType(ElementType type) {
 }
 
 /// DLPack's types of devices.
-constexpr uint32_t kHost = 1, kCUDA = 2;
+constexpr uint32_t kHost = 1, kCUDA = 2, kROCM = 10;
+
+uint8_t getImageKind(ImageKind kind) {
+  switch (kind) {
+  case ImageKind::Cubin:
+    return ATTN_IMAGE_CUBIN;
+  case ImageKind::PTX:
+    return ATTN_IMAGE_PTX;
+  case ImageKind::CodeObject:
+    return ATTN_IMAGE_HSACO;
+  }
+  llvm_unreachable("all kinds of images are handled");
+}
 
 /// Writes one function.
 class FunctionWriter {
 public:
   FunctionWriter(const Signature &signature, const FunctionRecord &record,
-                 uint32_t deviceType, Writer &writer)
+                 uint32_t deviceType, StringRef prefix, Writer &writer)
       : signature(signature), record(record), deviceType(deviceType),
-        symbols(signature), writer(writer) {}
+        prefix(prefix), symbols(signature), writer(writer) {}
 
   void write() {
     writer.writeString(signature.function);
-    writer.writeString(
-        ((deviceType == kHost ? kHostEntryPrefix : kDeviceEntryPrefix) +
-         signature.function)
-            .str());
+    writer.writeString((prefix + signature.function).str());
     writer.writeU32(symbols.numbers.size());
     for (auto &[name, number] : symbols.numbers) {
       writer.writeString(name);
@@ -240,6 +250,7 @@ private:
   const Signature &signature;
   const FunctionRecord &record;
   uint32_t deviceType;
+  StringRef prefix;
   ExtentSymbols symbols;
   Writer &writer;
 };
@@ -341,6 +352,15 @@ FunctionRecord attn::makeRecord(const Signature &signature,
   return record;
 }
 
+std::string attn::getHostCodeName(StringRef chip) {
+  return Device::get(chip)->vendor == Vendor::AMD ? ("hip_" + chip).str()
+                                                  : "cuda";
+}
+
+std::string attn::getDeviceEntryPrefix(StringRef chip) {
+  return "attn_" + getHostCodeName(chip) + "_packed_";
+}
+
 std::string attn::getCompilerName() {
   return "attn-mlir " ATTN_VERSION " (LLVM " LLVM_VERSION_STRING ")";
 }
@@ -389,7 +409,7 @@ llvm::Expected<std::string>
 attn::encodeMetadata(ArrayRef<Signature> signatures,
                      ArrayRef<FunctionRecord> records, StringRef triple,
                      ArrayRef<std::string> features,
-                     const DeviceRecord *device) {
+                     ArrayRef<DeviceRecord> devices) {
   Writer body; // what the checksum covers
   body.writeU32(ATTN_MODULE_ABI_VERSION);
   body.writeU32(0);
@@ -404,28 +424,30 @@ attn::encodeMetadata(ArrayRef<Signature> signatures,
     }
   }
   auto writeFunctions = [&](ArrayRef<FunctionRecord> records,
-                            uint32_t deviceType) {
+                            uint32_t deviceType, StringRef prefix) {
     body.writeU32(records.size());
     for (auto [record, signature] : llvm::zip(records, signatures)) {
-      FunctionWriter(signature, record, deviceType, body).write();
+      FunctionWriter(signature, record, deviceType, prefix, body).write();
     }
   };
-  writeFunctions(records, kHost);
-  body.writeU32(device ? 1 : 0);
-  if (device) {
-    body.writeU32(kCUDA);
-    body.writeU32(device->kernels.size());
-    for (const KernelResources &kernel : device->kernels) {
+  writeFunctions(records, kHost, kHostEntryPrefix);
+  body.writeU32(devices.size());
+  for (const DeviceRecord &device : devices) {
+    bool isAMD = Device::get(device.chip)->vendor == Vendor::AMD;
+    uint32_t type = isAMD ? kROCM : kCUDA;
+    body.writeU32(type);
+    body.writeU32(device.kernels.size());
+    for (const KernelResources &kernel : device.kernels) {
       body.writeString(kernel.name);
       body.writeU32(static_cast<uint32_t>(kernel.sharedBytes));
     }
-    body.writeU32(device->images.size());
-    for (const DeviceImage &image : device->images) {
-      body.writeU8(image.isText ? ATTN_IMAGE_PTX : ATTN_IMAGE_CUBIN);
+    body.writeU32(device.images.size());
+    for (const DeviceImage &image : device.images) {
+      body.writeU8(getImageKind(image.kind));
       body.writeU32(image.architecture);
       body.writeString(image.bytes);
     }
-    writeFunctions(device->functions, kCUDA);
+    writeFunctions(device.functions, type, getDeviceEntryPrefix(device.chip));
   }
   Writer all;
   all.writeBytes(ATTN_MODULE_MAGIC);

@@ -47,11 +47,18 @@ struct FunctionRecord {
 /// Reads it off the function that the program was lowered to.
 FunctionRecord makeRecord(const Signature &signature, Operation *lowered);
 
-/// What comes before the name of a function in that of its entry for CUDA.
-inline constexpr llvm::StringLiteral kDeviceEntryPrefix = "attn_cuda_packed_";
+/// Whose code host code for a chip is: "cuda", as launches are the same on all
+/// of CUDA's; "hip_gfx942".
+std::string getHostCodeName(StringRef chip);
 
-/// What a record says of CUDA devices.
+/// What comes before the name of a function in that of its entry for a chip:
+/// "attn_cuda_packed_", "attn_hip_gfx942_packed_".
+std::string getDeviceEntryPrefix(StringRef chip);
+
+/// What a record says of devices of one type, or of one chip among them.
 struct DeviceRecord {
+  /// The first one.
+  std::string chip;
   std::vector<KernelResources> kernels;
   std::vector<DeviceImage> images;
   /// In the order of the signatures.
@@ -65,16 +72,17 @@ std::string getCompilerName();
 std::vector<std::string> getCheckedFeatures(const llvm::TargetMachine &machine);
 
 /// The record of attn_module.h. Without `records` there is no code that
-/// computes on the host; `device` may be null.
+/// computes on the host.
 llvm::Expected<std::string> encodeMetadata(ArrayRef<Signature> signatures,
                                            ArrayRef<FunctionRecord> records,
                                            StringRef triple,
                                            ArrayRef<std::string> features,
-                                           const DeviceRecord *device);
+                                           ArrayRef<DeviceRecord> devices);
 
-/// A C header with a function per function.
+/// A C header with a function per function. `prefixes` are those of entries, in
+/// the order of the record.
 std::string makeHeader(ArrayRef<Signature> signatures, StringRef name,
-                       bool hasHost, bool hasDevice);
+                       ArrayRef<std::string> prefixes);
 
 /// Links an object into a shared object, with LLD in this process.
 llvm::Expected<std::string> linkSharedObject(StringRef object);

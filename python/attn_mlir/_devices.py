@@ -1,5 +1,8 @@
-"""Arrays on CUDA devices: on which, the stream that their library works on, and
-memory for results."""
+"""Arrays on devices of CUDA and HIP: on which, the stream that their library works
+on, and memory for results.
+
+A device is a pair as DLPack has it: (2, 0) is the first of CUDA, (10, 0) of HIP.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,15 @@ import numpy as np
 from . import _native
 from ._errors import CompileError
 
-__all__ = ["find_device", "find_target", "check_place", "copy_captured", "call", "to_host", "synchronize"]
+__all__ = ["Device", "find_device", "find_torch_device", "find_target", "check_place", "copy_captured", "call",
+           "to_host", "synchronize"]
 
-# Device types of DLPack: memory of the host, also what devices can read, and CUDA's.
+Device = tuple[int, int]
+
+# Device types of DLPack: memory of the host, also what devices can read, and GPUs'.
 _HOST = (1, 3, 11)
-_CUDA = 2
+_CUDA, _HIP = 2, 10
+_PLATFORMS = {_CUDA: "cuda", _HIP: "hip"}
 
 
 class _Library(NamedTuple):
@@ -76,24 +83,31 @@ def _get_library(name: str) -> _Library:
     return _MAKERS.get(name, _other)()
 
 
-def _find_place(array) -> tuple[int, int]:
-    """Type and number of an array's device, as DLPack has them."""
+def find_torch_device(device) -> Device:
+    """What DLPack calls a device of PyTorch, to which those of HIP are "cuda", too."""
+    import torch
+    kind = _HIP if torch.version.hip else _CUDA
+    return (kind, device.index or 0) if device.type == "cuda" else (1, 0)
+
+
+def _find_place(array) -> Device:
     if "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor):
-        device = array.device
-        return (_CUDA, device.index or 0) if device.type == "cuda" else (1, 0)
+        return find_torch_device(array.device)
     ask = getattr(array, "__dlpack_device__", None)
     kind, number = ask() if ask else (1, 0)
     return int(kind), int(number)
 
 
-def _describe(place) -> str:
+def _describe(place: Device) -> str:
     kind, number = place
-    return "the host" if kind in _HOST else f"CUDA device {number}" if kind == _CUDA else \
+    if kind in _HOST:
+        return "the host"
+    return f"{_PLATFORMS[kind].upper()} device {number}" if kind in _PLATFORMS else \
         f"device {number} of DLPack's type {kind}"
 
 
-def find_device(names, arrays) -> Optional[int]:
-    """The number of the CUDA device that all arrays are on, or None for the host.
+def find_device(names, arrays) -> Optional[Device]:
+    """The device that all arrays are on, or None for the host.
 
     Errors: ValueError for arrays in two places, and on devices of other kinds."""
     found = None
@@ -101,17 +115,17 @@ def find_device(names, arrays) -> Optional[int]:
         place = _find_place(array)
         if place[0] in _HOST:
             place = (1, 0)
-        elif place[0] != _CUDA:
-            raise ValueError(f"'{name}' is on {_describe(place)}; programs run on the host and on CUDA devices")
+        elif place[0] not in _PLATFORMS:
+            raise ValueError(f"'{name}' is on {_describe(place)}; programs run on the host and on CUDA and HIP devices")
         if found is not None and found[0] != place:
             raise ValueError(f"'{found[1]}' is on {_describe(found[0])}, and '{name}' on {_describe(place)}: the arrays "
                              "of a call are all in one place")
         found = found or (place, name)
-    return found[0][1] if found and found[0][0] == _CUDA else None
+    return found[0] if found and found[0][0] in _PLATFORMS else None
 
 
 @functools.lru_cache(maxsize=None)
-def _find_target_of(device: int) -> str:
+def _find_target_of(device: Device) -> str:
     target = _native.find_target(device)
     if isinstance(target, dict):
         raise CompileError(target["reason"])
@@ -126,31 +140,37 @@ def _check_target(target: str) -> str:
     return target
 
 
-def find_target(wanted: Optional[str], device: Optional[int]) -> str:
+def find_target(wanted: Optional[str], device: Optional[Device]) -> str:
     """The target for arrays on a device (None: the host): the wanted one, where that
     says so much.
 
     Errors: CompileError for a target that there is not, and for a device that there
     is no code for, or no driver of."""
-    if wanted is None and device is None:
+    if device is not None and wanted in (None, _PLATFORMS[device[0]]):
+        return _find_target_of(device)
+    if wanted is None:
         return "cpu"
-    if wanted in (None, "cuda"):
-        return _find_target_of(device or 0)
+    for kind, platform in _PLATFORMS.items():
+        if wanted == platform:
+            return _find_target_of((kind, 0))
     return _check_target(wanted)
 
 
-def check_place(target: str, device: Optional[int]) -> None:
+def check_place(target: str, device: Optional[Device]) -> None:
     """Errors: ValueError for a target that does not run where the arrays are."""
     runs_on_host = target == "cpu" or target.endswith(",emulate")
-    if runs_on_host and device is not None:
-        raise ValueError(f"the arrays are on CUDA device {device}, where programs for target '{target}' do not run: "
-                         "name no target, or 'cuda'")
-    if not runs_on_host and device is None:
-        raise ValueError(f"the arrays are on the host, where programs for target '{target}' do not run: pass arrays "
-                         f"of its device, or name the target '{target},emulate'")
+    if device is None:
+        if not runs_on_host:
+            raise ValueError(f"the arrays are on the host, where programs for target '{target}' do not run: pass "
+                             f"arrays of its device, or name the target '{target},emulate'")
+        return
+    platform = _PLATFORMS[device[0]]
+    if runs_on_host or not target.startswith(platform + ":"):
+        raise ValueError(f"the arrays are on {_describe(device)}, where programs for target '{target}' do not run: "
+                         f"name no target, or '{platform}'")
 
 
-def copy_captured(arrays, device: int) -> tuple:
+def copy_captured(arrays, device: Device) -> tuple:
     """Arrays that a program has of its own, on a device: those of the host are copied."""
     return tuple(_native.copy_to_device(_close_gaps(array), device) if _find_place(array)[0] in _HOST else array
                  for array in arrays)
@@ -162,14 +182,14 @@ def _close_gaps(array):
     return array.contiguous() if hasattr(array, "contiguous") else array
 
 
-def call(program, dtypes, arrays, device: int, library: str, kind: int) -> list:
+def call(program, dtypes, arrays, device: Device, library: str, kind: int) -> list:
     """Calls a compiled program in the order of the library's current stream."""
     own = _get_library(library)
-    # -1: no other stream is to wait; 1: the default stream is.
-    stream = 1 if own.allocate is None else -1
+    # -1: no other stream is to wait. The default stream, which is to, has a number for each.
+    stream = -1 if own.allocate else 1 if device[0] == _CUDA else 0
     exported = tuple(array.__dlpack__(stream=stream) for array in arrays)
-    allocate = None if own.allocate is None else functools.partial(_allocate, own.allocate, dtypes, device)
-    return program.call_on_device(exported, kind, device, own.get_stream(device), allocate)
+    allocate = None if own.allocate is None else functools.partial(_allocate, own.allocate, dtypes, device[1])
+    return program.call_on_device(exported, kind, device, own.get_stream(device[1]), allocate)
 
 
 def _allocate(allocate, dtypes, device, index, shape):
@@ -182,6 +202,6 @@ def to_host(arrays, library: str) -> tuple:
     return tuple(map(_get_library(library).to_host, arrays))
 
 
-def synchronize(device: int, library: str) -> None:
+def synchronize(device: Device, library: str) -> None:
     """Waits for the library's current stream."""
-    _native.synchronize(device, _get_library(library).get_stream(device))
+    _native.synchronize(device, _get_library(library).get_stream(device[1]))

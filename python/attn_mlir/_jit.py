@@ -93,7 +93,7 @@ class _Program:
         return self.copies[device]
 
     def call(self, arrays, device, library):
-        """Results, in order, of arrays on a CUDA device, or on the host for None."""
+        """Results, in order, of arrays on a device, or on the host for None."""
         arrays = (*arrays, *self.get_captured(device))
         compiled, kind = self.compile(), _KINDS.get(library, 2)
         if device is None:
@@ -164,7 +164,7 @@ class Function:
 
     def _find(self, args, kwargs):
         """The program for arguments, traced if there is none yet, the arrays among
-        them, their library, and their CUDA device."""
+        them, their library, and their device."""
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         names, leaves = [], []
@@ -417,9 +417,10 @@ def use_target(name: Optional[str]):
     `with` statement, on this thread.
 
     Args:
-      name: None for where the arrays are: the host, or their CUDA device. "cpu".
+      name: None for where the arrays are: the host, or their GPU. "cpu".
         "cuda", or "cuda:sm_80" (also sm_86, sm_89, sm_90) for kernels of one
-        architecture: arrays are on a CUDA device. "cuda:sm_80,emulate",
+        architecture: arrays are on a CUDA device. "hip", or "hip:gfx942" (also
+        gfx90a, gfx1100, gfx1201): on a HIP device. "cuda:sm_80,emulate",
         "hip:gfx942,emulate" and the like: GPU kernels, run on the emulated GPU,
         which reports races and accesses out of bounds as a RuntimeError. Slow: for
         small sizes.
@@ -463,8 +464,8 @@ def jit(function: Optional[Callable[..., Any]] = None, *, max_recompute_factor: 
 
     Returns:
       A `Function`, which takes NumPy arrays, or whatever speaks DLPack (PyTorch,
-      JAX, CuPy), all on the host or all on one CUDA device, and returns arrays of
-      the kind that came in, there. On a device, kernels are given to the current
+      JAX, CuPy), all on the host or all on one device of CUDA or HIP, and returns
+      arrays of the kind that came in, there. On a device, kernels are given to the current
       stream of PyTorch or CuPy, and a call returns before they are done. Arrays
       that the function closes over are read at every call; those of the host are
       copied to a device once.

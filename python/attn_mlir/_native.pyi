@@ -17,10 +17,10 @@ class Program:
         Errors: ValueError for arrays that the program does not take, MemoryError,
         RuntimeError for what the emulated GPU finds.
         """
-    def call_on_device(self, arguments: tuple[Any, ...], kind: int, device: int, stream: int,
+    def call_on_device(self, arguments: tuple[Any, ...], kind: int, device: tuple[int, int], stream: int,
                        allocate: Optional[Callable[[int, tuple[int, ...]], Any]]) -> list[Any]:
-        """The same for arrays, or capsules of DLPack, on a CUDA device, in the order of a
-        stream. allocate(index, shape) makes the array of a result, and bytes to work in as
+        """The same for arrays, or capsules of DLPack, on a device, given by DLPack's type and
+        its number, in the order of a stream. allocate(index, shape) makes the array of a result, and bytes to work in as
         number -1; without it the runtime allocates, and the call is done on return.
 
         Errors: also RuntimeError for what the driver refuses.
@@ -39,12 +39,12 @@ def map_tiles(text: str, arguments: tuple[Any, ...], max_recompute_factor: int, 
               block: int) -> Union[list[tuple[int, int, int, int, bytes]], _Failure]: ...
 def check_target(target: str) -> str:
     """Why there is no such target; "" if there is one."""
-def find_target(device: int) -> Union[str, _Failure]:
-    """The target of a CUDA device."""
-def copy_to_device(array: Any, device: int) -> Any:
-    """A copy of a contiguous array of the host on a CUDA device, with DLPack alone."""
-def synchronize(device: int, stream: int) -> None:
-    """Waits for a stream of a CUDA device."""
+def find_target(device: tuple[int, int]) -> Union[str, _Failure]:
+    """The target of a device of CUDA or HIP."""
+def copy_to_device(array: Any, device: tuple[int, int]) -> Any:
+    """A copy of a contiguous array of the host on a device, with DLPack alone."""
+def synchronize(device: tuple[int, int], stream: int) -> None:
+    """Waits for a stream of a device."""
 def set_num_threads(count: int) -> None: ...
 def get_num_threads() -> int: ...
 def share_threads() -> bool:

@@ -19,7 +19,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from . import _namespace as attn
-from . import _scores, _torch_functions, _types
+from . import _devices, _scores, _torch_functions, _types
 from ._array import Array
 from ._errors import NO_GRADIENT
 from ._extents import _evaluate
@@ -122,7 +122,7 @@ class _Shape:
         self.shape, self.dtype, self.device = shape, dtype, device
 
     def __dlpack_device__(self):
-        return (2, self.device.index or 0) if self.device.type == "cuda" else (1, 0)
+        return _devices.find_torch_device(self.device)
 
     def __dlpack__(self, **_):
         raise TypeError("a tensor without elements")

@@ -339,9 +339,9 @@ std::string attn_python::checkTarget(const std::string &target) {
   return llvm::toString(setTarget(options, target));
 }
 
-std::string attn_python::findTarget(int device, Failure &failure) {
+std::string attn_python::findTarget(DLDevice device, Failure &failure) {
   attn_device_info info = {};
-  if (attn_device_get_info({kDLCUDA, device}, &info) != ATTN_OK) {
+  if (attn_device_get_info(device, &info) != ATTN_OK) {
     failure.reason = attn_get_message();
     return {};
   }

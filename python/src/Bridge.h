@@ -110,8 +110,8 @@ std::vector<Comparison> check(const std::string &text, const Options &options,
 /// Why there is no such target; empty if there is one.
 std::string checkTarget(const std::string &target);
 
-/// The target of a CUDA device. Empty, with `failure`, where there is none.
-std::string findTarget(int device, Failure &failure);
+/// The target of a GPU. Empty, with `failure`, where there is none.
+std::string findTarget(DLDevice device, Failure &failure);
 
 } // namespace attn_python
 

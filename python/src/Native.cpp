@@ -11,6 +11,7 @@
 #include <cstring>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -147,11 +148,18 @@ nb::list call(const Program &program, const nb::tuple &values, int kind) {
   return wrap(results, kind);
 }
 
+/// Type and number of a device, as DLPack has them.
+using Place = std::pair<int, int>;
+
+DLDevice getDevice(const Place &place) {
+  return {static_cast<DLDeviceType>(place.first), place.second};
+}
+
 /// A stream of the caller's, for the time of a call.
 class StreamOfCaller {
 public:
-  StreamOfCaller(int device, uintptr_t native) {
-    raiseIfFailed(attn_stream_wrap({kDLCUDA, device},
+  StreamOfCaller(const Place &place, uintptr_t native) {
+    raiseIfFailed(attn_stream_wrap(getDevice(place),
                                    reinterpret_cast<void *>(native), &stream));
   }
   StreamOfCaller(const StreamOfCaller &) = delete;
@@ -202,11 +210,11 @@ nb::object allocateWorkspace(const attn_function *function,
   return bytes ? allocate(-1, nb::make_tuple(bytes)) : nb::none();
 }
 
-/// Calls the function on a CUDA device, in the order of the caller's stream.
+/// Calls the function on a GPU, in the order of the caller's stream.
 /// `allocate(index, shape)` makes the arrays of results, and bytes to work in
 /// as number -1. Without it the call is done on return.
 nb::list callOnDevice(const Program &program, const nb::tuple &values, int kind,
-                      int device, uintptr_t native,
+                      const Place &device, uintptr_t native,
                       const nb::object &allocate) {
   Arguments arguments(values);
   const attn_function *function = program.getFunction();
@@ -254,8 +262,9 @@ nb::list callOnDevice(const Program &program, const nb::tuple &values, int kind,
   return made;
 }
 
-/// A copy of an array of the host, which has no gaps, on a CUDA device.
-nb::object copyToDevice(const nb::object &array, int device) {
+/// A copy of an array of the host, which has no gaps, on a GPU.
+nb::object copyToDevice(const nb::object &array, const Place &place) {
+  DLDevice device = getDevice(place);
   Arguments arguments(nb::make_tuple(array));
   const DLTensor &tensor = *arguments.get()[0];
   int64_t gapless = 1;
@@ -269,16 +278,16 @@ nb::object copyToDevice(const nb::object &array, int device) {
     gapless *= tensor.shape[axis];
   }
   DLManagedTensor *copy = nullptr;
-  raiseIfFailed(attn_tensor_create({kDLCUDA, device}, tensor.dtype, tensor.ndim,
+  raiseIfFailed(attn_tensor_create(device, tensor.dtype, tensor.ndim,
                                    tensor.shape, &copy));
   nb::object result = wrap(copy, Kind::Other);
   auto bytes = static_cast<size_t>(gapless) * (tensor.dtype.bits / 8);
-  raiseIfFailed(attn_memory_copy({kDLCUDA, device}, copy->dl_tensor.data,
-                                 tensor.device, tensor.data, bytes, nullptr));
+  raiseIfFailed(attn_memory_copy(device, copy->dl_tensor.data, tensor.device,
+                                 tensor.data, bytes, nullptr));
   return result;
 }
 
-void synchronize(int device, uintptr_t native) {
+void synchronize(const Place &device, uintptr_t native) {
   StreamOfCaller stream(device, native);
   attn_status status;
   {
@@ -383,9 +392,9 @@ nb::object checkText(const std::string &text, const nb::tuple &values,
   return result;
 }
 
-nb::object findTargetOf(int device) {
+nb::object findTargetOf(const Place &device) {
   Failure failure;
-  std::string target = findTarget(device, failure);
+  std::string target = findTarget(getDevice(device), failure);
   return failure.reason.empty() ? nb::cast(target) : describe(failure);
 }
 

@@ -28,6 +28,7 @@
 |*   const uint64_t attn_module_metadata_size;     its bytes                  *|
 |*   void attn_packed_NAME(void **slots);          per public function        *|
 |*   void attn_cuda_packed_NAME(void **slots);     the same, for CUDA         *|
+|*   void attn_hip_gfx942_packed_NAME(void **slots);  for HIP and a gfx942    *|
 |*                                                                            *|
 |* 2. The seal                                                                *|
 |*                                                                            *|
@@ -56,8 +57,8 @@
 |*             aarch64                                                        *|
 |*     list of str       CPU features that the code uses: names of            *|
 |*             ATTN_X86_FEATURES or ATTN_AARCH64_FEATURES only, without '+'   *|
-|*     list of function  (names differ): those that compute on the host      *|
-|*     list of device program  (types of devices differ)                      *|
+|*     list of function  (names differ): those that compute on the host       *|
+|*     list of device program                                                 *|
 |*                                                                            *|
 |*   function:                                                                *|
 |*     str     name                                                           *|
@@ -112,15 +113,17 @@
 |*   of c keys: -1 and ceildiv(N, c) - 1. A head map: 0 and G - 1. Lengths: 0 *|
 |*   and N. Offsets: 0 and L, ascending. An index operand can have one, too.  *|
 |*                                                                            *|
-|*   device program: what runs on devices of one type                         *|
-|*     u32     DLPack device type: 2, CUDA. Of types that it does not know    *|
-|*             the runtime makes no use                                       *|
+|*   device program: what runs on devices of one type, or on some chips of it *|
+|*     u32     DLPack device type: 2, CUDA, or 10, HIP. Of types that it does *|
+|*             not know the runtime makes no use                              *|
 |*     list of kernel                                                         *|
 |*     list of image                                                          *|
 |*     list of function  (if there are functions for the host, just those,    *|
 |*             with the same parameters; what is known of results and         *|
-|*             workspaces may differ). Their entries are host code, by name   *|
-|*             "attn_cuda_packed_" and the name of the function               *|
+|*             workspaces may differ). Their entries are host code, by names  *|
+|*             "attn_cuda_packed_NAME" or "attn_hip_gfx942_packed_NAME"       *|
+|*   Of several of one type, a device takes the one with the image that suits *|
+|*   it best.                                                                 *|
 |*                                                                            *|
 |*   kernel:                                                                  *|
 |*     str     name, in the images                                            *|
@@ -128,11 +131,12 @@
 |*                                                                            *|
 |*   image: all kernels, for one architecture                                 *|
 |*     u8      attn_image_kind                                                *|
-|*     u32     architecture: 90 for sm_90                                     *|
+|*     u32     architecture: 90 for sm_90, 0x942 for gfx942                   *|
 |*     u32     its bytes, which follow                                        *|
-|*   A device takes the cubin of its major number (all but the last digit)    *|
-|*   with the highest minor one that is not above its own, else the PTX of    *|
-|*   the highest architecture that is not.                                    *|
+|*   A device of CUDA takes the cubin of its major number (all but the last   *|
+|*   digit) with the highest minor one that is not above its own, else the    *|
+|*   PTX of the highest architecture that is not. One of HIP takes the code   *|
+|*   object of its own architecture.                                          *|
 |*                                                                            *|
 |*   expr: an expression in postfix order, in signed 64-bit numbers           *|
 |*     list of { u8 attn_op; i64 operand, for CONSTANT, SYMBOL, ARGUMENT and  *|
@@ -160,10 +164,10 @@
 |* result that is passed is row-major and without gaps, and shares no memory  *|
 |* with any other.                                                            *|
 |*                                                                            *|
-|* attn_cuda_packed_NAME is called in the same way, with descriptors of       *|
-|* memory of the device, which it does not write: it launches kernels by      *|
-|* attn_device_launch, on the stream of the call, and what it asks of         *|
-|* attn_malloc is memory of the device. Tables that it gives to kernels are   *|
+|* Entries for devices are called in the same way, with descriptors of memory *|
+|* of the device, which they do not write: they launch kernels by             *|
+|* attn_device_launch, on the stream of the call, and what they ask of        *|
+|* attn_malloc is memory of the device. Tables that they give to kernels are  *|
 |* copied there by attn_device_constant, and numbers on which sizes or bounds *|
 |* depend are copied from there by attn_device_read, which waits for them.    *|
 |*                                                                            *|
@@ -189,7 +193,7 @@
 extern "C" {
 #endif
 
-#define ATTN_MODULE_ABI_VERSION 3
+#define ATTN_MODULE_ABI_VERSION 4
 #define ATTN_MODULE_MAGIC "ATTNMETA"
 #define ATTN_MODULE_SEAL_MAGIC "ATTNSEAL"
 /** Bytes of the record before the compiler's name, and of the seal. */
@@ -255,7 +259,9 @@ typedef enum attn_image_kind {
   /** Machine code for one architecture, which ptxas made. */
   ATTN_IMAGE_CUBIN = 0,
   /** Text that the driver compiles for an architecture or a later one. */
-  ATTN_IMAGE_PTX = 1
+  ATTN_IMAGE_PTX = 1,
+  /** A code object of AMD, for one architecture. */
+  ATTN_IMAGE_HSACO = 2
 } attn_image_kind;
 
 /** Operators; those of two operands take the upper one from the right. */

@@ -13,7 +13,7 @@
 |* was wrong, naming the argument. No function aborts.                        *|
 |*                                                                            *|
 |* Everything may be called from any thread, and from a child after fork(),   *|
-|* but for CUDA in a child of a process that has used it: ATTN_UNSUPPORTED.   *|
+|* but for GPUs in a child of a process that has used any: ATTN_UNSUPPORTED.  *|
 |* Only what one thread gives back must not be in use by another. Pointers to *|
 |* objects, names and places for results must not be null unless it says so.  *|
 |*                                                                            *|
@@ -76,22 +76,30 @@ ATTN_RUNTIME_EXPORT const char *attn_get_version(void);
 
 /*===----------------------------------------------------------------------===*\
 |* Devices, memory and tensors. The host is {kDLCPU, 0}; {kDLCUDA, i} are the
-|* GPUs that the driver of CUDA counts, in its order. The driver, libcuda.so.1,
-|* is opened by the first use of one of them, of the file that the environment
-|* variable ATTN_CUDA_DRIVER names in its place; CUDA 11.2 is the least. GPUs
-|* are used by their primary contexts, as CUDA's own runtime and PyTorch do, and
-|* the current context of the calling thread stays what it is.
+|* GPUs that the driver of CUDA counts, {kDLROCM, i} those that HIP counts, in
+|* its order. A driver is opened by the first use of one of them:
+|*
+|*         library            or what this names   at least
+|*   CUDA  libcuda.so.1       ATTN_CUDA_DRIVER     CUDA 11.2
+|*   HIP   libamdhip64.so.7,  ATTN_HIP_DRIVER      ROCm 6.0
+|*         .so.6 or .so
+|*
+|* CUDA's are used by their primary contexts, as CUDA's own runtime and PyTorch
+|* do. The current context of the calling thread, and HIP's current device, stay
+|* what they are.
 \*===----------------------------------------------------------------------===*/
 
-/** How many devices of a type (kDLCPU, kDLCUDA, ...) there are; none without
- *  a driver. */
+/** How many devices of a type (kDLCPU, kDLCUDA, kDLROCM, ...) there are; none
+ *  without a driver. */
 ATTN_RUNTIME_EXPORT int attn_get_num_devices(DLDeviceType type);
 
 typedef struct attn_device_info {
   /** As its driver calls it. */
   char name[96];
-  /** 90 for a GPU of compute capability 9.0. */
+  /** 90 for a GPU of compute capability 9.0, 0x942 for a gfx942. */
   int architecture;
+  /** In LLVM's naming: "sm_90", "gfx942". */
+  char chip[32];
 } attn_device_info;
 
 /**
@@ -118,7 +126,8 @@ ATTN_RUNTIME_EXPORT void attn_memory_release(DLDevice device, void *data);
 /**
  * Copies bytes within a device or between devices, of which one may be the
  * host, in the order of the stream. Without a stream it is done on return.
- * Errors: ATTN_UNSUPPORTED, ATTN_SYSTEM_ERROR, ATTN_DEVICE_FAILED.
+ * Errors: ATTN_INVALID_ARGUMENT for GPUs of two drivers, ATTN_UNSUPPORTED,
+ * ATTN_SYSTEM_ERROR, ATTN_DEVICE_FAILED.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_memory_copy(DLDevice to_device, void *to,
                                                  DLDevice from_device,
@@ -140,18 +149,18 @@ ATTN_RUNTIME_EXPORT attn_status attn_tensor_create(DLDevice device,
 |* host does it at once, on the thread that asks: a call has finished when it
 |* returns. On other devices a call returns before its work is done: wait for
 |* the stream before you read results or release arguments. A null stream is the
-|* default stream of the device, which for CUDA is the legacy one; functions
-|* that are given a stream alone take null for the host's.
+|* default stream of the device, which for CUDA and HIP is the legacy one;
+|* functions that are given a stream alone take null for the host's.
 \*===----------------------------------------------------------------------===*/
 
 /** Errors: ATTN_UNSUPPORTED, ATTN_OUT_OF_MEMORY. */
 ATTN_RUNTIME_EXPORT attn_status attn_stream_create(DLDevice device,
                                                    attn_stream **stream);
 /**
- * The same for a stream that the caller has: a CUstream or cudaStream_t, of
- * which null is the legacy default stream. It must live as long as the wrapper,
- * and as results that calls on it allocated. Errors: ATTN_UNSUPPORTED (the host
- * has no such streams), ATTN_OUT_OF_MEMORY.
+ * The same for a stream that the caller has: a CUstream, cudaStream_t or
+ * hipStream_t, of which null is the legacy default stream. It must live as long
+ * as the wrapper, and as results that calls on it allocated. Errors:
+ * ATTN_UNSUPPORTED (the host has no such streams), ATTN_OUT_OF_MEMORY.
  */
 ATTN_RUNTIME_EXPORT attn_status attn_stream_wrap(DLDevice device, void *native,
                                                  attn_stream **stream);

@@ -84,7 +84,8 @@ static bool isOn(DLDevice given, DLDevice device) {
   if (isHost(device)) {
     return isHost(given);
   }
-  return given.device_type == kDLCUDAManaged ||
+  return (given.device_type == kDLCUDAManaged &&
+          device.device_type == kDLCUDA) ||
          (given.device_type == device.device_type &&
           given.device_id == device.device_id);
 }

@@ -9,7 +9,7 @@
 #include "Memory.h"
 #include "Status.h"
 #include "Stream.h"
-#include "cuda/Execution.h"
+#include "gpu/Execution.h"
 #include <cstring>
 #include <optional>
 
@@ -29,9 +29,8 @@ struct OwnedTensor {
 void deleteOwned(DLManagedTensor *tensor) {
   auto *owned = reinterpret_cast<OwnedTensor *>(tensor);
   if (owned && owned->isOrdered) {
-    cuda::releaseAsync(tensor->dl_tensor.device.device_id,
-                       tensor->dl_tensor.data,
-                       owned->stream ? owned->stream->native : nullptr);
+    gpu::releaseAsync(tensor->dl_tensor.device, tensor->dl_tensor.data,
+                      owned->stream ? owned->stream->native : nullptr);
     dropStream(owned->stream);
   } else if (owned) {
     attn_memory_release(tensor->dl_tensor.device, tensor->dl_tensor.data);
@@ -120,7 +119,7 @@ private:
   Binding binding;
   attn_call_options options = {};
   /// On a device.
-  std::optional<cuda::Execution> execution;
+  std::optional<gpu::Execution> execution;
   Frame frame;
   ThreadWorkspaces threads;
   /// Of all staged results, one behind the other.
@@ -161,14 +160,14 @@ attn_status Call::bindArguments(const DLTensor *const *tensors, size_t count) {
 }
 
 attn_status Call::begin() {
-  cuda::Device *found = nullptr;
-  if (device.device_type != kDLCUDA) {
+  gpu::Device *found = nullptr;
+  if (!gpu::isGPU(device)) {
     return fail(ATTN_UNSUPPORTED,
                 "'%s' is compiled for devices of type %d, which this runtime "
                 "does not know",
                 function.name, static_cast<int>(device.device_type));
   }
-  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+  if (attn_status status = gpu::getDevice(device, found)) {
     return status;
   }
   execution.emplace(function, *found, stream ? stream->native : nullptr);

@@ -18,7 +18,7 @@
 
 #include "Memory.h"
 
-#include "cuda/Execution.h"
+#include "gpu/Execution.h"
 #include <cstdlib>
 #include <new>
 

@@ -14,9 +14,9 @@
 
 namespace attn {
 
-namespace cuda {
+namespace gpu {
 class Execution;
-} // namespace cuda
+} // namespace gpu
 
 constexpr size_t kMemoryAlignment = 64;
 
@@ -83,7 +83,7 @@ struct Frame {
   /// Set where memory ran out; shared by the frames of one call.
   std::atomic<size_t> *missingBytes = nullptr;
   /// Of a call on a device, from which its code gets all memory; else null.
-  cuda::Execution *device = nullptr;
+  gpu::Execution *device = nullptr;
 };
 
 /// The innermost frame of this thread, or null.

@@ -514,7 +514,7 @@ bool Reader::readImage(DeviceImage &image) {
       !readNumber(image.bytes)) {
     return false;
   }
-  if (kind > ATTN_IMAGE_PTX || image.architecture > 9999) {
+  if (kind > ATTN_IMAGE_HSACO || image.architecture > 9999) {
     return reject("an image of kernels is of an unknown kind");
   }
   if (image.bytes > left) {
@@ -599,8 +599,10 @@ bool Reader::readPrograms(Metadata &metadata) {
     }
     for (DeviceProgram *before = metadata.programs.data; before != &program;
          ++before) {
-      if (before->deviceType == program.deviceType) {
-        return reject("a type of device has two programs");
+      if (before->deviceType == program.deviceType && !before->next) {
+        before->next = &program;
+        program.isAnother = true;
+        break;
       }
     }
     const List<attn_function> &shown = metadata.getFunctions();
@@ -612,8 +614,11 @@ bool Reader::readPrograms(Metadata &metadata) {
         return reject("devices differ in a function");
       }
       if (&shown[i] != &program.functions[i]) {
-        program.functions[i].other = shown[i].other;
-        shown[i].other = &program.functions[i];
+        attn_function *last = &shown[i];
+        while (last->other) {
+          last = last->other;
+        }
+        last->other = &program.functions[i];
       }
     }
   }

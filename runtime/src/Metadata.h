@@ -91,10 +91,10 @@ struct attn_function {
 
 namespace attn {
 
-namespace cuda {
+namespace gpu {
 struct Loaded;
 constexpr int kMaxDevices = 64;
-} // namespace cuda
+} // namespace gpu
 
 struct DeviceKernel {
   const char *name = "";
@@ -110,14 +110,17 @@ struct DeviceImage {
   uint32_t bytes = 0;
 };
 
-/// What a record has for one type of device.
+/// What a record has for one type of device, or for some chips of one.
 struct DeviceProgram {
   uint32_t deviceType = 0;
   List<DeviceKernel> kernels;
   List<DeviceImage> images;
   List<attn_function> functions;
+  /// The next one of this type, or null; whether there is one before it.
+  DeviceProgram *next = nullptr;
+  bool isAnother = false;
   /// By the number of the device; the lock is for making them.
-  std::atomic<cuda::Loaded *> loaded[cuda::kMaxDevices] = {};
+  std::atomic<gpu::Loaded *> loaded[gpu::kMaxDevices] = {};
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 };
 

@@ -14,7 +14,7 @@
 
 #include "Metadata.h"
 #include "Status.h"
-#include "cuda/Program.h"
+#include "gpu/Program.h"
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -331,7 +331,7 @@ void attn_module_release(attn_module *module) {
     return;
   }
   for (DeviceProgram &program : module->metadata.programs) {
-    cuda::unload(program);
+    gpu::unload(program);
   }
   if (module->library) {
     dlclose(module->library);

@@ -13,6 +13,7 @@
 #include "Binding.h"
 #include "Status.h"
 #include "Stream.h"
+#include "gpu/Program.h"
 #include <cstdio>
 
 using namespace attn;
@@ -21,19 +22,33 @@ static uint32_t getDeviceType(const attn_function &function) {
   return function.program ? function.program->deviceType : uint32_t{kDLCPU};
 }
 
-/// "the host and CUDA".
+/// The same function for another type of device, or null.
+static const attn_function *findOtherType(const attn_function &function) {
+  const attn_function *it = function.other;
+  while (it && it->program && it->program->isAnother) {
+    it = it->other;
+  }
+  return it;
+}
+
+/// "the host, CUDA and HIP".
 static const char *describeTargets(const attn_function &function,
                                    char (&text)[128]) {
   int length = 0;
-  for (const attn_function *it = &function; it; it = it->other) {
+  const attn_function *next = nullptr;
+  for (const attn_function *it = &function; it; it = next) {
+    next = findOtherType(*it);
     char name[32];
-    uint32_t type = getDeviceType(*it);
-    std::snprintf(name, sizeof(name), "devices of type %u", type);
+    auto type = static_cast<DLDeviceType>(getDeviceType(*it));
+    std::snprintf(name, sizeof(name), "devices of type %d", type);
     auto left = sizeof(text) - static_cast<size_t>(length);
-    int more = std::snprintf(text + length, left, "%s%s", length ? " and " : "",
-                             type == kDLCPU    ? "the host"
-                             : type == kDLCUDA ? "CUDA"
-                                               : name);
+    int more = std::snprintf(text + length, left, "%s%s",
+                             !length ? ""
+                             : next  ? ", "
+                                     : " and ",
+                             type == kDLCPU     ? "the host"
+                             : gpu::isGPU(type) ? gpu::getPlatform(type)
+                                                : name);
     if (more < 0 || static_cast<size_t>(more) >= left) {
       break;
     }
@@ -86,5 +101,5 @@ attn_status attn::choosePlace(const attn_function &function,
                 function.name, describeDevice(device, where),
                 describeDevice(stream->device, other));
   }
-  return ATTN_OK;
+  return name && !isHost(device) ? gpu::choose(device, chosen) : ATTN_OK;
 }

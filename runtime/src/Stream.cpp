@@ -10,7 +10,7 @@
 #include "Arena.h"
 #include "Memory.h"
 #include "Status.h"
-#include "cuda/Device.h"
+#include "gpu/Device.h"
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -23,19 +23,19 @@ struct attn_event {
   /// Of the host: nanoseconds of the monotonic clock; 0 before it is recorded.
   std::atomic<int64_t> time{0};
   /// Of a device.
-  cuda::Event *native = nullptr;
+  gpu::Event *native = nullptr;
   std::atomic<bool> isRecorded{false};
 };
 
-static bool isCUDA(DLDevice device) { return device.device_type == kDLCUDA; }
+using gpu::isGPU;
 
-/// Calls `fn` with a device of CUDA, whose context is current.
+/// Calls `fn` with a GPU, which is current.
 template <typename Fn> static attn_status onDevice(DLDevice device, Fn fn) {
-  cuda::Device *found = nullptr;
-  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+  gpu::Device *found = nullptr;
+  if (attn_status status = gpu::getDevice(device, found)) {
     return status;
   }
-  cuda::Current current(*found);
+  gpu::Current current(*found);
   return current.getStatus() ? current.getStatus() : fn(*found);
 }
 
@@ -62,10 +62,9 @@ void attn::dropStream(attn_stream *stream) {
       stream->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }
-  if (isCUDA(stream->device) && !stream->isWrapped) {
-    cuda::onLiveDevice(stream->device.device_id, [&](cuda::Device &found) {
-      found.note(found.driver->cuStreamDestroy_v2(stream->native),
-                 "cuStreamDestroy");
+  if (isGPU(stream->device) && !stream->isWrapped) {
+    gpu::onLiveDevice(stream->device, [&](gpu::Device &found) {
+      found.note(found.driver->destroyStream(stream->native));
     });
   }
   pthread_mutex_destroy(&stream->mutex);
@@ -81,21 +80,24 @@ const char *attn::describeDevice(DLDevice device, char (&text)[48]) {
   if (isHost(device)) {
     return "the host";
   }
-  bool isCUDA = device.device_type == kDLCUDA;
-  std::snprintf(text, sizeof(text),
-                isCUDA ? "CUDA device %d" : "device %d of type %d",
-                device.device_id, static_cast<int>(device.device_type));
+  if (isGPU(device)) {
+    std::snprintf(text, sizeof(text), "%s device %d",
+                  gpu::getPlatform(device.device_type), device.device_id);
+  } else {
+    std::snprintf(text, sizeof(text), "device %d of type %d", device.device_id,
+                  static_cast<int>(device.device_type));
+  }
   return text;
 }
 
 static attn_status checkDevice(DLDevice device) {
   if ((device.device_type == kDLCPU && device.device_id == 0) ||
-      isCUDA(device)) {
+      isGPU(device)) {
     return ATTN_OK;
   }
   return fail(ATTN_UNSUPPORTED,
               "there is no device %d of type %d, only the host (0 of type 1) "
-              "and those of CUDA (type 2)",
+              "and those of CUDA (type 2) and HIP (10)",
               device.device_id, static_cast<int>(device.device_type));
 }
 
@@ -108,25 +110,27 @@ static attn_status failNull(const char *what) {
 //===----------------------------------------------------------------------===//
 
 int attn_get_num_devices(DLDeviceType type) {
-  return type == kDLCPU ? 1 : type == kDLCUDA ? cuda::getNumDevices() : 0;
+  return type == kDLCPU ? 1 : isGPU(type) ? gpu::getNumDevices(type) : 0;
 }
 
 attn_status attn_device_get_info(DLDevice device, attn_device_info *info) {
   if (!info) {
     return failNull("place for what is known of the device");
   }
-  if (!isCUDA(device)) {
+  if (!isGPU(device)) {
     char text[48];
-    return fail(ATTN_UNSUPPORTED, "%s is no CUDA device",
+    return fail(ATTN_UNSUPPORTED, "%s is no device of CUDA or HIP",
                 describeDevice(device, text));
   }
-  cuda::Device *found = nullptr;
-  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+  gpu::Device *found = nullptr;
+  if (attn_status status = gpu::getDevice(device, found)) {
     return status;
   }
   static_assert(sizeof(info->name) == sizeof(found->name));
   std::memcpy(info->name, found->name, sizeof(info->name));
-  info->architecture = found->architecture;
+  static_assert(sizeof(info->chip) == sizeof(found->chip));
+  std::memcpy(info->chip, found->chip, sizeof(info->chip));
+  info->architecture = static_cast<int>(found->architecture);
   return ATTN_OK;
 }
 
@@ -138,16 +142,16 @@ attn_status attn_memory_allocate(DLDevice device, size_t bytes, void **data) {
   if (attn_status status = checkDevice(device)) {
     return status;
   }
-  if (isCUDA(device)) {
-    return cuda::allocate(device.device_id, bytes, data);
+  if (isGPU(device)) {
+    return gpu::allocate(device, bytes, data);
   }
   *data = allocateOutsideOfCalls(bytes);
   return *data ? ATTN_OK : failOutOfMemory(bytes);
 }
 
 void attn_memory_release(DLDevice device, void *data) {
-  if (isCUDA(device)) {
-    cuda::release(device.device_id, data);
+  if (isGPU(device)) {
+    gpu::release(device, data);
   } else {
     attn_free(data);
   }
@@ -167,26 +171,31 @@ attn_status attn_memory_copy(DLDevice to_device, void *to, DLDevice from_device,
   if (!to || !from) {
     return failNull(to ? "source" : "destination");
   }
-  if (!isCUDA(to_device) && !isCUDA(from_device)) {
+  if (!isGPU(to_device) && !isGPU(from_device)) {
     std::memcpy(to, from, bytes);
     return ATTN_OK;
   }
-  DLDevice device = isCUDA(to_device) ? to_device : from_device;
-  if (stream && isCUDA(stream->device)) {
+  DLDevice device = isGPU(to_device) ? to_device : from_device;
+  if (stream && isGPU(stream->device)) {
     device = stream->device;
   }
-  return onDevice(device, [&](cuda::Device &found) {
-    cuda::Stream *native = stream ? stream->native : nullptr;
-    attn_status status =
-        found.check(found.driver->cuMemcpyAsync(
-                        reinterpret_cast<cuda::Address>(to),
-                        reinterpret_cast<cuda::Address>(from), bytes, native),
-                    "cuMemcpyAsync");
-    bool waits = !stream || !isCUDA(stream->device);
+  for (DLDevice other : {to_device, from_device}) {
+    if (isGPU(other) && other.device_type != device.device_type) {
+      char one[48], two[48];
+      return fail(ATTN_INVALID_ARGUMENT,
+                  "what is on %s cannot be copied by %s: copy it to the host",
+                  describeDevice(other, one), describeDevice(device, two));
+    }
+  }
+  return onDevice(device, [&](gpu::Device &found) {
+    gpu::Stream *native = stream ? stream->native : nullptr;
+    attn_status status = found.check(found.driver->copyAsync(
+        reinterpret_cast<gpu::Address>(to),
+        reinterpret_cast<gpu::Address>(from), bytes, native));
+    bool waits = !stream || !isGPU(stream->device);
     return status || !waits
                ? status
-               : found.check(found.driver->cuStreamSynchronize(native),
-                             "cuStreamSynchronize");
+               : found.check(found.driver->synchronizeStream(native));
   });
 }
 
@@ -197,8 +206,8 @@ attn_status attn_memory_copy(DLDevice to_device, void *to, DLDevice from_device,
 /// Makes a stream or an event of a device, of which `make` makes the native one
 /// on GPUs.
 template <typename T, typename Make>
-static attn_status createOn(DLDevice device, const char *place,
-                            const char *call, T **object, Make make) {
+static attn_status createOn(DLDevice device, const char *place, T **object,
+                            Make make) {
   if (!object) {
     return failNull(place);
   }
@@ -212,9 +221,9 @@ static attn_status createOn(DLDevice device, const char *place,
   }
   created->device = device;
   attn_status status = ATTN_OK;
-  if (isCUDA(device)) {
-    status = onDevice(device, [&](cuda::Device &found) {
-      return found.check(make(*found.driver, &created->native), call);
+  if (isGPU(device)) {
+    status = onDevice(device, [&](gpu::Device &found) {
+      return found.check(make(*found.driver, &created->native));
     });
   }
   if (status) {
@@ -226,9 +235,9 @@ static attn_status createOn(DLDevice device, const char *place,
 }
 
 attn_status attn_stream_create(DLDevice device, attn_stream **stream) {
-  return createOn(device, "place for the stream", "cuStreamCreate", stream,
-                  [](const cuda::Driver &driver, cuda::Stream **native) {
-                    return driver.cuStreamCreate(native, 0);
+  return createOn(device, "place for the stream", stream,
+                  [](const gpu::Driver &driver, gpu::Stream **native) {
+                    return driver.createStream(native, 0);
                   });
 }
 
@@ -238,13 +247,13 @@ attn_status attn_stream_wrap(DLDevice device, void *native,
     return failNull("place for the stream");
   }
   *stream = nullptr;
-  if (!isCUDA(device)) {
+  if (!isGPU(device)) {
     char text[48];
     return fail(ATTN_UNSUPPORTED, "streams of %s cannot be wrapped",
                 describeDevice(device, text));
   }
-  cuda::Device *found = nullptr;
-  if (attn_status status = cuda::getDevice(device.device_id, found)) {
+  gpu::Device *found = nullptr;
+  if (attn_status status = gpu::getDevice(device, found)) {
     return status;
   }
   attn_stream *created = create<attn_stream>();
@@ -252,7 +261,7 @@ attn_status attn_stream_wrap(DLDevice device, void *native,
     return failOutOfMemory(sizeof(attn_stream));
   }
   created->device = device;
-  created->native = static_cast<cuda::Stream *>(native);
+  created->native = static_cast<gpu::Stream *>(native);
   created->isWrapped = true;
   *stream = created;
   return ATTN_OK;
@@ -268,10 +277,9 @@ void attn_stream_release(attn_stream *stream) {
 }
 
 attn_status attn_stream_synchronize(attn_stream *stream) {
-  if (stream && isCUDA(stream->device)) {
-    return onDevice(stream->device, [&](cuda::Device &found) {
-      return found.check(found.driver->cuStreamSynchronize(stream->native),
-                         "cuStreamSynchronize");
+  if (stream && isGPU(stream->device)) {
+    return onDevice(stream->device, [&](gpu::Device &found) {
+      return found.check(found.driver->synchronizeStream(stream->native));
     });
   }
   lockStream(stream);
@@ -283,19 +291,17 @@ attn_status attn_stream_wait(attn_stream *stream, attn_event *event) {
   if (!event) {
     return failNull("event");
   }
-  if (!isCUDA(event->device) || !event->isRecorded.load()) {
+  if (!isGPU(event->device) || !event->isRecorded.load()) {
     return ATTN_OK; // what has been recorded has happened
   }
-  if (stream && !isCUDA(stream->device)) {
-    return attn_event_synchronize(event);
+  if (stream && stream->device.device_type != event->device.device_type) {
+    return attn_event_synchronize(event); // one driver knows none of the other
   }
-  return onDevice(
-      stream ? stream->device : event->device, [&](cuda::Device &found) {
-        return found.check(
-            found.driver->cuStreamWaitEvent(stream ? stream->native : nullptr,
-                                            event->native, 0),
-            "cuStreamWaitEvent");
-      });
+  return onDevice(stream ? stream->device : event->device,
+                  [&](gpu::Device &found) {
+                    return found.check(found.driver->waitForEvent(
+                        stream ? stream->native : nullptr, event->native, 0));
+                  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -303,17 +309,16 @@ attn_status attn_stream_wait(attn_stream *stream, attn_event *event) {
 //===----------------------------------------------------------------------===//
 
 attn_status attn_event_create(DLDevice device, attn_event **event) {
-  return createOn(device, "place for the event", "cuEventCreate", event,
-                  [](const cuda::Driver &driver, cuda::Event **native) {
-                    return driver.cuEventCreate(native, 0);
+  return createOn(device, "place for the event", event,
+                  [](const gpu::Driver &driver, gpu::Event **native) {
+                    return driver.createEvent(native, 0);
                   });
 }
 
 void attn_event_release(attn_event *event) {
-  if (event && isCUDA(event->device)) {
-    cuda::onLiveDevice(event->device.device_id, [&](cuda::Device &found) {
-      found.note(found.driver->cuEventDestroy_v2(event->native),
-                 "cuEventDestroy");
+  if (event && isGPU(event->device)) {
+    gpu::onLiveDevice(event->device, [&](gpu::Device &found) {
+      found.note(found.driver->destroyEvent(event->native));
     });
   }
   destroy(event);
@@ -331,12 +336,10 @@ attn_status attn_event_record(attn_event *event, attn_stream *stream) {
                 describeDevice(event->device, one),
                 describeDevice(stream->device, other));
   }
-  if (isCUDA(event->device)) {
-    return onDevice(event->device, [&](cuda::Device &found) {
-      attn_status status =
-          found.check(found.driver->cuEventRecord(
-                          event->native, stream ? stream->native : nullptr),
-                      "cuEventRecord");
+  if (isGPU(event->device)) {
+    return onDevice(event->device, [&](gpu::Device &found) {
+      attn_status status = found.check(found.driver->recordEvent(
+          event->native, stream ? stream->native : nullptr));
       if (!status) {
         event->isRecorded.store(true);
       }
@@ -355,12 +358,11 @@ attn_status attn_event_synchronize(attn_event *event) {
   if (!event) {
     return failNull("event");
   }
-  if (!isCUDA(event->device) || !event->isRecorded.load()) {
+  if (!isGPU(event->device) || !event->isRecorded.load()) {
     return ATTN_OK;
   }
-  return onDevice(event->device, [&](cuda::Device &found) {
-    return found.check(found.driver->cuEventSynchronize(event->native),
-                       "cuEventSynchronize");
+  return onDevice(event->device, [&](gpu::Device &found) {
+    return found.check(found.driver->synchronizeEvent(event->native));
   });
 }
 
@@ -376,18 +378,17 @@ attn_status attn_event_elapsed(const attn_event *from, const attn_event *to,
                 describeDevice(from->device, one),
                 describeDevice(to->device, other));
   }
-  bool isOnCUDA = isCUDA(from->device);
+  bool isOnGPU = isGPU(from->device);
   int64_t begin = from->time.load(), end = to->time.load();
-  if (isOnCUDA ? !from->isRecorded.load() || !to->isRecorded.load()
-               : begin == 0 || end == 0) {
+  if (isOnGPU ? !from->isRecorded.load() || !to->isRecorded.load()
+              : begin == 0 || end == 0) {
     return fail(ATTN_INVALID_ARGUMENT, "an event was never recorded");
   }
-  if (isOnCUDA) {
-    return onDevice(from->device, [&](cuda::Device &found) {
+  if (isOnGPU) {
+    return onDevice(from->device, [&](gpu::Device &found) {
       float elapsed = 0;
       attn_status status = found.check(
-          found.driver->cuEventElapsedTime(&elapsed, from->native, to->native),
-          "cuEventElapsedTime");
+          found.driver->getElapsed(&elapsed, from->native, to->native));
       *milliseconds = static_cast<double>(elapsed);
       return status;
     });

@@ -10,14 +10,14 @@
 
 #include "attn_runtime.h"
 
-#include "cuda/Driver.h"
+#include "gpu/Driver.h"
 #include <atomic>
 #include <pthread.h>
 
 struct attn_stream {
   DLDevice device = {kDLCPU, 0};
   /// Of a device.
-  attn::cuda::Stream *native = nullptr;
+  attn::gpu::Stream *native = nullptr;
   bool isWrapped = false;
   /// The caller's, and one for every tensor that is given back on it.
   std::atomic<size_t> references{1};

@@ -1,5 +1,6 @@
-"""Arrays on CUDA devices, of PyTorch and CuPy by stand-ins, on a driver that is a
-stub: its memory is that of the host, and its kernels are functions of NumPy."""
+"""Arrays on devices of CUDA and HIP, of PyTorch and CuPy by stand-ins, on drivers
+that are stubs: their memory is that of the host, and their kernels are functions
+of NumPy."""
 
 import ctypes
 import os
@@ -17,10 +18,11 @@ import attn_mlir as attn  # noqa: E402
 from stub_driver import StubDriver  # noqa: E402
 
 LIBRARIES = pathlib.Path(attn.__file__).parents[2] / "lib"
-STUB = LIBRARIES / "libRuntimeTestsStubDriver.so"
-if not STUB.exists():
-    pytest.skip("the stub of a driver is not built", allow_module_level=True)
-os.environ["ATTN_CUDA_DRIVER"] = str(STUB)
+CUDA, HIP = 2, 10
+STUBS = {CUDA: LIBRARIES / "libRuntimeTestsStubDriver.so", HIP: LIBRARIES / "libRuntimeTestsStubHip.so"}
+if not STUBS[HIP].exists():
+    pytest.skip("the stubs of drivers are not built", allow_module_level=True)
+os.environ["ATTN_CUDA_DRIVER"], os.environ["ATTN_HIP_DRIVER"] = map(str, STUBS.values())
 
 torch = pytest.importorskip("torch")
 
@@ -50,16 +52,20 @@ KEPT = []  # what is behind capsules
 
 
 class Machine:
-    """The stub, with memory that its devices take for their own."""
+    """A stub, with memory that its devices take for their own."""
 
-    def __init__(self):
+    def __init__(self, kind=CUDA):
+        self.kind = kind
         self.runtime = ctypes.CDLL(str(LIBRARIES / "libattn_runtime.so"))
-        self.driver = StubDriver(STUB)
+        self.driver = StubDriver(STUBS[kind])
         # A stream per device, and one more of device 0.
         self.streams = [self.make_stream(number) for number in (0, 1, 2, 3, 4, 5, 0)]
 
     def make_stream(self, number):
-        library, context, stream = ctypes.CDLL(str(STUB)), ctypes.c_void_p(), ctypes.c_void_p()
+        library, context, stream = ctypes.CDLL(str(STUBS[self.kind])), ctypes.c_void_p(), ctypes.c_void_p()
+        if self.kind == HIP:
+            assert library.hipInit(0) == 0 and library.hipStreamCreateWithFlags(ctypes.byref(stream), 0) == 0
+            return stream.value
         assert library.cuInit(0) == 0
         assert library.cuDevicePrimaryCtxRetain(ctypes.byref(context), number) == 0
         assert library.cuCtxPushCurrent_v2(context) == 0
@@ -70,7 +76,7 @@ class Machine:
     def allocate(self, shape, dtype, device):
         size = max(int(np.prod(shape)), 1) * np.dtype(dtype).itemsize
         data = ctypes.c_void_p()
-        status = self.runtime.attn_memory_allocate(Device(2, device), ctypes.c_size_t(size), ctypes.byref(data))
+        status = self.runtime.attn_memory_allocate(Device(self.kind, device), ctypes.c_size_t(size), ctypes.byref(data))
         assert status == 0
         return data.value
 
@@ -107,13 +113,13 @@ def make_array_type(machine, waits):
             return self.elements.copy()
 
         def __dlpack_device__(self):
-            return 2, self.number
+            return machine.kind, self.number
 
         def __dlpack__(self, *, stream=None):
             waits.append(stream)
             rank = len(self.shape)
             shape = (ctypes.c_int64 * max(rank, 1))(*self.shape)
-            tensor = Tensor(self.data, 2, self.number, rank, CODES[self.dtype.kind], 8 * self.dtype.itemsize, 1, shape,
+            tensor = Tensor(self.data, machine.kind, self.number, rank, CODES[self.dtype.kind], 8 * self.dtype.itemsize, 1, shape,
                             None, 0)
             KEPT.append((Managed(tensor, None, None), shape, self))
             return NEW_CAPSULE(ctypes.addressof(KEPT[-1][0]), b"dltensor", None)
@@ -121,8 +127,22 @@ def make_array_type(machine, waits):
     return ndarray
 
 
+@pytest.fixture(scope="module")
+def hip_machine():
+    return Machine(HIP)
+
+
 @pytest.fixture
 def cupy(machine, monkeypatch):
+    yield from make_cupy(machine, monkeypatch)
+
+
+@pytest.fixture
+def hip_cupy(hip_machine, monkeypatch):
+    yield from make_cupy(hip_machine, monkeypatch)
+
+
+def make_cupy(machine, monkeypatch):
     """As much of CuPy as calls need, without a GPU."""
     from attn_mlir import _devices
     module = types.ModuleType("cupy")
@@ -180,6 +200,15 @@ def oracle(q, k, v):
 
 @pytest.fixture
 def kernel(machine):
+    return define_kernel(machine)
+
+
+@pytest.fixture
+def hip_kernel(hip_machine):
+    return define_kernel(hip_machine)
+
+
+def define_kernel(machine):
     """The kernel of `make_attention`, and how often it was launched."""
     launches = []
 
@@ -306,6 +335,17 @@ class OnDevice(torch.Tensor):
 
 @pytest.fixture
 def on_device(cupy, machine, monkeypatch):
+    return make_torch(cupy, machine, monkeypatch)
+
+
+@pytest.fixture
+def on_hip_device(hip_cupy, hip_machine, monkeypatch):
+    """PyTorch has the names of CUDA for them."""
+    monkeypatch.setattr(torch.version, "hip", "6.2")
+    return make_torch(hip_cupy, hip_machine, monkeypatch)
+
+
+def make_torch(cupy, machine, monkeypatch):
     """Makes tensors of PyTorch on a device, as far as this package looks."""
     def move(array):
         tensor = torch.from_numpy(np.array(array)).as_subclass(OnDevice)
@@ -354,6 +394,73 @@ def test_meta_kernels_know_the_device():
 
 
 # ===----------------------------------------------------------------------===
+# HIP
+# ===----------------------------------------------------------------------===
+
+
+def test_hip_devices_have_the_code_of_their_chip(hip_cupy, hip_kernel, hip_machine):
+    attention = make_attention()
+    arrays = operands()
+    for device, count in ((0, 1), (1, 2), (2, 3), (0, 3)):  # gfx942, gfx90a, gfx1100
+        o = attention(*(hip_cupy.asarray(x, device) for x in arrays))
+        assert o.__dlpack_device__() == (HIP, device) and attention.num_compiled == count
+        np.testing.assert_allclose(o.elements, oracle(*arrays), atol=1e-6)
+    assert set(hip_cupy.waits) == {-1} and len(hip_kernel) == 4
+    assert attention.check(*(hip_cupy.asarray(x) for x in arrays))
+    assert hip_machine.driver.count("depth") == hip_machine.driver.count("error") == 0
+
+
+def test_torch_for_hip(on_hip_device, hip_kernel, hip_machine):
+    arrays = operands()
+    tensors = [on_hip_device(x) for x in arrays]
+    for target in (None, "hip", "hip:gfx942"):
+        with attn.use_target(target):
+            o = make_attention()(*tensors)
+        assert o.device.type == "cuda"
+        np.testing.assert_allclose(o._on_device.elements, oracle(*arrays), atol=1e-6)
+    assert hip_machine.driver.functions.get_launch(0).contents.stream == hip_machine.streams[6]
+
+
+def test_the_default_stream_of_hip_has_another_number(hip_machine, hip_kernel):
+    waits = []
+    ndarray = make_array_type(hip_machine, waits)
+    ndarray.__module__ = "unheard_of"
+    made = [ndarray(x.shape, x.dtype, 0) for x in operands()]
+    make_attention()(*made)
+    assert set(waits) == {0}
+
+
+def test_loops_on_hip_wait_for_what_a_tensor_says(hip_cupy, hip_machine):
+    repeated = attn.jit(lambda x, n: attn.fori_loop(0, n, lambda _, y: y * 2, x), cache=False)
+    x, n = hip_cupy.asarray(np.ones(3, np.float32)), hip_cupy.asarray(np.array(3))
+    with pytest.warns(UserWarning, match="the host waits for it here"):
+        repeated(x, n)
+    assert hip_machine.driver.functions.count_calls(b"hipStreamSynchronize") == 1
+    hip_machine.driver.functions.fail(b"hipStreamSynchronize", 1, 900)
+    with pytest.raises(RuntimeError, match="'program' waits for HIP device 0 where sizes or bounds depend on data, "
+                                           "so that graphs cannot capture it"):
+        repeated(x, n)
+
+
+def test_what_does_not_run_on_hip(hip_cupy, cupy, hip_machine):
+    attention = make_attention()
+    arrays = [hip_cupy.asarray(x) for x in operands()]
+    for target in ("cpu", "cuda", "cuda:sm_90"):
+        with attn.use_target(target), pytest.raises(ValueError, match="on HIP device 0, where programs for target .* "
+                                                                      "do not run: name no target, or 'hip'"):
+            attention(*arrays)
+    with pytest.raises(ValueError, match="'q' is on HIP device 0, and 'k' on CUDA device 0"):
+        attention(arrays[0], cupy.asarray(operands()[1]), arrays[2])
+    with pytest.raises(attn.CompileError, match="there are no kernels for Stub 3, a gfx1030: there are some for gfx90a, "
+                                                "gfx942, gfx1100, gfx1201"):
+        attention(*(hip_cupy.asarray(x, 3) for x in operands()))
+    # Of a chip that is another one, the runtime says so.
+    with attn.use_target("hip:gfx90a"), pytest.raises(RuntimeError, match="cannot run on HIP device 0 .Stub 0, gfx942.: "
+                                                                          "it has a code object for gfx90a"):
+        attention(*arrays)
+
+
+# ===----------------------------------------------------------------------===
 # What goes wrong
 # ===----------------------------------------------------------------------===
 
@@ -381,7 +488,7 @@ def test_targets_that_do_not_run_there(cupy):
             attention(*arrays)
     with attn.use_target("hip:gfx942"), pytest.raises(ValueError, match="the arrays are on the host"):
         attention(*arrays)
-    with attn.use_target("hip:gfx942"), pytest.raises(attn.CompileError, match="programs are not run on GPUs of AMD, of which 'gfx942' is one"):
+    with attn.use_target("hip:gfx942"), pytest.raises(ValueError, match="on CUDA device 0, .* name no target, or 'cuda'"):
         attention(*moved)
     # Of a device with less, the driver says so.
     with attn.use_target("cuda:sm_90"), pytest.raises(RuntimeError, match="cannot run on CUDA device 1"):
@@ -404,7 +511,7 @@ def test_a_device_of_another_kind(cupy):
         def __dlpack_device__(self):
             return 14, 0
 
-    with pytest.raises(ValueError, match="'q' is on device 0 of DLPack's type 14; programs run on the host and on CUDA"):
+    with pytest.raises(ValueError, match="'q' is on device 0 of DLPack's type 14; programs run on the host and on CUDA and HIP"):
         make_attention()(Elsewhere(), Elsewhere(), Elsewhere())
 
 
@@ -441,20 +548,21 @@ def test_what_the_driver_refuses(cupy, machine):
     attention(*moved)
 
 
-def test_no_driver():
+@pytest.mark.parametrize("kind, variable", [(CUDA, "ATTN_CUDA_DRIVER"), (HIP, "ATTN_HIP_DRIVER")])
+def test_no_driver(kind, variable):
     """In a process of its own: a driver is opened once."""
     import subprocess
-    code = """
+    code = f"""
 import numpy as np, attn_mlir as attn
 class Moved:
     shape, dtype = (1, 2, 33, 16), np.dtype(np.float32)
     __dlpack__ = lambda self, **_: 1 / 0
-    __dlpack_device__ = lambda self: (2, 0)
+    __dlpack_device__ = lambda self: ({kind}, 0)
 try:
     attn.jit(lambda q, k, v: attn.softmax(q @ k.mT) @ v)(Moved(), Moved(), Moved())
 except attn.CompileError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "ATTN_CUDA_DRIVER": "/nonexistent/libcuda.so"})
-    assert done.returncode == 0 and "/nonexistent/libcuda.so" in done.stdout, done
+                          env={**os.environ, variable: "/nonexistent/driver.so"})
+    assert done.returncode == 0 and "cannot be used: there is no driver: /nonexistent/driver.so" in done.stdout, done

@@ -44,7 +44,7 @@ def build_for_arm():
     (headers / "dlpack").symlink_to(found / "dlpack")
     include = [f"-I{ROOT}/runtime/include", f"-I{headers}"]
     shared = ["-std=c++20", "-O1", "-shared", "-fPIC", "-fno-exceptions", "-fno-rtti"]
-    sources = [*sorted((ROOT / "runtime/src").glob("*.cpp")), *sorted((ROOT / "runtime/src/cuda").glob("*.cpp"))]
+    sources = [*sorted((ROOT / "runtime/src").glob("*.cpp")), *sorted((ROOT / "runtime/src/gpu").glob("*.cpp"))]
     runtime = WORK / "libattn_runtime.so"
     command = [f"{ARM}-g++", *shared, '-DATTN_RUNTIME_VERSION="test"', *include, *sources, "-o", runtime, "-ldl",
                "-Wl,--no-as-needed", "-lm"]

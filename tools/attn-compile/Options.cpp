@@ -44,13 +44,13 @@ how to compile
   --cache              look for the files on disk, and store them there: in
                        $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
                        ~/.cache
-  --target=T,...       cpu (the default), or cuda: and sm_80, sm_86, sm_89 or
-                       sm_90; several of them, in a list or in options of their
-                       own, are packed into one program, with PTX for each GPU,
-                       and a cubin if there is ptxas. For one GPU alone also
-                       ptx, cubin, and a report with registers and spills. Or
-                       hip: and one of gfx90a, gfx942, gfx1100 and gfx1201, for
-                       hsaco and the report
+  --target=T,...       cpu (the default); cuda: and sm_80, sm_86, sm_89 or
+                       sm_90; hip: and gfx90a, gfx942, gfx1100 or gfx1201.
+                       Several of them, in a list or in options of their own,
+                       are packed into one program: PTX for each GPU of CUDA,
+                       and a cubin if there is ptxas; a code object for each of
+                       HIP. For one GPU alone also ptx, cubin or hsaco, and a
+                       report with registers and spills
   --triple=T --cpu=C   the CPU (default: this machine, with all its features;
                        with a triple alone, the baseline of its architecture)
   --splits=N           split the keys of streams with few rows into N ranges
@@ -131,6 +131,29 @@ private:
     return true;
   }
 
+  /// What is written of one GPU's kernels alone; nothing for other kinds.
+  std::optional<int> chooseDeviceKind(StringRef kind, Output &output) {
+    bool isOfAMD = kind == "hsaco",
+         isOfNVIDIA = kind == "ptx" || kind == "cubin";
+    bool isGPU = compileOptions.mode == ExecutionMode::GPU;
+    bool isWanted =
+        isGPU && llvm::all_of(compileOptions.chips, [&](StringRef chip) {
+          Vendor vendor = Device::get(chip)->vendor;
+          return vendor == Vendor::AMD ? !isOfNVIDIA : !isOfAMD;
+        });
+    if ((isOfAMD || isOfNVIDIA) && !isWanted) {
+      return fail(kBadUsage, "'" + kind + "' is for --target=" +
+                                 (isOfAMD ? "hip" : "cuda") + ":... alone");
+    }
+    if (isGPU && isDeviceKind(kind)) {
+      if (compileOptions.chips.size() > 1) {
+        return fail(kBadUsage, "'" + kind + "' is for one GPU");
+      }
+      output.deviceKind = kind.str();
+    }
+    return kContinue;
+  }
+
   std::optional<int> chooseKinds() {
     if (!emit.empty() && outputs.size() > 1) {
       return fail(kBadUsage,
@@ -152,29 +175,11 @@ private:
         return fail(kBadUsage, "attn-run runs kernels emulated; attn-compile "
                                "writes them, without ,emulate");
       }
-      bool isAMD = llvm::any_of(compileOptions.chips, [](StringRef chip) {
-        return Device::get(chip)->vendor == Vendor::AMD;
-      });
-      if (isAMD && (compileOptions.mode != ExecutionMode::GPU ||
-                    (own != "hsaco" && own != "report"))) {
-        return fail(kBadUsage, "programs for GPUs of AMD are written as hsaco "
-                               "or report, not as '" +
-                                   own + "'");
+      if (std::optional<int> code = chooseDeviceKind(own, output)) {
+        return code;
       }
-      if (own == "hsaco" && !isAMD) {
-        return fail(kBadUsage, "'hsaco' is for --target=hip:... alone");
-      }
-      if (compileOptions.mode == ExecutionMode::GPU) {
-        if (isDeviceKind(own)) {
-          if (compileOptions.chips.size() > 1) {
-            return fail(kBadUsage, "'" + own + "' is for one GPU");
-          }
-          output.deviceKind = own.str();
-          continue;
-        }
-      }
-      if (own == "ptx" || own == "cubin") {
-        return fail(kBadUsage, "'" + own + "' is for --target=cuda:... alone");
+      if (!output.deviceKind.empty()) {
+        continue;
       }
       auto kind = findKind(name);
       if (!kind) {

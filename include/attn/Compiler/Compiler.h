@@ -79,8 +79,8 @@ llvm::Error setTarget(CompileOptions &options, StringRef target);
 /// The name of the target of a chip: cuda:sm_80, hip:gfx942.
 std::string getTargetName(StringRef chip);
 
-/// The target of a CUDA device: that of its chip, or of the nearest one below
-/// it that there is code for.
+/// The target of a device: that of its chip, or for CUDA of the nearest one
+/// below it that there is code for.
 llvm::Expected<std::string> findTarget(const attn_device_info &device);
 
 /// Lowers a copy of `module` to the LLVM dialect. Diagnostics go to the
@@ -143,7 +143,7 @@ public:
   ~Compiler();
 
   /// Compiles the public functions of a program, for this machine or, in the
-  /// mode GPU, for calls with memory of a CUDA device; `name` stands for it in
+  /// mode GPU, for calls with memory of such a device; `name` stands for it in
   /// messages. An error has the diagnostics, with the lines they are about.
   llvm::Expected<std::unique_ptr<Program>>
   compile(StringRef text, StringRef name = "program") const;

@@ -34,11 +34,12 @@ struct DeviceCode {
   std::vector<KernelResources> kernels;
 };
 
+enum class ImageKind { Cubin, PTX, CodeObject };
+
 /// The kernels of a program for one architecture.
 struct DeviceImage {
-  /// PTX; else a cubin.
-  bool isText = false;
-  /// 80 for sm_80.
+  ImageKind kind = ImageKind::Cubin;
+  /// 80 for sm_80, 0x942 for gfx942.
   uint32_t architecture = 0;
   std::string bytes;
 };
@@ -58,7 +59,7 @@ compileForDevice(ModuleOp module, const CompileOptions &options, bool assemble);
 
 /// The kernels of a program that `lowerProgram` made, which they are moved out
 /// of, for each of these architectures: as PTX, and as cubins where there is
-/// ptxas.
+/// ptxas. For a GPU of AMD, which is the only one then, as a code object.
 llvm::Expected<DeviceImages> compileKernels(ModuleOp lowered,
                                             ArrayRef<std::string> chips);
 

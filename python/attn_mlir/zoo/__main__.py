@@ -98,7 +98,7 @@ def main(arguments=None) -> int:
     command = commands.add_parser("run", help="run one on operands of its own")
     command.add_argument("number", type=int)
     command.add_argument("--check", action="store_true", help="compare with the reference, in f64")
-    command.add_argument("--target", default="cpu", choices=[t for t in TARGETS if t != "cuda"])
+    command.add_argument("--target", default="cpu", choices=[t for t in TARGETS if t not in ("cuda", "hip")])
     command.add_argument("--dtype", default="float64", choices=["float64", "float32"])
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(do=_run)

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cuda.h"
+#include "Devices.h"
 
 #include <atomic>
 #include <sys/wait.h>
@@ -143,16 +143,17 @@ TEST_F(Cuda, OtherDevicesAreRefused) {
   auto hostX = makeMatrix(3, 4);
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT,
                "argument 'x' of 'scale' is on the host, the program is "
-               "compiled for CUDA",
+               "compiled for CUDA and HIP",
                call(get("scale"), {hostX.get(), alpha.get()}, {hostX.get()}));
   EXPECT_EQ(attn_module_get_num_functions(module.get()), 2u);
   ASSERT_OK(call(get("scale"), {x.get(), alpha.get()}, {y.get()}));
   spec = getDeviceKernels();
-  spec.programs[0].device = kDLROCM;
+  spec.programs.pop_back();
+  spec.programs[0].device = kDLVulkan;
   for (FunctionSpec &function : spec.programs[0].functions) {
     for (auto *list : {&function.arguments, &function.results}) {
       for (ParameterSpec &parameter : *list) {
-        parameter.device = parameter.flags ? kDLCPU : kDLROCM;
+        parameter.device = parameter.flags ? kDLCPU : kDLVulkan;
       }
     }
   }
@@ -160,9 +161,9 @@ TEST_F(Cuda, OtherDevicesAreRefused) {
   spec.functions.pop_back();
   spec.programs[0].functions.pop_back();
   reload();
-  x->device.device_type = kDLROCM;
+  x->device.device_type = kDLVulkan;
   EXPECT_FAILS(ATTN_UNSUPPORTED,
-               "'scale' is compiled for devices of type 10, which this runtime "
+               "'scale' is compiled for devices of type 7, which this runtime "
                "does not know",
                call(get("scale"), {x.get(), alpha.get()}, {x.get()}));
   x->device.device_type = kDLCUDA;
@@ -335,10 +336,11 @@ TEST_F(Cuda, DevicesSayWhatTheyAre) {
   ASSERT_OK(attn_device_get_info({kDLCUDA, 1}, &info));
   EXPECT_STREQ(info.name, "Stub 1");
   EXPECT_EQ(info.architecture, 80);
+  EXPECT_STREQ(info.chip, "sm_80");
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT,
                "the place for what is known of the device is null",
                attn_device_get_info(kDevice, nullptr));
-  EXPECT_FAILS(ATTN_UNSUPPORTED, "the host is no CUDA device",
+  EXPECT_FAILS(ATTN_UNSUPPORTED, "the host is no device of CUDA or HIP",
                attn_device_get_info({kDLCPU, 0}, &info));
   EXPECT_FAILS(ATTN_UNSUPPORTED, "there is no CUDA device 6, only 6 of them",
                attn_device_get_info({kDLCUDA, 6}, &info));
@@ -346,7 +348,7 @@ TEST_F(Cuda, DevicesSayWhatTheyAre) {
 
 TEST_F(Cuda, MemoryIsCountedAndCopied) {
   EXPECT_EQ(attn_get_num_devices(kDLCUDA), 6);
-  EXPECT_EQ(attn_get_num_devices(kDLROCM), 0);
+  EXPECT_EQ(attn_get_num_devices(kDLVulkan), 0);
   void *data = nullptr;
   EXPECT_FAILS(ATTN_OUT_OF_MEMORY,
                "out of memory: 1099511627776 bytes cannot be had on CUDA "

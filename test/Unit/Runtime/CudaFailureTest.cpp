@@ -10,12 +10,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cuda.h"
+#include "Devices.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 using namespace attn::test;
 
@@ -23,28 +20,8 @@ namespace {
 
 constexpr DLDevice kDevice = {kDLCUDA, 0};
 
-[[noreturn]] void say(const char *sentence) {
-  std::fputs(sentence, stderr);
-  std::exit(0);
-}
-
-/// What the runtime says of a driver.
-[[noreturn]] void tryDriver(const char *path) {
-  setenv("ATTN_CUDA_DRIVER", path, 1);
-  void *data = nullptr;
-  bool isRefused = attn_get_num_devices(kDLCUDA) == 0 &&
-                   attn_memory_allocate(kDevice, 1, &data) == ATTN_UNSUPPORTED;
-  say(isRefused ? attn_get_message() : "it was taken");
-}
-
-class Drivers : public testing::Test {
-protected:
-  Drivers() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
-  static auto isSuccess() { return testing::ExitedWithCode(0); }
-};
-
 TEST_F(Drivers, CanBeMissing) {
-  EXPECT_EXIT(tryDriver("/nowhere/libcuda.so.1"), isSuccess(),
+  EXPECT_EXIT(tryDriver(kDLCUDA, "/nowhere/libcuda.so.1"), isSuccess(),
               "CUDA cannot be used: there is no driver: "
               "/nowhere/libcuda.so.1: cannot open shared object file");
 }
@@ -53,7 +30,7 @@ TEST_F(Drivers, CanBeTooOld) {
   EXPECT_EXIT(
       {
         setenv("ATTN_STUB_VERSION", "11010", 1);
-        tryDriver(ATTN_TEST_STUB_DRIVER);
+        tryDriver(kDLCUDA, ATTN_TEST_STUB_DRIVER);
       },
       isSuccess(), "the driver is for CUDA 11.1, it takes one for 11.2");
 }
@@ -62,64 +39,51 @@ TEST_F(Drivers, CanFailAtOnce) {
   EXPECT_EXIT(
       {
         getStub().fail("cuInit", 0, 100);
-        tryDriver(ATTN_TEST_STUB_DRIVER);
+        tryDriver(kDLCUDA, ATTN_TEST_STUB_DRIVER);
       },
       isSuccess(), "CUDA cannot be used: cuInit: CUDA_ERROR_NO_DEVICE");
   EXPECT_EXIT(
       {
         getStub().fail("cuDriverGetVersion", 0, 803);
-        tryDriver(ATTN_TEST_STUB_DRIVER);
+        tryDriver(kDLCUDA, ATTN_TEST_STUB_DRIVER);
       },
       isSuccess(), "CUDA cannot be used: cuDriverGetVersion: error 803");
 }
 
-/// Copies of the stub in which one name is another.
 TEST_F(Drivers, CanLackFunctions) {
-  std::ifstream file(ATTN_TEST_STUB_DRIVER, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)),
-                          std::istreambuf_iterator<char>());
-  for (const char *name : {"cuInit",
-                           "cuDriverGetVersion",
-                           "cuGetErrorName",
-                           "cuGetErrorString",
-                           "cuDeviceGetCount",
-                           "cuDeviceGet",
-                           "cuDeviceGetName",
-                           "cuDeviceGetAttribute",
-                           "cuDevicePrimaryCtxRetain",
-                           "cuCtxPushCurrent_v2",
-                           "cuCtxPopCurrent_v2",
-                           "cuModuleLoadDataEx",
-                           "cuModuleUnload",
-                           "cuModuleGetFunction",
-                           "cuFuncSetAttribute",
-                           "cuLaunchKernel",
-                           "cuMemAlloc_v2",
-                           "cuMemFree_v2",
-                           "cuMemAllocAsync",
-                           "cuMemFreeAsync",
-                           "cuMemcpyAsync",
-                           "cuMemcpyHtoD_v2",
-                           "cuStreamCreate",
-                           "cuStreamDestroy_v2",
-                           "cuStreamSynchronize",
-                           "cuStreamWaitEvent",
-                           "cuEventCreate",
-                           "cuEventDestroy_v2",
-                           "cuEventRecord",
-                           "cuEventSynchronize",
-                           "cuEventElapsedTime"}) {
-    std::string copy = bytes, symbol = std::string(1, '\0') + name + '\0';
-    size_t found = 0;
-    while ((found = copy.find(symbol, found)) != std::string::npos) {
-      copy[found + 1] = 'x';
-    }
-    std::string path = testing::TempDir() + "/attn-driver-without-" + name;
-    std::ofstream(path, std::ios::binary) << copy;
-    EXPECT_EXIT(tryDriver(path.c_str()), isSuccess(),
-                "has no " + std::string(name) + "; it is older than CUDA 11.2");
-    std::remove(path.c_str());
-  }
+  removeFunctions(kDLCUDA,
+                  {"cuInit",
+                   "cuDriverGetVersion",
+                   "cuGetErrorName",
+                   "cuGetErrorString",
+                   "cuDeviceGetCount",
+                   "cuDeviceGet",
+                   "cuDeviceGetName",
+                   "cuDeviceGetAttribute",
+                   "cuDevicePrimaryCtxRetain",
+                   "cuCtxPushCurrent_v2",
+                   "cuCtxPopCurrent_v2",
+                   "cuModuleLoadDataEx",
+                   "cuModuleUnload",
+                   "cuModuleGetFunction",
+                   "cuFuncSetAttribute",
+                   "cuLaunchKernel",
+                   "cuMemAlloc_v2",
+                   "cuMemFree_v2",
+                   "cuMemAllocAsync",
+                   "cuMemFreeAsync",
+                   "cuMemcpyAsync",
+                   "cuMemcpyHtoD_v2",
+                   "cuStreamCreate",
+                   "cuStreamDestroy_v2",
+                   "cuStreamSynchronize",
+                   "cuStreamWaitEvent",
+                   "cuEventCreate",
+                   "cuEventDestroy_v2",
+                   "cuEventRecord",
+                   "cuEventSynchronize",
+                   "cuEventElapsedTime"},
+                  "CUDA 11.2");
 }
 
 //===----------------------------------------------------------------------===//

@@ -273,11 +273,11 @@ TEST(Device, MemoryOfTheHost) {
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "the place for the memory is null",
                attn_memory_allocate(kHost, 1, nullptr));
   EXPECT_FAILS(ATTN_UNSUPPORTED,
-               "there is no device 1 of type 10, only the host (0 of type 1) "
-               "and those of CUDA (type 2)",
-               attn_memory_allocate({kDLROCM, 1}, 1, &data));
+               "there is no device 1 of type 7, only the host (0 of type 1) "
+               "and those of CUDA (type 2) and HIP (10)",
+               attn_memory_allocate({kDLVulkan, 1}, 1, &data));
   EXPECT_EQ(attn_get_num_devices(kDLCPU), 1);
-  EXPECT_EQ(attn_get_num_devices(kDLROCM), 0);
+  EXPECT_EQ(attn_get_num_devices(kDLVulkan), 0);
 }
 
 TEST(Device, Tensors) {
@@ -299,9 +299,9 @@ TEST(Device, Tensors) {
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "a tensor cannot be of int4",
                attn_tensor_create(kHost, {kDLInt, 4, 1}, 0, shape, &tensor));
   EXPECT_FAILS(ATTN_UNSUPPORTED,
-               "there is no device 0 of type 10, only the host (0 of type 1) "
-               "and those of CUDA (type 2)",
-               attn_tensor_create({kDLROCM, 0}, kF32, 0, shape, &tensor));
+               "there is no device 0 of type 7, only the host (0 of type 1) "
+               "and those of CUDA (type 2) and HIP (10)",
+               attn_tensor_create({kDLVulkan, 0}, kF32, 0, shape, &tensor));
   shape[1] = kTooMuch >> 8;
   EXPECT_EQ(attn_tensor_create(kHost, kF32, 3, shape, &tensor),
             ATTN_OUT_OF_MEMORY);

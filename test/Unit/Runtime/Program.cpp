@@ -99,16 +99,16 @@ ModuleSpec attn::test::getKernels() {
   return spec;
 }
 
-ModuleSpec attn::test::getDeviceKernels() {
-  ModuleSpec spec = getKernels();
-  std::vector<FunctionSpec> both = {find(spec, "scale"), find(spec, "gather")};
-  spec.functions = both;
-  for (FunctionSpec &function : both) {
+/// What there is for a type of device, in the place of what is for the host.
+/// The code for all devices is the same.
+static ProgramSpec makeProgram(DLDeviceType type,
+                               std::vector<FunctionSpec> functions) {
+  for (FunctionSpec &function : functions) {
     function.entry = "attn_cuda_packed_" + function.name;
     for (auto *list : {&function.arguments, &function.results}) {
       for (ParameterSpec &parameter : *list) {
         bool isScalar = parameter.flags & ATTN_PARAMETER_SCALAR;
-        parameter.device = isScalar ? kDLCPU : kDLCUDA;
+        parameter.device = isScalar ? kDLCPU : type;
       }
     }
   }
@@ -116,14 +116,24 @@ ModuleSpec attn::test::getDeviceKernels() {
   Expr lines =
       binary(ATTN_OP_CEILDIV, binary(ATTN_OP_MUL, constant(16), symbol(0)),
              constant(64));
-  both[0].workspace =
+  functions[0].workspace =
       binary(ATTN_OP_MUL, constant(128),
              binary(ATTN_OP_ADD, std::move(lines), constant(1)));
-  spec.programs.push_back(
-      {kDLCUDA,
-       {{"copy_rows"}, {"scale_rows", 65536}, {"gather_rows"}},
-       {{ATTN_IMAGE_PTX, 80, "PTX 80: copy_rows scale_rows gather_rows"}},
-       both});
+  return {static_cast<unsigned>(type),
+          {{"copy_rows"}, {"scale_rows", 65536}, {"gather_rows"}},
+          {},
+          std::move(functions)};
+}
+
+ModuleSpec attn::test::getDeviceKernels() {
+  const std::string kernels = ": copy_rows scale_rows gather_rows";
+  ModuleSpec spec = getKernels();
+  std::vector<FunctionSpec> both = {find(spec, "scale"), find(spec, "gather")};
+  spec.programs = {makeProgram(kDLCUDA, both), makeProgram(kDLROCM, both)};
+  spec.functions = std::move(both);
+  spec.programs[0].images = {{ATTN_IMAGE_PTX, 80, "PTX 80" + kernels}};
+  spec.programs[1].images = {{ATTN_IMAGE_HSACO, 0x942, "gfx942" + kernels},
+                             {ATTN_IMAGE_HSACO, 0x90a, "gfx90a" + kernels}};
   return spec;
 }
 

@@ -107,7 +107,8 @@ struct ModuleSpec {
 
 /// The functions of Kernels.c.
 ModuleSpec getKernels();
-/// Those that it has for CUDA as well, for both; with PTX for sm_80.
+/// Those that it has for devices as well, for both; with PTX for sm_80, and
+/// code objects for gfx942 and gfx90a.
 ModuleSpec getDeviceKernels();
 FunctionSpec &find(ModuleSpec &spec, const std::string &name);
 

@@ -54,16 +54,16 @@ TEST(Streams, SayWhatIsWrong) {
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "the place for the stream is null",
                attn_stream_create(kHost, nullptr));
   EXPECT_FAILS(ATTN_UNSUPPORTED,
-               "there is no device 0 of type 10, only the host (0 of type 1) "
-               "and those of CUDA (type 2)",
-               attn_stream_create({kDLROCM, 0}, &stream));
+               "there is no device 0 of type 7, only the host (0 of type 1) "
+               "and those of CUDA (type 2) and HIP (10)",
+               attn_stream_create({kDLVulkan, 0}, &stream));
   EXPECT_FAILS(ATTN_UNSUPPORTED, "streams of the host cannot be wrapped",
                attn_stream_wrap(kHost, nullptr, &stream));
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "the place for the event is null",
                attn_event_create(kHost, nullptr));
   EXPECT_FAILS(ATTN_UNSUPPORTED,
                "there is no device 1 of type 1, only the host (0 of type 1) "
-               "and those of CUDA (type 2)",
+               "and those of CUDA (type 2) and HIP (10)",
                attn_event_create({kDLCPU, 1}, &event));
   EXPECT_FAILS(ATTN_INVALID_ARGUMENT, "the event is null",
                attn_event_record(nullptr, nullptr));

@@ -1,7 +1,12 @@
-//===- StubDriver.cpp - a driver of CUDA without a GPU --------------------===//
+//===- StubDriver.cpp - drivers without a GPU -----------------------------===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Compiled twice: as CUDA's driver, and with ATTN_STUB_HIP as HIP. Most
+// functions differ in their names alone.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +24,11 @@
 using namespace attn::test;
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
+#ifdef ATTN_STUB_HIP
+#define NAME(ofCuda, ofHip) ofHip
+#else
+#define NAME(ofCuda, ofHip) ofCuda
+#endif
 
 namespace {
 
@@ -31,17 +41,35 @@ struct StubImage {
   std::string text;
   int device;
 };
+#ifdef ATTN_STUB_HIP
+struct Chip {
+  const char *name;
+  /// In the flags of a code object.
+  unsigned machine;
+};
+constexpr Chip kChips[] = {{"gfx942:sramecc+:xnack-", 0x4c},
+                           {"gfx90a:sramecc+:xnack-", 0x3f},
+                           {"gfx1100", 0x41},
+                           {"gfx1030", 0x36},
+                           {"gfx1201", 0x4e},
+                           {"gfx942:sramecc-:xnack-", 0x4c}};
+constexpr int kDefaultSharedBytes = 64 << 10;
+#else
+constexpr int kArchitectures[] = {90, 80, 86, 75, 120, 80};
+constexpr int kDefaultSharedBytes = 48 << 10;
+constexpr int kMostSharedBytes = 227 << 10;
+#endif
+
 struct StubFunction {
   std::string name;
-  int sharedBytes = 48 << 10;
+  int device;
+  int sharedBytes = kDefaultSharedBytes;
 };
 
-constexpr int kArchitectures[] = {90, 80, 86, 75, 120, 80};
-constexpr int kNumDevices = sizeof(kArchitectures) / sizeof(int);
+constexpr int kNumDevices = 6;
 constexpr int kDeviceWithoutPools = 5;
 /// Nobody has such an address.
 constexpr Address kDeviceBit = Address(1) << 50;
-constexpr int kMostSharedBytes = 227 << 10;
 constexpr size_t kMemoryBytes = size_t(1) << 30;
 
 enum {
@@ -95,7 +123,18 @@ Driver &get() {
   return *driver;
 }
 
+#ifdef ATTN_STUB_HIP
+thread_local int currentDevice = 0, lastError = 0;
+
+int getCurrent() { return currentDevice; }
+long getDepth() { return currentDevice != 0; }
+#else
 thread_local std::vector<StubContext *> stack;
+thread_local int lastError = 0;
+
+int getCurrent() { return stack.empty() ? -1 : stack.back()->device; }
+long getDepth() { return static_cast<long>(stack.size()); }
+#endif
 
 using Lock = std::lock_guard<std::recursive_mutex>;
 
@@ -103,8 +142,7 @@ bool isSticky(int result) {
   return result == 214 || (result >= 700 && result < 722);
 }
 
-/// What a call of a function returns before it does anything.
-int enter(const char *name) {
+int findFailure(const char *name) {
   Driver &driver = get();
   ++driver.calls[name];
   if (driver.sticky) {
@@ -128,6 +166,13 @@ int enter(const char *name) {
   return result;
 }
 
+/// What a call of a function returns before it does anything.
+int enter(const char *name) {
+  int result = findFailure(name);
+  lastError = result ? result : lastError;
+  return result;
+}
+
 } // namespace
 
 #define ENTER()                                                                \
@@ -137,7 +182,7 @@ int enter(const char *name) {
   }
 #define ENTER_CONTEXT()                                                        \
   ENTER()                                                                      \
-  if (stack.empty()) {                                                         \
+  if (getCurrent() < 0) {                                                      \
     return kInvalidContext;                                                    \
   }
 #define REFUSE_IN_CAPTURE()                                                    \
@@ -145,10 +190,106 @@ int enter(const char *name) {
     return kCaptureUnsupported;                                                \
   }
 
-EXPORT int cuInit(unsigned) {
+EXPORT int NAME(cuInit, hipInit)(unsigned) {
   ENTER();
   return kSuccess;
 }
+EXPORT int NAME(cuDeviceGetCount, hipGetDeviceCount)(int *count) {
+  ENTER();
+  *count = kNumDevices;
+  return kSuccess;
+}
+
+/// Machine code, of which nobody says how long it is, or a text.
+static std::string readImage(const char *data) {
+  return std::memcmp(data,
+                     "\x7f"
+                     "ELF",
+                     4) == 0
+             ? "ELF"
+             : data;
+}
+static int keepImage(StubImage **image, const std::string &text) {
+  if (text.find("NEWER TOOLKIT") != std::string::npos) {
+    return kNoBinary;
+  }
+  *image = new StubImage{text, getCurrent()};
+  get().images.insert(*image);
+  return kSuccess;
+}
+
+#ifdef ATTN_STUB_HIP
+
+EXPORT const char *hipGetErrorName(int result) {
+  switch (result) {
+  case kInvalidValue:
+    return "hipErrorInvalidValue";
+  case kOutOfMemory:
+    return "hipErrorOutOfMemory";
+  case 100:
+    return "hipErrorNoDevice";
+  case kNoBinary:
+    return "hipErrorNoBinaryForGpu";
+  case kNotFound:
+    return "hipErrorNotFound";
+  case 700:
+    return "hipErrorIllegalAddress";
+  case kCaptureUnsupported:
+    return "hipErrorStreamCaptureUnsupported";
+  default:
+    return "hipErrorUnknown";
+  }
+}
+EXPORT const char *hipGetErrorString(int result) {
+  return result == 700 ? "an illegal memory access was encountered" : "words";
+}
+EXPORT int hipGetLastError() {
+  int result = lastError;
+  lastError = kSuccess;
+  return result;
+}
+/// Places in the structure of ROCm 6, which has 1472 bytes.
+EXPORT int hipGetDevicePropertiesR0600(char *properties, int device) {
+  ENTER();
+  constexpr int kSharedBytes = 296, kPools = 744, kChip = 1160, kBytes = 1472;
+  std::memset(properties, 0x5a, kBytes);
+  std::snprintf(properties, 256, "Stub %d", device);
+  size_t sharedBytes = kDefaultSharedBytes;
+  int hasPools = device != kDeviceWithoutPools;
+  std::memcpy(properties + kSharedBytes, &sharedBytes, sizeof(sharedBytes));
+  std::memcpy(properties + kPools, &hasPools, sizeof(hasPools));
+  std::snprintf(properties + kChip, 256, "%s", kChips[device].name);
+  return kSuccess;
+}
+EXPORT int hipGetDevice(int *device) {
+  ENTER();
+  *device = currentDevice;
+  return kSuccess;
+}
+EXPORT int hipSetDevice(int device) {
+  ENTER();
+  if (device < 0 || device >= kNumDevices) {
+    return kInvalidDevice;
+  }
+  currentDevice = device;
+  return kSuccess;
+}
+
+/// A code object is for one chip.
+EXPORT int hipModuleLoadData(StubImage **image, const char *data) {
+  ENTER_CONTEXT();
+  REFUSE_IN_CAPTURE();
+  std::string text = readImage(data);
+  constexpr int kMachine = 18, kFlags = 48, kAMD = 224;
+  bool isForeign =
+      text == "ELF" && (static_cast<unsigned char>(data[kMachine]) != kAMD ||
+                        static_cast<unsigned char>(data[kFlags]) !=
+                            kChips[getCurrent()].machine);
+  return isForeign ? int{kNoBinary} : keepImage(image, text);
+}
+
+#else
+
 EXPORT int cuDriverGetVersion(int *version) {
   ENTER();
   const char *chosen = std::getenv("ATTN_STUB_VERSION");
@@ -188,11 +329,6 @@ EXPORT int cuGetErrorName(int result, const char **text) {
 }
 EXPORT int cuGetErrorString(int result, const char **text) {
   *text = result == 700 ? "an illegal memory access was encountered" : "words";
-  return kSuccess;
-}
-EXPORT int cuDeviceGetCount(int *count) {
-  ENTER();
-  *count = kNumDevices;
   return kSuccess;
 }
 EXPORT int cuDeviceGet(int *device, int ordinal) {
@@ -249,13 +385,7 @@ EXPORT int cuModuleLoadDataEx(StubImage **image, const char *data,
                               unsigned count, int *options, void **values) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
-  // Of machine code nobody says how long it is.
-  std::string text = std::memcmp(data,
-                                 "\x7f"
-                                 "ELF",
-                                 4) == 0
-                         ? "ELF"
-                         : data;
+  std::string text = readImage(data);
   if (text.find("SYNTAX ERROR") != std::string::npos) {
     constexpr int kLog = 5, kLogBytes = 6;
     if (count == 2 && options[0] == kLog && options[1] == kLogBytes) {
@@ -264,33 +394,7 @@ EXPORT int cuModuleLoadDataEx(StubImage **image, const char *data,
     }
     return kInvalidPTX;
   }
-  if (text.find("NEWER TOOLKIT") != std::string::npos) {
-    return kNoBinary;
-  }
-  *image = new StubImage{text, stack.back()->device};
-  get().images.insert(*image);
-  return kSuccess;
-}
-EXPORT int cuModuleUnload(StubImage *image) {
-  ENTER_CONTEXT();
-  if (!get().images.erase(image)) {
-    return kInvalidHandle;
-  }
-  delete image;
-  return kSuccess;
-}
-EXPORT int cuModuleGetFunction(StubFunction **function, StubImage *image,
-                               const char *name) {
-  ENTER_CONTEXT();
-  if (!get().images.count(image)) {
-    return kInvalidHandle;
-  }
-  if (image->text != "ELF" && image->text.find(name) == std::string::npos) {
-    return kNotFound;
-  }
-  *function = new StubFunction{name};
-  get().allFunctions.push_back(*function); // for leak checkers
-  return kSuccess;
+  return keepImage(image, text);
 }
 EXPORT int cuFuncSetAttribute(StubFunction *function, int attribute,
                               int value) {
@@ -302,14 +406,38 @@ EXPORT int cuFuncSetAttribute(StubFunction *function, int attribute,
   function->sharedBytes = value;
   return kSuccess;
 }
-EXPORT int cuLaunchKernel(StubFunction *function, unsigned gridX,
-                          unsigned gridY, unsigned gridZ, unsigned blockX,
-                          unsigned blockY, unsigned blockZ,
-                          unsigned sharedBytes, void *stream, void **arguments,
-                          void **) {
+
+#endif // ATTN_STUB_HIP
+
+EXPORT int NAME(cuModuleUnload, hipModuleUnload)(StubImage *image) {
+  ENTER_CONTEXT();
+  if (!get().images.erase(image)) {
+    return kInvalidHandle;
+  }
+  delete image;
+  return kSuccess;
+}
+EXPORT int NAME(cuModuleGetFunction,
+                hipModuleGetFunction)(StubFunction **function, StubImage *image,
+                                      const char *name) {
+  ENTER_CONTEXT();
+  if (!get().images.count(image)) {
+    return kInvalidHandle;
+  }
+  if (image->text != "ELF" && image->text.find(name) == std::string::npos) {
+    return kNotFound;
+  }
+  *function = new StubFunction{name, image->device};
+  get().allFunctions.push_back(*function); // for leak checkers
+  return kSuccess;
+}
+EXPORT int NAME(cuLaunchKernel, hipModuleLaunchKernel)(
+    StubFunction *function, unsigned gridX, unsigned gridY, unsigned gridZ,
+    unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,
+    void *stream, void **arguments, void **) {
   ENTER_CONTEXT();
   bool isKnown = !stream || get().streams.count(stream);
-  if (!isKnown) {
+  if (!isKnown || function->device != getCurrent()) {
     return kInvalidHandle;
   }
   if (static_cast<int>(sharedBytes) > function->sharedBytes) {
@@ -350,30 +478,31 @@ static int release(Address data) {
   return kSuccess;
 }
 
-EXPORT int cuMemAlloc_v2(Address *data, size_t bytes) {
+EXPORT int NAME(cuMemAlloc_v2, hipMalloc)(Address *data, size_t bytes) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   return allocate(data, bytes);
 }
-EXPORT int cuMemFree_v2(Address data) {
+EXPORT int NAME(cuMemFree_v2, hipFree)(Address data) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   return release(data);
 }
-EXPORT int cuMemAllocAsync(Address *data, size_t bytes, void *stream) {
+EXPORT int NAME(cuMemAllocAsync, hipMallocAsync)(Address *data, size_t bytes,
+                                                 void *stream) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   if (stream && !get().streams.count(stream)) {
     return kInvalidHandle;
   }
-  return stack.back()->device == kDeviceWithoutPools ? int{kNotSupported}
-                                                     : allocate(data, bytes);
+  return getCurrent() == kDeviceWithoutPools ? int{kNotSupported}
+                                             : allocate(data, bytes);
 }
 /// It may report what an earlier launch did, and frees all the same.
-EXPORT int cuMemFreeAsync(Address data, void *stream) {
+EXPORT int NAME(cuMemFreeAsync, hipFreeAsync)(Address data, void *stream) {
   Lock lock(get().mutex);
   int result = enter(__func__);
-  if (stack.empty()) {
+  if (getCurrent() < 0) {
     return kInvalidContext;
   }
   if (stream && !get().streams.count(stream)) {
@@ -382,16 +511,25 @@ EXPORT int cuMemFreeAsync(Address data, void *stream) {
   int released = release(data);
   return result ? result : released;
 }
+#ifdef ATTN_STUB_HIP
+EXPORT int hipMemcpyAsync(Address to, Address from, size_t bytes, int kind,
+                          void *stream) {
+  constexpr int kDefault = 4;
+  bool isDefault = kind == kDefault;
+#else
 EXPORT int cuMemcpyAsync(Address to, Address from, size_t bytes, void *stream) {
+  bool isDefault = true;
+#endif
   ENTER_CONTEXT();
-  if (stream && !get().streams.count(stream)) {
+  if ((stream && !get().streams.count(stream)) || !isDefault) {
     return kInvalidHandle;
   }
   std::memcpy(reinterpret_cast<void *>(to & ~kDeviceBit),
               reinterpret_cast<void *>(from & ~kDeviceBit), bytes);
   return kSuccess;
 }
-EXPORT int cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
+EXPORT int NAME(cuMemcpyHtoD_v2, hipMemcpyHtoD)(Address to, const void *from,
+                                                size_t bytes) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   std::memcpy(reinterpret_cast<void *>(to & ~kDeviceBit), from, bytes);
@@ -412,36 +550,39 @@ static int destroyHandle(std::set<void *> &handles, void *handle) {
   return kSuccess;
 }
 
-EXPORT int cuStreamCreate(void **stream, unsigned) {
+EXPORT int NAME(cuStreamCreate, hipStreamCreateWithFlags)(void **stream,
+                                                          unsigned) {
   ENTER_CONTEXT();
   *stream = createHandle(get().streams);
   return kSuccess;
 }
-EXPORT int cuStreamDestroy_v2(void *stream) {
+EXPORT int NAME(cuStreamDestroy_v2, hipStreamDestroy)(void *stream) {
   ENTER_CONTEXT();
   return destroyHandle(get().streams, stream);
 }
-EXPORT int cuStreamSynchronize(void *stream) {
+EXPORT int NAME(cuStreamSynchronize, hipStreamSynchronize)(void *stream) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   return !stream || get().streams.count(stream) ? kSuccess : kInvalidHandle;
 }
-EXPORT int cuStreamWaitEvent(void *stream, void *event, unsigned) {
+EXPORT int NAME(cuStreamWaitEvent, hipStreamWaitEvent)(void *stream,
+                                                       void *event, unsigned) {
   ENTER_CONTEXT();
   bool isKnown = !stream || get().streams.count(stream);
   return isKnown && get().events.count(event) ? kSuccess : kInvalidHandle;
 }
-EXPORT int cuEventCreate(void **event, unsigned) {
+EXPORT int NAME(cuEventCreate, hipEventCreateWithFlags)(void **event,
+                                                        unsigned) {
   ENTER_CONTEXT();
   *event = createHandle(get().events);
   return kSuccess;
 }
-EXPORT int cuEventDestroy_v2(void *event) {
+EXPORT int NAME(cuEventDestroy_v2, hipEventDestroy)(void *event) {
   ENTER_CONTEXT();
   get().times.erase(event);
   return destroyHandle(get().events, event);
 }
-EXPORT int cuEventRecord(void *event, void *stream) {
+EXPORT int NAME(cuEventRecord, hipEventRecord)(void *event, void *stream) {
   ENTER_CONTEXT();
   bool isKnown = !stream || get().streams.count(stream);
   if (!isKnown || !get().events.count(event)) {
@@ -450,13 +591,14 @@ EXPORT int cuEventRecord(void *event, void *stream) {
   get().times[event] = ++get().clock;
   return kSuccess;
 }
-EXPORT int cuEventSynchronize(void *event) {
+EXPORT int NAME(cuEventSynchronize, hipEventSynchronize)(void *event) {
   ENTER_CONTEXT();
   REFUSE_IN_CAPTURE();
   return get().events.count(event) ? kSuccess : kInvalidHandle;
 }
 /// A millisecond from one record to the next.
-EXPORT int cuEventElapsedTime(float *milliseconds, void *from, void *to) {
+EXPORT int NAME(cuEventElapsedTime, hipEventElapsedTime)(float *milliseconds,
+                                                         void *from, void *to) {
   ENTER_CONTEXT();
   *milliseconds = static_cast<float>(get().times[to] - get().times[from]);
   return kSuccess;
@@ -494,9 +636,10 @@ EXPORT const Stub attn_stub = {
                      : name == "streams" ? driver.streams.size()
                      : name == "events"  ? driver.events.size()
                      : name == "images"  ? driver.images.size()
-                     : name == "depth"   ? stack.size()
                                          : static_cast<size_t>(driver.retained);
-      return static_cast<long>(count);
+      return name == "depth"   ? getDepth()
+             : name == "error" ? lastError
+                               : static_cast<long>(count);
     },
     [](const char *name, StubKernel kernel) {
       Lock lock(get().mutex);

@@ -1,18 +1,19 @@
-//===- StubDriver.h - a driver of CUDA without a GPU ---------- -*- C++ -*-===//
+//===- StubDriver.h - drivers without a GPU ------------------- -*- C++ -*-===//
 //
 // Part of attn-mlir, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// A shared library with the binary interface of libcuda.so.1, as far as the
-// runtime calls it. Its devices have their memory in that of the host, at
-// addresses that nobody can use by mistake, and run launches at once, as
-// functions of the test. It counts what is taken and given back, holds calls
-// against the current context, and fails where a test says so.
+// A shared library with the binary interface of libcuda.so.1, or of
+// libamdhip64.so, as far as the runtime calls it. Its devices have their memory
+// in that of the host, at addresses that nobody can use by mistake, and run
+// launches at once, as functions of the test. It counts what is taken and given
+// back, holds calls against the current device, and fails where a test says so.
 //
-// Device 0 is an sm_90, 1 an sm_80, 2 an sm_86, 3 an sm_75, 4 an sm_120, and 5
-// an sm_80 that has no memory pools.
+//   device   0        1        2         3         4         5, without pools
+//   CUDA     sm_90    sm_80    sm_86     sm_75     sm_120    sm_80
+//   HIP      gfx942   gfx90a   gfx1100   gfx1030   gfx1201   gfx942
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,8 +45,8 @@ struct Stub {
   /// How often a function was called.
   int (*countCalls)(const char *function);
   /// What is taken at this time: "blocks", "bytes", "streams", "events",
-  /// "images", "contexts" (retained), "depth" (of contexts pushed by this
-  /// thread).
+  /// "images", "contexts" (retained); and of this thread: "depth" (of contexts
+  /// pushed, or 1 if HIP's current device is not 0), "error" (HIP's last one).
   long (*count)(const char *what);
   /// A kernel that launches run; others do nothing.
   void (*define)(const char *name, StubKernel kernel);

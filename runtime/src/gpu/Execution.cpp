@@ -15,9 +15,10 @@
 
 #include "../Memory.h"
 #include "../Status.h"
+#include <algorithm>
 
 using namespace attn;
-using namespace attn::cuda;
+using namespace attn::gpu;
 
 attn_status Execution::begin(void *data, size_t bytes) {
   workspace = static_cast<unsigned char *>(data);
@@ -60,22 +61,24 @@ Execution::Block *Execution::takeFromWorkspace(size_t bytes) {
 attn_status Execution::takeFromDevice(size_t bytes, Block &block) {
   if (!device.hasMemoryPools) {
     return fail(ATTN_UNSUPPORTED,
-                "CUDA device %d (%s) does not allocate in the order of a "
+                "%s device %d (%s) does not allocate in the order of a "
                 "stream: give '%s' a workspace, and tensors for its results",
-                device.id, device.name, function.name);
+                device.driver->name, device.place.device_id, device.name,
+                function.name);
   }
   Address address = 0;
-  Result result =
-      device.driver->cuMemAllocAsync(&address, bytes ? bytes : 1, stream);
-  if (result == kOutOfMemory) {
+  Outcome outcome =
+      device.driver->allocateAsync(&address, bytes ? bytes : 1, stream);
+  if (outcome.result == kOutOfMemory) {
     return fail(ATTN_OUT_OF_MEMORY,
-                "out of memory: '%s' asked for %zu bytes more on CUDA device "
+                "out of memory: '%s' asked for %zu bytes more on %s device "
                 "%d",
-                function.name, bytes, device.id);
+                function.name, bytes, device.driver->name,
+                device.place.device_id);
   }
   block = {reinterpret_cast<unsigned char *>(address), bytes, false, false,
            blocks};
-  return device.check(result, "cuMemAllocAsync");
+  return device.check(outcome);
 }
 
 void *Execution::allocate(size_t bytes) {
@@ -136,12 +139,12 @@ void Execution::release(void *data) {
     }
   }
   if (detach(data)) {
-    Result result =
-        device.driver->cuMemFreeAsync(reinterpret_cast<Address>(data), stream);
+    Outcome outcome =
+        device.driver->releaseAsync(reinterpret_cast<Address>(data), stream);
     if (status) {
-      device.note(result, "cuMemFreeAsync"); // the first sentence stays
+      device.note(outcome); // the first sentence stays
     } else {
-      status = device.check(result, "cuMemFreeAsync");
+      status = device.check(outcome);
     }
   }
 }
@@ -156,12 +159,10 @@ void Execution::releaseBlocks() {
 }
 
 attn_status Execution::copy(void *to, const void *from, size_t bytes) {
-  return bytes
-             ? device.check(device.driver->cuMemcpyAsync(
-                                reinterpret_cast<Address>(to),
-                                reinterpret_cast<Address>(from), bytes, stream),
-                            "cuMemcpyAsync")
-             : ATTN_OK;
+  return bytes ? device.check(device.driver->copyAsync(
+                     reinterpret_cast<Address>(to),
+                     reinterpret_cast<Address>(from), bytes, stream))
+               : ATTN_OK;
 }
 
 void *Execution::getConstant(const void *source, size_t bytes) {
@@ -169,8 +170,8 @@ void *Execution::getConstant(const void *source, size_t bytes) {
   if (status) {
     return nullptr;
   }
-  status = cuda::getConstant(*function.program, device, *loaded, source, bytes,
-                             data);
+  status =
+      gpu::getConstant(*function.program, device, *loaded, source, bytes, data);
   return data;
 }
 
@@ -182,13 +183,14 @@ bool Execution::read(void *to, const void *from, size_t bytes) {
   if (status) {
     return false;
   }
-  Result result = device.driver->cuStreamSynchronize(stream);
-  status = result == kCaptureUnsupported
-               ? fail(ATTN_UNSUPPORTED,
-                      "'%s' waits for CUDA device %d where sizes or bounds "
-                      "depend on data, so that graphs cannot capture it",
-                      function.name, device.id)
-               : device.check(result, "cuStreamSynchronize");
+  Outcome outcome = device.driver->synchronizeStream(stream);
+  status =
+      outcome.result == kCaptureUnsupported
+          ? fail(ATTN_UNSUPPORTED,
+                 "'%s' waits for %s device %d where sizes or bounds "
+                 "depend on data, so that graphs cannot capture it",
+                 function.name, device.driver->name, device.place.device_id)
+          : device.check(outcome);
   return !status;
 }
 
@@ -198,7 +200,8 @@ bool Execution::read(void *to, const void *from, size_t bytes) {
 
 bool Execution::launch(uint32_t index, const int64_t *sizes, void **arguments) {
   constexpr int kNumSizes = 7;
-  // Of sm_50 and later: grids along x, y, z, then blocks, then shared memory.
+  // Of sm_50 and later, and of AMD's: grids along x, y, z, then blocks, then
+  // shared memory.
   static constexpr int64_t kLimits[kNumSizes] = {
       INT32_MAX, 65535, 65535, 1024, 1024, 64, INT32_MAX};
   if (status) {
@@ -212,24 +215,26 @@ bool Execution::launch(uint32_t index, const int64_t *sizes, void **arguments) {
   const char *name = function.program->kernels[index].name;
   unsigned numbers[kNumSizes];
   for (int i = 0; i < kNumSizes; ++i) {
-    int64_t least = i + 1 < kNumSizes ? 1 : 0;
-    if (sizes[i] < least || sizes[i] > kLimits[i]) {
+    int64_t least = i + 1 < kNumSizes ? 1 : 0, most = kLimits[i];
+    if (i == 0 && sizes[3] > 0) {
+      most = std::min(most, device.driver->mostThreads / sizes[3]);
+    }
+    if (sizes[i] < least || sizes[i] > most) {
       status =
           fail(ATTN_UNSUPPORTED,
-               "the extents given to '%s' are too large for CUDA device "
-               "%d: kernel '%s' would have a size of %lld, at most %lld "
-               "can be",
-               function.name, device.id, name, static_cast<long long>(sizes[i]),
-               static_cast<long long>(kLimits[i]));
+               "the extents given to '%s' are too large for %s device %d: "
+               "kernel '%s' would have a size of %lld, at most %lld can be",
+               function.name, device.driver->name, device.place.device_id, name,
+               static_cast<long long>(sizes[i]), static_cast<long long>(most));
       return false;
     }
     numbers[i] = static_cast<unsigned>(sizes[i]);
   }
-  status = device.check(device.driver->cuLaunchKernel(
-                            loaded->kernels[index], numbers[0], numbers[1],
+  status = device.check(
+      device.driver->launch(loaded->kernels[index], numbers[0], numbers[1],
                             numbers[2], numbers[3], numbers[4], numbers[5],
                             numbers[6], stream, arguments, nullptr),
-                        "cuLaunchKernel", name);
+      name);
   return !status;
 }
 

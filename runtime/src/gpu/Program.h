@@ -5,13 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef ATTN_RUNTIME_CUDA_PROGRAM_H
-#define ATTN_RUNTIME_CUDA_PROGRAM_H
+#ifndef ATTN_RUNTIME_GPU_PROGRAM_H
+#define ATTN_RUNTIME_GPU_PROGRAM_H
 
 #include "../Metadata.h"
 #include "Device.h"
 
-namespace attn::cuda {
+namespace attn::gpu {
 
 /// A constant of the program, copied to the device.
 struct Constant {
@@ -28,24 +28,21 @@ struct Loaded {
   std::atomic<Constant *> constants{nullptr};
 };
 
-/// The kernels on a device, whose context is current; the first call loads
-/// them.
+/// The kernels on a device, which is current; the first call loads them.
 attn_status load(DeviceProgram &program, Device &device, Loaded *&loaded);
 
-/// A constant of the program's code on a device, whose context is current; the
-/// first call copies it.
+/// A constant of the program's code on a device, which is current; the first
+/// call copies it.
 attn_status getConstant(DeviceProgram &program, Device &device, Loaded &loaded,
                         const void *source, size_t bytes, void *&data);
 
-/// The image that suits a device best, or null: machine code of the same major
-/// number and the highest minor that is not above the device's; else, or if
-/// `textOnly`, text of the highest architecture that is not.
-const DeviceImage *choose(const DeviceProgram &program, int architecture,
-                          bool textOnly);
+/// Of the programs of one type of device, the one with the image that suits a
+/// device best; the first one if none does.
+attn_status choose(DLDevice place, const attn_function *&function);
 
 /// Gives back what is loaded, on all devices.
 void unload(DeviceProgram &program);
 
-} // namespace attn::cuda
+} // namespace attn::gpu
 
-#endif // ATTN_RUNTIME_CUDA_PROGRAM_H
+#endif // ATTN_RUNTIME_GPU_PROGRAM_H

@@ -5,16 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef ATTN_RUNTIME_CUDA_EXECUTION_H
-#define ATTN_RUNTIME_CUDA_EXECUTION_H
+#ifndef ATTN_RUNTIME_GPU_EXECUTION_H
+#define ATTN_RUNTIME_GPU_EXECUTION_H
 
 #include "Program.h"
 
-namespace attn::cuda {
+namespace attn::gpu {
 
 /// What the host code of a program asks for while it runs: memory in the order
-/// of the stream, launches, constants. The context of the device is current as
-/// long as the object lives.
+/// of the stream, launches, constants. The device is current as long as the
+/// object lives.
 class Execution {
 public:
   Execution(const attn_function &function, Device &device, Stream *stream)
@@ -73,6 +73,6 @@ private:
   Block *top = nullptr, *blocks = nullptr;
 };
 
-} // namespace attn::cuda
+} // namespace attn::gpu
 
-#endif // ATTN_RUNTIME_CUDA_EXECUTION_H
+#endif // ATTN_RUNTIME_GPU_EXECUTION_H
