@@ -30,8 +30,6 @@ using namespace mlir::attn::cpu;
 
 /// Rows that share the loads of a key.
 static constexpr int64_t kRowsTogether = 4;
-/// Above this many rows packing pays.
-static constexpr int64_t kMostRows = 8;
 /// Accumulators that stay in registers, in vectors.
 static constexpr int64_t kSumsTogether = 16;
 /// A row of few has this many of them at most.
@@ -47,7 +45,7 @@ static constexpr int64_t kPageBytes = 4096;
 
 int64_t StreamAnalysis::getDirectRows() const {
   int64_t rows = fewRows * packedHeads;
-  return rows <= kMostRows ? rows : 0;
+  return rows <= kMostDirectRows ? rows : 0;
 }
 
 bool StreamAnalysis::isDirect(const Contraction &contraction) const {

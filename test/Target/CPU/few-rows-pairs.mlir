@@ -25,7 +25,7 @@
 // CHECK-COUNT-2: vector.load {{.*}}, vector<32xbf16>
 // CHECK:         vector.shuffle {{.*}} [0, 32, 1, 33, {{.*}}] : vector<32xbf16>
 // CHECK:         vector.shuffle {{.*}} [16, 48, 17, 49, {{.*}}] : vector<32xbf16>
-// CHECK:         %[[WEIGHTS:.*]] = memref.load {{.*}} : memref<48x128xi32>
+// CHECK:         %[[WEIGHTS:.*]] = memref.load {{.*}} : memref<12x128xi32>
 // CHECK:         %[[BOTH:.*]] = vector.broadcast %[[WEIGHTS]] : i32 to vector<16xi32>
 // CHECK:         vector.bitcast %[[BOTH]]
 // CHECK:         x86vector.avx512.dot
