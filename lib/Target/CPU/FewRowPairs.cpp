@@ -113,6 +113,24 @@ SmallVector<Value> cpu::loadKeyPairs(MutableArrayRef<Scope> keys, Value row,
   return pairs;
 }
 
+/// Whether the rows of keys that follow one another are as far apart.
+static bool isConsecutive(const Tile &tile, const Contraction &contraction,
+                          const StreamAnalysis &analysis) {
+  const RowOf &row = contraction.streamed;
+  Value key = tile.plan.keyArg;
+  if (row.value || tile.table || llvm::count(row.indices, key) != 1) {
+    return false;
+  }
+  for (auto [index, extent] : llvm::zip(
+           row.indices, cast<ShapedType>(row.source.getType()).getShape())) {
+    bool few = !ShapedType::isDynamic(extent) && extent < kKeysTogether;
+    if (index == key ? few : analysis.getClass(index).key) {
+      return false;
+    }
+  }
+  return true;
+}
+
 namespace {
 /// Scores of all rows with a few keys at a time.
 class PairScores {
@@ -124,10 +142,13 @@ public:
         rows(scope.kernel.analysis.getDirectRows()),
         sources(getStreamedRows(scope.kernel, contraction.streamed)),
         ahead(getKeysAhead(sources, scope.kernel.tiling)),
-        byStep(fillsLines(sources, contraction.getDepth(), 2 * lanes)) {}
+        byStep(fillsLines(sources, contraction.getDepth(), 2 * lanes)),
+        consecutive(byStep &&
+                    isConsecutive(tile, contraction, scope.kernel.analysis)) {}
   void emit();
 
 private:
+  Value getWindow(Value column);
   void bindKeys(Value column);
   void askAhead(Value d, int64_t part);
   SmallVector<Value> addFeatures(Value d, int64_t width, ValueRange so);
@@ -143,9 +164,12 @@ private:
   KeysAhead ahead;
   /// Whether lines are asked for one at each step of the product.
   bool byStep;
+  /// Whether these are found through windows: one address for all their keys.
+  bool consecutive;
   /// The keys, and those that are asked for, with the cache they come to.
   std::vector<Scope> keys;
   std::vector<std::pair<Scope, Cache>> next;
+  SmallVector<std::pair<Value, Cache>> windows;
 };
 } // namespace
 
@@ -153,6 +177,7 @@ void PairScores::bindKeys(Value column) {
   const RowOf &row = contraction.streamed;
   keys.clear();
   next.clear();
+  windows.clear();
   for (int64_t i = 0; i < kKeysTogether; ++i) {
     Scope &key = keys.emplace_back(&scope);
     key.bind(tile.plan.keyArg, tile.getKeys().at(e, e.add(column, i)));
@@ -160,6 +185,9 @@ void PairScores::bindKeys(Value column) {
       key.prepareRow(row.value);
     } else {
       key.get(row.indices);
+    }
+    if (consecutive) {
+      continue;
     }
     for (auto [distance, cache] : ahead) {
       auto &[place, to] = next.emplace_back(Scope(&scope), cache);
@@ -175,10 +203,48 @@ void PairScores::bindKeys(Value column) {
       }
     }
   }
+  if (consecutive) {
+    for (auto [distance, cache] : ahead) {
+      windows.push_back({getWindow(e.add(column, distance)), cache});
+    }
+  }
+}
+
+/// The rows of the keys from `column` on, or the last ones there are.
+Value PairScores::getWindow(Value column) {
+  const RowOf &row = contraction.streamed;
+  Scope place(&scope);
+  Value last = e.sub(tile.upper, kKeysTogether);
+  Value first = e.min(e.add(tile.firstKey, column), last);
+  place.bind(tile.plan.keyArg, e.max(first, e.index(0)));
+  Value source = place.get(row.source);
+  int64_t depth = contraction.getDepth();
+  SmallVector<OpFoldResult> offsets, sizes, strides;
+  for (Value index : row.indices) {
+    offsets.push_back(place.get(index));
+    sizes.push_back(
+        e.getIndexAttr(index == tile.plan.keyArg ? kKeysTogether : 1));
+  }
+  offsets.push_back(e.getIndexAttr(0));
+  sizes.push_back(e.getIndexAttr(depth));
+  strides.assign(sizes.size(), e.getIndexAttr(1));
+  auto type = memref::SubViewOp::inferRankReducedResultType(
+      {kKeysTogether, depth}, cast<MemRefType>(source.getType()), offsets,
+      sizes, strides);
+  return memref::SubViewOp::create(e, type, source, offsets, sizes, strides);
 }
 
 /// Asks for the lines of feature d, in `part` of as many as a block has lanes.
 void PairScores::askAhead(Value d, int64_t part) {
+  for (auto [window, cache] : windows) {
+    constexpr int64_t keys = kKeysTogether / kBlock;
+    for (int64_t i = part * keys; i < (part + 1) * keys; ++i) {
+      memref::PrefetchOp::create(e, window, ValueRange{e.index(i), d},
+                                 /*isWrite=*/false,
+                                 static_cast<unsigned>(cache),
+                                 /*isDataCache=*/true);
+    }
+  }
   size_t share = next.size() / kBlock;
   for (auto &[place, cache] :
        MutableArrayRef(next).slice(part * share, share)) {
