@@ -16,16 +16,13 @@
 // Values are read once, too: those of a few keys stay in the first-level cache
 // while they are added to the accumulators of all rows and features, as many at
 // a time as there are registers. Nothing is stored in between, so that a cache
-// of narrow codes is as many times faster to read as it is smaller.
-//
-// What is read next is asked for ahead, a few lines at each step of a product:
-// a core waits for a limited number of lines, and bursts would hold up the
-// loads of the product itself. Pages of a tile are touched together before
-// that.
+// of narrow codes is as many times faster to read as it is smaller. Where
+// values and weights are bf16 and the target multiplies pairs, two keys are
+// added at a time; scores by pairs are in FewRowPairs.cpp.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Sweep.h"
+#include "FewRows.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -33,8 +30,6 @@ using namespace mlir::attn::cpu;
 
 /// Rows that share the loads of a key.
 static constexpr int64_t kRowsTogether = 4;
-/// Above this many rows packing pays.
-static constexpr int64_t kMostRows = 8;
 /// Accumulators that stay in registers, in vectors.
 static constexpr int64_t kSumsTogether = 16;
 /// A row of few has this many of them at most.
@@ -50,13 +45,13 @@ static constexpr int64_t kPageBytes = 4096;
 
 int64_t StreamAnalysis::getDirectRows() const {
   int64_t rows = fewRows * packedHeads;
-  return rows <= kMostRows ? rows : 0;
+  return rows <= kMostDirectRows ? rows : 0;
 }
 
 bool StreamAnalysis::isDirect(const Contraction &contraction) const {
   bool exact = !contraction.getResult().getType().isInteger() ||
                contraction.getDepth() <= kExactTerms;
-  return getDirectRows() && contractsInPlace() && contraction.group == 1 &&
+  return getDirectRows() && contractsInPlace() && contraction.group <= 2 &&
          exact && !isa<DotWithOp>(contraction.op);
 }
 
@@ -79,15 +74,14 @@ static bool hasIndependentChunks(Value row) {
   return true;
 }
 
-bool Kernel::isDirect(Value row, Packed packed) const {
-  return state.analysis.getDirectRows() && !packed.pairs &&
-         hasIndependentChunks(row);
+bool Kernel::isDirect(Value row) const {
+  return state.analysis.getDirectRows() && hasIndependentChunks(row);
 }
 
-/// Lane i of the result is the sum of the lanes of vector i.
-static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
-  auto lanes = static_cast<int64_t>(vectors.size());
-  for (int64_t stride = 1; stride < lanes; stride *= 2) {
+Value cpu::sumLanes(Emit &e, ArrayRef<Value> parts, int64_t block) {
+  SmallVector<Value> vectors(parts);
+  int64_t lanes = block * parts.size();
+  for (int64_t stride = block; stride < lanes; stride *= 2) {
     SmallVector<int64_t> low(lanes), high(lanes);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       int64_t inside = lane % (2 * stride);
@@ -107,9 +101,8 @@ static Value sumLanes(Emit &e, SmallVector<Value> vectors) {
   return vectors.front();
 }
 
-/// The rows in memory behind `row` that differ from key to key.
-static SmallVector<RowOf> getStreamedRows(const KernelState &state,
-                                          const RowOf &row) {
+SmallVector<RowOf> cpu::getStreamedRows(const KernelState &state,
+                                        const RowOf &row) {
   return llvm::filter_to_vector(getSourceRows(row), [&](const RowOf &source) {
     return llvm::any_of(source.indices, [&](Value index) {
       return state.analysis.getClass(index).key;
@@ -117,10 +110,7 @@ static SmallVector<RowOf> getStreamedRows(const KernelState &state,
   });
 }
 
-/// How many keys ahead of those in use each cache is asked for rows of
-/// `sources`: the nearer cache answers sooner and holds less.
-static SmallVector<std::pair<int64_t, Cache>>
-getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
+KeysAhead cpu::getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
   int64_t bytes = 1;
   for (const RowOf &row : sources) {
     bytes += getRowBytes(row);
@@ -130,11 +120,8 @@ getKeysAhead(ArrayRef<RowOf> sources, const Tiling &tiling) {
           {kKeysTogether, Cache::First}};
 }
 
-/// Touches the pages of the keys of a tile that are asked for during it. Each
-/// costs a walk through the page tables, which holds up what comes after; here
-/// they overlap.
-static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
-                       int64_t ahead) {
+void cpu::touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
+                     int64_t ahead) {
   Emit &e = scope.kernel.e;
   for (const RowOf &row : sources) {
     int64_t step =
@@ -145,6 +132,14 @@ static void touchPages(Scope &scope, const Tile &tile, ArrayRef<RowOf> sources,
       prefetchLine(place, row, e.index(0), Cache::Second);
     });
   }
+}
+
+bool cpu::fillsLines(ArrayRef<RowOf> sources, int64_t depth, int64_t perLine) {
+  return llvm::all_of(sources, [&](const RowOf &source) {
+    auto type = cast<ShapedType>(source.source.getType());
+    return type.getShape().back() == depth &&
+           type.getElementTypeBitWidth() * perLine == kLineBits;
+  });
 }
 
 void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
@@ -160,15 +155,11 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
   Value zero = e.constant(type, 0);
   Value buffer = tile.buffers.lookup(contraction.getResult());
   SmallVector<RowOf> sources = getStreamedRows(state, streamed);
-  auto ahead = getKeysAhead(sources, state.tiling);
+  KeysAhead ahead = getKeysAhead(sources, state.tiling);
   touchPages(scope, tile, sources, ahead.front().first);
   int64_t whole = depth / lanes * lanes;
   // Lines are asked for one at a step of the product if they are as long.
-  bool byStep = llvm::all_of(sources, [&](const RowOf &source) {
-    auto type = cast<ShapedType>(source.source.getType());
-    return type.getShape().back() == depth &&
-           type.getElementTypeBitWidth() * lanes == kLineBits;
-  });
+  bool byStep = fillsLines(sources, depth, lanes);
   e.loop(tile.firstColumn, tile.columns, keys, [&](Value c) {
     std::vector<Scope> places;
     for (int64_t i = 0; i < keys; ++i) {
@@ -258,13 +249,15 @@ void Kernel::emitScoresDirect(const Contraction &contraction, Packed packed,
 void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
                              Tile &tile) {
   Value row = outer.getRow(), key = tile.plan.keyArg;
-  Value coefficients = sweep.coefficients.lookup(outer).floats;
+  Packed coefficients = sweep.coefficients.lookup(outer);
   Value out = state.rowVectors.lookup(outer.getResult());
   Type element = cast<MemRefType>(out.getType()).getElementType();
   int64_t lanes = state.lanes, rows = state.analysis.getDirectRows();
+  // Keys of a product, and of those whose values stay in the nearest cache.
+  int64_t step = coefficients.pairs ? 2 : 1, stay = step * kKeysTogether;
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
-  auto ahead = getKeysAhead(sources, state.tiling);
+  KeysAhead ahead = getKeysAhead(sources, state.tiling);
   int64_t together = std::min(kRowsTogether, rows);
   int64_t span = lanes * std::min(kVectorsTogether, kSumsTogether / together);
   int64_t passesOfRows = (depth + span - 1) / span;
@@ -284,28 +277,40 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
         }
       }
     };
+    // Pairs have no form for a part of a vector; rows of sums are padded.
+    auto widen = [&](int64_t width) { return step == 2 ? lanes : width; };
     SmallVector<Value> sums;
     forEach([&](unsigned, Value r, Value from, int64_t width) {
-      sums.push_back(e.loadVector(out, {r, from}, width));
+      sums.push_back(e.loadVector(out, {r, from}, widen(width)));
     });
-    sums = e.loop(begin, end, 1, sums, [&](Value c, ValueRange so) {
-      Scope place(&scope);
-      place.bind(key, tile.getKeys().at(e, c));
-      place.prepareRow(row);
-      for (auto [distance, cache] : ahead) {
-        Scope next(&scope);
-        tile.getKeys().bindAhead(next, e.add(c, distance));
-        prefetchLines(next, sources, pass, passes, cache);
+    sums = e.loop(begin, end, step, sums, [&](Value c, ValueRange so) {
+      std::vector<Scope> places;
+      for (int64_t i = 0; i < step; ++i) {
+        Scope &place = places.emplace_back(&scope);
+        place.bind(key, tile.getKeys().at(e, e.add(c, i)));
+        place.prepareRow(row);
+        for (auto [distance, cache] : ahead) {
+          Scope next(&scope);
+          tile.getKeys().bindAhead(next, e.add(c, distance + i));
+          prefetchLines(next, sources, pass, passes, cache);
+        }
       }
       SmallVector<Value> features, next(so);
-      for (auto [from, width] : chunks) {
-        features.push_back(
-            e.convertFloat(RowChunk(place, from, width).get(row), element));
+      if (coefficients.pairs) {
+        features = loadKeyPairs(places, row, d, width);
+      } else {
+        for (auto [from, width] : chunks) {
+          features.push_back(e.convertFloat(
+              RowChunk(places[0], from, width).get(row), element));
+        }
       }
       forEach([&](unsigned k, Value r, Value, int64_t width) {
-        Value x = e.convertFloat(e.load(coefficients, {r, c}), element);
-        next[k] = vector::FMAOp::create(e, e.broadcast(x, width),
-                                        features[k % chunks.size()], next[k]);
+        Value x =
+            coefficients.pairs
+                ? e.load(coefficients.pairs, {r, e.div(c, 2)})
+                : e.convertFloat(e.load(coefficients.floats, {r, c}), element);
+        next[k] = multiplyAdd(e, e.broadcast(x, widen(width)),
+                              features[k % chunks.size()], next[k]);
       });
       return next;
     });
@@ -327,8 +332,8 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
     }
   };
   touchPages(scope, tile, sources, ahead.front().first);
-  e.loop(tile.firstColumn, tile.columns, kKeysTogether, [&](Value begin) {
-    Value end = e.min(e.add(begin, kKeysTogether), tile.columns);
+  e.loop(tile.firstColumn, tile.columns, stay, [&](Value begin) {
+    Value end = e.min(e.add(begin, stay), tile.columns);
     e.loop(e.index(0), e.index(wholeRows), together,
            [&](Value first) { emitRows(begin, end, first, together); });
     if (wholeRows < rows) {
@@ -341,10 +346,13 @@ void Kernel::emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope,
 /// a NaN. The products that follow find them in the caches.
 Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
   Type element = getElementTypeOrSelf(row.getType());
+  if (element.getIntOrFloatBitWidth() < 32) {
+    element = e.getF32Type();
+  }
   int64_t lanes = state.lanes;
   int64_t depth = cast<VectorType>(row.getType()).getNumElements();
   SmallVector<RowOf> sources = getStreamedRows(state, RowOf::get(row));
-  auto ahead = getKeysAhead(sources, state.tiling);
+  KeysAhead ahead = getKeysAhead(sources, state.tiling);
   touchPages(scope, tile, sources, ahead.front().first);
   auto type = VectorType::get({lanes}, element);
   Value zero = e.constant(type, 0);
@@ -365,7 +373,8 @@ Value Kernel::findNonFiniteDirect(Scope &scope, Tile &tile, Value row) {
           SmallVector<Value> next(so);
           for (int64_t from = 0, k = 0; from < width; from += lanes, ++k) {
             int64_t count = std::min(lanes, width - from);
-            Value x = RowChunk(place, e.add(d, from), count).get(row);
+            Value x = e.convertFloat(
+                RowChunk(place, e.add(d, from), count).get(row), element);
             if (count < lanes) {
               x = vector::InsertStridedSliceOp::create(
                   e, x, zero, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});

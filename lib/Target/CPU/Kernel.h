@@ -128,7 +128,7 @@ private:
   void emitOuterDirect(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile);
   Value findNonFiniteDirect(Scope &scope, Tile &tile, Value row);
   /// Whether rows of an outer carry are read where they are.
-  bool isDirect(Value row, Packed packed) const;
+  bool isDirect(Value row) const;
 
   // OwnKeys.cpp.
   void emitPairs(KernelState &kernel, Tile &tile, RowLoop rows);

@@ -19,9 +19,7 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::cpu;
 
-/// acc + a * b, where lanes of a and b are floats, or pairs of bf16 in i32, or
-/// quads of i8 in i32: those of b are unsigned.
-static Value multiplyAdd(Emit &e, Value a, Value b, Value acc) {
+Value cpu::multiplyAdd(Emit &e, Value a, Value b, Value acc) {
   auto type = cast<VectorType>(a.getType());
   if (!type.getElementType().isInteger(32)) {
     return vector::FMAOp::create(e, a, b, acc);

@@ -50,6 +50,10 @@ struct Product {
 
 void emitProduct(KernelState &kernel, const Product &product);
 
+/// acc + a * b, where lanes of a and b are floats, or pairs of bf16 in i32, or
+/// quads of i8 in i32: those of b are unsigned.
+Value multiplyAdd(Emit &e, Value a, Value b, Value acc);
+
 /// A buffer seen as rows of numbers, and of 32-bit lanes where these are pairs
 /// of bf16 or quads of i8.
 struct Packed {
@@ -86,8 +90,9 @@ struct RowRange {
   void bind(Scope &place, Value r) const;
 };
 
-/// The transpose of as many vectors as they have lanes.
-void transpose(Emit &e, MutableArrayRef<Value> square);
+/// Transposes each block of as many lanes as there are vectors; with as many
+/// vectors as lanes, the whole.
+void transpose(Emit &e, MutableArrayRef<Value> rows);
 
 /// Rows of a range, converted: out[firstRow + r][d].
 void packStationary(Scope &block, const Contraction &contraction, RowRange rows,

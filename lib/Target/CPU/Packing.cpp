@@ -127,14 +127,14 @@ Value KeyRange::at(Emit &e, Value c) const {
 
 /// Exchanges lane bit `bit` with row bit `bit`: after all bits, the transpose.
 static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
-  int64_t n = rows.size();
+  int64_t n = cast<VectorType>(rows[0].getType()).getNumElements();
   SmallVector<int64_t> low(n), high(n);
   for (int64_t lane = 0; lane < n; ++lane) {
     bool upper = lane & bit;
     low[lane] = upper ? n + (lane ^ bit) : lane;
     high[lane] = upper ? n + lane : lane ^ bit;
   }
-  for (int64_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < rows.size(); ++i) {
     if (i & bit) {
       continue;
     }
@@ -144,9 +144,9 @@ static void exchange(Emit &e, MutableArrayRef<Value> rows, int64_t bit) {
   }
 }
 
-void cpu::transpose(Emit &e, MutableArrayRef<Value> square) {
-  for (auto bit = static_cast<int64_t>(square.size()) / 2; bit; bit /= 2) {
-    exchange(e, square, bit);
+void cpu::transpose(Emit &e, MutableArrayRef<Value> rows) {
+  for (auto bit = static_cast<int64_t>(rows.size()) / 2; bit; bit /= 2) {
+    exchange(e, rows, bit);
   }
 }
 

@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Sweep.h"
+#include "FewRows.h"
 
 #include "mlir/Transforms/RegionUtils.h"
 
@@ -143,14 +143,19 @@ void Kernel::forEachPiece(Scope &scope, const Tile &tile, Value row,
 
 void Kernel::emitScores(TileBuffers &buffers, Scope &scope, Tile &tile) {
   int64_t panel = getPanel();
-  for (auto [contraction, rows, keys] :
-       llvm::zip(tile.plan.contractions, buffers.rows, buffers.keys)) {
+  for (auto [contraction, rows, keys, spread] :
+       llvm::zip(tile.plan.contractions, buffers.rows, buffers.keys,
+                 buffers.spread)) {
     if (isa<DotWithOp>(contraction.op)) {
       emitDotWith(contraction, rows.floats, keys, scope, tile);
       continue;
     }
     if (state.analysis.isDirect(contraction)) {
-      emitScoresDirect(contraction, rows, scope, tile);
+      if (spread) {
+        emitScorePairs(scope, tile, contraction, spread);
+      } else {
+        emitScoresDirect(contraction, rows, scope, tile);
+      }
       continue;
     }
     Value end = e.index(contraction.getUnits());
@@ -568,7 +573,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
         e.both(partial, sweep.nonFinite),
         [&] { emitGuarded(sweep, outer, scope, tile, b); },
         [&] {
-          if (isDirect(outer.getRow(), b)) {
+          if (isDirect(outer.getRow())) {
             emitOuterDirect(sweep, outer, scope, tile);
           } else {
             emitAll();
@@ -584,7 +589,7 @@ void Kernel::emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,
   Value out = state.rowVectors.lookup(outer.getResult());
   auto outType = cast<MemRefType>(out.getType());
   Type element = outType.getElementType();
-  bool direct = isDirect(outer.getRow(), rows);
+  bool direct = isDirect(outer.getRow());
   e.loop(e.index(0), whole.rows, 1, [&](Value r) {
     Value group = e.roundDown(r, state.target.kernelRows);
     forEachPiece(scope, whole, group, state.lanes, [&](Value from, Value to) {

@@ -353,7 +353,7 @@ void StreamAnalysis::planContraction(TilePlan &plan, Operation *op) {
     contraction.element =
         quads ? lhs.getElementType() : Type(Float32Type::get(op->getContext()));
     contraction.group = quads ? 4 : 1;
-  } else if (target.hasBF16Dot && !contractsInPlace() && !isa<DotWithOp>(op) &&
+  } else if (target.hasBF16Dot && !isa<DotWithOp>(op) &&
              lhs.getElementType().isBF16() && rhs.getElementType().isBF16() &&
              result.isF32()) {
     contraction.element = lhs.getElementType();

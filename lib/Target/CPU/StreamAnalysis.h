@@ -212,6 +212,8 @@ public:
   /// Whether few rows are contracted with keys where they are, in an order of
   /// summation of their own.
   bool contractsInPlace() const { return fewRows && !sharesScores; }
+  /// Above this many rows packing pays.
+  static constexpr int64_t kMostDirectRows = 8;
   /// The rows of a block if they are so few that packing a tile would cost more
   /// than its products; else 0.
   int64_t getDirectRows() const;

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Sweep.h"
+#include "FewRows.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -162,9 +162,16 @@ void Kernel::allocateEntries(TilePlan &plan, int64_t rows, int64_t columns,
     int64_t rowUnits = group == 4 ? units + 1 : units;
     buffers.rows.push_back(
         scratch.getPacked(packedRows, group * rowUnits, element, group));
+    buffers.spread.emplace_back();
     if (state.analysis.isDirect(contraction)) {
       buffers.staging.emplace_back();
       buffers.keys.emplace_back();
+      if (group == 2) {
+        buffers.spread.back() =
+            scratch.get({state.analysis.getDirectRows(),
+                         getSpreadUnits(contraction, state.lanes)},
+                        e.getI32Type());
+      }
       continue;
     }
     buffers.staging.push_back(
@@ -250,10 +257,13 @@ void Kernel::allocateTiles(Sweep &sweep) {
       Packed &values = sweep.values[{outer.getRow(), element}];
       int64_t width =
           pad(cast<VectorType>(outer.getRow().getType()).getNumElements());
-      if (!values && pairs) {
+      if (values || isDirect(outer.getRow())) {
+        continue;
+      }
+      if (pairs) {
         values.pairs = scratch.get({columns / 2, width}, e.getI32Type());
         values.floats = values.pairs;
-      } else if (!values && !isDirect(outer.getRow(), values)) {
+      } else {
         values.floats = scratch.get({columns, width}, type);
       }
     }
@@ -280,9 +290,12 @@ void Kernel::prepareRows(RowBlock &block, Sweep &sweep) {
     }
   }
   RowRange rows{plan.rowArg, block.firstRow, block.rows, Value()};
-  for (auto [contraction, packed] :
-       llvm::zip(plan.contractions, sweep.entries.rows)) {
+  for (auto [contraction, packed, spread] :
+       llvm::zip(plan.contractions, sweep.entries.rows, sweep.entries.spread)) {
     packStationary(*block.scope, contraction, rows, packed, e.index(0));
+    if (spread) {
+      spreadPairs(state, contraction, packed.pairs, spread);
+    }
   }
 }
 
@@ -449,7 +462,7 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys) {
   Value result;
   for (auto &[key, packed] : sweep.values) {
     Value row = key.first;
-    if (isDirect(row, packed)) {
+    if (isDirect(row)) {
       continue;
     }
     packRows(tile, row, keys, packed);
@@ -466,7 +479,7 @@ void Kernel::checkPartial(Sweep &sweep, Scope &outside, Value partial,
                           Tile &tile) {
   for (auto &[key, packed] : sweep.values) {
     Value row = key.first;
-    if (!isDirect(row, packed)) {
+    if (!isDirect(row)) {
       continue;
     }
     Value found = e.ifValue(
@@ -543,7 +556,7 @@ void Kernel::emitHeadTile(RowBlock &block, Sweep &sweep, const Span &span) {
     }
     Packed sameRows;
     for (auto &[key, packed] : sweep.values) {
-      if (!packed.pairs && !isDirect(key.first, packed) &&
+      if (!packed.pairs && !isDirect(key.first) &&
           streamsRow(contraction, key.first)) {
         sameRows = packed;
       }
@@ -649,10 +662,7 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
                               [](Value row) { return !row.use_empty(); });
     // Values that are read where they lie take part with all keys of a tile.
     bool direct = llvm::any_of(plan.getOuters(), [&](CarryOp outer) {
-      Type type = getElementTypeOrSelf(
-          sweep.coefficients.lookup(outer).floats.getType());
-      return isDirect(outer.getRow(),
-                      sweep.values.lookup({outer.getRow(), type}));
+      return isDirect(outer.getRow());
     });
     if (byRow && !direct && !op.getTiles().empty() && !sweep.table &&
         plan.allCollectives.empty() && plan.ownRows.empty()) {

@@ -24,6 +24,9 @@ struct Kernel::TileBuffers {
   /// Per contraction: stationary rows, staging of keys, transposed keys.
   SmallVector<Packed> rows, staging;
   SmallVector<Value> keys;
+  /// Pairs of few rows, spread for keys that are read where they are; else
+  /// null.
+  SmallVector<Value> spread;
   /// Arrays of row values.
   SmallVector<Value> arrays;
 };

@@ -58,8 +58,15 @@ Tiling Tiling::choose(StreamOp stream, StreamAnalysis &analysis,
   }
   if (collectives.empty()) {
     tiling.fitFewKeys(stream, analysis, target);
+    int64_t itemRows = target.itemRows;
+    if (analysis.getDirectRows()) {
+      // Buffers for more would be cleared, and take room from keys.
+      itemRows =
+          llvm::alignTo(StreamAnalysis::kMostDirectRows, tiling.kernelRows);
+      tiling.blockRows = tiling.tileRows = itemRows;
+    }
     tiling.cutIntoItems(analysis.getRowPeriod() * analysis.getPackedHeads(),
-                        target.itemRows);
+                        itemRows);
     return tiling;
   }
   // Half as many keys, for the tiles of all heads or a halo come with them.
