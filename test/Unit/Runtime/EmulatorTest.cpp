@@ -480,7 +480,7 @@ TEST(Emulator, BoxesComeAndGo) {
     attn_emulator_fence_mbarrier_init();
     attn_emulator_mbarrier_arrive(barrier, 1, 128, 0, 1);
     const int32_t from[2] = {0, 2}, to[2] = {0, 7};
-    attn_emulator_tensor_load(getShared(0), maps, barrier, from, 2, 1);
+    attn_emulator_tensor_load(getShared(0), maps, barrier, from, 2, 0, 1);
     attn_emulator_mbarrier_wait(barrier, 0, ATTN_EMULATOR_WAIT_PARITY, 1);
     attn_emulator_fence_async();
     // The second row is outside.
