@@ -147,8 +147,9 @@ uint32_t attn::emulator::findShared(Emulator &emulator, const Thread &thread,
   auto full = static_cast<int64_t>(reinterpret_cast<uintptr_t>(address));
   int64_t window = full >= 0 ? full / kWindowBytes : 0;
   int64_t place = full - window * kWindowBytes;
-  uint32_t block =
-      window ? static_cast<uint32_t>(window - 1) : emulator.getBlock(thread);
+  uint32_t block = window                   ? static_cast<uint32_t>(window - 1)
+                   : emulator.numBlocks > 1 ? emulator.getBlock(thread)
+                                            : 0;
   int64_t begin = place - ATTN_EMULATOR_SHARED_BASE;
   if (window > emulator.numBlocks) {
     report(emulator, thread,
@@ -169,7 +170,9 @@ uint32_t attn::emulator::findShared(Emulator &emulator, const Thread &thread,
   }
   checkAlignment(emulator, thread, place, bytes, kind, alignment, site);
   uint32_t found = block * emulator.windowBytes + static_cast<uint32_t>(begin);
-  checkBlockAt(emulator, thread, found, getVerb(kind), site);
+  if (emulator.numBlocks > 1) {
+    checkBlockAt(emulator, thread, found, getVerb(kind), site);
+  }
   return found;
 }
 

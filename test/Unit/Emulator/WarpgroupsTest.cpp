@@ -110,7 +110,8 @@ void write(std::vector<unsigned char> &image, const Layout &layout,
 
 class Products {
 public:
-  Products(const Format &format, bool isTransposedA, bool isTransposedB)
+  Products(const Format &format, bool isTransposedA, bool isTransposedB,
+           const std::vector<Edit> &more = {})
       : format(format) {
     std::string type = format.name;
     std::string before = "A[<bf16>, <one>, <row>], B[<bf16>, <one>, <col>]";
@@ -119,23 +120,30 @@ public:
                         ">, <one>, <" + (isTransposedB ? "row" : "col") + ">]";
     std::string depth = "k = " + std::to_string(format.depth) + ">";
     // So that the second of two is found.
-    program = std::make_unique<Program>(
-        "wgmma-layouts.mlir", std::vector<Edit>{{before, after + " "},
-                                                {before, after + " "},
-                                                {"k = 16>", depth + " "},
-                                                {"k = 16>", depth + " "}});
+    std::vector<Edit> edits = {{before, after + " "},
+                               {before, after + " "},
+                               {"k = 16>", depth + " "},
+                               {"k = 16>", depth + " "}};
+    edits.insert(edits.end(), more.begin(), more.end());
+    program = std::make_unique<Program>("wgmma-layouts.mlir", edits);
   }
 
-  /// Twice A times B, in the order of registers.
-  void expect(const Layout &a, const Layout &b) {
+  /// What is reported.
+  std::string run(const Layout &a, const Layout &b, std::vector<float> &y,
+                  uint64_t seed = 0) {
     std::vector<unsigned char> image(kImageBytes, 0xff);
     write(image, a, format, 0, 64, 1);
     write(image, b, format, kBeginB, 16, 5);
     std::vector<int32_t> words(kImageBytes / 4);
     std::memcpy(words.data(), image.data(), kImageBytes);
     std::vector<int64_t> descriptors = {a.describe(0), b.describe(kBeginB)};
+    return program->run({words, descriptors, y}, seed);
+  }
+
+  /// Twice A times B, in the order of registers.
+  void expect(const Layout &a, const Layout &b) {
     std::vector<float> y(64 * 16);
-    ASSERT_EQ(program->run({words, descriptors, y}), "");
+    ASSERT_EQ(run(a, b, y), "");
     for (uint32_t i = 0; i < y.size(); ++i) {
       uint32_t lane = i / 8 % 32, r = i % 8;
       uint32_t row = i / 256 * 16 + lane / 4 + r / 2 % 2 * 8;
@@ -180,6 +188,35 @@ TEST(EmulatedProducts, ReadAllLayouts) {
           }
         }
       }
+    }
+  }
+}
+
+/// The op's own wait, which has no operands.
+TEST(EmulatedProducts, AreWaitedForByTheOpToo) {
+  const char *const kWait = "nvvm.wgmma.wait.group.sync.aligned 0";
+  const char *const kCommit = "nvvm.wgmma.commit.group.sync.aligned";
+  const std::pair<std::vector<Edit>, const char *> kCases[] = {
+      {{{kWait, ""}}, "that may still be in flight"},
+      {{{kWait, "nvvm.wgmma.wait.group.sync.aligned 1"}},
+       "that may still be in flight"},
+      {{{kCommit, ""}}, "that no wgmma.commit_group follows"},
+      {{{kCommit, kWait},
+        {std::string(kWait) + "\n      %at",
+         std::string(kCommit) + "\n      %at"}},
+       "that may still be in flight"},
+      {{{"%y0 = llvm.extractvalue %q[0]", "%y0 = llvm.extractvalue %p[0]"}},
+       "that another product"},
+      {{{"nvvm.wgmma.fence.aligned", ""}},
+       "with no wgmma.fence after it began"},
+      {{{"nvvm.mbarrier.try_wait.parity", "//"}}, "of shared memory"}};
+  for (const auto &[edits, wanted] : kCases) {
+    Products products(kFormats[0], false, false, edits);
+    std::vector<float> y(64 * 16);
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      std::string report =
+          products.run(getLayouts(false)[0], getLayouts(false)[6], y, seed);
+      EXPECT_NE(report.find(wanted), std::string::npos) << report << wanted;
     }
   }
 }
