@@ -86,6 +86,8 @@ LogicalResult Translator::findTarget() {
     chip = amd.getChip();
   } else if (auto nvidia = dyn_cast<NVVM::NVVMTargetAttr>(targets[0])) {
     chip = nvidia.getChip();
+    // With instructions of this chip alone; all else is as without.
+    chip.consume_back("a");
   }
   FailureOr<const Device *> found = getDevice(device, chip);
   target = succeeded(found) ? *found : nullptr;

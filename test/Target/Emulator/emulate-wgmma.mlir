@@ -1,6 +1,6 @@
 // RUN: attn-opt %s -attn-emulate-gpu | FileCheck %s
 
-gpu.module @m {
+gpu.module @m [#nvvm.target<chip = "sm_90a">] {
   // Results are names: they go from product to product and through the wait as
   // they are, and what looks at one asks for its value.
   // CHECK-LABEL: llvm.func internal @m_k
