@@ -243,8 +243,12 @@ struct Emulator {
     return blocks[getBlock(thread)].id;
   }
   /// Of a place in the shared memory of all: where it is in its block's.
-  uint32_t getByte(uint32_t place) const { return place % windowBytes; }
-  uint32_t getBlockAt(uint32_t place) const { return place / windowBytes; }
+  uint32_t getByte(uint32_t place) const {
+    return numBlocks > 1 ? place % windowBytes : place;
+  }
+  uint32_t getBlockAt(uint32_t place) const {
+    return numBlocks > 1 ? place / windowBytes : 0;
+  }
   /// Warpgroups of a block, and of all.
   uint32_t getGroupsOfBlock() const { return (blockThreads + 127) / 128; }
   uint32_t getNumGroups() const { return numBlocks * getGroupsOfBlock(); }
@@ -388,7 +392,7 @@ void checkPair(Emulator &emulator, const Thread &waiting, const Thread &other);
 /// Reports whoever of the warpgroup waits for `thread` in vain.
 void checkWarpgroup(Emulator &emulator, const Thread &thread);
 
-/// Before the first block, and after the last.
+/// Before the blocks of a cluster begin, and after the last have ended.
 void beginWarpgroups(Emulator &emulator);
 void endWarpgroups(Emulator &emulator);
 

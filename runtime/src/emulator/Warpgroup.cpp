@@ -433,9 +433,9 @@ void attn::emulator::beginWarpgroups(Emulator &emulator) {
   emulator.numProducts = 0;
   for (uint32_t i = 0; i < emulator.getNumGroups(); ++i) {
     Warpgroup &group = emulator.warpgroups[i];
-    for (Tile &tile : group.tiles) {
-      tile.group = 0;
-      tile.isRead = false;
+    for (uint32_t k = 0; group.agent && k < Warpgroup::kTiles; ++k) {
+      group.tiles[k].group = 0;
+      group.tiles[k].isRead = false;
     }
     group.fences = group.committed = group.completed = group.last = 0;
     group.numProducts = group.numHeld = group.agent = 0;
