@@ -69,6 +69,16 @@ template <typename Add> static void addEmulator(Add add) {
   add("attn_emulator_set_registers", &attn_emulator_set_registers);
   add("attn_emulator_tensor_load", &attn_emulator_tensor_load);
   add("attn_emulator_tensor_store", &attn_emulator_tensor_store);
+  add("attn_emulator_wgmma", &attn_emulator_wgmma);
+  add("attn_emulator_wgmma_commit", &attn_emulator_wgmma_commit);
+  add("attn_emulator_wgmma_fence", &attn_emulator_wgmma_fence);
+  add("attn_emulator_wgmma_fences", &attn_emulator_wgmma_fences);
+  add("attn_emulator_wgmma_value", &attn_emulator_wgmma_value);
+  add("attn_emulator_wgmma_wait", &attn_emulator_wgmma_wait);
+  add("attn_emulator_wgmma_write", &attn_emulator_wgmma_write);
+  add("attn_emulator_cluster_arrive", &attn_emulator_cluster_arrive);
+  add("attn_emulator_cluster_wait", &attn_emulator_cluster_wait);
+  add("attn_emulator_map_shared", &attn_emulator_map_shared);
 }
 
 llvm::orc::SymbolMap attn::getJitSymbols(llvm::orc::MangleAndInterner &mangle) {

@@ -55,7 +55,9 @@ enum {
   ATTN_EMULATOR_U32,
   ATTN_EMULATOR_S64,
   ATTN_EMULATOR_U64,
-  ATTN_EMULATOR_F64
+  ATTN_EMULATOR_F64,
+  ATTN_EMULATOR_E4M3,
+  ATTN_EMULATOR_E5M2
 };
 
 enum { ATTN_EMULATOR_MAX_RANK = 5 };
@@ -122,6 +124,8 @@ typedef struct attn_emulator_kernel {
   int64_t max_shared_bytes;
   /** Registers of a thread at first; 0 stands for the most there is. */
   int64_t registers;
+  /** Blocks of a cluster in each dimension; 0 stands for 1. */
+  int64_t cluster[3];
 } attn_emulator_kernel;
 
 typedef struct attn_emulator_sizes {
@@ -145,7 +149,8 @@ typedef struct attn_emulator_buffer {
   int64_t element_bytes;
 } attn_emulator_buffer;
 
-/** Runs all blocks, one after the other. Not 0 if something went wrong. */
+/** Runs all blocks, one cluster after the other. Not 0 if something went wrong.
+ */
 ATTN_RUNTIME_EXPORT int32_t
 attn_emulator_launch(const attn_emulator_kernel *kernel,
                      const attn_emulator_sizes *sizes, void *const *arguments,
@@ -168,10 +173,25 @@ enum {
   ATTN_EMULATOR_GRID_X,
   ATTN_EMULATOR_GRID_Y,
   ATTN_EMULATOR_GRID_Z,
+  ATTN_EMULATOR_CLUSTER_X,
+  ATTN_EMULATOR_CLUSTER_Y,
+  ATTN_EMULATOR_CLUSTER_Z,
+  ATTN_EMULATOR_CLUSTERS_X,
+  ATTN_EMULATOR_CLUSTERS_Y,
+  ATTN_EMULATOR_CLUSTERS_Z,
+  /** Of a block in its cluster. */
+  ATTN_EMULATOR_IN_CLUSTER_X,
+  ATTN_EMULATOR_IN_CLUSTER_Y,
+  ATTN_EMULATOR_IN_CLUSTER_Z,
+  ATTN_EMULATOR_CLUSTER_SIZE_X,
+  ATTN_EMULATOR_CLUSTER_SIZE_Y,
+  ATTN_EMULATOR_CLUSTER_SIZE_Z,
   ATTN_EMULATOR_LANE,
   ATTN_EMULATOR_WARP,
   ATTN_EMULATOR_NUM_WARPS,
-  ATTN_EMULATOR_SHARED_BYTES
+  ATTN_EMULATOR_SHARED_BYTES,
+  ATTN_EMULATOR_CLUSTER_RANK,
+  ATTN_EMULATOR_CLUSTER_BLOCKS
 };
 
 /** The value of a special register. */
@@ -269,6 +289,19 @@ ATTN_RUNTIME_EXPORT void
 attn_emulator_copy_arrive(void *address, int32_t no_increment, int32_t site);
 
 /*===----------------------------------------------------------------------===*\
+|* Clusters
+\*===----------------------------------------------------------------------===*/
+
+/** The address of the same place in the shared memory of another block. */
+ATTN_RUNTIME_EXPORT void *attn_emulator_map_shared(void *address, int32_t block,
+                                                   int32_t site);
+/** All lanes of the warp come there together if it is aligned. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_cluster_arrive(int32_t relaxed, int32_t aligned, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_cluster_wait(int32_t aligned,
+                                                    int32_t site);
+
+/*===----------------------------------------------------------------------===*\
 |* Copies of bulk. What threads write reaches them by a fence alone.
 \*===----------------------------------------------------------------------===*/
 
@@ -276,21 +309,22 @@ attn_emulator_copy_arrive(void *address, int32_t no_increment, int32_t site);
 ATTN_RUNTIME_EXPORT void attn_emulator_fence_async(void);
 ATTN_RUNTIME_EXPORT void attn_emulator_fence_mbarrier_init(void);
 
-/** Is complete with the current phase of an mbarrier. */
-ATTN_RUNTIME_EXPORT void attn_emulator_bulk_load(void *shared,
-                                                 const void *global,
-                                                 const void *mbarrier,
-                                                 int32_t bytes, int32_t site);
+/**
+ * Is complete with the current phase of an mbarrier. Bit i of `blocks` stands
+ * for block i of the cluster; 0 for the one that has the address.
+ */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_bulk_load(void *shared, const void *global, const void *mbarrier,
+                        int32_t bytes, int32_t blocks, int32_t site);
 /** Bit i of the mask stands for byte i of every 16. */
 ATTN_RUNTIME_EXPORT void
 attn_emulator_bulk_store(void *global, const void *shared, int32_t bytes,
                          int32_t byte_mask, int32_t site);
 /** The box whose first element has these coordinates. */
-ATTN_RUNTIME_EXPORT void attn_emulator_tensor_load(void *shared,
-                                                   const void *map,
-                                                   const void *mbarrier,
-                                                   const int32_t *coordinates,
-                                                   int32_t rank, int32_t site);
+ATTN_RUNTIME_EXPORT void
+attn_emulator_tensor_load(void *shared, const void *map, const void *mbarrier,
+                          const int32_t *coordinates, int32_t rank,
+                          int32_t blocks, int32_t site);
 
 /** Numbered as in the NVVM dialect, but for the first. */
 enum {
@@ -371,6 +405,47 @@ ATTN_RUNTIME_EXPORT uint32_t attn_emulator_round_tf32(float value,
 ATTN_RUNTIME_EXPORT uint32_t attn_emulator_permute(int32_t mode, uint32_t low,
                                                    uint32_t high,
                                                    uint32_t selector);
+
+/*===----------------------------------------------------------------------===*\
+|* Products of warpgroups: wgmma. All 128 threads come to these.
+\*===----------------------------------------------------------------------===*/
+
+/** What one product of 64 x `columns` results multiplies. */
+typedef struct attn_emulator_wgmma_form {
+  int32_t columns;
+  int32_t depth;
+  int32_t type_a;
+  int32_t type_b;
+  /** Whether elements along M and N follow each other in memory. */
+  int32_t transposed_a;
+  int32_t transposed_b;
+  int32_t negates_a;
+  int32_t negates_b;
+  /** Whether it adds to what the accumulators hold. */
+  int32_t adds;
+  /** Four registers hold a thread's part of A. */
+  int32_t takes_registers;
+  /** Fences before the last time that the kernel wrote one of its registers. */
+  int32_t written;
+  /** What the kernel calls the registers of A; -1 if it does not write them. */
+  int32_t names[4];
+} attn_emulator_wgmma_form;
+
+ATTN_RUNTIME_EXPORT void attn_emulator_wgmma_fence(int32_t site);
+/** The accumulators, which become names of the results, and then those of A. */
+ATTN_RUNTIME_EXPORT void
+attn_emulator_wgmma(const attn_emulator_wgmma_form *form, int64_t descriptor_a,
+                    int64_t descriptor_b, uint32_t *registers, int32_t site);
+ATTN_RUNTIME_EXPORT void attn_emulator_wgmma_commit(int32_t site);
+/** Until all groups but the last few are complete. */
+ATTN_RUNTIME_EXPORT void attn_emulator_wgmma_wait(int32_t groups, int32_t site);
+/** What is in a register that may be the name of a result. */
+ATTN_RUNTIME_EXPORT uint32_t attn_emulator_wgmma_value(uint32_t bits,
+                                                       int32_t site);
+/** How many fences the warpgroup has had. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_wgmma_fences(void);
+/** A register of A gets another value. */
+ATTN_RUNTIME_EXPORT void attn_emulator_wgmma_write(int32_t name, int32_t site);
 
 /*===----------------------------------------------------------------------===*\
 |* Waves of AMD's GPUs. All lanes of a wave come to these.

@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What caches are to do is of no matter on the host. There is one block in a
-// cluster, so that copies to several are refused.
+// What caches are to do is of no matter on the host.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,16 +19,18 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::emulator;
 
-static LogicalResult replaceLoad(NVVM::CpAsyncBulkGlobalToSharedClusterOp op,
-                                 Calls &calls) {
-  if (op.getMulticastMask()) {
-    return op.emitOpError("is emulated without a multicast alone");
-  }
+/// The blocks that a copy goes to; 0 for that of the address.
+static Value getBlocks(Calls &calls, Value mask) {
+  return mask ? LLVM::ZExtOp::create(calls, calls.getI32Type(), mask)
+              : calls.constant(0);
+}
+
+static void replaceLoad(NVVM::CpAsyncBulkGlobalToSharedClusterOp op,
+                        Calls &calls) {
   calls.call("attn_emulator_bulk_load", {},
              {op.getDstMem(), op.getSrcMem(), op.getMbar(), op.getSize(),
-              calls.site()});
+              getBlocks(calls, op.getMulticastMask()), calls.site()});
   op->erase();
-  return success();
 }
 
 static void replaceStore(NVVM::CpAsyncBulkSharedCTAToGlobalOp op,
@@ -62,15 +63,17 @@ static Value countCoordinates(Calls &calls, ValueRange coordinates) {
 static LogicalResult
 replaceTensorLoad(NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp op,
                   Calls &calls) {
-  if (op.getMulticastMask() || op.getPredicate() || op.getGroup() ||
+  if (op.getPredicate() || op.getGroup() ||
       op.getMode() != NVVM::TMALoadMode::TILE) {
-    return op.emitOpError("is emulated for tiles alone, without a multicast, a "
-                          "predicate or a group");
+    return op.emitOpError(
+        "is emulated for tiles alone, without a predicate or a "
+        "group");
   }
   calls.call("attn_emulator_tensor_load", {},
              {op.getDstMem(), op.getTmaDescriptor(), op.getMbar(),
               storeCoordinates(calls, op.getCoordinates()),
-              countCoordinates(calls, op.getCoordinates()), calls.site()});
+              countCoordinates(calls, op.getCoordinates()),
+              getBlocks(calls, op.getMulticastMask()), calls.site()});
   op->erase();
   return success();
 }
@@ -97,7 +100,8 @@ FailureOr<bool> emulator::replaceBulkOp(Operation *op, Calls &calls) {
   };
   return TypeSwitch<Operation *, FailureOr<bool>>(op)
       .Case([&](NVVM::CpAsyncBulkGlobalToSharedClusterOp load) {
-        return toResult(replaceLoad(load, calls));
+        replaceLoad(load, calls);
+        return true;
       })
       .Case([&](NVVM::CpAsyncBulkSharedCTAToGlobalOp store) {
         replaceStore(store, calls);

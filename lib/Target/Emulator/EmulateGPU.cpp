@@ -86,6 +86,8 @@ LogicalResult Translator::findTarget() {
     chip = amd.getChip();
   } else if (auto nvidia = dyn_cast<NVVM::NVVMTargetAttr>(targets[0])) {
     chip = nvidia.getChip();
+    // With instructions of this chip alone; all else is as without.
+    chip.consume_back("a");
   }
   FailureOr<const Device *> found = getDevice(device, chip);
   target = succeeded(found) ? *found : nullptr;
@@ -183,8 +185,9 @@ LogicalResult Translator::translate(Operation *op) {
   if (replaceMath(op, calls)) {
     return success();
   }
-  for (auto replace : {replaceThreadOp, replaceMemoryOp, replaceMBarrierOp,
-                       replaceBulkOp, replaceMatrixOp, replaceWaveOp}) {
+  for (auto replace :
+       {replaceThreadOp, replaceMemoryOp, replaceMBarrierOp, replaceBulkOp,
+        replaceMatrixOp, replaceWaveOp, replaceClusterOp, replaceWarpgroupOp}) {
     FailureOr<bool> replaced = replace(op, calls);
     if (failed(replaced)) {
       return failure();
@@ -192,6 +195,9 @@ LogicalResult Translator::translate(Operation *op) {
     if (*replaced) {
       return success();
     }
+  }
+  if (isOfProducts(op)) {
+    return success();
   }
   bool isKnown = isa<LLVM::LLVMDialect>(op->getDialect()) &&
                  !isa<LLVM::InlineAsmOp, LLVM::CallIntrinsicOp>(op);
@@ -238,7 +244,7 @@ LogicalResult Translator::translate(LLVM::LLVMFuncOp function) {
       return failure();
     }
   }
-  return success();
+  return replaceProducts(function, host, sites);
 }
 
 /// The emulator starts every thread with the same pointers.
@@ -248,6 +254,7 @@ void Translator::takeArgumentsByPointer(Kernel &kernel) {
   auto pointer = LLVM::LLVMPointerType::get(host.getContext());
   ImplicitLocOpBuilder b(function.getLoc(), &entry, entry.begin());
   unsigned count = entry.getNumArguments();
+  DataLayout layout = DataLayout::closest(function);
   BlockArgument all = entry.addArgument(pointer, function.getLoc());
   for (unsigned k = 0; k < count; ++k) {
     BlockArgument argument = entry.getArgument(k);
@@ -256,6 +263,12 @@ void Translator::takeArgumentsByPointer(Kernel &kernel) {
         LLVM::GEPOp::create(b, pointer, pointer, all,
                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(k)});
     Value place = LLVM::LoadOp::create(b, pointer, slot);
+    // One that is passed by value is a pointer to what the host has.
+    auto byValue = function.getArgAttrOfType<TypeAttr>(
+        k, LLVM::LLVMDialect::getByValAttrName());
+    kernel.valueBytes.push_back(
+        byValue ? static_cast<int64_t>(layout.getTypeSize(byValue.getValue()))
+                : 0);
     argument.replaceAllUsesWith(
         LLVM::LoadOp::create(b, argument.getType(), place));
   }
@@ -334,12 +347,17 @@ LogicalResult Translator::run(llvm::StringMap<Kernel> &kernels) {
     bool isKernel = function->hasAttr(gpu::GPUDialect::getKernelFuncAttrName());
     auto registers = function->getAttrOfType<IntegerAttr>(
         NVVM::NVVMDialect::getMaxnregAttrName());
+    auto cluster = function->getAttrOfType<DenseI32ArrayAttr>(
+        NVVM::NVVMDialect::getClusterDimAttrName());
     dropAttributes(function);
     if (isKernel && !function.isExternal()) {
       Kernel &kernel = kernels[(device.getName() + "::" + name).str()] =
           makeKernel(function);
       kernel.name = name;
       kernel.registers = registers ? registers.getInt() : 0;
+      if (cluster) {
+        llvm::copy(cluster.asArrayRef(), kernel.cluster);
+      }
       made.push_back(&kernel);
     }
     dropAddressSpaces(function);

@@ -90,6 +90,9 @@ LogicalResult LaunchWriter::collectArguments() {
       buffers.push_back({getName(number, operand),
                          static_cast<int64_t>(first) + 1, memref.getRank(),
                          bytes});
+    } else if (first < kernel.valueBytes.size() && kernel.valueBytes[first]) {
+      buffers.push_back({getName(number, operand), static_cast<int64_t>(first),
+                         -1, kernel.valueBytes[first]});
     }
   };
   if (failed(arguments.collect(visit)) ||
@@ -137,16 +140,19 @@ Value LaunchWriter::describeKernel() {
       addText(host, symbols, prefix + "name", kernel.name);
   LLVM::GlobalOp siteText =
       addText(host, symbols, prefix + "sites", kernel.sites);
-  auto type = LLVM::LLVMStructType::getLiteral(
-      b.getContext(), {pointer, pointer, pointer, b.getI64Type(),
-                       b.getI64Type(), b.getI64Type()});
+  SmallVector<Type> types(3, pointer);
+  types.append(6, b.getI64Type());
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
   return table(name, type, [&](ImplicitLocOpBuilder &inside) {
     Value fields[] = {LLVM::AddressOfOp::create(inside, nameText),
                       LLVM::AddressOfOp::create(inside, kernel.function),
                       LLVM::AddressOfOp::create(inside, siteText),
                       number(inside, kernel.warpSize),
                       number(inside, kernel.maxSharedBytes),
-                      number(inside, kernel.registers)};
+                      number(inside, kernel.registers),
+                      number(inside, kernel.cluster[0]),
+                      number(inside, kernel.cluster[1]),
+                      number(inside, kernel.cluster[2])};
     Value value = LLVM::UndefOp::create(inside, type);
     for (auto [k, field] : llvm::enumerate(fields)) {
       value = LLVM::InsertValueOp::create(inside, value, field,

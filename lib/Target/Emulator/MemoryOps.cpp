@@ -26,10 +26,13 @@ using namespace mlir::attn;
 using namespace mlir::attn::emulator;
 
 static constexpr unsigned kSharedSpace = 3;
+/// Of the cluster.
+static constexpr unsigned kClusterSpace = 7;
 
 static bool isShared(Value pointer) {
   auto type = cast<LLVM::LLVMPointerType>(pointer.getType());
-  return type.getAddressSpace() == kSharedSpace;
+  return type.getAddressSpace() == kSharedSpace ||
+         type.getAddressSpace() == kClusterSpace;
 }
 
 /// Whether it points to memory of the thread's own.

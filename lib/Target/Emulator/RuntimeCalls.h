@@ -74,6 +74,15 @@ FailureOr<bool> replaceBulkOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMBarrierOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceMemoryOp(Operation *op, Calls &calls);
 FailureOr<bool> replaceWaveOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceClusterOp(Operation *op, Calls &calls);
+FailureOr<bool> replaceWarpgroupOp(Operation *op, Calls &calls);
+
+/// Whether it is one of those that replaceProducts is for.
+bool isOfProducts(Operation *op);
+/// Replaces products of warpgroups and what their results go through, when all
+/// else of the function has been replaced.
+LogicalResult replaceProducts(LLVM::LLVMFuncOp function, ModuleOp host,
+                              Sites &sites);
 
 /// A kernel that has become a function of the host.
 struct Kernel {
@@ -88,6 +97,10 @@ struct Kernel {
   int64_t warpSize = 0, maxSharedBytes = 0;
   /// Of a thread at first, if the kernel says so.
   int64_t registers = 0;
+  /// Blocks of a cluster in each dimension, if the kernel says so.
+  int64_t cluster[3] = {0, 0, 0};
+  /// The bytes of each argument that is passed by value; 0 for others.
+  SmallVector<int64_t> valueBytes;
   /// Constants of the GPU's module that are now the host's.
   SmallVector<LLVM::GlobalOp> constants;
 };

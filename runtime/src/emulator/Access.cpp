@@ -10,12 +10,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Emulator.h"
+#include "Warpgroup.h"
+
+#include <cstdio>
 
 using namespace attn::emulator;
 
 /// No address of the host is below.
-static constexpr uintptr_t kEndOfShared = 1 << 20;
+static constexpr uintptr_t kEndOfShared = (kMaxBlocks + 1) * kWindowBytes;
 
 static const char *getVerb(int32_t kind) {
   return kind & ATTN_EMULATOR_ATOMIC  ? "changes"
@@ -44,39 +46,76 @@ static void checkAlignment(Emulator &emulator, const Thread &thread,
          "%s byte %u of shared memory (%s), which an asynchronous copy (%s) "
          "may write: the thread has not waited for its phase of the mbarrier "
          "at byte %u",
-         verb, conflict.byte, getPlace(emulator, site),
-         getPlace(emulator, conflict.other.site), barrier.place);
+         verb, emulator.getByte(conflict.byte), getPlace(emulator, site),
+         getPlace(emulator, conflict.other.site),
+         emulator.getByte(barrier.place));
+}
+
+/// A conflict with a product, which reads.
+[[noreturn]] static void reportProduct(Emulator &emulator, const Thread &thread,
+                                       const Conflict &conflict,
+                                       const char *verb, uint32_t site) {
+  uint32_t index = emulator.shadow.getAgent(conflict.other).index;
+  bool isOver = conflict.other.tick <= emulator.warpgroups[index].completed;
+  report(emulator, thread,
+         "%s byte %u of shared memory (%s), which a product of warpgroup %u "
+         "(%s) %s",
+         verb, emulator.getByte(conflict.byte), getPlace(emulator, site),
+         index % emulator.getGroupsOfBlock(),
+         getPlace(emulator, conflict.other.site),
+         isOver ? "reads, with no barrier after the wait for it"
+                : "may still read: the warpgroup has not waited for it");
+}
+
+/// What a thread does, and in which block if that is not its own.
+static const char *addBlock(const Emulator &emulator, const Thread &thread,
+                            uint32_t place, const char *verb, char *text,
+                            size_t bytes) {
+  uint32_t block = emulator.getBlockAt(place);
+  if (block == emulator.getBlock(thread)) {
+    return verb;
+  }
+  const uint32_t *id = emulator.blocks[block].id;
+  std::snprintf(text, bytes, "%s, in block (%u, %u, %u),", verb, id[0], id[1],
+                id[2]);
+  return text;
 }
 
 void attn::emulator::reportConflict(Emulator &emulator, const Thread &thread,
                                     const Conflict &conflict, const char *verb,
                                     uint32_t site) {
+  char text[64];
+  verb = addBlock(emulator, thread, conflict.byte, verb, text, sizeof(text));
+  uint32_t byte = emulator.getByte(conflict.byte);
   const char *here = getPlace(emulator, site);
   const char *there = getPlace(emulator, conflict.other.site);
   if (conflict.kind == Conflict::Uninitialized) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which nothing has written", verb,
-           conflict.byte, here);
+           byte, here);
   }
   Agent agent = emulator.shadow.getAgent(conflict.other);
   uint32_t other = agent.index;
   if (conflict.kind == Conflict::Unfenced) {
     report(emulator, thread,
-           "%s byte %u of shared memory (%s), which %sthread %u writes (%s) "
+           "%s byte %u of shared memory (%s), which %s%s writes (%s) "
            "with no fence.proxy.async between the two",
-           verb, conflict.byte, here,
-           agent.kind == Agent::Thread ? "" : "an asynchronous copy of ", other,
-           there);
+           verb, byte, here,
+           agent.kind == Agent::Thread ? "" : "an asynchronous copy of ",
+           getThreadName(emulator, other), there);
   }
   if (agent.kind == Agent::Thread) {
     report(emulator, thread,
-           "%s byte %u of shared memory (%s), which thread %u %s (%s) with no "
+           "%s byte %u of shared memory (%s), which %s %s (%s) with no "
            "barrier between the two",
-           verb, conflict.byte, here, other,
+           verb, byte, here, getThreadName(emulator, other),
            conflict.kind == Conflict::WithRead ? "reads" : "writes", there);
   }
   if (agent.kind == Agent::MBarrier) {
     reportLoad(emulator, thread, conflict, verb, site);
+  }
+  if (agent.kind == Agent::Products) {
+    reportProduct(emulator, thread, conflict, verb, site);
   }
   const char *does = conflict.kind == Conflict::WithRead ? "read" : "write";
   const Thread &owner = emulator.threads[other];
@@ -87,26 +126,39 @@ void attn::emulator::reportConflict(Emulator &emulator, const Thread &thread,
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which its asynchronous copy (%s) "
            "may still %s: it has not waited for it",
-           verb, conflict.byte, here, there, does);
+           verb, byte, here, there, does);
   }
   if (!isOver) {
     report(emulator, thread,
            "%s byte %u of shared memory (%s), which an asynchronous copy of "
-           "thread %u (%s) may still %s: that thread has not waited for it",
-           verb, conflict.byte, here, other, there, does);
+           "%s (%s) may still %s: that thread has not waited for it",
+           verb, byte, here, getThreadName(emulator, other), there, does);
   }
   report(emulator, thread,
          "%s byte %u of shared memory (%s), which an asynchronous copy of "
-         "thread %u (%s) %ss, with no barrier after that thread's wait",
-         verb, conflict.byte, here, other, there, does);
+         "%s (%s) %ss, with no barrier after that thread's wait",
+         verb, byte, here, getThreadName(emulator, other), there, does);
 }
 
 uint32_t attn::emulator::findShared(Emulator &emulator, const Thread &thread,
                                     const void *address, int64_t bytes,
                                     int32_t kind, int32_t alignment,
                                     uint32_t site) {
-  auto place = static_cast<int64_t>(reinterpret_cast<uintptr_t>(address));
+  auto full = static_cast<int64_t>(reinterpret_cast<uintptr_t>(address));
+  int64_t window = full >= 0 ? full / kWindowBytes : 0;
+  int64_t place = full - window * kWindowBytes;
+  uint32_t block = window                   ? static_cast<uint32_t>(window - 1)
+                   : emulator.numBlocks > 1 ? emulator.getBlock(thread)
+                                            : 0;
   int64_t begin = place - ATTN_EMULATOR_SHARED_BASE;
+  if (window > emulator.numBlocks) {
+    report(emulator, thread,
+           "%s %lld bytes of the shared memory of block %lld of its cluster "
+           "(%s), which has %u",
+           getVerb(kind), static_cast<long long>(bytes),
+           static_cast<long long>(window - 1), getPlace(emulator, site),
+           emulator.numBlocks);
+  }
   if (begin < 0 || begin > emulator.sharedBytes ||
       bytes > emulator.sharedBytes - begin) {
     report(emulator, thread,
@@ -117,7 +169,11 @@ uint32_t attn::emulator::findShared(Emulator &emulator, const Thread &thread,
            emulator.sharedBytes);
   }
   checkAlignment(emulator, thread, place, bytes, kind, alignment, site);
-  return static_cast<uint32_t>(begin);
+  uint32_t found = block * emulator.windowBytes + static_cast<uint32_t>(begin);
+  if (emulator.numBlocks > 1) {
+    checkBlockAt(emulator, thread, found, getVerb(kind), site);
+  }
+  return found;
 }
 
 unsigned char *attn::emulator::accessShared(Emulator &emulator, Thread &thread,

@@ -11,6 +11,12 @@
 
 using namespace attn::emulator;
 
+/// Of all barriers.
+static uint32_t getNumber(const Emulator &emulator, const Thread &thread,
+                          uint32_t id) {
+  return emulator.getBlock(thread) * kNumBarriers + id;
+}
+
 /// Counts the thread; a barrier that is empty takes its form from the first.
 static Barrier &arrive(Emulator &emulator, uint32_t id, int32_t count,
                        uint32_t site) {
@@ -21,20 +27,22 @@ static Barrier &arrive(Emulator &emulator, uint32_t id, int32_t count,
         static_cast<int32_t>(id), getPlace(emulator, site), kNumBarriers - 1);
   }
   bool isForAll = count < 0;
-  uint32_t expected = isForAll ? emulator.numThreads : count;
+  uint32_t expected = isForAll ? emulator.blockThreads : count;
   if (!isForAll && (expected == 0 || expected % emulator.warpSize != 0)) {
     report(emulator, thread,
            "is at barrier %u (%s) with %u threads, which is not a multiple of "
            "%u",
            id, getPlace(emulator, site), expected, emulator.warpSize);
   }
-  Barrier &barrier = emulator.barriers[id];
+  uint32_t number = getNumber(emulator, thread, id);
+  Barrier &barrier = emulator.barriers[number];
   if (barrier.arrived == 0) {
     barrier.expected = expected;
     barrier.site = site;
     barrier.isForAll = isForAll;
     barrier.trueCount = 0;
-    std::memset(emulator.barrierClocks[id], 0, emulator.shadow.getClockBytes());
+    std::memset(emulator.barrierClocks[number], 0,
+                emulator.shadow.getClockBytes());
   } else if (barrier.expected != expected) {
     report(emulator, thread,
            "is at barrier %u (%s) with %u threads, and others (%s) with %u", id,
@@ -46,25 +54,28 @@ static Barrier &arrive(Emulator &emulator, uint32_t id, int32_t count,
            getPlace(emulator, site), getPlace(emulator, barrier.site));
   }
   ++barrier.arrived;
-  emulator.shadow.join(emulator.barrierClocks[id],
+  emulator.shadow.join(emulator.barrierClocks[number],
                        emulator.shadow.getClock(thread.index));
   return barrier;
 }
 
 /// Lets go whoever waits, if all have come.
 static void completeBarrier(Emulator &emulator, uint32_t id) {
-  Barrier &barrier = emulator.barriers[id];
+  uint32_t number = getNumber(emulator, emulator.getCurrent(), id);
+  Barrier &barrier = emulator.barriers[number];
   if (barrier.arrived < barrier.expected) {
     return;
   }
   barrier.arrived = 0;
-  for (uint32_t i = 0; i < emulator.numThreads; ++i) {
+  uint32_t first =
+      emulator.getBlock(emulator.getCurrent()) * emulator.blockThreads;
+  for (uint32_t i = first; i < first + emulator.blockThreads; ++i) {
     Thread &thread = emulator.threads[i];
     if (thread.wait.meeting != Meeting::Barrier || thread.wait.mask != id) {
       continue;
     }
     emulator.shadow.join(emulator.shadow.getClock(i),
-                         emulator.barrierClocks[id]);
+                         emulator.barrierClocks[number]);
     emulator.shadow.tick(i);
     if (auto *result = static_cast<uint32_t *>(thread.wait.data)) {
       *result = barrier.trueCount;

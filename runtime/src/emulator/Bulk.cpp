@@ -76,7 +76,8 @@ bool attn::emulator::landOneInBulk(Emulator &emulator) {
 }
 
 void attn::emulator::landSomeInBulk(Emulator &emulator) {
-  if (emulator.numTransfers && emulator.random.below(emulator.lateness) == 0) {
+  if (emulator.numTransfers &&
+      emulator.random.below(emulator.getLateness()) == 0) {
     landOneInBulk(emulator);
   }
 }
@@ -91,7 +92,7 @@ void attn::emulator::checkTransfers(Emulator &emulator,
              "mbarrier at byte %u of shared memory ends, which has not "
              "expected all bytes",
              transfer.bytes, getPlace(emulator, transfer.site), barrier.phase,
-             barrier.place);
+             emulator.getByte(barrier.place));
     }
   }
 }
@@ -114,11 +115,12 @@ bool attn::emulator::finishBulk(Emulator &emulator) {
       isKnown = emulator.shadow.getClock(i)[barrier.agent] >= barrier.copyTick;
     }
     if (!isKnown) {
+      const uint32_t *id =
+          emulator.blocks[emulator.getBlockAt(barrier.place)].id;
       complain(emulator.kernel.name,
                "ends block (%u, %u, %u) with an asynchronous copy (%s) that no "
                "thread has waited for",
-               emulator.blockId[0], emulator.blockId[1], emulator.blockId[2],
-               getPlace(emulator, barrier.copySite));
+               id[0], id[1], id[2], getPlace(emulator, barrier.copySite));
       return false;
     }
   }
@@ -146,22 +148,18 @@ static void add(Emulator &emulator, Transfer &transfer) {
            "has no memory to note an asynchronous copy");
   }
   emulator.transfers[emulator.numTransfers++] = transfer;
-  if (!emulator.lateness) {
-    emulator.lateness = 1u << emulator.random.below(8);
-  }
   landSomeInBulk(emulator);
 }
 
-void attn::emulator::beginLoad(Emulator &emulator, Transfer &transfer,
-                               const void *mbarrier) {
+/// Checks what one copy has in the shared memory of a block.
+static void loadTo(Emulator &emulator, Transfer &transfer, MBarrier &barrier) {
   Thread &thread = emulator.getCurrent();
-  MBarrier &barrier = findMBarrier(emulator, mbarrier, transfer.site);
   if (!barrier.isFenced) {
     report(emulator, thread,
            "begins a copy (%s) that is to complete on the mbarrier at byte %u "
            "of shared memory (%s), with no fence.mbarrier.init or "
            "fence.proxy.async between the two",
-           getPlace(emulator, transfer.site), barrier.place,
+           getPlace(emulator, transfer.site), emulator.getByte(barrier.place),
            getPlace(emulator, barrier.site));
   }
   checkNoMBarrier(emulator, thread, transfer.place, transfer.bytes, "copies to",
@@ -177,6 +175,39 @@ void attn::emulator::beginLoad(Emulator &emulator, Transfer &transfer,
     reportConflict(emulator, thread, conflict, "copies to", transfer.site);
   }
   add(emulator, transfer);
+}
+
+void attn::emulator::beginLoad(Emulator &emulator, Transfer &transfer,
+                               const void *mbarrier, uint32_t blocks) {
+  Thread &thread = emulator.getCurrent();
+  uint32_t site = transfer.site, byte = emulator.getByte(transfer.place);
+  MBarrier &barrier = findMBarrier(emulator, mbarrier, site);
+  if (!blocks) {
+    if (emulator.getBlockAt(barrier.place) !=
+        emulator.getBlockAt(transfer.place)) {
+      report(emulator, thread,
+             "copies to another block (%s) than the one whose mbarrier it is "
+             "to complete on",
+             getPlace(emulator, site));
+    }
+    return loadTo(emulator, transfer, barrier);
+  }
+  if (blocks >> emulator.numBlocks) {
+    report(emulator, thread,
+           "copies to the blocks 0x%x of its cluster (%s), which has %u",
+           blocks, getPlace(emulator, site), emulator.numBlocks);
+  }
+  uint32_t mbarrierByte = emulator.getByte(barrier.place);
+  for (uint32_t block = 0; block < emulator.numBlocks; ++block) {
+    if (blocks >> block & 1) {
+      uint32_t first = block * emulator.windowBytes;
+      Transfer part = transfer;
+      part.place = first + byte;
+      checkBlockAt(emulator, thread, part.place, "copies to", site);
+      loadTo(emulator, part,
+             findMBarrierAt(emulator, first + mbarrierByte, site));
+    }
+  }
 }
 
 void attn::emulator::beginStore(Emulator &emulator, Transfer &transfer,
@@ -229,12 +260,12 @@ static Transfer makePlain(Emulator &emulator, const void *shared,
 
 void attn_emulator_bulk_load(void *shared, const void *global,
                              const void *mbarrier, int32_t bytes,
-                             int32_t site) {
+                             int32_t blocks, int32_t site) {
   Emulator &emulator = *running;
   Transfer transfer =
       makePlain(emulator, shared, global, bytes, ATTN_EMULATOR_WRITE,
                 static_cast<uint32_t>(site));
-  beginLoad(emulator, transfer, mbarrier);
+  beginLoad(emulator, transfer, mbarrier, static_cast<uint32_t>(blocks));
 }
 
 void attn_emulator_bulk_store(void *global, const void *shared, int32_t bytes,

@@ -35,7 +35,10 @@ struct Transfer {
 };
 
 /// Checks what a copy has in shared memory, and what it is complete on.
-void beginLoad(Emulator &emulator, Transfer &transfer, const void *mbarrier);
+/// Bit i of `blocks` stands for block i of the cluster; 0 for that of the
+/// place.
+void beginLoad(Emulator &emulator, Transfer &transfer, const void *mbarrier,
+               uint32_t blocks);
 /// `verb` is what the thread does.
 void beginStore(Emulator &emulator, Transfer &transfer, const char *verb);
 

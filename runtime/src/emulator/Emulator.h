@@ -26,6 +26,11 @@ constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kNumBarriers = 16;
 constexpr uint32_t kMaxMBarriers = 128;
 constexpr uint32_t kMBarrierBytes = 8;
+/// Blocks of a cluster.
+constexpr uint32_t kMaxBlocks = 8;
+/// Addresses of another block's shared memory: those of the block's own, and
+/// so many times this as 1 and the number of the block in its cluster.
+constexpr uint32_t kWindowBytes = 1 << 18;
 constexpr int64_t kMaxSharedBytes = 227 << 10;
 
 /// Memory that is all zeros and given back with the launch.
@@ -75,7 +80,14 @@ enum class Meeting : uint8_t {
   ReadLane,
   Mfma,
   SetRegisters,
-  Registers
+  Registers,
+  WgmmaFence,
+  Wgmma,
+  WgmmaCommit,
+  WgmmaWait,
+  ClusterArrive,
+  ClusterWait,
+  Cluster
 };
 
 /// What a thread waits at.
@@ -103,6 +115,7 @@ struct Copy {
 
 struct MBarrier;
 struct Transfer;
+struct Warpgroup;
 
 /// An arrival of a thread that follows its copies.
 struct LateArrival {
@@ -140,6 +153,8 @@ struct Thread {
   /// since, and the phase.
   const MBarrier *watched = nullptr;
   uint32_t watchedPhase = 0, watchedSite = 0;
+  /// How often it has arrived at the barrier of its cluster and waited there.
+  uint32_t clusterArrivals = 0, clusterWaits = 0, clusterSite = 0;
 };
 
 struct Barrier {
@@ -168,6 +183,8 @@ struct MBarrier {
   /// Who began it and when, and whether copies of bulk may see that.
   uint32_t creator = 0, created = 0;
   bool isFenced = false;
+  /// Arrivals at the barrier of the cluster before the fence.
+  uint32_t fencedAt = 0;
   /// The tick that the last copy of bulk is complete with, and where that is.
   uint32_t copyTick = 0, copySite = 0;
   /// What those who have arrived knew, and those of phases that have ended.
@@ -178,6 +195,23 @@ struct MBarrier {
 struct WarpRegisters {
   /// Of each thread: those it has, and those it waits for, or 0.
   uint32_t count = 0, wanted = 0;
+};
+
+/// The barrier of a cluster.
+struct ClusterBarrier {
+  /// Of the current phase: the threads that have arrived, and those that have
+  /// left without that.
+  uint32_t phase = 0, arrived = 0, gone = 0;
+  /// What those who have arrived knew, and those of the phase before.
+  uint32_t *gathered = nullptr, *published = nullptr;
+};
+
+/// A block of the cluster that runs.
+struct BlockState {
+  uint32_t id[3] = {};
+  uint32_t numExited = 0;
+  /// Registers of each lane that no warp has.
+  uint32_t freeRegisters = 0;
 };
 
 /// A range of global memory that the kernel may touch.
@@ -194,8 +228,34 @@ struct Emulator {
   ~Emulator();
 
   Thread &getCurrent() { return threads[current]; }
+  /// Of a block.
   uint32_t getNumWarps() const {
-    return (numThreads + warpSize - 1) / warpSize;
+    return (blockThreads + warpSize - 1) / warpSize;
+  }
+  /// The number of a thread's block in the cluster, and its own in the block.
+  uint32_t getBlock(const Thread &thread) const {
+    return thread.index / blockThreads;
+  }
+  uint32_t getLocal(const Thread &thread) const {
+    return thread.index % blockThreads;
+  }
+  const uint32_t *getBlockId(const Thread &thread) const {
+    return blocks[getBlock(thread)].id;
+  }
+  /// Of a place in the shared memory of all: where it is in its block's.
+  uint32_t getByte(uint32_t place) const {
+    return numBlocks > 1 ? place % windowBytes : place;
+  }
+  uint32_t getBlockAt(uint32_t place) const {
+    return numBlocks > 1 ? place / windowBytes : 0;
+  }
+  /// Warpgroups of a block, and of all.
+  uint32_t getGroupsOfBlock() const { return (blockThreads + 127) / 128; }
+  uint32_t getNumGroups() const { return numBlocks * getGroupsOfBlock(); }
+  uint32_t getMaxMBarriers() const { return numBlocks * kMaxMBarriers; }
+  WarpRegisters &getRegisters(const Thread &thread) {
+    return warpRegisters[getBlock(thread) * getNumWarps() +
+                         getLocal(thread) / warpSize];
   }
   /// The lanes that a warp has.
   uint64_t getLanes(uint32_t warp) const;
@@ -207,9 +267,14 @@ struct Emulator {
   int64_t numBuffers;
   Random random;
 
-  uint32_t numThreads = 0, warpSize = kWarpSize;
-  uint32_t sharedBytes = 0, dynamicBytes = 0;
-  uint32_t blockId[3] = {};
+  /// Threads that run together, those of each block, and the blocks: all of a
+  /// cluster.
+  uint32_t numThreads = 0, blockThreads = 0, numBlocks = 1;
+  uint32_t warpSize = kWarpSize;
+  uint32_t clusterSize[3] = {1, 1, 1};
+  /// Of a block, and from one block's to the next.
+  uint32_t sharedBytes = 0, windowBytes = 0, dynamicBytes = 0;
+  BlockState blocks[kMaxBlocks];
 
   Fiber origin;
   Stacks stacks;
@@ -226,21 +291,30 @@ struct Emulator {
   bool isDying = false;
   uint64_t switches = 0;
 
-  Barrier barriers[kNumBarriers];
+  Barrier barriers[kMaxBlocks * kNumBarriers];
   /// What those who arrived at each barrier knew.
-  uint32_t *barrierClocks[kNumBarriers] = {};
-  MBarrier mbarriers[kMaxMBarriers];
+  uint32_t *barrierClocks[kMaxBlocks * kNumBarriers] = {};
+  ClusterBarrier clusterBarrier;
+  MBarrier *mbarriers = nullptr;
   uint32_t numMBarriers = 0;
   /// For every place one may be at, 1 more than its number, or 0.
-  uint8_t *mbarrierAt = nullptr;
-  WarpRegisters warpRegisters[kMaxThreads / kWarpSize];
-  /// Registers of each lane that no warp has.
-  uint32_t freeRegisters = 0;
+  uint16_t *mbarrierAt = nullptr;
+  WarpRegisters *warpRegisters = nullptr;
+  Warpgroup *warpgroups = nullptr;
+  /// Of a product that takes place.
+  double *numbers = nullptr;
   /// Copies of bulk in flight.
   Transfer *transfers = nullptr;
   uint32_t numTransfers = 0, maxTransfers = 0;
-  /// Of so many chances to land, one is taken; drawn for each block.
+  /// Of so many chances to land, one is taken; drawn for each cluster that
+  /// needs it.
   uint32_t lateness = 0;
+  uint32_t getLateness() {
+    lateness = lateness ? lateness : 1u << random.below(8);
+    return lateness;
+  }
+  /// Products in flight.
+  uint32_t numProducts = 0;
   Shadow shadow;
   unsigned char *shared = nullptr;
 };
@@ -265,6 +339,10 @@ bool hasError();
 
 /// Text of the place of an op; valid until four more were asked for.
 const char *getPlace(const Emulator &emulator, uint32_t site);
+
+/// "thread 3", or "thread 3 of block (1, 0, 0)" of another block than the one
+/// that runs; valid until four more were asked for.
+const char *getThreadName(Emulator &emulator, uint32_t thread);
 
 /// "barrier 3" or "shfl.sync".
 const char *getName(const Wait &wait);
@@ -304,12 +382,53 @@ Wait getWholeWarp(Emulator &emulator, Meeting meeting, uint32_t site,
 
 /// Reports whoever of the warp waits for `thread` in vain.
 void checkWarp(Emulator &emulator, const Thread &thread);
+/// The same for one that is to come to where `waiting` is.
+void checkPair(Emulator &emulator, const Thread &waiting, const Thread &other);
+
+//===----------------------------------------------------------------------===//
+// Warpgroups
+//===----------------------------------------------------------------------===//
+
+/// Reports whoever of the warpgroup waits for `thread` in vain.
+void checkWarpgroup(Emulator &emulator, const Thread &thread);
+
+/// Before the blocks of a cluster begin, and after the last have ended.
+void beginWarpgroups(Emulator &emulator);
+void endWarpgroups(Emulator &emulator);
+
+/// Reports products that a thread leaves behind.
+void checkProducts(Emulator &emulator, const Thread &thread);
+
+/// Lets a product of one of the warpgroups take place, or none.
+void landSomeProduct(Emulator &emulator);
+
+/// What a register holds that may be the name of a result.
+uint32_t getValue(Emulator &emulator, const Thread &thread, uint32_t bits,
+                  uint32_t site);
+
+/// The shared memory of the block of a warpgroup.
+unsigned char *getSharedOfWarpgroup(Emulator &emulator, uint32_t warpgroup);
+
+//===----------------------------------------------------------------------===//
+// Clusters
+//===----------------------------------------------------------------------===//
+
+/// Before the blocks of a cluster begin.
+void beginCluster(Emulator &emulator);
+
+/// Reports an access to the shared memory of another block that may not have
+/// begun, or has ended.
+void checkBlockAt(Emulator &emulator, const Thread &thread, uint32_t place,
+                  const char *verb, uint32_t site);
+
+/// Ends what a thread that leaves has to do with its cluster.
+void leaveCluster(Emulator &emulator, Thread &thread);
 
 //===----------------------------------------------------------------------===//
 // Registers
 //===----------------------------------------------------------------------===//
 
-/// At the beginning of a block.
+/// At the beginning of all blocks.
 void giveRegisters(Emulator &emulator);
 
 /// At the end of a block. False, with a report, if the warps of a warpgroup do
@@ -366,6 +485,8 @@ void checkCopies(Emulator &emulator, Thread &thread);
 
 /// The mbarrier at an address, for an op of the thread that runs.
 MBarrier &findMBarrier(Emulator &emulator, const void *address, uint32_t site);
+/// The same at a place in the shared memory of all blocks.
+MBarrier &findMBarrierAt(Emulator &emulator, uint32_t place, uint32_t site);
 
 /// An arrival of copies, which have become an agent, until one of their ticks.
 void arriveLate(Emulator &emulator, MBarrier &barrier, uint32_t agent,

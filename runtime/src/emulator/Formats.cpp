@@ -11,6 +11,7 @@
 #include "attn_emulator.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 using namespace attn::emulator;
@@ -22,6 +23,8 @@ uint32_t attn::emulator::getPacking(int32_t type) {
     return 2;
   case ATTN_EMULATOR_S8:
   case ATTN_EMULATOR_U8:
+  case ATTN_EMULATOR_E4M3:
+  case ATTN_EMULATOR_E5M2:
     return 4;
   default:
     return 1;
@@ -41,6 +44,16 @@ uint16_t attn::emulator::floatToHalf(float value) {
   return bits;
 }
 
+/// With a bias of 7, no infinities, and a NaN of all ones.
+static double unpackE4M3(uint32_t bits) {
+  uint32_t exponent = bits >> 3 & 15, fraction = bits & 7;
+  double value =
+      exponent ? std::ldexp(8.0 + fraction, static_cast<int>(exponent) - 10)
+               : std::ldexp(fraction, -9);
+  value = (bits & 0x7f) == 0x7f ? std::nan("") : value;
+  return bits & 0x80 ? -value : value;
+}
+
 double attn::emulator::unpack(int32_t type, uint32_t bits, uint32_t i) {
   switch (type) {
   case ATTN_EMULATOR_F16:
@@ -54,6 +67,11 @@ double attn::emulator::unpack(int32_t type, uint32_t bits, uint32_t i) {
     return static_cast<int8_t>(bits >> 8 * i);
   case ATTN_EMULATOR_U8:
     return static_cast<uint8_t>(bits >> 8 * i);
+  case ATTN_EMULATOR_E4M3:
+    return unpackE4M3(bits >> 8 * i & 0xff);
+  case ATTN_EMULATOR_E5M2:
+    // The upper half of an f16.
+    return halfToFloat(static_cast<uint16_t>((bits >> 8 * i & 0xff) << 8));
   case ATTN_EMULATOR_S32:
     return static_cast<int32_t>(bits);
   default:

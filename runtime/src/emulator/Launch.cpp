@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Emulator.h"
+#include "Warpgroup.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -44,6 +44,9 @@ Emulator::~Emulator() {
   for (uint32_t i = 0; threads && i < numThreads; ++i) {
     std::free(threads[i].copies);
     std::free(threads[i].arrivals);
+  }
+  if (warpgroups) {
+    endWarpgroups(*this);
   }
   dropTransfers(*this);
   std::free(transfers);
@@ -134,77 +137,160 @@ private:
 };
 } // namespace
 
+/// Clocks of the named barriers, of the mbarriers, and of the cluster.
+static void takeClocks(Emulator &e, Carver &carver, size_t words) {
+  for (uint32_t i = 0; i < e.numBlocks * kNumBarriers; ++i) {
+    e.barrierClocks[i] = carver.take<uint32_t>(words);
+  }
+  for (uint32_t i = 0; i < e.getMaxMBarriers(); ++i) {
+    MBarrier &barrier = *new (&e.mbarriers[i]) MBarrier();
+    barrier.gathered = carver.take<uint32_t>(words);
+    barrier.published = carver.take<uint32_t>(words);
+  }
+  e.clusterBarrier.gathered = carver.take<uint32_t>(words);
+  e.clusterBarrier.published = carver.take<uint32_t>(words);
+}
+
+static void makeThreads(Emulator &e) {
+  for (uint32_t i = 0; i < e.numThreads; ++i) {
+    Thread &thread = *new (&e.threads[i]) Thread();
+    auto x = static_cast<uint32_t>(e.sizes.block[0]);
+    auto y = static_cast<uint32_t>(e.sizes.block[1]);
+    thread.index = i;
+    uint32_t local = e.getLocal(thread);
+    thread.id[0] = local % x;
+    thread.id[1] = local / x % y;
+    thread.id[2] = local / x / y;
+  }
+}
+
+/// Agents besides threads: their copies and stores, mbarriers, warpgroups.
+static uint32_t countOthers(const Emulator &e) {
+  return 2 * e.numThreads + e.getMaxMBarriers() + e.getNumGroups();
+}
+
 static bool allocate(Emulator &e) {
-  // Threads, their copies and their stores; the clocks have two halves.
-  size_t agents = 2 * (size_t{3} * e.numThreads + kMaxMBarriers);
-  size_t clockBytes = Carver::getBytes(sizeof(uint32_t) * agents);
-  size_t places = e.sharedBytes / kMBarrierBytes;
+  constexpr size_t kNumbers = (kProductRows + kMaxColumns) * kMaxDepth;
+  // Clocks have two halves.
+  size_t words = 2 * (size_t{e.numThreads} + countOthers(e));
+  size_t mbarriers = e.getMaxMBarriers();
+  size_t clocks = e.numBlocks * kNumBarriers + 2 * mbarriers + 2;
+  size_t shared = size_t{e.windowBytes} * e.numBlocks;
+  size_t places = shared / kMBarrierBytes;
+  size_t warps = size_t{e.getNumWarps()} * e.numBlocks;
   size_t total = Carver::getBytes(sizeof(Thread) * e.numThreads) +
                  Carver::getBytes(sizeof(Range) * e.numBuffers) +
                  Carver::getBytes(sizeof(uint32_t) * e.numThreads) +
-                 clockBytes * (kNumBarriers + 2 * kMaxMBarriers) +
-                 Carver::getBytes(places) + Carver::getBytes(e.sharedBytes);
+                 Carver::getBytes(sizeof(uint32_t) * words) * clocks +
+                 Carver::getBytes(sizeof(MBarrier) * mbarriers) +
+                 Carver::getBytes(sizeof(uint16_t) * places) +
+                 Carver::getBytes(sizeof(WarpRegisters) * warps) +
+                 Carver::getBytes(sizeof(Warpgroup) * e.getNumGroups()) +
+                 Carver::getBytes(sizeof(double) * kNumbers) +
+                 Carver::getBytes(shared);
   void *data = e.pages.allocate(total);
   if (!data || !e.stacks.allocate(e.numThreads)) {
     return false;
   }
   Carver carver(data);
   // First, so that it begins at a page.
-  e.shared = carver.take<unsigned char>(e.sharedBytes);
+  e.shared = carver.take<unsigned char>(shared);
   e.threads = carver.take<Thread>(e.numThreads);
   e.ranges = carver.take<Range>(e.numBuffers);
   e.ready = carver.take<uint32_t>(e.numThreads);
-  for (uint32_t *&clock : e.barrierClocks) {
-    clock = carver.take<uint32_t>(agents);
-  }
-  for (MBarrier &barrier : e.mbarriers) {
-    barrier.gathered = carver.take<uint32_t>(agents);
-    barrier.published = carver.take<uint32_t>(agents);
-  }
-  e.mbarrierAt = carver.take<uint8_t>(places);
-  for (uint32_t i = 0; i < e.numThreads; ++i) {
-    Thread &thread = *new (&e.threads[i]) Thread();
-    auto x = static_cast<uint32_t>(e.sizes.block[0]);
-    auto y = static_cast<uint32_t>(e.sizes.block[1]);
-    thread.index = i;
-    thread.id[0] = i % x;
-    thread.id[1] = i / x % y;
-    thread.id[2] = i / x / y;
-  }
+  e.mbarriers = carver.take<MBarrier>(mbarriers);
+  e.mbarrierAt = carver.take<uint16_t>(places);
+  e.warpRegisters = carver.take<WarpRegisters>(warps);
+  e.warpgroups = carver.take<Warpgroup>(e.getNumGroups());
+  e.numbers = carver.take<double>(kNumbers);
+  takeClocks(e, carver, words);
+  makeThreads(e);
   for (int64_t i = 0; i < e.numBuffers; ++i) {
     e.ranges[i] = getRange(e.buffers[i], e.arguments);
   }
   return true;
 }
 
-/// Blocks in order; what they share is global memory alone.
+/// The blocks of a cluster, the first of which has this number.
+static void placeBlocks(Emulator &e, uint64_t cluster) {
+  uint64_t x = static_cast<uint64_t>(e.sizes.grid[0]) / e.clusterSize[0];
+  uint64_t y = static_cast<uint64_t>(e.sizes.grid[1]) / e.clusterSize[1];
+  const uint64_t at[] = {cluster % x, cluster / x % y, cluster / x / y};
+  for (uint32_t i = 0; i < e.numBlocks; ++i) {
+    const uint32_t inside[] = {i % e.clusterSize[0],
+                               i / e.clusterSize[0] % e.clusterSize[1],
+                               i / e.clusterSize[0] / e.clusterSize[1]};
+    e.blocks[i] = {};
+    for (int axis = 0; axis < 3; ++axis) {
+      e.blocks[i].id[axis] =
+          static_cast<uint32_t>(at[axis] * e.clusterSize[axis]) + inside[axis];
+    }
+  }
+}
+
+/// Clusters in order; what they share is global memory alone.
 static bool runBlocks(Emulator &e) {
-  auto x = static_cast<uint64_t>(e.sizes.grid[0]);
-  auto y = static_cast<uint64_t>(e.sizes.grid[1]);
-  uint64_t count = x * y * static_cast<uint64_t>(e.sizes.grid[2]);
-  for (uint64_t block = 0; block < count; ++block) {
-    e.blockId[0] = static_cast<uint32_t>(block % x);
-    e.blockId[1] = static_cast<uint32_t>(block / x % y);
-    e.blockId[2] = static_cast<uint32_t>(block / x / y);
-    if (!e.shadow.begin(e.numThreads, 2 * e.numThreads + kMaxMBarriers,
-                        e.sharedBytes)) {
+  uint64_t count = static_cast<uint64_t>(e.sizes.grid[0]) *
+                   static_cast<uint64_t>(e.sizes.grid[1]) *
+                   static_cast<uint64_t>(e.sizes.grid[2]) / e.numBlocks;
+  uint32_t shared = e.windowBytes * e.numBlocks;
+  for (uint64_t cluster = 0; cluster < count; ++cluster) {
+    placeBlocks(e, cluster);
+    uint32_t views = e.getNumGroups() + 1;
+    if (!e.shadow.begin(e.numThreads, views, countOthers(e), shared)) {
       complain(e.kernel.name, "has no memory to run in");
       return false;
     }
     // A NaN in every format.
-    std::memset(e.shared, 0xff, e.sharedBytes);
+    std::memset(e.shared, 0xff, shared);
     for (Barrier &barrier : e.barriers) {
       barrier = {};
     }
     e.numMBarriers = e.lateness = 0;
     dropTransfers(e);
     giveRegisters(e);
-    std::memset(e.mbarrierAt, 0, e.sharedBytes / kMBarrierBytes);
-    numBlocks.fetch_add(1);
+    beginWarpgroups(e);
+    beginCluster(e);
+    std::memset(e.mbarrierAt, 0, sizeof(uint16_t) * (shared / kMBarrierBytes));
+    numBlocks.fetch_add(e.numBlocks);
     if (!runBlock(e)) {
       return false;
     }
   }
+  return true;
+}
+
+/// The blocks of a cluster. False, with a report, if there cannot be such.
+static bool takeCluster(Emulator &e) {
+  int64_t blocks = 1;
+  for (int axis = 0; axis < 3; ++axis) {
+    int64_t size = e.kernel.cluster[axis] ? e.kernel.cluster[axis] : 1;
+    if (size < 1 || size > kMaxBlocks || e.sizes.grid[axis] % size != 0) {
+      complain(e.kernel.name,
+               "is launched with %lld blocks in %c, and clusters of %lld; "
+               "allowed are clusters of 1 to %u blocks that fill the grid",
+               static_cast<long long>(e.sizes.grid[axis]), "xyz"[axis],
+               static_cast<long long>(size), kMaxBlocks);
+      return false;
+    }
+    e.clusterSize[axis] = static_cast<uint32_t>(size);
+    blocks *= size;
+  }
+  if (blocks > kMaxBlocks) {
+    complain(e.kernel.name,
+             "is launched with clusters of %lld blocks; allowed are 1 to %u",
+             static_cast<long long>(blocks), kMaxBlocks);
+    return false;
+  }
+  if (blocks > 1 && e.blockThreads % e.warpSize != 0) {
+    complain(e.kernel.name,
+             "is launched with clusters of blocks of %u threads; with clusters "
+             "multiples of %u alone are emulated",
+             e.blockThreads, e.warpSize);
+    return false;
+  }
+  e.numBlocks = static_cast<uint32_t>(blocks);
+  e.numThreads = e.blockThreads * e.numBlocks;
   return true;
 }
 
@@ -218,14 +304,21 @@ int32_t attn_emulator_launch(const attn_emulator_kernel *kernel,
   }
   Emulator emulator(*kernel, *sizes, arguments, buffers, num_buffers,
                     nextSeed.load());
-  emulator.numThreads = static_cast<uint32_t>(
+  emulator.blockThreads = static_cast<uint32_t>(
       sizes->block[0] * sizes->block[1] * sizes->block[2]);
   if (kernel->warp_size) {
     emulator.warpSize = static_cast<uint32_t>(kernel->warp_size);
   }
+  if (!takeCluster(emulator)) {
+    return 1;
+  }
   emulator.dynamicBytes = static_cast<uint32_t>(sizes->dynamic_shared_bytes);
   emulator.sharedBytes =
       static_cast<uint32_t>(sizes->static_shared_bytes) + emulator.dynamicBytes;
+  // Swizzles go by addresses, which repeat from block to block.
+  constexpr uint32_t kWindowAlignment = 1024;
+  emulator.windowBytes =
+      (emulator.sharedBytes + kWindowAlignment) & ~(kWindowAlignment - 1);
   if (!allocate(emulator)) {
     complain(kernel->name, "has no memory to run in");
     return 1;
@@ -241,16 +334,21 @@ int32_t attn_emulator_launch(const attn_emulator_kernel *kernel,
 int32_t attn_emulator_register(int32_t which) {
   const Emulator &e = *running;
   const Thread &thread = e.threads[e.current];
+  uint32_t local = e.getLocal(thread);
   auto get = [&]() -> uint64_t {
     switch (which) {
     case ATTN_EMULATOR_LANE:
-      return thread.index % e.warpSize;
+      return local % e.warpSize;
     case ATTN_EMULATOR_WARP:
-      return thread.index / e.warpSize;
+      return local / e.warpSize;
     case ATTN_EMULATOR_NUM_WARPS:
       return e.getNumWarps();
     case ATTN_EMULATOR_SHARED_BYTES:
       return e.dynamicBytes;
+    case ATTN_EMULATOR_CLUSTER_RANK:
+      return e.getBlock(thread);
+    case ATTN_EMULATOR_CLUSTER_BLOCKS:
+      return e.numBlocks;
     default:
       break;
     }
@@ -261,7 +359,15 @@ int32_t attn_emulator_register(int32_t which) {
     case ATTN_EMULATOR_BLOCK_SIZE_X:
       return e.sizes.block[axis];
     case ATTN_EMULATOR_BLOCK_X:
-      return e.blockId[axis];
+      return e.getBlockId(thread)[axis];
+    case ATTN_EMULATOR_CLUSTER_X:
+      return e.getBlockId(thread)[axis] / e.clusterSize[axis];
+    case ATTN_EMULATOR_CLUSTERS_X:
+      return e.sizes.grid[axis] / e.clusterSize[axis];
+    case ATTN_EMULATOR_IN_CLUSTER_X:
+      return e.getBlockId(thread)[axis] % e.clusterSize[axis];
+    case ATTN_EMULATOR_CLUSTER_SIZE_X:
+      return e.clusterSize[axis];
     default:
       return e.sizes.grid[axis];
     }

@@ -42,23 +42,30 @@ static MBarrier *findAt(Emulator &emulator, uint32_t place) {
 
 MBarrier &attn::emulator::findMBarrier(Emulator &emulator, const void *address,
                                        uint32_t site) {
+  return findMBarrierAt(emulator, findPlace(emulator, address, site), site);
+}
+
+MBarrier &attn::emulator::findMBarrierAt(Emulator &emulator, uint32_t place,
+                                         uint32_t site) {
   Thread &thread = emulator.getCurrent();
-  uint32_t place = findPlace(emulator, address, site);
   MBarrier *barrier = findAt(emulator, place);
   if (!barrier) {
     report(emulator, thread,
            "uses byte %u of shared memory (%s) as an mbarrier, which nothing "
            "has made it",
-           place, getPlace(emulator, site));
+           emulator.getByte(place), getPlace(emulator, site));
   }
   if (!barrier->isLive) {
     report(emulator, thread,
            "uses the mbarrier at byte %u of shared memory (%s), which has been "
            "invalidated (%s)",
-           place, getPlace(emulator, site), getPlace(emulator, barrier->site));
+           emulator.getByte(place), getPlace(emulator, site),
+           getPlace(emulator, barrier->site));
   }
-  Conflict conflict =
-      emulator.shadow.change(thread.index, place, 1, site, true);
+  // A fence and the cluster's barrier are enough to know that it is there.
+  bool isKnown = barrier->isFenced && thread.clusterWaits > barrier->fencedAt;
+  Conflict conflict = emulator.shadow.change(thread.index, place, 1, site, true,
+                                             isKnown ? barrier->creator : ~0u);
   if (conflict.kind != Conflict::None) {
     reportConflict(emulator, thread, conflict, "uses the mbarrier at", site);
   }
@@ -74,15 +81,16 @@ void attn::emulator::checkNoMBarrier(Emulator &emulator, const Thread &thread,
   uint32_t end = begin + static_cast<uint32_t>(bytes);
   for (uint32_t at = begin / kMBarrierBytes * kMBarrierBytes; at < end;
        at += kMBarrierBytes) {
-    MBarrier *barrier = at + kMBarrierBytes <= emulator.sharedBytes
-                            ? findAt(emulator, at)
-                            : nullptr;
+    MBarrier *barrier =
+        emulator.getByte(at) + kMBarrierBytes <= emulator.sharedBytes
+            ? findAt(emulator, at)
+            : nullptr;
     if (barrier && barrier->isLive) {
       report(emulator, thread,
              "%s byte %u of shared memory (%s), which belongs to an mbarrier "
              "(%s)",
-             verb, at > begin ? at : begin, getPlace(emulator, site),
-             getPlace(emulator, barrier->site));
+             verb, emulator.getByte(at > begin ? at : begin),
+             getPlace(emulator, site), getPlace(emulator, barrier->site));
     }
   }
 }
@@ -107,7 +115,7 @@ static void checkWatchers(Emulator &emulator, const MBarrier &barrier) {
              "may miss that phase %u of the mbarrier at byte %u of shared "
              "memory ends, for which it waits (%s): phase %u ends too before "
              "it has gone on",
-             thread.watchedPhase, barrier.place,
+             thread.watchedPhase, emulator.getByte(barrier.place),
              getPlace(emulator, thread.watchedSite), barrier.phase);
     }
   }
@@ -145,8 +153,8 @@ static void expect(Emulator &emulator, MBarrier &barrier, int32_t bytes,
     report(emulator, emulator.getCurrent(),
            "lets the mbarrier at byte %u of shared memory expect %d bytes more "
            "(%s), with %d that it expects; allowed are 0 to %d in all",
-           barrier.place, bytes, getPlace(emulator, site), barrier.bytes,
-           kMaxCount);
+           emulator.getByte(barrier.place), bytes, getPlace(emulator, site),
+           barrier.bytes, kMaxCount);
   }
   barrier.bytes += bytes;
 }
@@ -159,14 +167,14 @@ static void checkArrivals(Emulator &emulator, const MBarrier &barrier,
     report(emulator, thread,
            "arrives %d times at the mbarrier at byte %u of shared memory (%s), "
            "which lacks %u arrivals",
-           count, barrier.place, here, barrier.pending);
+           count, emulator.getByte(barrier.place), here, barrier.pending);
   }
   bool completes = static_cast<uint32_t>(count) == barrier.pending;
   if (completes && (flags & ATTN_EMULATOR_ARRIVE_NO_COMPLETE)) {
     report(emulator, thread,
            "is the last to arrive at the mbarrier at byte %u of shared memory "
            "(%s), and says that it is not",
-           barrier.place, here);
+           emulator.getByte(barrier.place), here);
   }
 }
 
@@ -178,7 +186,7 @@ void attn::emulator::arriveLate(Emulator &emulator, MBarrier &barrier,
     report(emulator, emulator.threads[emulator.shadow.getOwner(agent)],
            "has copies that arrive at the mbarrier at byte %u of shared "
            "memory (%s), which lacks no arrivals",
-           barrier.place, getPlace(emulator, barrier.site));
+           emulator.getByte(barrier.place), getPlace(emulator, barrier.site));
   }
   --barrier.pending;
   endPhase(emulator, barrier);
@@ -188,7 +196,11 @@ void attn::emulator::fenceMBarriers(Emulator &emulator) {
   const uint32_t *known = emulator.shadow.getClock(emulator.current);
   for (uint32_t i = 0; i < emulator.numMBarriers; ++i) {
     MBarrier &barrier = emulator.mbarriers[i];
-    barrier.isFenced |= barrier.created <= known[barrier.creator];
+    bool isNew = !barrier.isFenced && barrier.created <= known[barrier.creator];
+    if (isNew) {
+      barrier.isFenced = true;
+      barrier.fencedAt = emulator.getCurrent().clusterArrivals;
+    }
   }
 }
 
@@ -211,7 +223,8 @@ void attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site) {
     report(emulator, thread,
            "initialises the mbarrier at byte %u of shared memory (%s), which "
            "has been initialised (%s) and not invalidated",
-           place, getPlace(emulator, here), getPlace(emulator, barrier->site));
+           emulator.getByte(place), getPlace(emulator, here),
+           getPlace(emulator, barrier->site));
   }
   Conflict conflict =
       emulator.shadow.write(thread.index, place, kMBarrierBytes, here);
@@ -220,15 +233,15 @@ void attn_emulator_mbarrier_init(void *address, int32_t count, int32_t site) {
                    here);
   }
   if (!barrier) {
-    if (emulator.numMBarriers == kMaxMBarriers) {
+    if (emulator.numMBarriers == emulator.getMaxMBarriers()) {
       report(emulator, thread,
              "initialises an mbarrier (%s) after %u others; more are not "
              "emulated",
-             getPlace(emulator, here), kMaxMBarriers);
+             getPlace(emulator, here), emulator.getMaxMBarriers());
     }
     uint32_t number = emulator.numMBarriers++;
     emulator.mbarrierAt[place / kMBarrierBytes] =
-        static_cast<uint8_t>(number + 1);
+        static_cast<uint16_t>(number + 1);
     barrier = &emulator.mbarriers[number];
     barrier->place = place;
     barrier->tick = barrier->copyTick = 0;
@@ -307,7 +320,7 @@ static uint32_t getPhase(Emulator &emulator, const MBarrier &barrier,
       report(emulator, thread,
              "waits at the mbarrier at byte %u of shared memory (%s) for the "
              "parity %d",
-             barrier.place, getPlace(emulator, site),
+             emulator.getByte(barrier.place), getPlace(emulator, site),
              static_cast<int32_t>(which));
     }
     // One behind the current phase, which may be before the first.
@@ -320,7 +333,7 @@ static uint32_t getPhase(Emulator &emulator, const MBarrier &barrier,
            "waits at the mbarrier at byte %u of shared memory (%s) with a "
            "state that no arrival there has given in this phase or the one "
            "before",
-           barrier.place, getPlace(emulator, site));
+           emulator.getByte(barrier.place), getPlace(emulator, site));
   }
   return phase;
 }

@@ -30,23 +30,26 @@ static uint32_t getDefault(const Emulator &emulator) {
 
 void attn::emulator::giveRegisters(Emulator &emulator) {
   auto given = static_cast<uint32_t>(emulator.kernel.registers);
-  emulator.freeRegisters = 0;
-  for (uint32_t warp = 0; warp < emulator.getNumWarps(); ++warp) {
+  uint32_t warps = emulator.numBlocks * emulator.getNumWarps();
+  for (uint32_t warp = 0; warp < warps; ++warp) {
     emulator.warpRegisters[warp] = {given ? given : getDefault(emulator), 0};
   }
 }
 
 bool attn::emulator::checkRegisters(Emulator &emulator) {
-  for (uint32_t warp = 0; warp < emulator.getNumWarps(); ++warp) {
+  for (uint32_t i = 0; i < emulator.numThreads; i += emulator.warpSize) {
+    const Thread &thread = emulator.threads[i];
+    uint32_t warp = emulator.getLocal(thread) / emulator.warpSize;
     uint32_t first = warp / kWarpsOfGroup * kWarpsOfGroup;
-    uint32_t a = emulator.warpRegisters[first].count;
-    uint32_t b = emulator.warpRegisters[warp].count;
+    const WarpRegisters *registers = &emulator.getRegisters(thread);
+    uint32_t a = registers[-static_cast<int64_t>(warp - first)].count;
+    uint32_t b = registers->count;
     if (a != b) {
+      const uint32_t *id = emulator.getBlockId(thread);
       complain(emulator.kernel.name,
                "ends block (%u, %u, %u) with %u registers in warp %u and %u in "
                "warp %u of the same warpgroup",
-               emulator.blockId[0], emulator.blockId[1], emulator.blockId[2], a,
-               first, b, warp);
+               id[0], id[1], id[2], a, first, b, warp);
       return false;
     }
   }
@@ -56,12 +59,13 @@ bool attn::emulator::checkRegisters(Emulator &emulator) {
 /// Gives waiting warps what they want, where that is there.
 static void grant(Emulator &emulator) {
   for (uint32_t i = 0; i < emulator.numThreads; ++i) {
-    WarpRegisters &warp = emulator.warpRegisters[i / emulator.warpSize];
-    if (warp.wanted && warp.wanted - warp.count <= emulator.freeRegisters) {
-      emulator.freeRegisters -= warp.wanted - warp.count;
+    Thread &thread = emulator.threads[i];
+    WarpRegisters &warp = emulator.getRegisters(thread);
+    uint32_t &free = emulator.blocks[emulator.getBlock(thread)].freeRegisters;
+    if (warp.wanted && warp.wanted - warp.count <= free) {
+      free -= warp.wanted - warp.count;
       warp = {warp.wanted, 0};
     }
-    Thread &thread = emulator.threads[i];
     if (thread.wait.meeting == Meeting::Registers && !warp.wanted) {
       wake(emulator, thread);
     }
@@ -72,8 +76,7 @@ static void grant(Emulator &emulator) {
 static void complete(Emulator &emulator, Thread *lanes, uint64_t) {
   const Thread &thread = lanes[0];
   const Wait &wait = thread.wait;
-  WarpRegisters &warp =
-      emulator.warpRegisters[thread.index / emulator.warpSize];
+  WarpRegisters &warp = emulator.getRegisters(thread);
   auto count = static_cast<uint32_t>(wait.form >> 1);
   bool increases = wait.form & 1;
   if (increases ? count < warp.count : count > warp.count) {
@@ -85,7 +88,8 @@ static void complete(Emulator &emulator, Thread *lanes, uint64_t) {
   if (increases) {
     warp.wanted = count == warp.count ? 0 : count;
   } else {
-    emulator.freeRegisters += warp.count - count;
+    emulator.blocks[emulator.getBlock(thread)].freeRegisters +=
+        warp.count - count;
     warp.count = count;
   }
   grant(emulator);
@@ -99,7 +103,7 @@ void attn_emulator_set_registers(int32_t count, int32_t increases,
   wait.form = static_cast<uint64_t>(count) << 1 | (increases ? 1 : 0);
   meetWarp(emulator, wait, complete);
   Thread &thread = emulator.getCurrent();
-  if (emulator.warpRegisters[thread.index / emulator.warpSize].wanted) {
+  if (emulator.getRegisters(thread).wanted) {
     thread.wait.meeting = Meeting::Registers;
     thread.wait.site = here;
     thread.state = State::Waiting;

@@ -45,6 +45,22 @@ const char *attn::emulator::getPlace(const Emulator &emulator, uint32_t site) {
   return buffer;
 }
 
+const char *attn::emulator::getThreadName(Emulator &emulator, uint32_t thread) {
+  constexpr size_t kBuffers = 4, kBytes = 80;
+  static thread_local char buffers[kBuffers][kBytes];
+  static thread_local size_t next = 0;
+  const Thread &named = emulator.threads[thread];
+  char *buffer = buffers[next++ % kBuffers];
+  if (emulator.getBlock(named) == emulator.getBlock(emulator.getCurrent())) {
+    std::snprintf(buffer, kBytes, "thread %u", emulator.getLocal(named));
+  } else {
+    const uint32_t *id = emulator.getBlockId(named);
+    std::snprintf(buffer, kBytes, "thread %u of block (%u, %u, %u)",
+                  emulator.getLocal(named), id[0], id[1], id[2]);
+  }
+  return buffer;
+}
+
 const char *attn::emulator::getName(const Wait &wait) {
   static thread_local char barriers[2][40];
   static thread_local unsigned next = 0;
@@ -58,7 +74,7 @@ const char *attn::emulator::getName(const Wait &wait) {
     return barrier;
   case Meeting::MBarrier:
     std::snprintf(barrier, sizeof(barriers[0]), "the mbarrier at byte %u",
-                  static_cast<uint32_t>(wait.mask));
+                  running->getByte(static_cast<uint32_t>(wait.mask)));
     return barrier;
   case Meeting::WarpBarrier:
     return "bar.warp.sync";
@@ -85,6 +101,19 @@ const char *attn::emulator::getName(const Wait &wait) {
   case Meeting::SetRegisters:
   case Meeting::Registers:
     return "setmaxnreg";
+  case Meeting::WgmmaFence:
+    return "wgmma.fence";
+  case Meeting::Wgmma:
+    return "wgmma.mma_async";
+  case Meeting::WgmmaCommit:
+    return "wgmma.commit_group";
+  case Meeting::WgmmaWait:
+    return "wgmma.wait_group";
+  case Meeting::ClusterArrive:
+    return "cluster.arrive";
+  case Meeting::ClusterWait:
+  case Meeting::Cluster:
+    return "cluster.wait";
   }
   return "nothing";
 }
@@ -113,10 +142,10 @@ void attn::emulator::complain(const char *kernel, const char *format, ...) {
 void attn::emulator::report(Emulator &emulator, const Thread &thread,
                             const char *format, ...) {
   char begin[kMessageBytes];
-  std::snprintf(begin, sizeof(begin),
-                "thread %u of block (%u, %u, %u) of kernel '%s' ", thread.index,
-                emulator.blockId[0], emulator.blockId[1], emulator.blockId[2],
-                emulator.kernel.name);
+  const uint32_t *id = emulator.getBlockId(thread);
+  std::snprintf(
+      begin, sizeof(begin), "thread %u of block (%u, %u, %u) of kernel '%s' ",
+      emulator.getLocal(thread), id[0], id[1], id[2], emulator.kernel.name);
   va_list arguments;
   va_start(arguments, format);
   store(begin, format, arguments);
@@ -152,56 +181,86 @@ static void describePhase(const Emulator &emulator, const Wait &wait,
 }
 
 /// What a thread waits for, where that is not other threads.
-static void describeNeed(const Emulator &emulator, const Thread &thread,
-                         char *text, size_t bytes) {
+static void describeNeed(Emulator &emulator, const Thread &thread, char *text,
+                         size_t bytes) {
   text[0] = 0;
   if (thread.wait.meeting == Meeting::MBarrier) {
     describePhase(emulator, thread.wait, text, bytes);
   } else if (thread.wait.meeting == Meeting::Registers) {
-    const WarpRegisters &warp =
-        emulator.warpRegisters[thread.index / emulator.warpSize];
+    const WarpRegisters &warp = emulator.getRegisters(thread);
     std::snprintf(text, bytes,
                   "%u registers more in each thread, of which %u are free",
-                  warp.wanted - warp.count, emulator.freeRegisters);
+                  warp.wanted - warp.count,
+                  emulator.blocks[emulator.getBlock(thread)].freeRegisters);
   }
 }
 
 /// Someone who is not where he is waited for, and why.
-static void describe(const Emulator &emulator, const Thread &thread, char *text,
+static void describe(Emulator &emulator, const Thread &thread, char *text,
                      size_t bytes) {
   if (thread.state == State::Exited) {
-    std::snprintf(text, bytes, "thread %u has left the kernel", thread.index);
+    std::snprintf(text, bytes, "%s has left the kernel",
+                  getThreadName(emulator, thread.index));
   } else {
     char what[128];
     describeNeed(emulator, thread, what, sizeof(what));
-    std::snprintf(text, bytes, "thread %u waits at %s (%s)%s%s", thread.index,
-                  getName(thread.wait), getPlace(emulator, thread.wait.site),
-                  what[0] ? " for " : "", what);
+    std::snprintf(text, bytes, "%s waits at %s (%s)%s%s",
+                  getThreadName(emulator, thread.index), getName(thread.wait),
+                  getPlace(emulator, thread.wait.site), what[0] ? " for " : "",
+                  what);
+  }
+}
+
+/// The threads that are to come to where a thread waits, at most.
+static Range getWanted(const Emulator &emulator, const Thread &waiting) {
+  uint32_t block = emulator.getBlock(waiting) * emulator.blockThreads;
+  uint32_t local = emulator.getLocal(waiting), end = emulator.blockThreads;
+  auto getPart = [&](uint32_t size) {
+    uint32_t first = local / size * size;
+    uint32_t last = first + size < end ? first + size : end;
+    return Range{block + first, block + last};
+  };
+  switch (waiting.wait.meeting) {
+  case Meeting::Cluster:
+    return {0, emulator.numThreads};
+  case Meeting::Barrier:
+    return {block, block + end};
+  case Meeting::WgmmaFence:
+  case Meeting::Wgmma:
+  case Meeting::WgmmaCommit:
+  case Meeting::WgmmaWait:
+    return getPart(128);
+  default:
+    return getPart(emulator.warpSize);
   }
 }
 
 /// How many threads a thread waits for, and one of them that will not come as
 /// things stand.
-static uint32_t countMissing(const Emulator &emulator, const Thread &waiting,
+static uint32_t countMissing(Emulator &emulator, const Thread &waiting,
                              const Thread *&missing) {
   const Wait &wait = waiting.wait;
   bool isBarrier = wait.meeting == Meeting::Barrier;
-  uint32_t first =
-      isBarrier ? 0 : waiting.index / emulator.warpSize * emulator.warpSize;
+  bool isCluster = wait.meeting == Meeting::Cluster;
+  Range wanted = getWanted(emulator, waiting);
   uint32_t count = 0;
-  for (uint32_t i = first; i < emulator.numThreads; ++i) {
+  for (uintptr_t i = wanted.begin; i < wanted.end; ++i) {
     const Thread &thread = emulator.threads[i];
-    bool isWanted = isBarrier || (i < first + emulator.warpSize &&
-                                  (wait.mask >> i % emulator.warpSize & 1));
+    bool isWanted =
+        isBarrier || isCluster || (wait.mask >> i % emulator.warpSize & 1);
     bool isThere = thread.state == State::Waiting &&
                    thread.wait.meeting == wait.meeting &&
                    thread.wait.mask == wait.mask;
+    isThere |= isCluster && (thread.state == State::Exited ||
+                             thread.clusterArrivals > waiting.clusterWaits);
     if (isWanted && !isThere) {
       missing = missing ? missing : &thread;
       ++count;
     }
   }
-  const Barrier &barrier = emulator.barriers[isBarrier ? wait.mask : 0];
+  const Barrier &barrier =
+      emulator.barriers[emulator.getBlock(waiting) * kNumBarriers +
+                        (isBarrier ? wait.mask : 0)];
   return isBarrier ? barrier.expected - barrier.arrived : count;
 }
 
@@ -211,7 +270,7 @@ static bool isSame(const Wait &a, const Wait &b) {
 
 /// Adds to the text whoever waits for something else than those before. With
 /// nobody who waits, one who has left.
-static void describeOthers(const Emulator &emulator, const Thread &waiting,
+static void describeOthers(Emulator &emulator, const Thread &waiting,
                            const Thread *missing, char *text, size_t bytes) {
   constexpr uint32_t kMost = 4;
   const Thread *told[kMost] = {&waiting, missing};
@@ -246,6 +305,8 @@ static void describeOthers(const Emulator &emulator, const Thread &waiting,
 
 void attn::emulator::reportDeadlock(Emulator &emulator, const Thread &waiting) {
   const Thread *missing = nullptr;
+  const uint32_t *id = emulator.getBlockId(waiting);
+  emulator.current = waiting.index;
   char what[128], others[768];
   describeNeed(emulator, waiting, what, sizeof(what));
   if (!what[0]) {
@@ -256,8 +317,7 @@ void attn::emulator::reportDeadlock(Emulator &emulator, const Thread &waiting) {
   complain(emulator.kernel.name,
            "is in a deadlock: thread %u of block (%u, %u, %u) waits at %s (%s) "
            "for %s%s",
-           waiting.index, emulator.blockId[0], emulator.blockId[1],
-           emulator.blockId[2], getName(waiting.wait),
-           getPlace(emulator, waiting.wait.site), what,
+           emulator.getLocal(waiting), id[0], id[1], id[2],
+           getName(waiting.wait), getPlace(emulator, waiting.wait.site), what,
            others[0] ? others : "; all threads of the block are there");
 }

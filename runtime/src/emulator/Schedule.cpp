@@ -86,6 +86,7 @@ void attn::emulator::runOthers(Emulator &emulator) {
   Thread &thread = emulator.getCurrent();
   landSome(emulator, thread);
   landSomeInBulk(emulator);
+  landSomeProduct(emulator);
   runNext(emulator, thread.fiber, false);
   if (emulator.isDying) {
     leave(emulator);
@@ -103,10 +104,13 @@ void attn_emulator_exit(void) {
   Thread &thread = emulator.getCurrent();
   checkCopies(emulator, thread);
   checkBulk(emulator, thread);
+  checkProducts(emulator, thread);
   emulator.numPolls = 0;
   thread.state = State::Exited;
   ++emulator.numExited;
   checkWarp(emulator, thread);
+  checkWarpgroup(emulator, thread);
+  leaveCluster(emulator, thread);
   runNext(emulator, thread.fiber, true);
   __builtin_unreachable();
 }
@@ -146,6 +150,7 @@ bool attn::emulator::runBlock(Emulator &emulator) {
     thread.copyAgent = thread.waitedTick = thread.tracked = 0;
     thread.numArrivals = 0;
     thread.watched = nullptr;
+    thread.clusterArrivals = thread.clusterWaits = 0;
     thread.bulkCommitted = thread.bulkRead = thread.bulkAgent = 0;
     thread.isBulkOpen = false;
     emulator.stacks.clear(i);

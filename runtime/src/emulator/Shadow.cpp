@@ -19,14 +19,16 @@ Shadow::~Shadow() {
   std::free(tables);
 }
 
-bool Shadow::begin(uint32_t threads, uint32_t others, uint32_t sharedBytes) {
+bool Shadow::begin(uint32_t threads, uint32_t views, uint32_t others,
+                   uint32_t sharedBytes) {
   if (!clocks) {
     numThreads = threads;
+    numClocks = threads + views;
     maxAgents = threads + others;
     numBytes = sharedBytes;
     agents = static_cast<Agent *>(std::malloc(sizeof(Agent) * maxAgents));
     clocks = static_cast<uint32_t *>(
-        std::malloc(size_t{getClockBytes()} * numThreads));
+        std::malloc(size_t{getClockBytes()} * numClocks));
     bytes = static_cast<Byte *>(std::malloc(sizeof(Byte) * (numBytes + 1)));
     if (!agents || !clocks || !bytes) {
       return false;
@@ -63,6 +65,26 @@ void Shadow::join(uint32_t *clock, const uint32_t *from) const {
   joinHalf(0);
   if (hasFences) {
     joinHalf(maxAgents);
+  }
+}
+
+void Shadow::meet(uint32_t view, const uint32_t *threads, uint32_t count) {
+  uint32_t *clock = getClock(view);
+  std::memcpy(clock, getClock(threads[0]), getClockBytes());
+  for (uint32_t i = 1; i < count; ++i) {
+    const uint32_t *other = getClock(threads[i]);
+    for (uint32_t a = 0; a < numAgents; ++a) {
+      uint32_t b = maxAgents + a;
+      clock[a] = clock[a] > other[a] ? other[a] : clock[a];
+      clock[b] = clock[b] > other[b] ? other[b] : clock[b];
+    }
+  }
+}
+
+void Shadow::gather(uint32_t view, uint32_t first, uint32_t count) {
+  std::memcpy(getClock(view), getClock(first), getClockBytes());
+  for (uint32_t i = 1; i < count; ++i) {
+    join(getClock(view), getClock(first + i));
   }
 }
 
@@ -221,20 +243,35 @@ Conflict Shadow::write(uint32_t thread, uint32_t begin, uint32_t count,
 }
 
 Conflict Shadow::change(uint32_t thread, uint32_t begin, uint32_t count,
-                        uint32_t site, bool reads) {
+                        uint32_t site, bool reads, uint32_t excused) {
   Event event = now(thread, site), other = {};
   for (uint32_t i = begin; i < begin + count; ++i) {
     Byte &byte = bytes[i];
     if (reads && byte.write.agent == 0 && !byte.changes) {
       return {Conflict::Uninitialized, {}, i};
     }
-    if (findUnknownWrite(byte, thread, other)) {
+    if (findUnknownWrite(byte, thread, other) && other.agent != excused + 1) {
       return {Conflict::WithWrite, other, i};
     }
     if (findUnknownRead(byte, thread, other)) {
       return {Conflict::WithRead, other, i};
     }
     addToTable(byte.changes, event);
+  }
+  return {};
+}
+
+Conflict Shadow::end(uint32_t view, uint32_t begin, uint32_t count) {
+  Event other = {};
+  for (uint32_t i = begin; i < begin + count; ++i) {
+    const Byte &byte = bytes[i];
+    if (findUnknownWrite(byte, view, other) ||
+        findUnknown(byte.changes, getClock(view), other)) {
+      return {Conflict::WithWrite, other, i};
+    }
+    if (findUnknownRead(byte, view, other)) {
+      return {Conflict::WithRead, other, i};
+    }
   }
   return {};
 }

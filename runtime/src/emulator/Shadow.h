@@ -40,8 +40,8 @@ struct Event {
 
 /// Who accesses memory.
 struct Agent {
-  enum Kind : uint8_t { Thread, Copies, MBarrier, Stores } kind;
-  /// The thread, or the number of the mbarrier.
+  enum Kind : uint8_t { Thread, Copies, MBarrier, Stores, Products } kind;
+  /// The thread, or the number of the mbarrier or of the warpgroup.
   uint32_t index;
 };
 
@@ -60,8 +60,10 @@ public:
   ~Shadow();
 
   /// False if there is no memory. To be called before each block. Besides the
-  /// threads there are up to `others` agents.
-  bool begin(uint32_t threads, uint32_t others, uint32_t sharedBytes);
+  /// threads there are up to `others` agents. A view is a clock that stands for
+  /// several threads; they have the numbers behind those of the threads.
+  bool begin(uint32_t threads, uint32_t views, uint32_t others,
+             uint32_t sharedBytes);
 
   /// Thread t is agent t. The others become agents when they first access
   /// memory, so that there is less to learn where there are none.
@@ -82,6 +84,10 @@ public:
   }
   /// Learns all that `from` knows.
   void join(uint32_t *clock, const uint32_t *from) const;
+  /// A view of what all of some threads know.
+  void meet(uint32_t view, const uint32_t *threads, uint32_t count);
+  /// A view of what any of some threads knows.
+  void gather(uint32_t view, uint32_t first, uint32_t count);
   /// All that the thread knows of becomes visible to the other proxy.
   void fence(uint32_t thread);
   /// Others have learned what the thread did until now.
@@ -91,9 +97,11 @@ public:
   Conflict write(uint32_t thread, uint32_t begin, uint32_t bytes,
                  uint32_t site);
   /// Atomic operations do not conflict with each other. One that does not read
-  /// may be the first access.
+  /// may be the first access. What agent `excused` has written is known.
   Conflict change(uint32_t thread, uint32_t begin, uint32_t bytes,
-                  uint32_t site, bool reads);
+                  uint32_t site, bool reads, uint32_t excused = ~0u);
+  /// The end of memory: a view is to know of all accesses.
+  Conflict end(uint32_t view, uint32_t begin, uint32_t bytes);
   /// A write by another agent, in its tick, that the thread begins.
   Conflict writeLater(uint32_t thread, uint32_t begin, uint32_t bytes,
                       uint32_t site, uint32_t agent, uint32_t tick);
@@ -139,7 +147,7 @@ private:
   bool findUnknown(uint32_t table, const uint32_t *known, Event &found);
   void giveTable(uint32_t &table);
 
-  uint32_t numThreads = 0, numBytes = 0;
+  uint32_t numThreads = 0, numClocks = 0, numBytes = 0;
   uint32_t numAgents = 0, maxAgents = 0;
   Agent *agents = nullptr;
   bool hasFences = false;

@@ -400,12 +400,12 @@ static Transfer makeBox(Emulator &emulator, const void *shared,
 
 void attn_emulator_tensor_load(void *shared, const void *map,
                                const void *mbarrier, const int32_t *coordinates,
-                               int32_t rank, int32_t site) {
+                               int32_t rank, int32_t blocks, int32_t site) {
   Emulator &emulator = *running;
   Transfer transfer = makeBox(emulator, shared, map, coordinates, rank,
                               ATTN_EMULATOR_TENSOR_STORE, ATTN_EMULATOR_WRITE,
                               static_cast<uint32_t>(site));
-  beginLoad(emulator, transfer, mbarrier);
+  beginLoad(emulator, transfer, mbarrier, static_cast<uint32_t>(blocks));
 }
 
 void attn_emulator_tensor_store(const void *map, const void *shared,

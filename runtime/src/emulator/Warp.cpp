@@ -35,7 +35,7 @@ template <typename Fn> static void forEachLane(uint64_t mask, Fn fn) {
 static bool isWarpMeeting(const Wait &wait) {
   return wait.meeting != Meeting::None && wait.meeting != Meeting::Barrier &&
          wait.meeting != Meeting::MBarrier &&
-         wait.meeting != Meeting::Registers;
+         wait.meeting != Meeting::Registers && wait.meeting != Meeting::Cluster;
 }
 
 static bool isAtSame(const Wait &a, const Wait &b) {
@@ -43,19 +43,20 @@ static bool isAtSame(const Wait &a, const Wait &b) {
          a.mask == b.mask;
 }
 
-/// `waiting` is at a meeting that `other`, of its warp, is to come to.
-static void checkPair(Emulator &emulator, const Thread &waiting,
-                      const Thread &other) {
+void attn::emulator::checkPair(Emulator &emulator, const Thread &waiting,
+                               const Thread &other) {
   const Wait &here = waiting.wait, &there = other.wait;
   if (other.state == State::Exited) {
     report(emulator, waiting,
            "waits at %s (%s) for thread %u, which has left the kernel",
-           getName(here), getPlace(emulator, here.site), other.index);
+           getName(here), getPlace(emulator, here.site),
+           emulator.getLocal(other));
   }
   // One that is at a meeting of its own, without this lane, may come yet, and
   // one that waits for a phase to end or for registers.
   if (other.state != State::Waiting || there.meeting == Meeting::MBarrier ||
       there.meeting == Meeting::Registers ||
+      there.meeting == Meeting::Cluster ||
       (isWarpMeeting(there) &&
        !(there.mask >> waiting.index % emulator.warpSize & 1))) {
     return;
@@ -64,15 +65,16 @@ static void checkPair(Emulator &emulator, const Thread &waiting,
       here.form != there.form) {
     report(emulator, waiting,
            "waits at %s (%s) for thread %u, which waits at %s (%s)",
-           getName(here), getPlace(emulator, here.site), other.index,
-           getName(there), getPlace(emulator, there.site));
+           getName(here), getPlace(emulator, here.site),
+           emulator.getLocal(other), getName(there),
+           getPlace(emulator, there.site));
   }
   if (here.mask != there.mask) {
     report(emulator, waiting,
            "waits at %s (%s) for the lanes 0x%llx, and thread %u there for the "
            "lanes 0x%llx",
            getName(here), getPlace(emulator, here.site),
-           static_cast<unsigned long long>(here.mask), other.index,
+           static_cast<unsigned long long>(here.mask), emulator.getLocal(other),
            static_cast<unsigned long long>(there.mask));
   }
 }

@@ -5,7 +5,7 @@ gpu.module @m {
   llvm.func @k(%s: !llvm.ptr<3>, %g: !llvm.ptr<1>, %b: !llvm.ptr<3>, %n: i32, %m: i16, %h: i64) attributes {gpu.kernel} {
     // CHECK: call @attn_emulator_fence_mbarrier_init() : () -> ()
     nvvm.fence.mbarrier.init
-    // CHECK: call @attn_emulator_bulk_load(%[[S:[^,]+]], %[[G:[^,]+]], %{{.*}}, %[[N:[^,]+]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32) -> ()
+    // CHECK: call @attn_emulator_bulk_load(%[[S:[^,]+]], %[[G:[^,]+]], %{{.*}}, %[[N:[^,]+]], %{{.*}}, %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32, i32) -> ()
     nvvm.cp.async.bulk.shared.cluster.global %s, %g, %b, %n l2_cache_hint = %h : !llvm.ptr<3>, !llvm.ptr<1>
     // CHECK: call @attn_emulator_fence_async() : () -> ()
     // CHECK: call @attn_emulator_fence_async() : () -> ()
@@ -35,7 +35,7 @@ gpu.module @m {
   llvm.func @boxes(%t: !llvm.ptr, %s: !llvm.ptr<3>, %b: !llvm.ptr<3>, %i: i32, %j: i32) attributes {gpu.kernel} {
     // CHECK: %[[AT:.*]] = llvm.alloca %{{.*}} x !llvm.array<5 x i32>
     // CHECK: %[[RANK:.*]] = llvm.mlir.constant(2 : i32)
-    // CHECK: call @attn_emulator_tensor_load(%[[S:[^,]+]], %[[T:[^,]+]], %{{.*}}, %[[AT]], %[[RANK]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32) -> ()
+    // CHECK: call @attn_emulator_tensor_load(%[[S:[^,]+]], %[[T:[^,]+]], %{{.*}}, %[[AT]], %[[RANK]], %{{.*}}, %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32, i32) -> ()
     nvvm.cp.async.bulk.tensor.shared.cluster.global %s, %t, %b, box[%i, %j] {isCTAOnly = true} : !llvm.ptr<3>, !llvm.ptr
     // CHECK: %[[STORE:.*]] = llvm.mlir.constant(-1 : i32)
     // CHECK: call @attn_emulator_tensor_store(%[[T]], %[[S]], %[[AT]], %{{.*}}, %[[STORE]], %{{.*}}) : (!llvm.ptr, !llvm.ptr, !llvm.ptr, i32, i32, i32) -> ()

@@ -2,8 +2,110 @@
 
 gpu.module @m {
   llvm.func @k() attributes {gpu.kernel} {
-    // expected-error@+1 {{'nvvm.wgmma.fence.aligned' op is not one that the emulated GPU can do}}
-    nvvm.wgmma.fence.aligned
+    // expected-error@+1 {{'nvvm.griddepcontrol' op is not one that the emulated GPU can do}}
+    nvvm.griddepcontrol wait
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %r: !llvm.struct<(i32, i32, i32, i32)>) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for f32 results of f16, bf16, tf32, e4m3 and e5m2 alone}}
+    %d = nvvm.wgmma.mma_async %a, %a, %r, #nvvm.shape<m = 64, n = 8, k = 32>, D[<s32>, <zero>, <wrapped>], A[<s8>, <one>, <row>], B[<s8>, <one>, <col>] : !llvm.struct<(i32, i32, i32, i32)> -> !llvm.struct<(i32, i32, i32, i32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %r: !llvm.struct<(f32, f32, f32, f32)>, %to: !llvm.ptr) attributes {gpu.kernel} {
+    %d = nvvm.wgmma.mma_async %a, %a, %r, #nvvm.shape<m = 64, n = 8, k = 16>, D[<f32>, <zero>], A[<f16>, <one>, <row>], B[<f16>, <one>, <col>] : !llvm.struct<(f32, f32, f32, f32)> -> !llvm.struct<(f32, f32, f32, f32)>
+    // expected-error@+1 {{uses accumulators of wgmma as a whole, which is not emulated}}
+    llvm.store %d, %to : !llvm.struct<(f32, f32, f32, f32)>, !llvm.ptr
+    llvm.return
+  }
+}
+
+// -----
+
+// Inline assembly that is nearly what is emulated.
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 1, 1, 1, 0, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 0, 1, 1, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $3, $2}, $4, $5, 0, 1, 1, 0, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 0, 1, 2, 0, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $6, 0, 1, 1, 0, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 0, 1, 1, 0, 0; membar.gl;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 0, 1, 1, 0, 0;", "=&f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%a: i64, %x: f32) attributes {gpu.kernel} {
+    // expected-error@+1 {{'llvm.inline_asm' op is not one that the emulated GPU can do}}
+    %d = llvm.inline_asm has_side_effects "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {$0, $1, $2, $3}, $4, $5, 0, 1, 1, 0, 0;", "=f,=f,=f,=f,l,l" %a, %a : (i64, i64) -> !llvm.struct<(f32, f32, f32, f32)>
     llvm.return
   }
 }
@@ -21,19 +123,9 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
-  llvm.func @k(%s: !llvm.ptr<3>, %g: !llvm.ptr<1>, %n: i32, %d: !llvm.ptr<7>, %ctas: i16) attributes {gpu.kernel} {
-    // expected-error@+1 {{'nvvm.cp.async.bulk.shared.cluster.global' op is emulated without a multicast alone}}
-    nvvm.cp.async.bulk.shared.cluster.global %d, %g, %s, %n multicast_mask = %ctas : !llvm.ptr<7>, !llvm.ptr<1>
-    llvm.return
-  }
-}
-
-// -----
-
-gpu.module @m {
-  llvm.func @k(%d: !llvm.ptr<7>, %t: !llvm.ptr, %b: !llvm.ptr<3>, %x: i32, %ctas: i16) attributes {gpu.kernel} {
-    // expected-error@+1 {{is emulated for tiles alone, without a multicast, a predicate or a group}}
-    nvvm.cp.async.bulk.tensor.shared.cluster.global %d, %t, %b, box[%x] multicast_mask = %ctas : !llvm.ptr<7>, !llvm.ptr
+  llvm.func @k(%d: !llvm.ptr<3>, %t: !llvm.ptr, %b: !llvm.ptr<3>, %x: i32, %p: i1) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for tiles alone, without a predicate or a group}}
+    nvvm.cp.async.bulk.tensor.shared.cluster.global %d, %t, %b, box[%x] predicate = %p : !llvm.ptr<3>, !llvm.ptr
     llvm.return
   }
 }

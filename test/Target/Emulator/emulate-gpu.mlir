@@ -176,7 +176,7 @@ gpu.module @m {
 // Powers below the normal numbers are 0.
 // CHECK:         %[[LEAST:.*]] = llvm.mlir.constant(-1.260000e+02 : f32)
 // CHECK:         llvm.fcmp "olt" %{{.*}}, %[[LEAST]]
-// CHECK:       llvm.mlir.global internal constant @waves_product_kernel() {{.*}} : !llvm.struct<(ptr, ptr, ptr, i64, i64, i64)>
+// CHECK:       llvm.mlir.global internal constant @waves_product_kernel() {{.*}} : !llvm.struct<(ptr, ptr, ptr, i64, i64, i64, i64, i64, i64)>
 // CHECK-DAG:     llvm.mlir.constant(32 : i64)
 // CHECK-DAG:     llvm.mlir.constant(65536 : i64)
 module attributes {gpu.container_module} {

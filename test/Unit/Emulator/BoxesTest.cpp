@@ -33,7 +33,10 @@ struct Boxes {
   static constexpr int64_t kSizes[3] = {20, 7, 3}, kPitch = 24;
   static constexpr int64_t kWords = kPitch * 7 * 3;
 
-  Boxes() : x(kWords), z(kWords, 1000), y(3 * 1024) {
+  Boxes() : z(kWords, 1000), y(3 * 1024) {
+    // What is behind it belongs to no other buffer.
+    x.reserve(4 * kWords);
+    x.resize(kWords);
     std::iota(x.begin(), x.end(), 1);
     tensor.type = ATTN_EMULATOR_S32;
     tensor.rank = 3;

@@ -46,8 +46,17 @@ Memory::Memory(const std::string &file) {
   } else if (file == "roles.mlir") {
     sizes = {6 * 8 * 32, 6 * 8 * 32, 128};
     hasMaps = true;
+  } else if (file == "gemm.mlir") {
+    sizes = {128 * 96, 16 * 96, 128 * 16};
+    hasMaps = true;
+    packing = 2;
+  } else if (file == "cluster.mlir") {
+    sizes = {4 * 5 * 8 * 32, 5 * 8 * 32, 128};
+    hasMaps = true;
   } else if (file == "states.mlir") {
     sizes = {64};
+  } else if (file == "wgmma.mlir") {
+    sizes = {64 * 8, 3 * 16 * 8, 3 * 16 * 8, 64 * 16};
   } else {
     sizes = {32 * 96 / 2, 8 * 96 / 2, 32 * 8};
     packing = 2;
@@ -58,34 +67,53 @@ Memory::Memory(const std::string &file) {
   }
 }
 
-/// Boxes of A and B are 8 swizzled rows of 32 numbers, that of C is 8 rows of
-/// 16.
-static attn_emulator_tensor describe(std::vector<int32_t> &buffer,
-                                     int32_t columns) {
+/// A box of some columns of so many rows.
+static attn_emulator_tensor describe(std::vector<int32_t> &buffer, int32_t type,
+                                     int32_t columns, int32_t boxColumns,
+                                     int32_t boxRows, int32_t swizzle) {
   attn_emulator_tensor tensor = {};
-  tensor.type = ATTN_EMULATOR_S32;
+  int32_t bytes = type == ATTN_EMULATOR_BF16 ? 2 : 4;
+  tensor.type = type;
   tensor.rank = 2;
   tensor.data = buffer.data();
-  tensor.sizes[0] = tensor.box[0] = columns;
-  tensor.sizes[1] = static_cast<int64_t>(buffer.size()) / columns;
-  tensor.strides[1] = int64_t{4} * columns;
-  tensor.box[1] = 8;
+  tensor.sizes[0] = columns;
+  tensor.sizes[1] = 4 * static_cast<int64_t>(buffer.size()) / bytes / columns;
+  tensor.strides[1] = int64_t{bytes} * columns;
+  tensor.box[0] = boxColumns;
+  tensor.box[1] = boxRows;
   tensor.element_strides[0] = tensor.element_strides[1] = 1;
-  tensor.swizzle = columns == 32 ? 128 : 0;
+  tensor.swizzle = swizzle;
   return tensor;
+}
+
+/// For gemm.mlir, cluster.mlir and roles.mlir.
+void Memory::makeMaps() {
+  std::vector<attn_emulator_tensor> tensors;
+  constexpr int32_t kWord = ATTN_EMULATOR_S32, kHalf = ATTN_EMULATOR_BF16;
+  if (hasMaps && packing == 2) {
+    tensors = {describe(words[0], kHalf, 192, 64, 128, 128),
+               describe(words[1], kHalf, 192, 64, 16, 128)};
+  } else if (hasMaps && words[0].size() != words[1].size()) {
+    tensors = {describe(words[0], kWord, 32, 32, 8, 0),
+               describe(words[1], kWord, 32, 32, 4, 0)};
+  } else if (hasMaps) {
+    tensors = {describe(words[0], kWord, 32, 32, 8, 128),
+               describe(words[1], kWord, 32, 32, 8, 128),
+               describe(words[2], kWord, 16, 16, 8, 0)};
+  }
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    EXPECT_EQ(attn_emulator_encode_tensor_map(&maps[i], &tensors[i]), nullptr);
+  }
 }
 
 std::vector<View> Memory::getViews() {
   std::vector<View> views;
-  for (size_t i = 0; hasMaps && i < 3; ++i) {
-    attn_emulator_tensor tensor = describe(words[i], i < 2 ? 32 : 16);
-    EXPECT_EQ(attn_emulator_encode_tensor_map(&maps[i], &tensor), nullptr);
-  }
+  makeMaps();
   if (hasMaps) {
     views.emplace_back(maps, 3 * 16);
   }
   for (auto &buffer : words) {
-    bool isPacked = packing == 2 && &buffer != &words.back();
+    bool isPacked = packing == 2 && !hasMaps && &buffer != &words.back();
     views.emplace_back(buffer.data(), static_cast<int64_t>(buffer.size()) *
                                           (isPacked ? 2 : 1));
   }

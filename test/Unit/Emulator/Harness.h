@@ -46,7 +46,8 @@ struct View {
 inline constexpr const char *kFiles[] = {
     "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
     "histogram.mlir", "product.mlir", "stages.mlir",    "ring.mlir",
-    "states.mlir",    "bulk.mlir",    "roles.mlir"};
+    "states.mlir",    "bulk.mlir",    "roles.mlir",     "wgmma.mlir",
+    "gemm.mlir",      "cluster.mlir"};
 
 /// Arguments of the kernel of a file, of the right sizes; all that are read
 /// hold small numbers.
@@ -61,6 +62,9 @@ struct Memory {
   /// Of the buffers, for a kernel that takes them first.
   alignas(64) attn_emulator_tensor_map maps[3];
   bool hasMaps = false;
+
+private:
+  void makeMaps();
 };
 
 class Program {

@@ -8,6 +8,7 @@
 #include "Harness.h"
 #include "attn_emulator.h"
 #include "gtest/gtest.h"
+#include <cstring>
 #include <numeric>
 #include <set>
 
@@ -104,20 +105,27 @@ TEST(EmulatedKernels, ReadVariables) {
             std::string::npos);
 }
 
+class GoodKernel : public testing::TestWithParam<const char *> {};
+
 /// Whatever the order, nothing is wrong, and the result is the same.
-TEST(EmulatedKernels, GiveNoAlarmUnderManySeeds) {
-  for (const char *file : kFiles) {
-    Program program(file);
-    ASSERT_TRUE(program.isCompiled());
-    Memory first(file);
-    ASSERT_EQ(program.run(first.getViews()), "") << file;
-    for (uint64_t seed = 1; seed < 1000; ++seed) {
-      Memory memory(file);
-      ASSERT_EQ(program.run(memory.getViews(), seed), "") << file << seed;
-      ASSERT_EQ(memory.words, first.words) << file << seed;
-    }
+TEST_P(GoodKernel, GivesNoAlarmUnderManySeeds) {
+  const char *file = GetParam();
+  Program program(file);
+  ASSERT_TRUE(program.isCompiled());
+  Memory first(file);
+  ASSERT_EQ(program.run(first.getViews()), "") << file;
+  for (uint64_t seed = 1; seed < 1000; ++seed) {
+    Memory memory(file);
+    ASSERT_EQ(program.run(memory.getViews(), seed), "") << file << seed;
+    ASSERT_EQ(memory.words, first.words) << file << seed;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Files, GoodKernel, testing::ValuesIn(kFiles),
+                         [](const auto &info) {
+                           return std::string(info.param,
+                                              strcspn(info.param, "."));
+                         });
 
 /// Who is the first to read what is not there depends on the order.
 TEST(EmulatedKernels, OneSeedIsOneSchedule) {

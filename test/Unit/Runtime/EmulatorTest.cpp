@@ -32,6 +32,8 @@ struct Launch {
   std::vector<float> values = std::vector<float>(64);
   /// Where they begin, and how far they lie from each other.
   int64_t offset = 0, stride = 1;
+  /// In a cluster.
+  int64_t clusterBlocks = 1;
   bool hasBuffer = true;
 
   /// What is reported, or "".
@@ -39,7 +41,8 @@ struct Launch {
     float *data = values.data();
     auto size = static_cast<int64_t>(values.size());
     void *arguments[] = {&data, &offset, &size, &stride};
-    attn_emulator_kernel kernel = {"k", entry, kSites};
+    attn_emulator_kernel kernel = {
+        "k", entry, kSites, 0, 0, 0, {clusterBlocks, 1, 1}};
     attn_emulator_sizes sizes = {
         {blocks, 1, 1}, {threads, 1, 1}, 0, sharedBytes};
     attn_emulator_buffer buffer = {"argument 0", 0, 1, sizeof(float)};
@@ -480,7 +483,7 @@ TEST(Emulator, BoxesComeAndGo) {
     attn_emulator_fence_mbarrier_init();
     attn_emulator_mbarrier_arrive(barrier, 1, 128, 0, 1);
     const int32_t from[2] = {0, 2}, to[2] = {0, 7};
-    attn_emulator_tensor_load(getShared(0), maps, barrier, from, 2, 1);
+    attn_emulator_tensor_load(getShared(0), maps, barrier, from, 2, 0, 1);
     attn_emulator_mbarrier_wait(barrier, 0, ATTN_EMULATOR_WAIT_PARITY, 1);
     attn_emulator_fence_async();
     // The second row is outside.
@@ -494,6 +497,99 @@ TEST(Emulator, BoxesComeAndGo) {
     auto wanted = static_cast<float>(i < 56 ? i : i + i - 40);
     EXPECT_EQ(values[i], wanted) << i;
   }
+}
+
+/// What each block has is 16 times what the other has put there.
+TEST(Emulator, MultipliesInBlocksOfACluster) {
+  Launch launch;
+  launch.threads = 128;
+  launch.blocks = launch.clusterBlocks = 2;
+  launch.sharedBytes = 64 * 32 + 8 * 32;
+  launch.values.resize(2 * 128 * 4);
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    attn_emulator_set_seed(seed);
+    EXPECT_EQ(launch.run([](void *const *arguments) {
+      int32_t thread = getThread();
+      int32_t rank = attn_emulator_register(ATTN_EMULATOR_CLUSTER_RANK);
+      attn_emulator_cluster_arrive(1, 1, 1);
+      attn_emulator_cluster_wait(1, 1);
+      // 1.0 or 2.0 as bf16: A, and half of the threads B.
+      uint32_t pair = rank ? 0x40004000 : 0x3f803f80;
+      for (int32_t i = thread; i < (64 + 8) * 8; i += 128) {
+        void *to = attn_emulator_map_shared(getShared(4 * i), 1 - rank, 1);
+        *static_cast<uint32_t *>(attn_emulator_access_shared(
+            to, 4, ATTN_EMULATOR_WRITE, 4, 1)) = pair;
+      }
+      attn_emulator_fence_async();
+      attn_emulator_cluster_arrive(0, 1, 2);
+      attn_emulator_cluster_wait(0, 2);
+      attn_emulator_wgmma_form form = {};
+      form.columns = 8;
+      form.depth = 16;
+      form.type_a = form.type_b = ATTN_EMULATOR_BF16;
+      for (int32_t &name : form.names) {
+        name = -1;
+      }
+      // Rows of 16 bytes; 128 bytes from core to core, and behind A to B.
+      constexpr int64_t kStrides = int64_t{16} << 32 | int64_t{8} << 16;
+      int64_t a = kStrides + ATTN_EMULATOR_SHARED_BASE / 16, b = a + 128;
+      uint32_t sums[4] = {};
+      attn_emulator_wgmma_fence(3);
+      for (int turn = 0; turn < 3; ++turn) {
+        attn_emulator_wgmma(&form, a, b, sums, 3);
+        form.adds = 1;
+      }
+      attn_emulator_wgmma_commit(3);
+      attn_emulator_wgmma_wait(0, 3);
+      for (int32_t i = 0; i < 4; ++i) {
+        uint32_t sum = attn_emulator_wgmma_value(sums[i], 3);
+        void *to = attn_emulator_access(getValues(arguments) +
+                                            (rank * 128 + thread) * 4 + i,
+                                        4, ATTN_EMULATOR_WRITE, 4, 3);
+        std::memcpy(to, &sum, sizeof(sum));
+      }
+      attn_emulator_cluster_arrive(0, 0, 3);
+      attn_emulator_cluster_wait(0, 3);
+    }),
+              "");
+    for (size_t i = 0; i < launch.values.size(); ++i) {
+      ASSERT_EQ(launch.values[i], i < 512 ? 3 * 16 * 4.0f : 3 * 16.0f) << i;
+    }
+  }
+}
+
+/// A report while products and other blocks are in flight leaves nothing.
+TEST(Emulator, ReportsInTheMiddleOfProducts) {
+  Launch launch;
+  launch.threads = 128;
+  launch.sharedBytes = 64 * 32 + 8 * 32;
+  launch.values.resize(4);
+  std::string report = launch.run([](void *const *) {
+    for (int32_t i = getThread(); i < (64 + 8) * 8; i += 128) {
+      *place<uint32_t>(i, ATTN_EMULATOR_WRITE) = 0;
+    }
+    attn_emulator_fence_async();
+    meet();
+    attn_emulator_wgmma_form form = {};
+    form.columns = 8;
+    form.depth = 16;
+    form.type_a = form.type_b = ATTN_EMULATOR_F16;
+    for (int32_t i = 0; i < 4; ++i) {
+      form.names[i] = i;
+    }
+    int64_t a =
+        (int64_t{16} << 32 | int64_t{8} << 16) + ATTN_EMULATOR_SHARED_BASE / 16;
+    uint32_t sums[4] = {};
+    attn_emulator_wgmma_fence(3);
+    attn_emulator_wgmma(&form, a, a + 128, sums, 3);
+    attn_emulator_wgmma_commit(3);
+    attn_emulator_wgmma_write(4, 2);
+    attn_emulator_wgmma_write(2, 2);
+  });
+  EXPECT_NE(report.find("changes a register of A (k.cpp:2), which a product "
+                        "(k.cpp:3) may still read"),
+            std::string::npos)
+      << report;
 }
 
 TEST(Emulator, RunsOnSeveralThreads) {
