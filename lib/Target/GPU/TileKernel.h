@@ -182,7 +182,9 @@ private:
   LogicalResult emitProduct(Operation *op, Buffers &buffers);
   LogicalResult emitCombination(DotWithOp op, Buffers &buffers);
   LogicalResult emitJoined(AcrossOp op, Buffers &buffers);
-  Value getShared(int64_t rows, int64_t columns, Type element);
+  /// A matrix, or a ring of `count`.
+  Value getShared(int64_t rows, int64_t columns, Type element,
+                  int64_t count = 0);
   LogicalResult bringKeys(Operation *user, const FeatureRow &row,
                           Value argument, const Course &course, Value place,
                           Value target);

@@ -47,17 +47,10 @@ LogicalResult TileKernel::prepareMixtures(SweepOp sweep) {
         return WalkResult::interrupt();
       }
     }
-    auto getRing = [&](Type element) {
-      Value matrix = getShared(shape.rows, shape.keys, element);
-      auto type = cast<MemRefType>(matrix.getType());
-      SmallVector<int64_t> extents(type.getShape());
-      extents.insert(extents.begin(), op.getInputHeads());
-      matrix.setType(MemRefType::get(extents, element,
-                                     MemRefLayoutAttrInterface(),
-                                     type.getMemorySpace()));
-      return matrix;
-    };
     if (isShared(op)) {
+      auto getRing = [&](Type element) {
+        return getShared(shape.rows, shape.keys, element, op.getInputHeads());
+      };
       mixture.entries = getRing(op.getResult().getType());
       mixture.presence = getRing(e.getI8Type());
     }

@@ -22,11 +22,16 @@ using namespace mlir::attn::gpu_target;
 // Operands of products
 //===----------------------------------------------------------------------===//
 
-Value TileKernel::getShared(int64_t rows, int64_t columns, Type element) {
+Value TileKernel::getShared(int64_t rows, int64_t columns, Type element,
+                            int64_t count) {
   // Depths are multiples of 16; 16 bytes more spread rows over the banks.
   int64_t pad = 128 / element.getIntOrFloatBitWidth();
+  SmallVector<int64_t> extents = {rows, roundUp(columns, 16) + pad};
+  if (count) {
+    extents.insert(extents.begin(), count);
+  }
   auto type = MemRefType::get(
-      {rows, roundUp(columns, 16) + pad}, element, MemRefLayoutAttrInterface(),
+      extents, element, MemRefLayoutAttrInterface(),
       gpu::AddressSpaceAttr::get(e.getContext(), gpu::AddressSpace::Workgroup));
   return tile::SharedOp::create(e, type);
 }
