@@ -26,6 +26,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/Support/Endian.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
 #include <chrono>
@@ -274,11 +275,26 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
                        llvm::sys::getHostCPUName(), features});
 }
 
+/// An entry of the cache: code, the warnings about it, and how long the code
+/// is.
+static std::string joinEntry(StringRef code, StringRef warnings) {
+  char size[sizeof(uint64_t)];
+  llvm::support::endian::write64le(size, code.size());
+  return (code + warnings + StringRef(size, sizeof(size))).str();
+}
+
+static std::pair<StringRef, StringRef> splitEntry(StringRef entry) {
+  StringRef size = entry.take_back(sizeof(uint64_t));
+  uint64_t codeSize = llvm::support::endian::read64le(size.data());
+  StringRef rest = entry.drop_back(sizeof(uint64_t));
+  return {rest.take_front(codeSize), rest.drop_front(codeSize)};
+}
+
 /// An object from the cache, or a new one that is stored there. A full disk, or
 /// a directory that cannot be written, is no reason to fail.
 static llvm::Expected<ObjectCode>
 findOrMakeObject(ModuleOp module, const CompileOptions &options, StringRef form,
-                 bool &isFound,
+                 const WarningRecorder &warnings, bool &isFound,
                  llvm::function_ref<llvm::Expected<ObjectCode>()> make) {
   isFound = false;
   if (!options.cache || options.exact || !options.plantFault.empty()) {
@@ -287,14 +303,16 @@ findOrMakeObject(ModuleOp module, const CompileOptions &options, StringRef form,
   CacheKey key = makeKey(module, options, form);
   if (auto found = options.cache->find(key)) {
     isFound = true;
-    return ObjectCode{std::move(found), {}};
+    auto [code, text] = splitEntry(found->getBuffer());
+    warnings.repeat(text);
+    return ObjectCode{llvm::MemoryBuffer::getMemBufferCopy(code), {}};
   }
   auto code = make();
   if (!code) {
     return code;
   }
-  std::string reason =
-      llvm::toString(options.cache->store(key, code->object->getBuffer()));
+  std::string reason = llvm::toString(options.cache->store(
+      key, joinEntry(code->object->getBuffer(), warnings.getText())));
   if (!reason.empty() && options.cache->shouldWarn()) {
     emitWarning(UnknownLoc::get(module.getContext()))
         << "the compiled program was not cached: " << reason;
@@ -304,10 +322,12 @@ findOrMakeObject(ModuleOp module, const CompileOptions &options, StringRef form,
 
 llvm::Expected<std::string>
 attn::findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+                 const WarningRecorder &warnings,
                  llvm::function_ref<llvm::Expected<std::string>()> make) {
   bool isFound = false;
   auto code = findOrMakeObject(
-      module, options, form, isFound, [&]() -> llvm::Expected<ObjectCode> {
+      module, options, form, warnings, isFound,
+      [&]() -> llvm::Expected<ObjectCode> {
         auto bytes = make();
         if (!bytes) {
           return bytes.takeError();
@@ -360,8 +380,9 @@ llvm::Expected<LoadedProgram>
 attn::compileProgram(ModuleOp module, const CompileOptions &options) {
   LoadedProgram program;
   double start = getMilliseconds();
+  WarningRecorder warnings(module);
   auto code = findOrMakeObject(
-      module, options, "plain", program.fromCache,
+      module, options, "plain", warnings, program.fromCache,
       [&]() -> llvm::Expected<ObjectCode> {
         double beforeLowering = getMilliseconds();
         auto lowered = lowerProgram(module, options);
@@ -397,6 +418,7 @@ struct Program::Impl {
   std::unique_ptr<JitModule> jit;
   attn_module *module = nullptr;
   bool isFromCache = false;
+  std::string warnings;
 
   ~Impl() { attn_module_release(module); }
 };
@@ -406,6 +428,7 @@ Program::~Program() = default;
 
 const attn_module *Program::getModule() const { return impl->module; }
 bool Program::isFromCache() const { return impl->isFromCache; }
+StringRef Program::getWarnings() const { return impl->warnings; }
 
 llvm::Expected<const attn_function *>
 Program::getFunction(StringRef name) const {
@@ -431,9 +454,11 @@ Compiler::compile(ModuleOp module) const {
   }
   std::unique_ptr<Program> program(new Program());
   Program::Impl &impl = *program->impl;
-  auto code = findOrMakeObject(module, own, "checked", impl.isFromCache, [&] {
-    return AheadOfTimeProgram::compileToLoad(module, own);
-  });
+  WarningRecorder warnings(module);
+  auto code =
+      findOrMakeObject(module, own, "checked", warnings, impl.isFromCache, [&] {
+        return AheadOfTimeProgram::compileToLoad(module, own);
+      });
   if (!code) {
     return code.takeError();
   }
@@ -498,5 +523,6 @@ Compiler::compile(StringRef text, StringRef name) const {
   if (!program) {
     return fail(program.takeError());
   }
+  (*program)->impl->warnings = std::move(diagnostics);
   return program;
 }

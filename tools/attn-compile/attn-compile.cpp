@@ -180,6 +180,7 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
                        ? "program"
                        : llvm::sys::path::stem(options.program);
   std::unique_ptr<AheadOfTimeProgram> program;
+  WarningRecorder warnings(module);
   DeviceFiles device(module, options);
   // What a package holds depends on whether there is ptxas.
   std::string form = name.str();
@@ -207,9 +208,9 @@ makeContents(ModuleOp module, const CompileToolOptions &options) {
       return output.kind ? program->emit(*output.kind, name)
                          : makeReport(module, compile, *program);
     };
-    auto bytes =
-        findOrMake(module, compile,
-                   ("file " + getForm(output.kind) + " " + form).str(), make);
+    auto bytes = findOrMake(module, compile,
+                            ("file " + getForm(output.kind) + " " + form).str(),
+                            warnings, make);
     if (!bytes) {
       return bytes.takeError();
     }

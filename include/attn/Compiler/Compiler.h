@@ -16,6 +16,7 @@
 
 #include "attn/Compiler/Cache.h"
 #include "attn/Compiler/Jit.h"
+#include "attn/Compiler/Warnings.h"
 #include "mlir/IR/OwningOpRef.h"
 
 struct attn_module;
@@ -91,9 +92,11 @@ lowerProgram(ModuleOp module, const CompileOptions &options,
              bool passResults = false);
 
 /// Bytes that are made of a program: from the cache of the options, or made and
-/// stored there. `form` tells apart what is made of one program.
+/// stored there with its warnings, which are emitted in either case. `form`
+/// tells apart what is made of one program.
 llvm::Expected<std::string>
 findOrMake(ModuleOp module, const CompileOptions &options, StringRef form,
+           const WarningRecorder &warnings,
            llvm::function_ref<llvm::Expected<std::string>()> make);
 
 /// The plan of a program: a copy of `module` after `attn-plan`.
@@ -128,6 +131,9 @@ public:
   const attn_module *getModule() const;
   llvm::Expected<const attn_function *> getFunction(StringRef name) const;
   bool isFromCache() const;
+  /// What the compilation of a text warned of, as a compiler prints it, with
+  /// the lines it is about: of kernels that are slower than they could be.
+  StringRef getWarnings() const;
 
 private:
   friend class Compiler;

@@ -121,19 +121,51 @@ TEST(Compiler, ThreadsShareOne) {
   }
 }
 
-TEST(Compiler, FindsWhatItCompiledEarlier) {
+/// A cache of its own for a test.
+class CompilerCache : public ::testing::Test {
+protected:
+  CompilerCache() {
+    llvm::sys::fs::createUniqueDirectory("attn-compiler", path);
+    llvm::sys::fs::setPermissions(path, llvm::sys::fs::owner_all);
+    options.cache = llvm::cantFail(Cache::open({path.str().str()}));
+  }
+  ~CompilerCache() override { llvm::sys::fs::remove_directories(path); }
+
   llvm::SmallString<128> path;
-  llvm::sys::fs::createUniqueDirectory("attn-compiler", path);
-  llvm::sys::fs::setPermissions(path, llvm::sys::fs::owner_all);
   CompileOptions options;
-  options.cache = llvm::cantFail(Cache::open({path.str().str()}));
+};
+
+TEST_F(CompilerCache, FindsWhatItCompiledEarlier) {
   for (bool isFound : {false, true, true}) {
     Compiler compiler(options);
     auto program = llvm::cantFail(compiler.compile(kAttention));
     EXPECT_EQ(program->isFromCache(), isFound);
+    EXPECT_EQ(program->getWarnings(), "");
     expectAttention(*program);
   }
-  llvm::sys::fs::remove_directories(path);
+}
+
+TEST_F(CompilerCache, WarnsAgain) {
+  constexpr const char *kDoubled = R"(
+func.func @doubled(%x: tensor<4xf32>, %n: tensor<index>) -> tensor<4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %end = tensor.extract %n[] : tensor<index>
+  %y = scf.for %i = %c0 to %end step %c1 iter_args(%now = %x) -> (tensor<4xf32>) {
+    %next = arith.addf %now, %now : tensor<4xf32>
+    scf.yield %next : tensor<4xf32>
+  }
+  return %y : tensor<4xf32>
+})";
+  llvm::cantFail(setTarget(options, "cuda:sm_80,emulate"));
+  // A line further down it is the same program.
+  for (StringRef line : {"5:10", "5:10", "6:10"}) {
+    std::string text = (line == "6:10" ? "\n" : "") + std::string(kDoubled);
+    auto program = llvm::cantFail(Compiler(options).compile(text, "p.mlir"));
+    EXPECT_TRUE(program->getWarnings().starts_with(
+        ("p.mlir:" + line + ": warning: sizes or bounds depend on data").str()))
+        << program->getWarnings().str();
+  }
 }
 
 } // namespace
