@@ -4,7 +4,6 @@
 # RUN: %python %s %root
 """Lowers the kernels of the emulator's unit tests as for a card."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -27,16 +26,6 @@ STEPS = {
     "wgmma.commit": "commit",
     "wgmma.wait": "wait",
 }
-
-
-def find_ptxas():
-    """On the PATH, or the one that Triton brings."""
-    found = shutil.which("ptxas")
-    triton = importlib.util.find_spec("triton")
-    for folder in triton.submodule_search_locations or () if triton else ():
-        path = os.path.join(folder, "backends", "nvidia", "bin", "ptxas")
-        found = found or (path if os.access(path, os.X_OK) else None)
-    return found
 
 
 def list_steps(text):
@@ -73,7 +62,7 @@ def assemble(ptxas, ptx):
     return done.returncode == 0 and not remarks and not spills, text
 
 
-ptxas = find_ptxas()
+ptxas = shutil.which("ptxas")
 failed = 0
 for name in KERNELS:
     path = os.path.join(ROOT, "test", "Unit", "Emulator", "Inputs", name + ".mlir")

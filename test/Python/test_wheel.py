@@ -38,8 +38,10 @@ def installed(tmp_path_factory):
         pytest.skip("the package under test is not in a build tree")
     pytest.importorskip("scikit_build_core")
     wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
+    # Debian 12's pip has no short name for this option.
+    settings = [f"--config-settings={setting}" for setting in ("wheel.cmake=false", f"build-dir={wheels / 'build'}")]
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", wheels,
-                    "-C", "wheel.cmake=false", "-C", f"build-dir={wheels / 'build'}", ROOT], check=True)
+                    *settings, ROOT], check=True)
     zipfile.ZipFile(next(wheels.glob("*.whl"))).extractall(target)
     subprocess.run(["cmake", "--install", BUILD, "--component", "python", "--prefix", target], check=True)
     return target
