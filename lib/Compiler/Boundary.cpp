@@ -20,11 +20,13 @@
 //     return %c }
 //
 // `attn-legalize-buffers` runs after it: strided `memref.copy` would become a
-// call of a support library, and rounding divisions have no LLVM form.
+// call of a support library, and rounding divisions and whole powers have no
+// LLVM form.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Boundary.h"
+#include "attn/Support/Emit.h"
 
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -194,17 +196,29 @@ struct StridedCopy : OpRewritePattern<memref::CopyOp> {
   }
 };
 
+/// Powers with whole exponents, of floats and of whole numbers.
+template <typename Op> struct WholePower : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    attn::Emit e(op.getLoc(), rewriter);
+    rewriter.replaceOp(op, e.power(op.getLhs(), op.getRhs()));
+    return success();
+  }
+};
+
 struct LegalizeBuffersPass
     : PassWrapper<LegalizeBuffersPass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LegalizeBuffersPass)
 
-  explicit LegalizeBuffersPass(bool expandDivisions = true)
-      : expandDivisions(expandDivisions) {}
+  explicit LegalizeBuffersPass(bool expandScalars = true)
+      : expandScalars(expandScalars) {}
 
   StringRef getArgument() const override { return "attn-legalize-buffers"; }
   StringRef getDescription() const override {
-    return "strided copies as linalg, rounding divisions as arithmetic; drops "
-           "attributes for tools";
+    return "strided copies as linalg, rounding divisions and whole powers as "
+           "arithmetic; drops attributes for tools";
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<linalg::LinalgDialect, arith::ArithDialect>();
@@ -214,7 +228,9 @@ struct LegalizeBuffersPass
     dropToolAttributes(getOperation());
     RewritePatternSet patterns(&getContext());
     patterns.add<StridedCopy>(&getContext());
-    if (expandDivisions) {
+    if (expandScalars) {
+      patterns.add<WholePower<math::FPowIOp>, WholePower<math::IPowIOp>>(
+          &getContext());
       arith::populateCeilFloorDivExpandOpsPatterns(patterns);
     }
     walkAndApplyPatterns(getOperation(), std::move(patterns));
@@ -243,7 +259,7 @@ struct LegalizeBuffersPass
     }
   }
 
-  bool expandDivisions;
+  bool expandScalars;
 };
 
 } // namespace
@@ -252,8 +268,8 @@ std::unique_ptr<Pass> attn::createPrepareEntriesPass() {
   return std::make_unique<PrepareEntriesPass>();
 }
 
-std::unique_ptr<Pass> attn::createLegalizeBuffersPass(bool expandDivisions) {
-  return std::make_unique<LegalizeBuffersPass>(expandDivisions);
+std::unique_ptr<Pass> attn::createLegalizeBuffersPass(bool expandScalars) {
+  return std::make_unique<LegalizeBuffersPass>(expandScalars);
 }
 
 void attn::registerBoundaryPasses() {

@@ -22,10 +22,10 @@ std::unique_ptr<Pass> createPassResultsPass();
 /// `attn-measure-workspace`: how much memory a call takes, as attributes.
 std::unique_ptr<Pass> createMeasureWorkspacePass();
 
-/// `attn-legalize-buffers`: buffer copies and divisions as plain loops and
-/// arithmetic, so that no runtime function is needed for them. The measure of
-/// workspaces reads divisions as they were.
-std::unique_ptr<Pass> createLegalizeBuffersPass(bool expandDivisions = true);
+/// `attn-legalize-buffers`: buffer copies, divisions and whole powers as plain
+/// loops and arithmetic, so that no runtime function is needed for them. The
+/// measure of workspaces reads divisions as they were.
+std::unique_ptr<Pass> createLegalizeBuffersPass(bool expandScalars = true);
 
 void registerBoundaryPasses();
 

@@ -227,7 +227,7 @@ void attn::buildCPUPipeline(OpPassManager &pm,
   target.oneRowForms = options.oneRowForms;
   // Bufferization writes padding and copies as named ops.
   pm.addNestedPass<func::FuncOp>(
-      createLegalizeBuffersPass(/*expandDivisions=*/false));
+      createLegalizeBuffersPass(/*expandScalars=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createStreamToCPUPass(target));
   LinalgToCPUPassOptions linalg;
@@ -265,7 +265,7 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   tiles.tensorCores = !options.exact;
   pm.addPass(createStreamToTilesPass(tiles));
   pm.addNestedPass<func::FuncOp>(
-      createLegalizeBuffersPass(/*expandDivisions=*/false));
+      createLegalizeBuffersPass(/*expandScalars=*/false));
   pm.addNestedPass<func::FuncOp>(createLinalgGeneralizeNamedOpsPass());
   pm.addPass(createLinalgToGPUPass());
   pm.addPass(createLoopsToGPUPass());

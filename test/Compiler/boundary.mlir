@@ -55,6 +55,17 @@ func.func @divide(%a: i64, %b: i64) -> (i64, i64) {
   return %x, %y : i64, i64
 }
 
+// LEGAL-LABEL: func.func @whole_powers
+func.func @whole_powers(%x: f32, %k: i32, %n: i8) -> (f32, i32) {
+  // LEGAL-NOT: powi
+  // LEGAL-COUNT-16: arith.mulf
+  // LEGAL: arith.divf
+  %0 = math.fpowi %x, %n : f32, i8
+  // LEGAL-COUNT-64: arith.muli
+  %1 = math.ipowi %k, %k : i32
+  return %0, %1 : f32, i32
+}
+
 // Two axes of a single place: which of them is dropped is an op of its own.
 // CHECK-LABEL: func.func @one_of_two_places(
 // CHECK:   %[[PART:.*]] = tensor.extract_slice %arg0[0, 0, 1] [1, %arg1, 1] [1, 1, 1] : tensor<1x?x2xf32> to tensor<1x?x1xf32>

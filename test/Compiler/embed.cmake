@@ -1,7 +1,7 @@
 # Installs compiler and runtime, builds examples/embed-compiler against them, and
 # runs it twice: the second time, the program comes from the cache.
 #
-#   cmake -DBUILD=... -DSOURCE=... -DCXX_COMPILER=... -P embed.cmake
+#   cmake -DBUILD=... -DSOURCE=... -DC_COMPILER=... -DCXX_COMPILER=... -P embed.cmake
 set(work ${BUILD}/test/embed-compiler)
 file(REMOVE_RECURSE ${work})
 
@@ -21,7 +21,8 @@ foreach(component compiler runtime)
 endforeach()
 run(${CMAKE_COMMAND} -S ${SOURCE}/examples/embed-compiler -B ${work}/build
     -G Ninja -DCMAKE_PREFIX_PATH=${work}/prefix
-    -DCMAKE_CXX_COMPILER=${CXX_COMPILER} "-DCMAKE_CXX_FLAGS=-Wall -Wextra")
+    -DCMAKE_C_COMPILER=${C_COMPILER} -DCMAKE_CXX_COMPILER=${CXX_COMPILER}
+    "-DCMAKE_CXX_FLAGS=-Wall -Wextra")
 run(${CMAKE_COMMAND} --build ${work}/build)
 set(ENV{ATTN_CACHE_DIR} ${work}/cache)
 foreach(how compiled found)

@@ -21,51 +21,6 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::gpu_target;
 
-/// Sine or cosine, in f64: of what is left after multiples of pi / 2, which is
-/// exact to 2^-80 for each of them.
-static Value emitSine(Emit &e, Value x, bool cosine) {
-  Type f64 = e.getF64Type(), i64 = e.getI64Type();
-  auto number = [&](double value) { return e.constant(f64, value); };
-  auto fma = [&](Value a, Value b, Value c) -> Value {
-    return math::FmaOp::create(e, a, b, c);
-  };
-  Type type = x.getType();
-  Value wide = e.convertFloat(x, f64);
-  Value count = math::RoundEvenOp::create(
-      e, arith::MulFOp::create(e, wide, number(0x1.45f306dc9c883p-1)));
-  Value r = fma(count, number(-0x1.921fb54442d18p+0), wide);
-  r = fma(count, number(-0x1.1a62633145c07p-54), r);
-  // Infinity and NaN are NaN in r, and no integer.
-  Value finite = arith::CmpFOp::create(e, arith::CmpFPredicate::ORD, r, r);
-  Value quadrant =
-      arith::FPToSIOp::create(e, i64, e.select(finite, count, number(0.0)));
-  quadrant = e.add(quadrant, e.constant64(cosine ? 1 : 0));
-  // Taylor series: r is at most pi / 4.
-  auto series = [&](Value square, ArrayRef<double> terms) {
-    Value sum = number(terms.back());
-    for (double term : llvm::reverse(terms.drop_back())) {
-      sum = fma(sum, square, number(term));
-    }
-    return sum;
-  };
-  Value square = arith::MulFOp::create(e, r, r);
-  Value sine = arith::MulFOp::create(
-      e, r,
-      series(square, {1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880,
-                      -1.0 / 39916800, 1.0 / 6227020800, -1.0 / 1307674368000,
-                      1.0 / 355687428096000}));
-  Value other = series(square, {1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720,
-                                1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600,
-                                -1.0 / 87178291200, 1.0 / 20922789888000});
-  auto bit = [&](int64_t mask) -> Value {
-    Value set = arith::AndIOp::create(e, quadrant, e.constant64(mask));
-    return e.equal(set, e.constant64(mask));
-  };
-  Value result = e.select(bit(1), other, sine);
-  Value negative = arith::NegFOp::create(e, result);
-  return e.convertFloat(e.select(bit(2), negative, result), type);
-}
-
 /// Rounds away from zero at one half (or towards zero), by way of the floor.
 static Value emitRound(Emit &e, Value x, bool truncate) {
   Value size = math::AbsFOp::create(e, x);
@@ -81,28 +36,43 @@ static Value emitRound(Emit &e, Value x, bool truncate) {
   return math::CopySignOp::create(e, whole, x);
 }
 
-static Value emitFunction(Emit &e, Operation *op) {
-  DoubleMath doubles(e);
-  Value x = op->getOperand(0);
-  Type type = getElementTypeOrSelf(x.getType());
-  if (isa<math::ErfOp, math::ExpM1Op, math::Log1pOp>(op)) {
-    Value wide = e.convertFloat(x, e.getF64Type());
-    if (isa<math::ErfOp>(op)) {
-      return e.convertFloat(doubles.erf(wide), type);
-    }
-    return e.convertFloat(isa<math::ExpM1Op>(op) ? doubles.expm1(wide)
-                                                 : doubles.log1p(wide),
-                          type);
-  }
+/// The function in f64; null if `op` is none of those.
+static Value emitDouble(Emit &e, Operation *op) {
+  DoubleMath math(e);
+  auto x = [&](int n) {
+    return e.convertFloat(op->getOperand(n), e.getF64Type());
+  };
   return TypeSwitch<Operation *, Value>(op)
-      .Case([&](math::ExpOp) { return doubles.exp(x); })
-      .Case([&](math::Exp2Op) { return doubles.exp2(x); })
-      .Case([&](math::LogOp) { return doubles.log(x); })
-      .Case([&](math::Log2Op) { return doubles.log2(x); })
-      .Case([&](math::TanhOp) { return doubles.tanh(x); })
-      .Default([&](Operation *) {
-        return emitRound(e, x, /*truncate=*/isa<math::TruncOp>(op));
-      });
+      .Case([&](math::AcosOp) { return math.acos(x(0)); })
+      .Case([&](math::AcoshOp) { return math.acosh(x(0)); })
+      .Case([&](math::AsinOp) { return math.asin(x(0)); })
+      .Case([&](math::AsinhOp) { return math.asinh(x(0)); })
+      .Case([&](math::AtanOp) { return math.atan(x(0)); })
+      .Case([&](math::Atan2Op) { return math.atan2(x(0), x(1)); })
+      .Case([&](math::AtanhOp) { return math.atanh(x(0)); })
+      .Case([&](math::CbrtOp) { return math.cbrt(x(0)); })
+      .Case([&](math::CosOp) { return math.cos(x(0)); })
+      .Case([&](math::CoshOp) { return math.cosh(x(0)); })
+      .Case([&](math::ErfOp) { return math.erf(x(0)); })
+      .Case([&](math::ErfcOp) { return math.erfc(x(0)); })
+      .Case([&](math::ExpOp) { return math.exp(x(0)); })
+      .Case([&](math::Exp2Op) { return math.exp2(x(0)); })
+      .Case([&](math::ExpM1Op) { return math.expm1(x(0)); })
+      .Case([&](math::LogOp) { return math.log(x(0)); })
+      .Case([&](math::Log10Op) { return math.log10(x(0)); })
+      .Case([&](math::Log1pOp) { return math.log1p(x(0)); })
+      .Case([&](math::Log2Op) { return math.log2(x(0)); })
+      .Case([&](math::PowFOp) { return math.pow(x(0), x(1)); })
+      .Case([&](math::SinOp) { return math.sin(x(0)); })
+      .Case([&](math::SinhOp) { return math.sinh(x(0)); })
+      .Case([&](math::TanOp) { return math.tan(x(0)); })
+      .Case([&](math::TanhOp) { return math.tanh(x(0)); })
+      .Case([&](arith::RemFOp rem) {
+        // Finite numbers of f32 and bf16 are below 2^277 of one another.
+        bool narrow = !getElementTypeOrSelf(rem.getType()).isF64();
+        return math.fmod(x(0), x(1), narrow ? 277 : 2098);
+      })
+      .Default(Value());
 }
 
 /// 2^x by the instruction for it. `flush` allows 0 for what is below the normal
@@ -120,6 +90,34 @@ static Value emitPower(Emit &e, Value x, Vendor vendor, bool flush) {
       .getResult(0);
 }
 
+/// What stands for `op` on a GPU; null if it stays.
+static Value emit(Emit &e, Operation *op, Vendor vendor) {
+  Type type = getElementTypeOrSelf(op->getResult(0).getType());
+  if (isa<math::RoundOp, math::TruncOp>(op)) {
+    return emitRound(e, op->getOperand(0), isa<math::TruncOp>(op));
+  }
+  bool isScalar = !isa<ShapedType>(op->getResult(0).getType());
+  if (auto power = dyn_cast<math::Exp2Op>(op); power && !type.isF64()) {
+    if (!isScalar) {
+      return nullptr;
+    }
+    Value x = e.convertFloat(power.getOperand(), e.getF32Type());
+    bool flush = arith::bitEnumContainsAny(power.getFastmath(),
+                                           arith::FastMathFlags::afn);
+    return e.convertFloat(emitPower(e, x, vendor, flush), type);
+  }
+  if (isa<math::FPowIOp, math::IPowIOp>(op)) {
+    return e.power(op->getOperand(0), op->getOperand(1));
+  }
+  // Of narrower floats, attn-cpu-expand-math has these.
+  if (isa<math::ExpOp, math::LogOp, math::Log2Op, math::TanhOp>(op) &&
+      !type.isF64()) {
+    return nullptr;
+  }
+  Value result = emitDouble(e, op);
+  return result ? e.convertFloat(result, type) : result;
+}
+
 namespace {
 struct GPUMathPass : attn::impl::GPUMathPassBase<GPUMathPass> {
   using Base::Base;
@@ -128,50 +126,19 @@ struct GPUMathPass : attn::impl::GPUMathPassBase<GPUMathPass> {
     if (failed(device)) {
       return signalPassFailure();
     }
-    SmallVector<math::Exp2Op> ops;
-    getOperation().walk([&](math::Exp2Op op) {
-      auto type = dyn_cast<FloatType>(op.getType());
-      if (type && type.getWidth() <= 32) {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
+          isa<arith::RemFOp>(op)) {
         ops.push_back(op);
       }
     });
-    for (math::Exp2Op op : ops) {
-      Emit e(op.getLoc(), op);
-      Value x = e.convertFloat(op.getOperand(), e.getF32Type());
-      bool flush = arith::bitEnumContainsAny(op.getFastmath(),
-                                             arith::FastMathFlags::afn);
-      Value power = emitPower(e, x, (*device)->vendor, flush);
-      op.replaceAllUsesWith(e.convertFloat(power, op.getType()));
-      op.erase();
-    }
-    SmallVector<Operation *> doubles;
-    getOperation().walk([&](Operation *op) {
-      if (isa<math::ExpOp, math::Exp2Op, math::LogOp, math::Log2Op,
-              math::TanhOp>(op) &&
-          getElementTypeOrSelf(op->getResult(0).getType()).isF64()) {
-        doubles.push_back(op);
-      }
-      if (isa<math::ErfOp, math::ExpM1Op, math::Log1pOp, math::RoundOp,
-              math::TruncOp>(op)) {
-        doubles.push_back(op);
-      }
-    });
-    for (Operation *op : doubles) {
+    for (Operation *op : ops) {
       Emit e(op->getLoc(), op);
-      op->getResult(0).replaceAllUsesWith(emitFunction(e, op));
-      op->erase();
-    }
-    SmallVector<Operation *> sines;
-    getOperation().walk([&](Operation *op) {
-      if (isa<math::SinOp, math::CosOp>(op)) {
-        sines.push_back(op);
+      if (Value result = emit(e, op, (*device)->vendor)) {
+        op->getResult(0).replaceAllUsesWith(result);
+        op->erase();
       }
-    });
-    for (Operation *op : sines) {
-      Emit e(op->getLoc(), op);
-      op->getResult(0).replaceAllUsesWith(
-          emitSine(e, op->getOperand(0), isa<math::CosOp>(op)));
-      op->erase();
     }
   }
 };

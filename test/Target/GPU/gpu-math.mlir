@@ -35,10 +35,29 @@ gpu.module @kernels {
   // CHECK-LABEL: gpu.func @sine(
   // CHECK:   arith.extf %arg0 : f32 to f64
   // CHECK:   math.roundeven
-  // CHECK-COUNT-10: math.fma
+  // CHECK-COUNT-3: math.fma
+  // CHECK:   arith.fptosi
   // CHECK:   arith.truncf %{{.*}} : f64 to f32
   gpu.func @sine(%x: f32, %o: memref<f32>) kernel {
     %0 = math.sin %x : f32
+    memref.store %0, %o[] : memref<f32>
+    gpu.return
+  }
+  // Quotients of at most 48 bits: numbers of f32 are below 2^277 of each other.
+  // CHECK-LABEL: gpu.func @rest(
+  // CHECK-COUNT-6: arith.divf
+  // CHECK:   math.copysign
+  // CHECK:   arith.truncf
+  // CHECK-LABEL: gpu.func @whole_power(
+  // CHECK-COUNT-16: arith.mulf
+  // CHECK-NOT: math.fpowi
+  gpu.func @rest(%x: f32, %y: f32, %o: memref<f32>) kernel {
+    %0 = arith.remf %x, %y : f32
+    memref.store %0, %o[] : memref<f32>
+    gpu.return
+  }
+  gpu.func @whole_power(%x: f32, %n: i8, %o: memref<f32>) kernel {
+    %0 = math.fpowi %x, %n : f32, i8
     memref.store %0, %o[] : memref<f32>
     gpu.return
   }

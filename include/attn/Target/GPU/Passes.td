@@ -111,11 +111,13 @@ def GPUMathPass : Pass<"attn-gpu-math", "gpu::GPUModuleOp"> {
   let description = [{
     `math.exp2` of f32, and of narrower floats through it, becomes ex2.approx,
     whose error is at most 2 ulp and which keeps subnormal results, or AMD's
-    v_exp_f32 (1 ulp), for which they are 0. `math.sin`
-    and `math.cos` are computed in f64: a series of what is left after multiples
-    of pi / 2. So are `expm1`, `log1p` and `erf`, and `exp`, `exp2`, `log`,
-    `log2` and `tanh` of f64, with errors below 2 ulp (of erf, 5). `round` and
-    `trunc` become a floor. Everything else is left for `attn-cpu-expand-math` with `isa=generic`.
+    v_exp_f32 (1 ulp), for which they are 0. The
+    other functions of `math`, and `arith.remf`, are computed in f64, but for
+    `exp`, `log`, `log2` and `tanh` of narrower floats, which are left for
+    `attn-cpu-expand-math` with `isa=generic`. Errors are below 2 ulp of f64 (of
+    `erfc`, 5), and remainders are exact; `sin`, `cos` and `tan` are NaN from 2^52
+    on.
+    `fpowi` and `ipowi` are products of squares, `round` and `trunc` a floor.
   }];
   let options = [GPUPass_Chip];
   let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
