@@ -20,13 +20,12 @@
 //     return %c }
 //
 // `attn-legalize-buffers` runs after it: strided `memref.copy` would become a
-// call of a support library, and rounding divisions and whole powers have no
-// LLVM form.
+// call of a support library, and some scalar ops have no LLVM form.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Boundary.h"
-#include "attn/Support/Emit.h"
+#include "attn/Support/ScalarMath.h"
 
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -196,14 +195,18 @@ struct StridedCopy : OpRewritePattern<memref::CopyOp> {
   }
 };
 
-/// Powers with whole exponents, of floats and of whole numbers.
-template <typename Op> struct WholePower : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
+struct ScalarMath : RewritePattern {
+  explicit ScalarMath(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
 
-  LogicalResult matchAndRewrite(Op op,
+  LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
-    attn::Emit e(op.getLoc(), rewriter);
-    rewriter.replaceOp(op, e.power(op.getLhs(), op.getRhs()));
+    attn::Emit e(op->getLoc(), rewriter);
+    SmallVector<Value> values = attn::expandScalarMath(e, op);
+    if (values.empty()) {
+      return failure();
+    }
+    rewriter.replaceOp(op, values);
     return success();
   }
 };
@@ -217,8 +220,8 @@ struct LegalizeBuffersPass
 
   StringRef getArgument() const override { return "attn-legalize-buffers"; }
   StringRef getDescription() const override {
-    return "strided copies as linalg, rounding divisions and whole powers as "
-           "arithmetic; drops attributes for tools";
+    return "strided copies as linalg, rounding divisions, whole powers and the "
+           "like as arithmetic; drops attributes for tools";
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<linalg::LinalgDialect, arith::ArithDialect>();
@@ -229,8 +232,7 @@ struct LegalizeBuffersPass
     RewritePatternSet patterns(&getContext());
     patterns.add<StridedCopy>(&getContext());
     if (expandScalars) {
-      patterns.add<WholePower<math::FPowIOp>, WholePower<math::IPowIOp>>(
-          &getContext());
+      patterns.add<ScalarMath>(&getContext());
       arith::populateCeilFloorDivExpandOpsPatterns(patterns);
     }
     walkAndApplyPatterns(getOperation(), std::move(patterns));

@@ -22,8 +22,8 @@ std::unique_ptr<Pass> createPassResultsPass();
 /// `attn-measure-workspace`: how much memory a call takes, as attributes.
 std::unique_ptr<Pass> createMeasureWorkspacePass();
 
-/// `attn-legalize-buffers`: buffer copies, divisions and whole powers as plain
-/// loops and arithmetic, so that no runtime function is needed for them. The
+/// `attn-legalize-buffers`: buffer copies, divisions, whole powers and the like
+/// as plain loops and arithmetic, so that no runtime function is needed for them. The
 /// measure of workspaces reads divisions as they were.
 std::unique_ptr<Pass> createLegalizeBuffersPass(bool expandScalars = true);
 

@@ -67,37 +67,6 @@ Value Emit::fromBits(Value bits, Type element) {
   return arith::BitcastOp::create(*this, element, bits);
 }
 
-Value Emit::power(Value x, Value n) {
-  Type counts = n.getType(), element = getElementTypeOrSelf(x.getType());
-  bool isFloat = isa<FloatType>(element);
-  if (isFloat && element.getIntOrFloatBitWidth() < 32) {
-    x = convertFloat(x, getF32Type());
-  }
-  Type type = x.getType();
-  auto times = [&](Value a, Value b) -> Value {
-    return isFloat ? arith::MulFOp::create(*this, a, b).getResult() : mul(a, b);
-  };
-  Value zero = constant(counts, 0), one = constant(type, 1);
-  Value negative = less(n, zero), left = select(negative, sub(zero, n), n);
-  Type count = getElementTypeOrSelf(counts);
-  unsigned bits = count.isIndex() ? 64 : count.getIntOrFloatBitWidth();
-  Value result = one, square = x;
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    Value mask = arith::ShLIOp::create(*this, constant(counts, 1),
-                                       constant(counts, bit));
-    Value wanted = equal(both(left, mask), mask);
-    result = select(wanted, times(result, square), result);
-    square = times(square, square);
-  }
-  if (isFloat) {
-    Value inverse = arith::DivFOp::create(*this, one, result);
-    return convertFloat(select(negative, inverse, result), element);
-  }
-  Value unit = either(equal(x, one), equal(x, constant(type, -1)));
-  Value inverse = select(unit, result, constant(type, 0));
-  return select(negative, inverse, result);
-}
-
 void Emit::loop(Value lower, Value upper, int64_t step,
                 llvm::function_ref<void(Value)> body) {
   auto loop = scf::ForOp::create(*this, lower, upper, index(step));

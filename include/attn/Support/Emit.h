@@ -97,9 +97,6 @@ public:
     Value more = arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, x, y);
     return select(more, x, y);
   }
-  /// x^n by repeated squaring, of scalars or vectors: of floats 1 / x^-n for
-  /// negative n, and of integers 0 but for 1 and -1.
-  Value power(Value x, Value n);
 
   void loop(Value lower, Value upper, int64_t step,
             llvm::function_ref<void(Value)> body);

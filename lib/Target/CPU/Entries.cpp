@@ -158,11 +158,9 @@ Value Entries::compute(Value value) {
   } else if (isElementwise(op) && !isa<VectorType>(value.getType())) {
     SmallVector<Value> operands = llvm::map_to_vector(
         op->getOperands(), [&](Value operand) { return get(operand); });
-    Operation *copy = cloneElementwise(e, op, operands, getLanes());
-    for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults())) {
-      known[from] = to;
-    }
-    result = known.lookup(value);
+    // Other results are stored when they are asked for, if at all.
+    result = cloneElementwise(e, op, operands, getLanes())
+                 ->getResult(cast<OpResult>(value).getResultNumber());
   } else {
     return kernel.unsupported(value, getVectorType(e.getF32Type()));
   }

@@ -170,5 +170,6 @@ Value RowChunk::compute(Value rowVector) {
   }
   SmallVector<Value> operands = llvm::map_to_vector(
       op->getOperands(), [&](Value operand) { return get(operand); });
-  return cloneElementwise(e, op, operands, width)->getResult(0);
+  return cloneElementwise(e, op, operands, width)
+      ->getResult(cast<OpResult>(rowVector).getResultNumber());
 }

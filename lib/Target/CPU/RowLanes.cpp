@@ -141,9 +141,11 @@ Value RowLanes::compute(Value value) {
   Operation *op = value.getDefiningOp();
   SmallVector<Value> operands = llvm::map_to_vector(
       op->getOperands(), [&](Value operand) { return get(operand); });
-  return isa<GuardOp>(op)
-             ? emitGuard(e, operands[0])
-             : cloneElementwise(e, op, operands, state.lanes)->getResult(0);
+  if (isa<GuardOp>(op)) {
+    return emitGuard(e, operands[0]);
+  }
+  return cloneElementwise(e, op, operands, state.lanes)
+      ->getResult(cast<OpResult>(value).getResultNumber());
 }
 
 /// Computes the costly scalars of what is stored into arrays, from which the

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "DoubleMath.h"
+#include "attn/Support/ScalarMath.h"
 #include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
@@ -106,9 +107,6 @@ static Value emit(Emit &e, Operation *op, Vendor vendor) {
                                            arith::FastMathFlags::afn);
     return e.convertFloat(emitPower(e, x, vendor, flush), type);
   }
-  if (isa<math::FPowIOp, math::IPowIOp>(op)) {
-    return e.power(op->getOperand(0), op->getOperand(1));
-  }
   // Of narrower floats, attn-cpu-expand-math has these.
   if (isa<math::ExpOp, math::LogOp, math::Log2Op, math::TanhOp>(op) &&
       !type.isF64()) {
@@ -126,6 +124,17 @@ struct GPUMathPass : attn::impl::GPUMathPassBase<GPUMathPass> {
     if (failed(device)) {
       return signalPassFailure();
     }
+    rewrite([](Emit &e, Operation *op) { return expandScalarMath(e, op); });
+    rewrite([&](Emit &e, Operation *op) -> SmallVector<Value> {
+      Value result = emit(e, op, (*device)->vendor);
+      return result ? SmallVector<Value>{result} : SmallVector<Value>();
+    });
+  }
+
+private:
+  /// Replaces each op by what `expand` gives for it, if it gives anything.
+  void
+  rewrite(llvm::function_ref<SmallVector<Value>(Emit &, Operation *)> expand) {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
@@ -135,8 +144,9 @@ struct GPUMathPass : attn::impl::GPUMathPassBase<GPUMathPass> {
     });
     for (Operation *op : ops) {
       Emit e(op->getLoc(), op);
-      if (Value result = emit(e, op, (*device)->vendor)) {
-        op->getResult(0).replaceAllUsesWith(result);
+      SmallVector<Value> results = expand(e, op);
+      if (!results.empty()) {
+        op->replaceAllUsesWith(results);
         op->erase();
       }
     }

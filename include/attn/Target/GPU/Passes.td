@@ -117,7 +117,7 @@ def GPUMathPass : Pass<"attn-gpu-math", "gpu::GPUModuleOp"> {
     `attn-cpu-expand-math` with `isa=generic`. Errors are below 2 ulp of f64 (of
     `erfc`, 5), and remainders are exact; `sin`, `cos` and `tan` are NaN from 2^52
     on.
-    `fpowi` and `ipowi` are products of squares, `round` and `trunc` a floor.
+    Whole powers are products of squares, `round` and `trunc` a floor.
   }];
   let options = [GPUPass_Chip];
   let dependentDialects = ["LLVM::LLVMDialect", "arith::ArithDialect",
