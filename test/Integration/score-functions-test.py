@@ -14,7 +14,8 @@ FUNCTIONS = {
         "log1p", "log2", "round", "roundeven", "rsqrt", "sin", "sqrt", "tanh", "trunc")},
     **{name: f"math.{name} %u" for name in ("acos", "asin", "atanh", "cosh", "expm1", "sinh", "tan")},
     **{name: f"math.{name} %x, %c" for name in ("atan2", "copysign", "powf")},
-    "fma": "math.fma %x, %u, %c", "clampf": "math.clampf %x to [%u, %c]", "remf": "arith.remf %x, %c",
+    **{name: f"arith.{name} %x, %c" for name in ("maxnumf", "minnumf", "remf")},
+    "fma": "math.fma %x, %u, %c", "clampf": "math.clampf %x to [%u, %c]",
     "fpowi": "math.fpowi %u, %j : f32, i32",
     # Two results.
     "sincos": "math.sincos %x",

@@ -97,6 +97,13 @@ static Value emit(Emit &e, Operation *op, Vendor vendor) {
   if (isa<math::RoundOp, math::TruncOp>(op)) {
     return emitRound(e, op->getOperand(0), isa<math::TruncOp>(op));
   }
+  // Upstream sends these to a library; they are instructions.
+  if (isa<arith::MaxNumFOp>(op)) {
+    return LLVM::MaxNumOp::create(e, op->getOperand(0), op->getOperand(1));
+  }
+  if (isa<arith::MinNumFOp>(op)) {
+    return LLVM::MinNumOp::create(e, op->getOperand(0), op->getOperand(1));
+  }
   bool isScalar = !isa<ShapedType>(op->getResult(0).getType());
   if (auto power = dyn_cast<math::Exp2Op>(op); power && !type.isF64()) {
     if (!isScalar) {
@@ -138,7 +145,7 @@ private:
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
-          isa<arith::RemFOp>(op)) {
+          isa<arith::MaxNumFOp, arith::MinNumFOp, arith::RemFOp>(op)) {
         ops.push_back(op);
       }
     });
