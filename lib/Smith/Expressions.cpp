@@ -46,9 +46,50 @@ static Value sigmoid(Emit &e, Value x) {
   return arith::DivFOp::create(e, one, arith::AddFOp::create(e, exp, one));
 }
 
+/// A function that few papers have.
+Term Program::rareFunction(const Term &x, Type type) {
+  Value one = e.constant(type, 1.0);
+  Value above = arith::AddFOp::create(e, math::AbsFOp::create(e, x.value), one);
+  switch (below(9)) {
+  case 0:
+    return make(math::AsinhOp::create(e, x.value), std::asinh(x.bound));
+  case 1:
+    return make(math::AtanOp::create(e, x.value), 1.6);
+  case 2:
+    return make(math::Atan2Op::create(e, x.value, above), 0.8);
+  case 3:
+    return make(math::ClampFOp::create(e, x.value, e.constant(type, -2.0), one),
+                2.0, x.exact);
+  case 4:
+    return make(math::ErfOp::create(e, x.value), 1.0);
+  case 5:
+    return make(math::Log1pOp::create(e, above), std::log(x.bound + 2.0));
+  case 6: {
+    double power = choose({0.5, -1.5, 0.75});
+    return make(math::PowFOp::create(e, above, e.constant(type, power)),
+                std::max(1.0, x.bound));
+  }
+  case 7: {
+    Type count = e.getI32Type();
+    int64_t power = choose({-3, -1, 0, 2});
+    return make(math::FPowIOp::create(e, above, e.constant(count, power)),
+                std::pow(x.bound + 1.0, 2.0));
+  }
+  default: { // two results
+    Value angle = x.value;
+    if (x.bound > 30.0) {
+      angle = math::TanhOp::create(e, angle);
+    }
+    auto both = math::SincosOp::create(e, angle);
+    Value half = arith::MulFOp::create(e, both.getCos(), e.constant(type, 0.5));
+    return make(arith::AddFOp::create(e, both.getSin(), half), 1.5);
+  }
+  }
+}
+
 Term Program::unary(const Term &x, Type type) {
   auto number = [&](double value) { return e.constant(type, value); };
-  switch (below(13)) {
+  switch (below(14)) {
   case 0:
     return make(math::TanhOp::create(e, x.value), 1.0);
   case 1:
@@ -98,6 +139,8 @@ Term Program::unary(const Term &x, Type type) {
   case 11:
     return make(arith::MinimumFOp::create(e, x.value, number(1.5)), x.bound,
                 x.exact);
+  case 12:
+    return rareFunction(x, type);
   default:
     if (x.bound > 30.0) {
       return make(math::AbsFOp::create(e, x.value), x.bound, x.exact);

@@ -186,6 +186,7 @@ public:
   void finish();
 
 private:
+  Term rareFunction(const Term &x, Type type);
   Term unary(const Term &x, Type type);
   Term binary(const Term &x, const Term &y, Type type);
   Term leaf(const Site &site, Type type);
