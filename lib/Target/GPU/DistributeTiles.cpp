@@ -252,6 +252,17 @@ Value Distributor::combine(tile::ReduceKind kind, Value a, Value b) {
   llvm_unreachable("kinds are listed");
 }
 
+/// `word`, which all lanes of a wave have the same of. AMD's code generator
+/// takes what depends on lanes, or was loaded from shared memory, for different
+/// in each: behind a branch on such a value, the results of both sides would
+/// keep registers at once.
+Value Distributor::sameInWave(Value word) {
+  return device.vendor == Vendor::AMD
+             ? ROCDL::ReadfirstlaneOp::create(e, word.getType(), word)
+                   .getResult()
+             : word;
+}
+
 /// The bits of the lane whose number differs in `mask`, within a row of 16, by
 /// data-parallel primitives: short waves have one for each mask, and long ones
 /// permutations of four lanes, rotations and mirrors.
