@@ -52,6 +52,9 @@ template <typename Add> static void addEmulator(Add add) {
   add("attn_emulator_mbcnt", &attn_emulator_mbcnt);
   add("attn_emulator_readlane", &attn_emulator_readlane);
   add("attn_emulator_bpermute", &attn_emulator_bpermute);
+  add("attn_emulator_dpp", &attn_emulator_dpp);
+  add("attn_emulator_permlanex16", &attn_emulator_permlanex16);
+  add("attn_emulator_swizzle", &attn_emulator_swizzle);
   add("attn_emulator_wave_mma", &attn_emulator_wave_mma);
   add("attn_emulator_bulk_commit", &attn_emulator_bulk_commit);
   add("attn_emulator_bulk_load", &attn_emulator_bulk_load);

@@ -457,6 +457,25 @@ ATTN_RUNTIME_EXPORT int32_t attn_emulator_bpermute(int32_t address,
 /** The value of one lane, which is the same one for all. */
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_readlane(int32_t value, int32_t lane,
                                                    int32_t site);
+/** update.dpp: the value of the lane that `control` says, or `old` in lanes
+ * that the masks of rows and banks leave out. Where there is no such lane, or
+ * it is not active, 0 with `bound`, else `old`. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_dpp(int32_t old, int32_t value,
+                                              int32_t control, int32_t rows,
+                                              int32_t banks, int32_t bound,
+                                              int32_t site);
+/** permlanex16: the value of a lane of the other row of 16, by four bits of
+ *  `low` or of `high` for each lane. One that is not active is read with
+ * `fetch`, which is reported, as it may hold anything. */
+ATTN_RUNTIME_EXPORT int32_t
+attn_emulator_permlanex16(int32_t old, int32_t value, int32_t low, int32_t high,
+                          int32_t fetch, int32_t bound, int32_t site);
+/** ds_swizzle: the value of a lane of the same 32, or 0 of one that is not
+ *  active. `pattern` has five bits each of an and, an or and an exclusive or of
+ *  its number; with bit 15, two for each of four lanes. */
+ATTN_RUNTIME_EXPORT int32_t attn_emulator_swizzle(int32_t value,
+                                                  int32_t pattern,
+                                                  int32_t site);
 /** `base`, and the bits of a mask of lanes 0 to 31, or 32 to 63 with `high`,
  *  that belong to lanes before this one. */
 ATTN_RUNTIME_EXPORT int32_t attn_emulator_mbcnt(int32_t high, int32_t mask,

@@ -14,6 +14,8 @@
 // RUN: %{run} --entry=scores_within_blocks --size M=3,A=15,B=20
 // RUN: %{run} --entry=columns_within_blocks --size M=9,N=9,L=63,R=9
 // RUN: %{run} --entry=lengths_of_sources --size M=9,N=9,L=5
+// RUN: %{run} --entry=product_in_stencil --size M=9,N=7 --loops=fused
+// RUN: %{run} --entry=product_in_stencil --size M=9,N=7 --target=hip:gfx1100,emulate
 
 // A block of rows has all heads, because one result mixes them: the list drives
 // neither sweep.
@@ -168,4 +170,18 @@ func.func @lengths_of_sources(%a: tensor<1x1x?x?xf32> {attn.dims = ["1", "1", "M
   %w = attn.with_axes %3 : !attn.scores<1x1x?x?xf32>
   %5 = attn.reduce sum keys %w : (!attn.scores<1x1x?x?xf32>) -> tensor<1x1x?xf32>
   return %5 : tensor<1x1x?xf32>
+}
+
+// Loops over the inner axis of a product, within the taps of a stencil.
+func.func @product_in_stencil(
+    %a: tensor<1x1x?x3xf32> {attn.name = "a", attn.dims = ["1", "1", "M", "3"]},
+    %b: tensor<1x1x3x?xf32> {attn.name = "b", attn.dims = ["1", "1", "3", "N"]},
+    %taps: tensor<1x3x1xf32> {attn.name = "taps", attn.dims = ["1", "3", "1"]},
+    %v: tensor<1x1x?x4xf32> {attn.name = "v", attn.dims = ["1", "1", "N", "4"]}) -> tensor<1x1x?x4xf32> {
+  %0 = attn.bias %a : tensor<1x1x?x3xf32> -> !attn.scores<1x1x?x3xf32>
+  %1 = attn.bias %b : tensor<1x1x3x?xf32> -> !attn.scores<1x1x3x?xf32>
+  %2 = attn.matmul %0, %1 : !attn.scores<1x1x?x3xf32>, !attn.scores<1x1x3x?xf32> -> !attn.scores<1x1x?x?xf32>
+  %3 = attn.convolve %2, %taps origin [2, 0] : !attn.scores<1x1x?x?xf32>, tensor<1x3x1xf32>
+  %o = attn.aggregate %3, %v : !attn.scores<1x1x?x?xf32>, tensor<1x1x?x4xf32> -> tensor<1x1x?x4xf32>
+  return %o : tensor<1x1x?x4xf32>
 }

@@ -59,14 +59,12 @@ static LogicalResult checkOnBuffers(StreamOp stream) {
 void attn::loops::lowerRow(
     StreamOp stream, bool useBounds,
     function_ref<SmallVector<Value>(OpBuilder &)> enterRow) {
-  SmallVector<SweepOp> sweeps;
-  stream.walk([&](SweepOp sweep) { sweeps.push_back(sweep); });
-  for (SweepOp sweep : sweeps) {
+  stream.walk([&](SweepOp sweep) {
     // Tiles of a driven sweep speak of listed keys; here all are visited.
     if (getDriver(sweep)) {
       sweep.getTiles().getBlocks().clear();
     }
-  }
+  });
   expandJoinedRows(stream);
   // Tallies are stored as they grow.
   SmallVector<bool> tallies;
@@ -74,6 +72,9 @@ void attn::loops::lowerRow(
     tallies.push_back(isa<TallyType>(value.getType()));
   }
   expandRowAccesses(stream);
+  // Those in a stencil or a mixture are copies by now.
+  SmallVector<SweepOp> sweeps;
+  stream.walk([&](SweepOp sweep) { sweeps.push_back(sweep); });
   for (SweepOp sweep : sweeps) {
     lowerSweep(sweep, useBounds);
   }

@@ -15,6 +15,7 @@
 
 #include "attn_emulator.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -36,6 +37,10 @@ static int32_t getRegister(StringRef name) {
 static void replaceWith(Operation *op, Value result) {
   op->replaceAllUsesWith(ValueRange{result});
   op->erase();
+}
+
+static bool isWord(Type type) {
+  return type.isIntOrFloat() && type.getIntOrFloatBitWidth() == 32;
 }
 
 static Value toWord(Calls &calls, Value value) {
@@ -117,10 +122,52 @@ FailureOr<bool> emulator::replaceWaveOp(Operation *op, Calls &calls) {
                                    {operand(0), operand(1), calls.site()}));
         return true;
       })
+      .Case([&](ROCDL::DPPUpdateOp dpp) -> FailureOr<bool> {
+        Type type = dpp.getType();
+        if (!isWord(type)) {
+          return op->emitOpError("is emulated for 32 bits alone");
+        }
+        Value word = calls.call(
+            "attn_emulator_dpp", i32,
+            {toWord(calls, dpp.getOld()), toWord(calls, dpp.getSrc()),
+             calls.constant(dpp.getDppCtrl()), calls.constant(dpp.getRowMask()),
+             calls.constant(dpp.getBankMask()),
+             calls.constant(dpp.getBoundCtrl()), calls.site()});
+        replaceWith(op, fromWord(calls, word, type));
+        return true;
+      })
+      .Case([&](ROCDL::PermlaneX16Op permute) -> FailureOr<bool> {
+        Type type = permute.getType();
+        if (!isWord(type)) {
+          return op->emitOpError("is emulated for 32 bits alone");
+        }
+        Value word = calls.call(
+            "attn_emulator_permlanex16", i32,
+            {toWord(calls, permute.getOld()), toWord(calls, permute.getSrc0()),
+             permute.getSrc1(), permute.getSrc2(),
+             calls.constant(permute.getFi()),
+             calls.constant(permute.getBoundControl()), calls.site()});
+        replaceWith(op, fromWord(calls, word, type));
+        return true;
+      })
+      .Case([&](ROCDL::DsSwizzleOp swizzle) -> FailureOr<bool> {
+        // Patterns above are rotations, and orders for Fourier transforms.
+        constexpr uint64_t kQuadsEnd = 0x8100;
+        APInt pattern;
+        if (!matchPattern(swizzle.getOffset(), m_ConstantInt(&pattern)) ||
+            !pattern.ult(kQuadsEnd)) {
+          return op->emitOpError(
+              "is emulated for patterns of masks, or of four "
+              "lanes, alone");
+        }
+        replaceWith(op, calls.call("attn_emulator_swizzle", i32,
+                                   {operand(0), operand(1), calls.site()}));
+        return true;
+      })
       .Case<ROCDL::ReadlaneOp, ROCDL::ReadfirstlaneOp>(
           [&](auto read) -> FailureOr<bool> {
             Type type = op->getResult(0).getType();
-            if (!type.isIntOrFloat() || type.getIntOrFloatBitWidth() != 32) {
+            if (!isWord(type)) {
               return op->emitOpError("is emulated for 32 bits alone");
             }
             // All lanes of the wave come here, so that the first is lane 0.

@@ -118,7 +118,8 @@ static Value convertOperand(Emit &e, Value x, Type to) {
 }
 
 /// One k after the other, every thread for its own elements. `join` takes what
-/// was accumulated, two elements, and k.
+/// was accumulated, two elements, and k. What all may be joined in a loop of
+/// its own, and then nothing is left for the one that asks what is present.
 SmallVector<Value> Distributor::accumulate(
     const Pairs &pairs,
     llvm::function_ref<Value(Value, Value, Value, Value)> join) {
@@ -126,43 +127,48 @@ SmallVector<Value> Distributor::accumulate(
   Type element = tileType(pairs.acc).getElementType();
   SmallVector<int64_t> rows = acc.getDistinct(0), columns = acc.getDistinct(1);
   Value row = base(acc.getLayout(), 0), column = base(acc.getLayout(), 1);
-  return e.loop(
-      e.index(0), e.index(pairs.depth), 1, get(pairs.acc),
-      [&](Value k, ValueRange sofar) {
-        DenseMap<int64_t, Value> left, present, right;
-        for (int64_t r : rows) {
-          Value at = e.add(row, r);
-          left[r] = convertOperand(e, e.load(pairs.a, {at, k}), element);
-          if (pairs.present) {
-            Value byte = e.load(pairs.present, {at, k});
-            present[r] =
-                arith::CmpIOp::create(e, arith::CmpIPredicate::ne, byte,
-                                      e.constant(byte.getType(), 0.0));
-          }
+  auto joinRange = [&](Value first, Value end, SmallVector<Value> sums,
+                       bool isMasked) -> SmallVector<Value> {
+    return e.loop(first, end, 1, sums, [&](Value k, ValueRange sofar) {
+      DenseMap<int64_t, Value> left, present, right;
+      for (int64_t r : rows) {
+        Value at = e.add(row, r);
+        left[r] = convertOperand(e, e.load(pairs.a, {at, k}), element);
+        if (isMasked) {
+          Value byte = e.load(pairs.present, {at, k});
+          present[r] = arith::CmpIOp::create(e, arith::CmpIPredicate::ne, byte,
+                                             e.constant(byte.getType(), 0.0));
         }
-        for (int64_t c : columns) {
-          Value at = e.add(column, c);
-          Value x = pairs.transposed ? e.load(pairs.b, {at, k})
-                                     : e.load(pairs.b, {k, at});
-          right[c] = convertOperand(e, x, element);
-        }
-        SmallVector<Value> next;
-        for (size_t n = 0; n < acc.size(); ++n) {
-          int64_t r = acc.getOffset(n)[0], c = acc.getOffset(n)[1];
-          Value joined = join(sofar[n], left[r], right[c], k);
-          next.push_back(pairs.present ? e.select(present[r], joined, sofar[n])
-                                       : joined);
-        }
-        return next;
-      });
+      }
+      for (int64_t c : columns) {
+        Value at = e.add(column, c);
+        Value x = pairs.transposed ? e.load(pairs.b, {at, k})
+                                   : e.load(pairs.b, {k, at});
+        right[c] = convertOperand(e, x, element);
+      }
+      SmallVector<Value> next;
+      for (size_t n = 0; n < acc.size(); ++n) {
+        int64_t r = acc.getOffset(n)[0], c = acc.getOffset(n)[1];
+        Value joined = join(sofar[n], left[r], right[c], k);
+        next.push_back(isMasked ? e.select(present[r], joined, sofar[n])
+                                : joined);
+      }
+      return next;
+    });
+  };
+  Value none = e.index(0), all = e.index(pairs.depth);
+  if (!pairs.finite) {
+    return joinRange(none, all, get(pairs.acc), bool(pairs.present));
+  }
+  Value count = e.select(pairs.finite, all, none);
+  SmallVector<Value> sums =
+      joinRange(none, count, get(pairs.acc), /*isMasked=*/false);
+  return joinRange(count, all, std::move(sums), /*isMasked=*/true);
 }
 
 void Distributor::multiplyAndAdd(tile::ContractOp op) {
-  Pairs pairs = {op.getA(),
-                 op.getB(),
-                 op.getPresent(),
-                 op.getAcc(),
-                 int64_t(op.getDepth()),
+  Pairs pairs = {op.getA(),         op.getB(),   op.getPresent(),
+                 op.getFinite(),    op.getAcc(), int64_t(op.getDepth()),
                  op.getTransposed()};
   registers[op.getResult()] =
       accumulate(pairs, [&](Value sum, Value x, Value y, Value) -> Value {
@@ -176,6 +182,7 @@ void Distributor::multiplyAndAdd(tile::ContractOp op) {
 void Distributor::lower(tile::CombineOp op) {
   Pairs pairs = {op.getA(),
                  op.getB(),
+                 Value(),
                  Value(),
                  op.getAcc(),
                  int64_t(op.getDepth()),

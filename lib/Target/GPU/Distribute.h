@@ -50,6 +50,7 @@ private:
   Value combine(tile::ReduceKind kind, Value a, Value b);
   Value shuffle(Value value, int64_t mask);
   Value shuffleWord(Value word, int64_t mask);
+  Value sameInWave(Value word);
 
   // Movement.cpp.
   void lower(tile::LoadOp op);
@@ -87,7 +88,7 @@ private:
   /// `transposed`, for k from 0 to depth: each thread joins those of its own
   /// (i, j) with what it has.
   struct Pairs {
-    Value a, b, present, acc;
+    Value a, b, present, finite, acc;
     int64_t depth;
     bool transposed;
   };

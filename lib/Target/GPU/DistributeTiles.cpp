@@ -252,8 +252,47 @@ Value Distributor::combine(tile::ReduceKind kind, Value a, Value b) {
   llvm_unreachable("kinds are listed");
 }
 
-/// The 32 bits of the lane whose number differs in `mask`. AMD's lanes read by
-/// the address of a register of 4 bytes.
+/// `word`, which all lanes of a wave have the same of. AMD's code generator
+/// takes what depends on lanes, or was loaded from shared memory, for different
+/// in each: behind a branch on such a value, the results of both sides would
+/// keep registers at once.
+Value Distributor::sameInWave(Value word) {
+  return device.vendor == Vendor::AMD
+             ? ROCDL::ReadfirstlaneOp::create(e, word.getType(), word)
+                   .getResult()
+             : word;
+}
+
+/// The bits of the lane whose number differs in `mask`, within a row of 16, by
+/// data-parallel primitives: short waves have one for each mask, and long ones
+/// permutations of four lanes, rotations and mirrors.
+static Value shuffleInRow(Emit &e, Value bits, int64_t mask, bool isShort) {
+  constexpr int kXmask = 0x160, kHalfMirror = 0x141, kRotateBy8 = 0x128;
+  constexpr int kFlip1 = 0xb1, kFlip2 = 0x4e, kFlip3 = 0x1b; // of four lanes
+  auto move = [&](Value x, int control) -> Value {
+    // No lane is left out, nor reads outside of its row.
+    return ROCDL::DPPUpdateOp::create(e, x.getType(), x, x, control,
+                                      /*rowMask=*/0xf, /*bankMask=*/0xf,
+                                      /*boundCtrl=*/true);
+  };
+  if (isShort) {
+    return move(bits, kXmask + static_cast<int>(mask));
+  }
+  switch (mask) {
+  case 1:
+    return move(bits, kFlip1);
+  case 2:
+    return move(bits, kFlip2);
+  case 4: // 7, the mirror of eight lanes, and 3
+    return move(move(bits, kHalfMirror), kFlip3);
+  default:
+    assert(mask == 8);
+    return move(bits, kRotateBy8);
+  }
+}
+
+/// The 32 bits of the lane whose number differs in `mask`. Between the halves
+/// of a long wave, AMD's lanes read by the address of a register of 4 bytes.
 Value Distributor::shuffleWord(Value word, int64_t mask) {
   Type i32 = e.getI32Type(), type = word.getType();
   if (device.vendor == Vendor::NVIDIA) {
@@ -261,11 +300,29 @@ Value Distributor::shuffleWord(Value word, int64_t mask) {
                                   gpu::ShuffleMode::XOR)
         .getShuffleResult();
   }
-  Value other = arith::XOrIOp::create(e, lane, e.index(mask));
-  Value address = arith::IndexCastOp::create(e, i32, e.mul(other, 4));
+  constexpr int64_t kRow = 16;
+  bool isShort = device.warpSize == 32;
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIntOp::create(e, value, 32);
+  };
   Value bits =
       type == i32 ? word : arith::BitcastOp::create(e, i32, word).getResult();
-  Value moved = ROCDL::DsBpermuteOp::create(e, i32, address, bits);
+  Value moved;
+  if (mask < kRow) {
+    moved = shuffleInRow(e, bits, mask, isShort);
+  } else if (isShort) {
+    // Each lane of a row reads its own number in the other one.
+    moved = ROCDL::PermlaneX16Op::create(
+        e, i32, bits, bits, constant(0x76543210), constant(int64_t(0xfedcba98)),
+        /*fi=*/false, /*boundControl=*/true);
+  } else if (mask == kRow) {
+    // All five bits of a lane's number among 32, and an exclusive or of 16.
+    moved = ROCDL::DsSwizzleOp::create(e, i32, bits, constant(0x401f));
+  } else {
+    Value other = arith::XOrIOp::create(e, lane, e.index(mask));
+    Value address = arith::IndexCastOp::create(e, i32, e.mul(other, 4));
+    moved = ROCDL::DsBpermuteOp::create(e, i32, address, bits);
+  }
   return type == i32 ? moved
                      : arith::BitcastOp::create(e, type, moved).getResult();
 }

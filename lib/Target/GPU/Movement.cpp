@@ -447,5 +447,6 @@ void Distributor::lower(tile::FiniteOp op) {
   for (int64_t k = 0; k < threads / device.warpSize; ++k) {
     found = e.either(found, e.load(flags, {zero, e.index(k)}));
   }
+  found = sameInWave(found);
   op.getResult().replaceAllUsesWith(e.equal(found, none));
 }

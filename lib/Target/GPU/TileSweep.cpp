@@ -306,7 +306,8 @@ LogicalResult TileKernel::emitProduct(Operation *op, Buffers &buffers) {
   int64_t features = left.row.getFeatures();
   Value product = tile::ContractOp::create(
       e, type, tile ? tile : left.shared, right.shared, splat(0.0, type),
-      /*present=*/Value(), tile ? roundUp(features, 16) : features,
+      /*present=*/Value(), /*finite=*/Value(),
+      tile ? roundUp(features, 16) : features,
       /*transposed=*/true);
   set(op->getResult(0), product, entries);
   return success();
@@ -621,8 +622,8 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
   p = e.convertFloat(p, acc.getElementType());
   Value v = buffers.streamed[buffers.rights[op]].shared;
   Type small = cast<MemRefType>(v.getType()).getElementType();
-  auto multiply = [&](Value a, Value sum, Value mask) -> Value {
-    return tile::ContractOp::create(e, acc, a, v, sum, mask, shape.keys,
+  auto multiply = [&](Value a, Value sum, Value mask, Value finite) -> Value {
+    return tile::ContractOp::create(e, acc, a, v, sum, mask, finite, shape.keys,
                                     /*transposed=*/false);
   };
   auto onTensorCores = [&](Value sum) {
@@ -637,7 +638,8 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
     int parts = rounded && *rounded == small ? 1 : kWeightParts;
     for (int part = 0; part < parts; ++part) {
       Value x = e.convertFloat(rest, small);
-      sum = multiply(tile::ConvertOp::create(e, operand, x), sum, Value());
+      sum = multiply(tile::ConvertOp::create(e, operand, x), sum, Value(),
+                     Value());
       if (part + 1 < parts) {
         // What is infinite in 16 bits leaves nothing.
         rest = arith::SubFOp::create(e, rest,
@@ -648,7 +650,7 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
     }
     return sum;
   };
-  auto inMemory = [&](bool masked) {
+  auto inMemory = [&](bool masked, Value finite = Value()) {
     Value weights = buffers.weights[acc.getElementType()];
     gpu::BarrierOp::create(e);
     tile::StashOp::create(e, p, weights);
@@ -656,22 +658,24 @@ Value TileKernel::updateOuter(CarryOp op, Value old, Buffers &buffers) {
       tile::StashOp::create(e, present, buffers.present);
     }
     gpu::BarrierOp::create(e);
-    return multiply(weights, old, masked ? buffers.present : Value());
+    return multiply(weights, old, masked ? buffers.present : Value(), finite);
   };
   // Half floats end at 65504, which weights that nobody rounds may exceed.
   bool holdsWeights = small.isBF16() || (rounded && *rounded == small);
   bool tensorCores = shape.tensorCores && isSmallFloat(small) && holdsWeights &&
                      acc.getElementType().isF32();
-  auto plain = [&] {
-    return tensorCores ? onTensorCores(old) : inMemory(/*masked=*/false);
-  };
   if (!present) {
-    return plain();
+    return tensorCores ? onTensorCores(old) : inMemory(/*masked=*/false);
   }
   // An absent entry has weight 0, which infinite values do not see.
   int64_t width = cast<VectorType>(op.getType()).getNumElements();
   Value finite = tile::FiniteOp::create(e, v, shape.keys, width);
-  return e.ifValue(finite, acc, plain, [&] { return inMemory(true); });
+  if (!tensorCores) {
+    return inMemory(/*masked=*/true, finite);
+  }
+  return e.ifValue(
+      finite, acc, [&] { return onTensorCores(old); },
+      [&] { return inMemory(/*masked=*/true); });
 }
 
 LogicalResult TileKernel::updateCarry(CarryOp op, State &state,

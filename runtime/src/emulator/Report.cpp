@@ -96,6 +96,12 @@ const char *attn::emulator::getName(const Wait &wait) {
     return "ds_bpermute";
   case Meeting::ReadLane:
     return "readlane";
+  case Meeting::Dpp:
+    return "update.dpp";
+  case Meeting::PermlaneX16:
+    return "permlanex16";
+  case Meeting::Swizzle:
+    return "ds_swizzle";
   case Meeting::Mfma:
     return "mfma or wmma";
   case Meeting::SetRegisters:

@@ -5,13 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Matrices of 16 x 16 as AMD's instruction set documents have them. With
+// Matrices of 16 x 16 as AMD's matrix instruction calculator has them. With
 // c = lane % 16 and h = lane / 16:
 //
 //                           A[i][k], B[k][j]       D[i][j], register r
 //   v_mfma_f32_16x16x16     i, j = c; k = 4 h + e     i = 4 h + r, j = c
 //   v_wmma of gfx11         i, j = c; k = e           i = 2 r + h, j = c
-//   v_wmma of gfx12         i, j = c; k = 8 h + e     i = 8 h + r, j = c
+//   v_wmma of gfx12         i, j = c;                 i = 8 h + r, j = c
+//                           k = 8 (e / 4) + 4 h + e % 4
 //
 // On gfx11, lanes c and c + 16 hold the same numbers of A and of B; that they
 // do is checked.
@@ -102,8 +103,9 @@ constexpr uint32_t kExtent = 16;
 struct Form {
   /// Lanes of the wave, numbers of A and of B that a lane holds, and sums.
   uint32_t lanes, held, sums;
-  /// How far k is from one half of the lanes to the next.
-  uint32_t depthStep;
+  /// How far k is from one part of the lanes to the next, and how many numbers
+  /// of a lane have one k after the other.
+  uint32_t depthStep, depthRun;
   /// How far rows of D are from one register to the next, and between halves.
   uint32_t rowStep, rowHalf;
 };
@@ -118,9 +120,9 @@ struct Fragments {
 
 static const Form &getForm(int32_t kind) {
   static constexpr Form forms[] = {
-      {64, 4, 4, 4, 1, 4},  // ATTN_EMULATOR_MFMA
-      {32, 16, 8, 0, 2, 1}, // ATTN_EMULATOR_WMMA_GFX11
-      {32, 8, 8, 8, 1, 8}}; // ATTN_EMULATOR_WMMA_GFX12
+      {64, 4, 4, 4, 4, 1, 4},   // ATTN_EMULATOR_MFMA
+      {32, 16, 8, 0, 16, 2, 1}, // ATTN_EMULATOR_WMMA_GFX11
+      {32, 8, 8, 4, 4, 1, 8}};  // ATTN_EMULATOR_WMMA_GFX12
   return forms[kind];
 }
 
@@ -159,7 +161,10 @@ static void gather(Emulator &emulator, Thread *lanes, const char *name,
              getPlace(emulator, lanes[lane].wait.site), lane - kExtent);
     }
     for (uint32_t e = 0; e < form.held; ++e) {
-      uint32_t k = form.depthStep * (lane / kExtent) + e;
+      // Runs of all parts of the lanes lie side by side.
+      uint32_t run = e / form.depthRun, parts = form.lanes / kExtent;
+      uint32_t k = form.depthStep * (lane / kExtent) +
+                   form.depthRun * parts * run + e % form.depthRun;
       matrix[lane % kExtent][k] = toDouble(own.type, getHalfWord(words, e));
     }
   }

@@ -209,6 +209,16 @@ func.func @right(%a: !m, %o: tensor<64x64xf32, #l>) {
 
 #l = #tile.layout<grid, warps = [4, 1]>
 !m = memref<64x64xf32, #gpu.address_space<workgroup>>
+func.func @unless(%a: !m, %o: tensor<64x64xf32, #l>, %finite: i1) {
+  // expected-error @+1 {{leaves nothing out, and asks whether it may}}
+  %0 = tile.contract %a, %a, %o unless %finite depth(64) : !m, !m -> tensor<64x64xf32, #l>
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+!m = memref<64x64xf32, #gpu.address_space<workgroup>>
 func.func @presence(%a: !m, %o: tensor<64x64xf32, #l>) {
   // expected-error @+1 {{needs presence as a shared matrix of i8}}
   %0 = tile.contract %a, %a, %o if %a : !m depth(64) : !m, !m -> tensor<64x64xf32, #l>

@@ -81,9 +81,9 @@ func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x6
     tile.yield %d : f32
   } : memref<64x68xf32, #gpu.address_space<workgroup>>,
       memref<64x68xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #acc>
-  // CHECK: tile.contract %{{.*}}, %{{.*}}, %{{.*}} if %{{.*}} : memref<64x80xi8, {{.*}}> depth(64) :
+  // CHECK: tile.contract %{{.*}}, %{{.*}}, %{{.*}} if %{{.*}} : memref<64x80xi8, {{.*}}> unless %{{.*}} depth(64) :
   %r = tile.contract %weights, %values, %o
-     if %present : memref<64x80xi8, #gpu.address_space<workgroup>> depth(64)
+     if %present : memref<64x80xi8, #gpu.address_space<workgroup>> unless %finite depth(64)
      : memref<64x68xf32, #gpu.address_space<workgroup>>,
        memref<64x68xf32, #gpu.address_space<workgroup>> -> tensor<64x64xf32, #acc>
   return %r : tensor<64x64xf32, #acc>

@@ -374,6 +374,47 @@ gpu.module @m {
 // -----
 
 gpu.module @m {
+  llvm.func @k(%x: i64) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for 32 bits alone}}
+    %y = rocdl.update.dpp %x, %x with 177, 15, 15, true : i64
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: i16, %s: i32) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for 32 bits alone}}
+    %y = rocdl.permlanex16 %x, %x, %s, %s, false, true : i16, i32
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: i32) attributes {gpu.kernel} {
+    %rotation = llvm.mlir.constant(49152 : i32) : i32
+    // expected-error@+1 {{is emulated for patterns of masks, or of four lanes, alone}}
+    %y = rocdl.ds_swizzle %x, %rotation : (i32, i32) -> i32
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  llvm.func @k(%x: i32) attributes {gpu.kernel} {
+    // expected-error@+1 {{is emulated for patterns of masks, or of four lanes, alone}}
+    %y = rocdl.ds_swizzle %x, %x : (i32, i32) -> i32
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @m {
   llvm.func @k(%x: f16) attributes {gpu.kernel} {
     // expected-error@+1 {{is emulated for f32 alone}}
     %y = rocdl.exp2 %x f16 -> f16

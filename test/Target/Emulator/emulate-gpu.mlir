@@ -173,6 +173,14 @@ gpu.module @m {
 // CHECK-DAG:     llvm.store {{.*}} {alignment = 4 : i64} : vector<16xi16>, !llvm.ptr
 // CHECK-DAG:     llvm.call @attn_emulator_wave_mma(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) : (i32, i32, !llvm.ptr, !llvm.ptr, i32) -> ()
 // CHECK:         llvm.call @attn_emulator_bpermute
+// The control, rows, banks, and whether lanes that are not there have 0.
+// CHECK-DAG:     %[[CONTROL:.*]] = llvm.mlir.constant(353 : i32)
+// CHECK-DAG:     %[[ROWS:.*]] = llvm.mlir.constant(3 : i32)
+// CHECK-DAG:     %[[BANKS:.*]] = llvm.mlir.constant(5 : i32)
+// CHECK-DAG:     %[[BOUND:.*]] = llvm.mlir.constant(1 : i32)
+// CHECK:         llvm.call @attn_emulator_dpp(%{{.*}}, %{{.*}}, %[[CONTROL]], %[[ROWS]], %[[BANKS]], %[[BOUND]], %{{.*}})
+// CHECK:         llvm.call @attn_emulator_permlanex16(
+// CHECK:         llvm.call @attn_emulator_swizzle(
 // Powers below the normal numbers are 0.
 // CHECK:         %[[LEAST:.*]] = llvm.mlir.constant(-1.260000e+02 : f32)
 // CHECK:         llvm.fcmp "olt" %{{.*}}, %[[LEAST]]
@@ -195,7 +203,11 @@ module attributes {gpu.container_module} {
       llvm.store %product, %x {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr<1>
       %lane = rocdl.workitem.id.x : i32
       %other = rocdl.ds_bpermute %c4, %lane : (i32, i32) -> i32
-      %float = llvm.bitcast %other : i32 to f32
+      %near = rocdl.update.dpp %other, %lane with 353, 3, 5, true : i32
+      %far = rocdl.permlanex16 %near, %near, %c4, %c4, false, true : i32, i32
+      %pattern = llvm.mlir.constant(16415 : i32) : i32
+      %swapped = rocdl.ds_swizzle %far, %pattern : (i32, i32) -> i32
+      %float = llvm.bitcast %swapped : i32 to f32
       %power = rocdl.exp2 %float f32 -> f32
       llvm.store %power, %x : f32, !llvm.ptr<1>
       llvm.return

@@ -4,6 +4,7 @@
 #acc = #tile.layout<mma_acc, warps = [4, 1]>
 #left = #tile.layout<mma_a, warps = [4, 1]>
 #grid = #tile.layout<grid, warps = [4, 1]>
+#wide = #tile.layout<grid, warps = [8, 1]>
 !scores = tensor<64x16xf32, #acc>
 !row = tensor<64xf32, #tile.slice<1, #acc>>
 !shared = memref<64x72xbf16, #gpu.address_space<workgroup>>
@@ -110,6 +111,31 @@ gpu.module @kernels {
     %i = tile.iota 0 : tensor<64x4xindex, #grid>
     %j = tile.iota 1 : tensor<64x4xindex, #grid>
     tile.store %s, %m[%i, %j] : tensor<64x4xf32, #grid>, memref<64x4xf32>, (tensor<64x4xindex, #grid>, tensor<64x4xindex, #grid>)
+    gpu.return
+  }
+
+  // What may be added whole is, and else what is present: of two loops one is
+  // empty, and the second goes on with the sums of the first.
+  // CHECK-LABEL: gpu.func @unless(
+  // CHECK:   %[[COUNT:.*]] = arith.select %{{.*}}, %c16, %c0 : index
+  // CHECK:   %[[SUMS:.*]] = scf.for %{{.*}} = %c0 to %[[COUNT]] step %c1 iter_args
+  // CHECK-NOT: arith.select
+  // CHECK:     scf.yield
+  // CHECK:   scf.for %{{.*}} = %[[COUNT]] to %c16 step %c1 iter_args(%{{.*}} = %[[SUMS]]) -> (f32)
+  // CHECK:     arith.select
+  // CHECK:     scf.yield
+  // CHECK-NOT: scf.if
+  gpu.func @unless(%x: f32, %finite: i1, %m: memref<64x4xf32>) kernel
+      attributes {known_block_size = array<i32: 256, 1, 1>} {
+    %a = tile.shared : memref<64x20xf32, #gpu.address_space<workgroup>>
+    %present = tile.shared : memref<64x32xi8, #gpu.address_space<workgroup>>
+    %start = tile.splat %x : tensor<64x4xf32, #wide>
+    %s = tile.contract %a, %a, %start if %present : memref<64x32xi8, #gpu.address_space<workgroup>> unless %finite depth(16)
+       : memref<64x20xf32, #gpu.address_space<workgroup>>, memref<64x20xf32, #gpu.address_space<workgroup>>
+       -> tensor<64x4xf32, #wide>
+    %i = tile.iota 0 : tensor<64x4xindex, #wide>
+    %j = tile.iota 1 : tensor<64x4xindex, #wide>
+    tile.store %s, %m[%i, %j] : tensor<64x4xf32, #wide>, memref<64x4xf32>, (tensor<64x4xindex, #wide>, tensor<64x4xindex, #wide>)
     gpu.return
   }
 

@@ -45,10 +45,9 @@ func.func @sums(%q: memref<1x2x?x64xf32>, %k: memref<1x2x?x64xf32>, %v: memref<1
 // a partial one has, and looks whether weights of 0 may meet infinities.
 // CHECK:           else
 // CHECK:             arith.cmpi sle, {{.*}} : tensor<64x64xindex, #tile.layout<grid, warps = [4, 1]>>
-// CHECK:             tile.finite
-// CHECK:             scf.if
-// CHECK:             else
-// CHECK:               tile.contract {{.*}} if %{{.*}} : memref<64x80xi8
+// CHECK:             %[[FINITE:.*]] = tile.finite
+// CHECK-NOT:         scf.if
+// CHECK:             tile.contract {{.*}} if %{{.*}} : memref<64x80xi8, {{.*}}> unless %[[FINITE]] depth(64) :
 // CHECK:       tile.store %[[O]]
 
 // bf16 runs on tensor cores: weights in three parts, as nothing rounds them.

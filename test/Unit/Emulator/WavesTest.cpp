@@ -6,14 +6,20 @@
 //===----------------------------------------------------------------------===//
 //
 // Registers of matrices are filled, and read, by tables that are written down
-// here once more, apart from the compiler's: those of AMD's instruction sets
-// for CDNA 3 ("dense matrix fused multiply-add"), RDNA 3 and RDNA 4 ("wave
-// matrix multiply accumulate"). No card has been asked yet.
+// here once more, apart from the compiler's. Each place was compared with what
+// AMD's matrix instruction calculator 1.3.2 (github.com/ROCm) prints for
+//
+//   v_mfma_f32_16x16x16 of CDNA 2 and CDNA 3, v_wmma_f32_16x16x16 of RDNA 3 and
+//   RDNA 4, each of f16 and of bf16, as --register-layout of A, B, C and D
+//
+// for all 256 elements. No card has been asked yet.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Harness.h"
+#include "attn/Dialect/Tile/IR/Tile.h"
 #include "gtest/gtest.h"
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -51,7 +57,7 @@ const Layout kRDNA3 = {
 
 const Layout kRDNA4 = {
     "gfx1201",
-    {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13, 14, 15}},
+    {{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}},
     {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13, 14, 15}}};
 
 template <typename T> struct Number;
@@ -160,6 +166,90 @@ TEST(Waves, WMMAOfRDNA3) {
 TEST(Waves, WMMAOfRDNA4) {
   checkProduct<_Float16>(kRDNA4);
   checkProduct<__bf16>(kRDNA4);
+}
+
+/// The row and the column of each number that a lane has in a layout.
+std::vector<std::array<int64_t, 2>> getPlaces(mlir::attn::tile::Atom atom,
+                                              int lane) {
+  const auto &shape = mlir::attn::tile::AtomShape::get(atom);
+  std::vector<std::array<int64_t, 2>> places;
+  for (size_t r = 0; r < size_t{1} << shape.registers.size(); ++r) {
+    std::array<int64_t, 2> at = {0, 0};
+    for (int axis : {0, 1}) {
+      for (size_t bit = 0; bit < shape.lanes.size(); ++bit) {
+        at[axis] += (lane >> bit & 1) * shape.lanes[bit][axis];
+      }
+      for (size_t bit = 0; bit < shape.registers.size(); ++bit) {
+        at[axis] += (r >> bit & 1) * shape.registers[bit][axis];
+      }
+    }
+    places.push_back(at);
+  }
+  return places;
+}
+
+/// Tiles are the transposed matrices: their rows are columns of D and of B.
+void checkLayouts(const Layout &layout, mlir::attn::tile::Atom sums,
+                  bool isOrdered) {
+  auto operand = mlir::attn::tile::getOperandAtom(sums);
+  ASSERT_TRUE(operand.has_value());
+  ASSERT_EQ(mlir::attn::tile::AtomShape::get(sums).countLanes(),
+            layout.lanes());
+  std::vector<std::vector<int>> found(kExtent);
+  for (int lane = 0; lane < layout.lanes(); ++lane) {
+    int own = lane % kExtent, group = lane / kExtent;
+    auto places = getPlaces(sums, lane);
+    ASSERT_EQ(static_cast<int>(places.size()), layout.sums());
+    for (int r = 0; r < layout.sums(); ++r) {
+      EXPECT_EQ(places[r][0], own) << lane << " " << r;
+      EXPECT_EQ(places[r][1], layout.rows[group][r]) << lane << " " << r;
+    }
+    places = getPlaces(*operand, lane);
+    ASSERT_EQ(static_cast<int>(places.size()), layout.held());
+    for (int e = 0; e < layout.held(); ++e) {
+      EXPECT_EQ(places[e][0], own) << lane << " " << e;
+      if (isOrdered) {
+        EXPECT_EQ(places[e][1], layout.depths[group][e]) << lane << " " << e;
+      }
+      found[own].push_back(static_cast<int>(places[e][1]));
+    }
+  }
+  // Whatever the order of k: each is there once, or in both halves.
+  for (std::vector<int> &depths : found) {
+    std::sort(depths.begin(), depths.end());
+    int copies = static_cast<int>(depths.size()) / kExtent;
+    for (size_t n = 0; n < depths.size(); ++n) {
+      EXPECT_EQ(depths[n], static_cast<int>(n) / copies);
+    }
+  }
+}
+
+TEST(Waves, LayoutsOfTheDialect) {
+  using mlir::attn::tile::Atom;
+  checkLayouts(kMFMA, Atom::Mfma, /*isOrdered=*/true);
+  checkLayouts(kRDNA3, Atom::WmmaAcc, /*isOrdered=*/true);
+  // Operands have the k of the sums' columns, in another order than the
+  // instruction's; both operands do.
+  checkLayouts(kRDNA4, Atom::WmmaHalves, /*isOrdered=*/false);
+}
+
+TEST(Waves, ProductsDoNotDependOnTheOrderOfDepths) {
+  Layout other = kRDNA4;
+  other.depths = {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13, 14, 15}};
+  checkProduct<_Float16>(other);
+}
+
+TEST(Waves, OperandsInDifferentOrders) {
+  Program program("wave-product.mlir", getEdits<_Float16>(kRDNA4));
+  ASSERT_TRUE(program.isCompiled());
+  Layout other = kRDNA4;
+  other.depths = {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13, 14, 15}};
+  Matrices<_Float16> matrices(kRDNA4, 1);
+  ASSERT_EQ(matrices.run(program), "");
+  std::vector<float> right = matrices.d;
+  matrices.b = Matrices<_Float16>(other, 1).b;
+  ASSERT_EQ(matrices.run(program), "");
+  EXPECT_NE(matrices.d, right);
 }
 
 TEST(Waves, BothHalvesOfRDNA3HoldOperands) {

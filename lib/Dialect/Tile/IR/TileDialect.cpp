@@ -301,6 +301,9 @@ LogicalResult ContractOp::verify() {
             .isInteger(8))) {
     return emitOpError() << "needs presence as a shared matrix of i8";
   }
+  if (getFinite() && !getPresent()) {
+    return emitOpError() << "leaves nothing out, and asks whether it may";
+  }
   auto a = dyn_cast<RankedTensorType>(getA().getType());
   if (!a) {
     if (!isShared(getA().getType()) ||

@@ -429,7 +429,8 @@ def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Tile_ContractOp : Tile_Op<"contract", [AllTypesMatch<["acc", "result"]>,
+def Tile_ContractOp : Tile_Op<"contract", [AttrSizedOperandSegments,
+    AllTypesMatch<["acc", "result"]>,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "adds a product of two matrices to a tile";
   let description = [{
@@ -439,17 +440,22 @@ def Tile_ContractOp : Tile_Op<"contract", [AllTypesMatch<["acc", "result"]>,
     products run on matrix units: 16-bit floats, added up in f32.
 
     Where `present`, a shared matrix of i8 like `a`, is 0, the product is left
-    out whatever b holds: 0 times infinity is not added.
+    out whatever b holds: 0 times infinity is not added. `unless` says that b has
+    only finite numbers, and a zeros where nothing is present: then no product
+    has to be left out, and none is asked for. The sums stay in the same registers
+    either way, which those of two products in the branches of an `if` do not.
 
     Constraints:
     * C1: b, and a if it is no tile, are shared matrices large enough for depth and acc.
     * C2: a tile a is 16-bit floats like b, with extents [rows of acc, depth]; layouts of a and acc are mma_a and mma_acc, wmma_a and wmma_acc, mfma twice or wmma_halves twice.
+    * C3: `unless` needs a matrix of what is present.
   }];
   let arguments = (ins AnyType:$a, AnyMemRef:$b, Tile_Tile:$acc,
-                       Optional<AnyMemRef>:$present, I64Attr:$depth, UnitAttr:$transposed);
+                       Optional<AnyMemRef>:$present, Optional<I1>:$finite,
+                       I64Attr:$depth, UnitAttr:$transposed);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
-    $a `,` $b `,` $acc (`if` $present^ `:` type($present))? `depth` `(` $depth `)`
+    $a `,` $b `,` $acc (`if` $present^ `:` type($present))? (`unless` $finite^)? `depth` `(` $depth `)`
     (`transposed` $transposed^)? attr-dict
     `:` type($a) `,` type($b) `->` type($result)
   }];
