@@ -74,6 +74,9 @@ public:
 
   /// False for ops that compute nothing.
   bool run() {
+    if (auto atomic = dyn_cast<memref::AtomicRMWOp>(op)) {
+      return joinInMemory(atomic);
+    }
     Value result = compute();
     if (!result) {
       return false;
@@ -134,6 +137,7 @@ private:
   Value extreme(bool greater);
   Value reduce(vector::ReductionOp reduction);
   Value dotPairs(x86vector::DotBF16Op dot);
+  bool joinInMemory(memref::AtomicRMWOp atomic);
   Value hash();
 
   RingFunctions &functions;
@@ -378,6 +382,41 @@ Value Rewriter::reduce(vector::ReductionOp reduction) {
              ? vector::ReductionOp::create(builder, loc, kind, vector,
                                            bits(reduction.getAcc()))
              : vector::ReductionOp::create(builder, loc, kind, vector);
+}
+
+/// The buffer is the same, seen as one of integers; nobody asks what was there.
+bool Rewriter::joinInMemory(memref::AtomicRMWOp atomic) {
+  using Kind = arith::AtomicRMWKind;
+  std::optional<Kind> kind;
+  switch (atomic.getKind()) {
+  case Kind::addf:
+    kind = Kind::addi;
+    break;
+  case Kind::maximumf:
+    kind = Kind::maxs;
+    break;
+  case Kind::minimumf:
+    kind = Kind::mins;
+    break;
+  default:
+    break;
+  }
+  if (!kind || !atomic.use_empty()) {
+    return false;
+  }
+  Value x = bits(atomic.getValue());
+  MemRefType buffer = atomic.getMemRefType();
+  Value integers =
+      UnrealizedConversionCastOp::create(
+          builder, loc,
+          MemRefType::get(buffer.getShape(), x.getType(), buffer.getLayout(),
+                          buffer.getMemorySpace()),
+          atomic.getMemref())
+          .getResult(0);
+  memref::AtomicRMWOp::create(builder, loc, x.getType(), *kind, x, integers,
+                              atomic.getIndices());
+  op->erase();
+  return true;
 }
 
 /// acc + a0 b0 + a1 b1 with pairs of bf16 in each lane.

@@ -55,6 +55,10 @@ private:
   // Movement.cpp.
   void lower(tile::LoadOp op);
   void lower(tile::StoreOp op);
+  void lower(tile::ScatterOp op);
+  /// For each element of a tile that `mask` does not leave out, by one thread.
+  void forEachPlace(Value value, ValueRange indices, Value mask,
+                    llvm::function_ref<void(Value, ValueRange)> body);
   void lower(tile::SharedOp op);
   void lower(tile::StageOp op);
   void lower(tile::CopyOp op);

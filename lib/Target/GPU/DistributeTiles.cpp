@@ -436,10 +436,11 @@ LogicalResult Distributor::distribute(Operation &op) {
     } else {
       llvm::TypeSwitch<Operation *>(&op)
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
-                tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::StageOp,
-                tile::CopyOp, tile::FillOp, tile::CommitOp, tile::WaitOp,
-                tile::StashOp, tile::FetchOp, tile::FiniteOp, tile::ContractOp,
-                tile::CombineOp>([&](auto concrete) { lower(concrete); });
+                tile::LoadOp, tile::StoreOp, tile::ScatterOp, tile::SharedOp,
+                tile::StageOp, tile::CopyOp, tile::FillOp, tile::CommitOp,
+                tile::WaitOp, tile::StashOp, tile::FetchOp, tile::FiniteOp,
+                tile::ContractOp, tile::CombineOp>(
+              [&](auto concrete) { lower(concrete); });
     }
     dead.push_back(&op);
     return success();

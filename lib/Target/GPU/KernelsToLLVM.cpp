@@ -36,6 +36,19 @@ static LogicalResult checkCalls(gpu::GPUModuleOp module,
   return failure(found.wasInterrupted());
 }
 
+/// Blocks join elements of a buffer, which nothing else is ordered by: threads
+/// of one device take part, and buffers of kernels lie in its own memory.
+static void relaxAtomics(gpu::GPUModuleOp module,
+                         const DeviceLibrary &library) {
+  module.walk([&](LLVM::AtomicRMWOp op) {
+    op.setOrdering(LLVM::AtomicOrdering::monotonic);
+    op.setSyncscope(library.deviceScope);
+    for (StringRef assurance : library.assurances) {
+      op->setAttr(assurance, UnitAttr::get(op.getContext()));
+    }
+  });
+}
+
 LogicalResult gpu_target::convertKernels(gpu::GPUModuleOp module,
                                          LLVMTypeConverter &converter,
                                          LLVMConversionTarget &target,
@@ -66,6 +79,7 @@ LogicalResult gpu_target::convertKernels(gpu::GPUModuleOp module,
   if (failed(applyPartialConversion(module, target, std::move(patterns)))) {
     return failure();
   }
+  relaxAtomics(module, library);
   // What a launch sizes is defined nowhere; with a definition, LLVM gives it
   // the byte that it does not have.
   for (auto global : module.getOps<LLVM::GlobalOp>()) {

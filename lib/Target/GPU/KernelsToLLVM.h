@@ -17,6 +17,11 @@ namespace mlir::attn::gpu_target {
 /// A vendor's library of functions, which nobody has to have installed.
 struct DeviceLibrary {
   StringRef vendor, prefix;
+  /// LLVM's name for the threads of one device.
+  StringRef deviceScope;
+  /// Attributes of atomic operations which say that buffers lie in the memory
+  /// of the device, so that they need be no loops.
+  ArrayRef<StringRef> assurances;
 };
 
 using PopulateFn =

@@ -42,7 +42,7 @@ struct KernelsToNVVMPass
       populateGpuToNVVMConversionPatterns(types, patterns);
     };
     if (failed(convertKernels(module, converter, target, populate,
-                              {"NVIDIA", "__nv_"}))) {
+                              {"NVIDIA", "__nv_", "device", {}}))) {
       signalPassFailure();
     }
   }

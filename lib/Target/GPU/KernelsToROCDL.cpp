@@ -113,8 +113,11 @@ struct KernelsToROCDLPass
     LLVMConversionTarget target(getContext());
     configureGpuToROCDLConversionLegality(target);
     target.addLegalDialect<ROCDL::ROCDLDialect>();
+    constexpr StringRef assurances[] = {"rocdl.no_fine_grained_memory",
+                                        "rocdl.no_remote_memory",
+                                        "rocdl.ignore_denormal_mode"};
     if (failed(convertKernels(module, converter, target, populate,
-                              {"AMD", "__ocml_"}))) {
+                              {"AMD", "__ocml_", "agent", assurances}))) {
       return signalPassFailure();
     }
     placeSlots(module);

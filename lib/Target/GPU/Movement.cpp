@@ -40,31 +40,63 @@ void Distributor::lower(tile::LoadOp op) {
   registers[op.getResult()] = std::move(all);
 }
 
-void Distributor::lower(tile::StoreOp op) {
-  Registers tile(tileType(op.getValue()));
+void Distributor::forEachPlace(
+    Value value, ValueRange indices, Value mask,
+    llvm::function_ref<void(Value, ValueRange)> body) {
+  Registers tile(tileType(value));
   // Of the threads that hold an element of a slice, the first one along the
-  // dropped axis writes it.
+  // dropped axis is asked.
   Value owner;
-  if (auto slice =
-          dyn_cast<tile::SliceAttr>(tileType(op.getValue()).getEncoding())) {
+  if (auto slice = dyn_cast<tile::SliceAttr>(tileType(value).getEncoding())) {
     owner = e.equal(base(slice.getParent(), slice.getDim()), e.index(0));
   }
   for (size_t k = 0; k < tile.size(); ++k) {
     SmallVector<Value> at;
-    for (Value index : op.getIndices()) {
+    for (Value index : indices) {
       at.push_back(index.getType().isIndex() ? index : get(index)[k]);
     }
-    Value cond = op.getMask() ? get(op.getMask())[k] : Value();
+    Value cond = mask ? get(mask)[k] : Value();
     if (owner) {
       cond = cond ? e.both(cond, owner) : owner;
     }
-    auto store = [&] { e.store(get(op.getValue())[k], op.getTarget(), at); };
     if (cond) {
-      e.ifThen(cond, store);
+      e.ifThen(cond, [&] { body(get(value)[k], at); });
     } else {
-      store();
+      body(get(value)[k], at);
     }
   }
+}
+
+void Distributor::lower(tile::StoreOp op) {
+  forEachPlace(op.getValue(), op.getIndices(), op.getMask(),
+               [&](Value x, ValueRange at) { e.store(x, op.getTarget(), at); });
+}
+
+static arith::AtomicRMWKind getAtomicKind(tile::ReduceKind kind, Type element) {
+  bool isFloat = isa<FloatType>(element);
+  switch (kind) {
+  case tile::ReduceKind::Add:
+    return isFloat ? arith::AtomicRMWKind::addf : arith::AtomicRMWKind::addi;
+  case tile::ReduceKind::Max:
+    return isFloat ? arith::AtomicRMWKind::maximumf
+                   : arith::AtomicRMWKind::maxs;
+  case tile::ReduceKind::Min:
+    return isFloat ? arith::AtomicRMWKind::minimumf
+                   : arith::AtomicRMWKind::mins;
+  case tile::ReduceKind::Or:
+    break;
+  }
+  llvm_unreachable("verified");
+}
+
+void Distributor::lower(tile::ScatterOp op) {
+  arith::AtomicRMWKind kind =
+      getAtomicKind(op.getKind(), tileType(op.getValue()).getElementType());
+  forEachPlace(op.getValue(), op.getIndices(), op.getMask(),
+               [&](Value x, ValueRange at) {
+                 memref::AtomicRMWOp::create(e, x.getType(), kind, x,
+                                             op.getTarget(), at);
+               });
 }
 
 //===----------------------------------------------------------------------===//

@@ -126,6 +126,9 @@ FailureOr<TileShape> TileShape::choose(StreamOp stream, bool tensorCores,
     return failure();
   }
   shape.fitMixtures(stream);
+  if (failed(shape.fitBins(stream))) {
+    return failure();
+  }
   if (width > 512 || features > 512) {
     return stream.emitOpError()
            << "has rows of " << std::max(features, width)
@@ -188,6 +191,27 @@ void TileShape::fitMixtures(StreamOp stream) {
   // A number and a byte for each.
   while (heads * rows * keys * 5 > kMost && shrink()) {
   }
+}
+
+LogicalResult TileShape::fitBins(StreamOp stream) {
+  constexpr int64_t kMost = 24 * 1024;
+  int64_t bytes = 0;
+  BinsOp last;
+  stream.walk([&](BinsOp op) {
+    if (!op.isTally()) {
+      bytes += cast<VectorType>(op.getType()).getNumElements() *
+               op.getElementType().getIntOrFloatBitWidth() / 8;
+      last = op;
+    }
+  });
+  while (rows * bytes > kMost) {
+    if (!shrink()) {
+      return last.emitOpError()
+             << "keeps " << bytes << " bytes of bins for a row, where blocks "
+             << "share up to " << kMost / rows;
+    }
+  }
+  return success();
 }
 
 bool TileShape::shrink() {
@@ -501,7 +525,8 @@ LogicalResult TileKernel::checkOperands(Operation *op) {
   for (Value operand : op->getOperands()) {
     Operation *source = operand.getDefiningOp();
     bool isRow = isa<CarryOp>(op) && operand == cast<CarryOp>(op).getRow();
-    if (isRow || uniform.contains(operand) || tiles.count(operand) ||
+    if (isRow || isa<TallyType>(operand.getType()) ||
+        uniform.contains(operand) || tiles.count(operand) ||
         isa_and_nonnull<RunningOp, CarryOp>(source)) {
       continue;
     }
@@ -515,13 +540,16 @@ LogicalResult TileKernel::checkOperands(Operation *op) {
   return success();
 }
 
-LogicalResult TileKernel::emitStore(StoreRowOp op, ValueRange outputs) {
+LogicalResult TileKernel::emitStore(StoreRowOp op) {
   e.setLoc(op.getLoc());
   if (failed(checkOperands(op))) {
     return failure();
   }
   Value batch = uniform.lookup(stream.getBatchArg());
   for (auto [value, output] : llvm::zip(op.getValues(), outputs)) {
+    if (isa<TallyType>(value.getType())) {
+      continue; // it is there
+    }
     auto vector = dyn_cast<VectorType>(value.getType());
     Extent extent{/*row=*/true, /*key=*/false, /*feature=*/bool(vector)};
     int64_t features = vector ? vector.getNumElements() : 0;
@@ -558,6 +586,7 @@ LogicalResult TileKernel::emit(Value first, Value count, Value batch,
   firstRow = first;
   rowCount = count;
   firstHead = head;
+  this->outputs = outputs;
   uniform.map(stream.getBatchArg(), batch);
   uniform.map(stream.getExtentArg(), extent);
   for (auto [k, input] : llvm::enumerate(inputs)) {
@@ -582,5 +611,5 @@ LogicalResult TileKernel::emit(Value first, Value count, Value batch,
   if (failed(emitBody(stream.getBody().front()))) {
     return failure();
   }
-  return emitStore(stream.getStoreRow(), outputs);
+  return emitStore(stream.getStoreRow());
 }

@@ -86,6 +86,8 @@ private:
   LogicalResult fitJoined(AcrossOp op);
   /// So that the entries of all heads that mixtures ask for fit.
   void fitMixtures(StreamOp stream);
+  /// So that the bins of all rows fit.
+  LogicalResult fitBins(StreamOp stream);
 };
 
 /// Whether a mixture in another one is made from the same entries for each of
@@ -127,7 +129,7 @@ private:
   LogicalResult emitLoad(Operation &op, Value source, ValueRange indices);
   LogicalResult emitElementwise(Operation &op);
   LogicalResult emitBroadcast(vector::BroadcastOp op);
-  LogicalResult emitStore(StoreRowOp op, ValueRange outputs);
+  LogicalResult emitStore(StoreRowOp op);
   Value guard(Value x);
   /// The head of row `number` of the group.
   Value getHead(Value number);
@@ -223,6 +225,12 @@ private:
   std::array<Value, 3> findBest(TopOp op, Value left, Value keys);
   Value finishTop(OpResult result, const State &state);
 
+  // Bins (TileBins.cpp).
+  void startBins(BinsOp op);
+  LogicalResult updateBins(BinsOp op);
+  Value finishBins(BinsOp op);
+  SmallVector<Value> getTallyIndices(BinsOp op);
+
   // Their loops (TileVisit.cpp).
   LogicalResult emitSweep(SweepOp sweep);
   FailureOr<Course> findCourse(SweepOp sweep, Value lastQuery);
@@ -248,6 +256,10 @@ private:
   bool followsList = false;
   Buffers *current = nullptr;
   DenseMap<Operation *, Mixture> mixtures;
+  /// The bins of rows in shared memory, and the buffers of the kernel that
+  /// tallies are kept in.
+  DenseMap<Operation *, Value> bins;
+  ValueRange outputs;
   /// Where the tile at hand comes from, while there is one.
   SweepOp sweep;
   const Course *course = nullptr;

@@ -381,6 +381,10 @@ FailureOr<SmallVector<Value>> TileKernel::getInit(Operation *op) {
   if (auto top = dyn_cast<TopOp>(op)) {
     return startTop(top);
   }
+  if (auto binned = dyn_cast<BinsOp>(op)) {
+    startBins(binned);
+    return SmallVector<Value>();
+  }
   auto carry = dyn_cast<CarryOp>(op);
   if (!carry) {
     op->emitOpError() << "has no form in tiles yet";
@@ -764,6 +768,9 @@ LogicalResult TileKernel::update(State &state, SmallVectorImpl<State> &states,
   }
   if (auto top = dyn_cast<TopOp>(state.op)) {
     return updateTop(top, state);
+  }
+  if (auto binned = dyn_cast<BinsOp>(state.op)) {
+    return updateBins(binned);
   }
   return updateCarry(cast<CarryOp>(state.op), state, states, buffers);
 }

@@ -25,7 +25,7 @@ using namespace mlir::attn::gpu_target;
 /// Whether a reduction takes in some entries only.
 static bool hasCondition(Operation &op) {
   Value cond = llvm::TypeSwitch<Operation *, Value>(&op)
-                   .Case<RunningOp, CarryOp, TopOp, AcrossOp>(
+                   .Case<RunningOp, CarryOp, TopOp, BinsOp, AcrossOp>(
                        [](auto reducer) { return reducer.getCond(); })
                    .Default(Value());
   return cond != nullptr;
@@ -190,6 +190,14 @@ LogicalResult TileKernel::emitSweep(SweepOp sweep) {
 
 /// What the accumulated values of a state come to.
 void TileKernel::setResult(Value value, OpResult from, const State &state) {
+  Extent extent{/*row=*/true, /*key=*/false,
+                /*feature=*/isa<VectorType>(value.getType())};
+  if (auto op = dyn_cast<BinsOp>(state.op)) {
+    if (!op.isTally()) {
+      set(value, finishBins(op), extent);
+    }
+    return;
+  }
   Value final = state.before.front();
   auto carry = dyn_cast<CarryOp>(state.op);
   if (isa<TopOp>(state.op)) {
@@ -201,8 +209,6 @@ void TileKernel::setResult(Value value, OpResult from, const State &state) {
                                        state.before[1], splat(0.0, type));
     final = e.select(none, splat(0.0, type), mean);
   }
-  Extent extent{/*row=*/true, /*key=*/false,
-                /*feature=*/isa<VectorType>(value.getType())};
   set(value, final, extent);
 }
 

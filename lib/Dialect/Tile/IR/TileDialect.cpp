@@ -136,6 +136,21 @@ LogicalResult StoreOp::verify() {
                        getTarget().getType(), getIndices(), getMask());
 }
 
+LogicalResult ScatterOp::verify() {
+  auto tile = cast<RankedTensorType>(getValue().getType());
+  Type element = tile.getElementType();
+  bool isNumber = isa<FloatType, IntegerType>(element) &&
+                  (tile.getElementTypeBitWidth() == 32 ||
+                   tile.getElementTypeBitWidth() == 64);
+  if (getKind() == ReduceKind::Or || !isNumber) {
+    return emitOpError()
+           << "joins sums, maxima or minima of floats or integers "
+              "of 32 or 64 bits";
+  }
+  return verifyIndices(*this, tile, getTarget().getType(), getIndices(),
+                       getMask());
+}
+
 LogicalResult SharedOp::verify() {
   Type type = getResult().getType();
   if (!isShared(type) && !isRing(type)) {
@@ -362,6 +377,10 @@ void LoadOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), &getSourceMutable());
 }
 void StoreOp::getEffects(Effects &effects) {
+  effects.emplace_back(MemoryEffects::Write::get(), &getTargetMutable());
+}
+void ScatterOp::getEffects(Effects &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), &getTargetMutable());
   effects.emplace_back(MemoryEffects::Write::get(), &getTargetMutable());
 }
 void ReduceOp::getEffects(Effects &effects) {

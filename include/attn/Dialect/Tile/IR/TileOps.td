@@ -220,6 +220,37 @@ def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments,
   let hasVerifier = 1;
 }
 
+def Tile_ScatterOp : Tile_Op<"scatter", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "joins elements to those of a buffer at computed indices";
+  let description = [{
+    As `tile.store`, but the sum, maximum or minimum of what is there and the
+    element takes its place, also where several elements have the same indices.
+    Elements are joined in no particular order, and by atomic operations: others
+    may read the buffer after a barrier if it is in shared memory, and after the
+    kernel if it is not. A NaN wins a maximum or minimum; integers are signed.
+
+    ```mlir
+    tile.scatter add %x, %bins[%row, %bin] if %present
+       : tensor<64x64xf32, #layout>, memref<64x24xf32, #gpu.address_space<workgroup>>,
+         (tensor<64x64xindex, #layout>, tensor<64x64xindex, #layout>)
+         if tensor<64x64xi1, #layout>
+    ```
+
+    Constraints:
+    * C1: as many indices as the buffer has axes; tiles have the value's shape and layout.
+    * C2: the kind is add, max or min, of floats or integers of 32 or 64 bits.
+  }];
+  let arguments = (ins Tile_ReduceKindAttr:$kind, Tile_Tile:$value,
+                       AnyMemRef:$target, Variadic<Tile_IndexOrTile>:$indices,
+                       Optional<Tile_Tile>:$mask);
+  let assemblyFormat = [{
+    `` $kind $value `,` $target `[` $indices `]` (`if` $mask^)? attr-dict
+    `:` type($value) `,` type($target) `,` `(` type($indices) `)` (`if` type($mask)^)?
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_SharedOp : Tile_Op<"shared", [
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "a buffer that the threads of a block share";
