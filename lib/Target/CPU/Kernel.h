@@ -89,7 +89,6 @@ private:
   void emitListed(RowBlock &block, Sweep &sweep, Value lower);
   KeyRange getKeys(Sweep &sweep, const Span &span);
   Value packValues(Sweep &sweep, Scope &tile, KeyRange keys);
-  void checkPartial(Sweep &sweep, Scope &outside, Value partial, Tile &tile);
   void fillTable(Sweep &sweep, const Visits &visits, Value v, Value count,
                  Value firstColumn);
   void emitCollected(RowBlock &block, Sweep &sweep, const Visits &visits);
@@ -184,7 +183,10 @@ private:
   void emitColumns(Sweep &sweep, Scope &row, Tile &tile, Value tileRow,
                    Value lower, Value upper, int64_t unroll,
                    SmallVector<Value> &partials);
-  void emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial);
+  Value needsGuard(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile,
+                   Value partial, bool marked);
+  void emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial,
+                  bool marked);
   void emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources, Value r,
                     Value part, int64_t parts);
   void emitGuarded(Sweep &sweep, CarryOp outer, Scope &scope, Tile &whole,

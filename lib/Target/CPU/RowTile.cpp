@@ -527,7 +527,57 @@ void Kernel::emitStage(Sweep &sweep, Scope &scope, Tile &tile) {
 // Outer carries
 //===----------------------------------------------------------------------===//
 
-void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
+/// Absent entries must not meet numbers that are not finite. Rows that are read
+/// where they are have not been checked for those: where `marked`, coefficients
+/// tell whether an entry is absent, and only then it matters. Their markers
+/// become zeros if the product may take them.
+Value Kernel::needsGuard(Sweep &sweep, CarryOp outer, Scope &scope, Tile &tile,
+                         Value partial, bool marked) {
+  if (!marked) {
+    return e.both(partial, sweep.nonFinite);
+  }
+  Value coefficients = sweep.coefficients.lookup(outer).floats;
+  Type element = cast<MemRefType>(coefficients.getType()).getElementType();
+  auto type = VectorType::get({state.lanes}, element);
+  auto visit = [&](ValueRange init, auto body) {
+    return e.loop(e.index(0), tile.rows, 1, init, [&](Value r, ValueRange so) {
+      return e.loop(tile.firstColumn, tile.columns, state.lanes, so,
+                    [&](Value c, ValueRange so) -> SmallVector<Value> {
+                      SmallVector<Value> at{r, c};
+                      Value x = e.loadVector(coefficients, at, state.lanes);
+                      return body(at, x, isPresent(e, x), so);
+                    });
+    });
+  };
+  auto check = [&] {
+    Value odd = isDirect(outer.getRow())
+                    ? findNonFiniteDirect(scope, tile, outer.getRow())
+                    : sweep.nonFinite;
+    e.ifThen(arith::XOrIOp::create(e, odd, e.truth(true)), [&] {
+      visit({}, [&](ValueRange at, Value x, Value present, ValueRange) {
+        x = e.select(present, x, e.constant(type, 0));
+        e.storeVector(x, coefficients, at);
+        return SmallVector<Value>();
+      });
+    });
+    return odd;
+  };
+  return e.ifValue(
+      partial, e.getI1Type(),
+      [&] {
+        Value all = e.broadcast(e.truth(true), state.lanes);
+        all = visit(all, [&](ValueRange, Value, Value present, ValueRange so) {
+          return SmallVector<Value>{e.both(so[0], present)};
+        })[0];
+        all = vector::ReductionOp::create(e, vector::CombiningKind::AND, all);
+        return e.ifValue(
+            all, e.getI1Type(), [&] { return e.truth(false); }, check);
+      },
+      [&] { return e.truth(false); });
+}
+
+void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial,
+                        bool marked) {
   int64_t lanes = state.lanes, vectors = state.target.kernelVectors;
   for (CarryOp outer : sweep.plan.getOuters()) {
     if (sweep.plan.ownRows.contains(outer)) {
@@ -570,7 +620,7 @@ void Kernel::emitOuters(Sweep &sweep, Scope &scope, Tile &tile, Value partial) {
       }
     };
     e.ifThen(
-        e.both(partial, sweep.nonFinite),
+        needsGuard(sweep, outer, scope, tile, partial, marked),
         [&] { emitGuarded(sweep, outer, scope, tile, b); },
         [&] {
           if (isDirect(outer.getRow())) {

@@ -473,26 +473,6 @@ Value Kernel::packValues(Sweep &sweep, Scope &tile, KeyRange keys) {
   return result;
 }
 
-/// Absent entries must not meet numbers that are not finite: in partial tiles,
-/// those of rows that are read where they are count, too.
-void Kernel::checkPartial(Sweep &sweep, Scope &outside, Value partial,
-                          Tile &tile) {
-  for (auto &[key, packed] : sweep.values) {
-    Value row = key.first;
-    if (!isDirect(row)) {
-      continue;
-    }
-    Value found = e.ifValue(
-        partial, e.getI1Type(),
-        [&] { return findNonFiniteDirect(outside, tile, row); },
-        [&] { return e.truth(false); });
-    sweep.nonFinite =
-        sweep.nonFinite
-            ? arith::OrIOp::create(e, sweep.nonFinite, found).getResult()
-            : found;
-  }
-}
-
 void Kernel::emitTile(RowBlock &block, Sweep &sweep, const Span &span) {
   SweepPlan &plan = sweep.plan;
   SweepOp op = plan.op;
@@ -685,12 +665,13 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     Value partial =
         everFull ? arith::XOrIOp::create(e, full, e.truth(true)).getResult()
                  : e.truth(true);
-    checkPartial(sweep, inside, partial, tile);
     auto emitStages = [&](bool whole) {
       Scope place(&inside);
       tile.full = whole;
       tile.fill = e.constant64(0);
-      if (!whole && sweep.nonFinite) {
+      if (!whole && direct) {
+        tile.fill = e.constant64(kMarkerBits);
+      } else if (!whole && sweep.nonFinite) {
         tile.fill = e.select(sweep.nonFinite, e.constant64(kMarkerBits),
                              e.constant64(0));
       }
@@ -707,6 +688,6 @@ void Kernel::emitRowTile(Sweep &sweep, RowBlock &block, Value first, Value rows,
     } else {
       emitStages(false);
     }
-    emitOuters(sweep, inside, tile, partial);
+    emitOuters(sweep, inside, tile, partial, direct);
   });
 }

@@ -69,7 +69,7 @@ struct Kernel::Sweep {
   Value pieces;
   /// Where the sweep begins, if that may be within a unit of its driver.
   Value start;
-  /// Whether the rows of this tile hold an infinity or a NaN.
+  /// Whether the packed rows of this tile hold an infinity or a NaN.
   Value nonFinite;
 };
 

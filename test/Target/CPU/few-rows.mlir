@@ -138,3 +138,36 @@ func.func @columns(%q: memref<1x8x1x64xf32>, %k: memref<1x8x?x64xf32>, %o: memre
   }
   return
 }
+
+// -----
+
+// Whether an entry is present depends on its score. Values are looked at for
+// infinities only if a coefficient has the marker of an absent one.
+// CHECK-LABEL: func.func private @guarded_stream0(
+// CHECK:       %[[ALL:.*]] = vector.reduction <and>, %{{.*}} : vector<16xi1> into i1
+// CHECK-NEXT:  scf.if %[[ALL]] -> (i1)
+// CHECK:    scf.yield %false
+// CHECK:       } else {
+// CHECK:         arith.cmpf uno
+// CHECK:         scf.if
+// CHECK:           arith.select %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi1>, vector<16xf32>
+// CHECK-LABEL: func.func @guarded(
+func.func @guarded(%q: memref<1x8x1x64xf32>, %v: memref<1x8x?x64xf32>, %o: memref<1x8x1x64xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c8, %c1] over %N = %n
+      ins(%Q = %q : memref<1x8x1x64xf32>, %V = %v : memref<1x8x?x64xf32>) outs(%o : memref<1x8x1x64xf32>) {
+    %zero = arith.constant 0 : index
+    %x = attn.at %Q[%b, %h, %i] : memref<1x8x1x64xf32> -> vector<64xf32>
+    %acc = attn.sweep %j = %zero to %N {
+      %y = attn.at %V[%b, %h, %j] : memref<1x8x?x64xf32> -> vector<64xf32>
+      %s = attn.inner %x, %y : vector<64xf32>, vector<64xf32> -> f32
+      %least = arith.constant 0.0 : f32
+      %keep = arith.cmpf ogt, %s, %least : f32
+      %c = attn.carry outer %s, %y if %keep : (f32, vector<64xf32>, i1) -> vector<64xf32>
+      attn.yield %c : vector<64xf32>
+    } : vector<64xf32>
+    attn.store_row %acc : vector<64xf32>
+  }
+  return
+}
