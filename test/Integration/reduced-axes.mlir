@@ -21,6 +21,9 @@
 // RUN: attn-run %s --entry=tallies --check --size B=2,M=33,N=130
 // RUN: attn-run %s --entry=tallies --check --size B=1,M=301,N=97
 // RUN: attn-run %s --entry=tallies --check --size B=1,M=2100,N=33
+// RUN: attn-run %s --entry=shared_bins --check --size M=128,N=300
+// RUN: attn-run %s --entry=shared_bins --check --size M=301,N=97
+// RUN: attn-run %s --entry=shared_bins --check --size M=40,N=75 --pattern q=nan-row
 // RUN: attn-run %s --entry=blocks --check --loops=fused --size B=2,M=67,N=130
 // RUN: attn-run %s --entry=blocks --check --size B=2,M=67,N=130
 // RUN: attn-run %s --entry=blocks --check --size B=1,M=300,N=70
@@ -163,6 +166,31 @@ func.func @tallies(%q: !qkv {attn.name = "q", attn.dims = ["B", "4", "M", "16"]}
     attn.yield %t : index
   } : (!scores) -> tensor<?x4x?x?xf32>
   return %sums, %largest, %counts, %few, %rows : tensor<?x4x?xf32>, tensor<4x?xf32>, tensor<?x?xi64>, tensor<?x4x7xf32>, tensor<?x4x?x?xf32>
+}
+
+// Thousands of entries have one bin: added to it one by one, the smaller ones
+// would lose their last bits to the sum.
+func.func @shared_bins(%q: tensor<1x4x?x16xf32> {attn.name = "q", attn.dims = ["1", "4", "M", "16"]},
+    %k: tensor<1x4x?x16xf32> {attn.name = "k", attn.dims = ["1", "4", "N", "16"]})
+    -> (tensor<1x4x3xf32>, tensor<1x4x3xf32>) {
+  %c0 = arith.constant 0 : index
+  %s = attn.score %q, %k scale(0.25) query_offset(%c0 : index) : tensor<1x4x?x16xf32>, tensor<1x4x?x16xf32> -> !attn.scores<1x4x?x?xf32>
+  %same = attn.map %s (%x: f32) {
+    %y = arith.constant 0.761594176 : f32
+    attn.yield %y : f32
+  } : (!attn.scores<1x4x?x?xf32>) -> !attn.scores<1x4x?x?xf32>
+  %all = attn.reduce sum both %same bins(3) by (%x: f32) at (%b, %h, %i, %j) {
+    %c3 = arith.constant 3 : index
+    %bin = arith.remui %j, %c3 : index
+    attn.yield %bin : index
+  } : (!attn.scores<1x4x?x?xf32>) -> tensor<1x4x3xf32>
+  %c = attn.mask %s causal : !attn.scores<1x4x?x?xf32>
+  %some = attn.reduce sum both %c bins(3) by (%x: f32) at (%b, %h, %i, %j) {
+    %c2 = arith.constant 2 : index
+    %bin = arith.subi %c2, %b : index
+    attn.yield %bin : index
+  } : (!attn.scores<1x4x?x?xf32>) -> tensor<1x4x3xf32>
+  return %all, %some : tensor<1x4x3xf32>, tensor<1x4x3xf32>
 }
 
 // Weights per block of queries and block of keys, and the other way round.

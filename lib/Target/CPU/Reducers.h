@@ -28,6 +28,9 @@ struct ReducerState {
   DenseMap<Operation *, Value> coefficients;
   /// Values and presence of folds, top-ks and bins, one row of a tile each.
   DenseMap<Operation *, SmallVector<Value>> waiting;
+  /// Tallies of which a row may add several keys to one bin: bins, all zero
+  /// between rows, in which those are summed first.
+  DenseMap<Operation *, Value> ofRow;
 };
 
 class Reducers {
@@ -38,6 +41,8 @@ public:
   /// The element type of the auxiliary array of `op`; null if it has none.
   static Type getAuxiliaryType(Operation *op);
 
+  /// Before the rows of a block: the bins of one row.
+  void allocateBins();
   /// Before the first tile, for one row.
   void start(Scope &row);
   /// Before the first row of a tile.

@@ -208,6 +208,53 @@ Reducers::getBinRows(BinsOp op, Scope &row) {
   return rows;
 }
 
+/// Whether keys of one row have bins of their own, as in i - j + n.
+static bool isOneToOne(const StreamAnalysis &analysis, Value bin) {
+  while (Operation *op = bin.getDefiningOp()) {
+    if (!isa<arith::AddIOp, arith::SubIOp, arith::IndexCastOp>(op)) {
+      return false;
+    }
+    auto moving = llvm::make_filter_range(
+        op->getOperands(), [&](Value v) { return analysis.getClass(v).key; });
+    if (!llvm::hasSingleElement(moving)) {
+      return false;
+    }
+    bin = *moving.begin();
+  }
+  return analysis.getClass(bin).key;
+}
+
+void Reducers::allocateBins() {
+  Emit &e = kernel.e;
+  for (auto &stage : plan.stages) {
+    for (Operation *op : stage) {
+      auto bins = dyn_cast<BinsOp>(op);
+      if (!bins || !bins.isTally() || bins.getKind() != CarryKind::Sum ||
+          isOneToOne(kernel.analysis, bins.getBin())) {
+        continue;
+      }
+      Value out = kernel.tallies.lookup(op).front();
+      auto type = cast<MemRefType>(out.getType());
+      SmallVector<Value> sizes;
+      if (type.isDynamicDim(type.getRank() - 1)) {
+        sizes.push_back(memref::DimOp::create(e, out, type.getRank() - 1));
+      }
+      Value ofRow = memref::AllocOp::create(
+          e,
+          MemRefType::get(type.getShape().take_back(), type.getElementType()),
+          sizes, e.getI64IntegerAttr(64));
+      Value nothing = e.constant(type.getElementType(), 0);
+      Value end = memref::DimOp::create(e, ofRow, int64_t{0});
+      e.loop(e.index(0), end, 1,
+             [&](Value bin) { e.store(nothing, ofRow, bin); });
+      state.ofRow[op] = ofRow;
+    }
+  }
+}
+
+/// A tally takes in as many entries as a block has. Where a row has several of
+/// them for a bin, they are summed first, or small ones would be lost to the
+/// large sum of all.
 void Reducers::finishBins(BinsOp op, Scope &row, Tile &tile) {
   Emit &e = kernel.e;
   ArrayRef<Value> waiting = state.waiting[op];
@@ -216,36 +263,55 @@ void Reducers::finishBins(BinsOp op, Scope &row, Tile &tile) {
     Value extent =
         op.isTally() ? memref::DimOp::create(e, out, place.size()).getResult()
                      : e.index(cast<VectorType>(op.getType()).getNumElements());
-    e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
-      Value bin = e.load(bins, c);
-      Value inside = e.both(e.less(e.index(-1), bin), e.less(bin, extent));
-      if (!tile.full) {
-        Value present = arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
-                                              e.load(waiting.back(), c),
-                                              e.constant(e.getI8Type(), 0));
-        inside = e.both(inside, present);
-      }
-      SmallVector<Value> at(place);
-      at.push_back(bin);
-      e.ifThen(inside, [&] {
-        Value old = e.load(out, at), next;
-        Value x = op.getValue() ? e.load(waiting[0], c) : e.constant64(1);
-        switch (op.getKind()) {
-        case CarryKind::Max:
-          next = arith::MaximumFOp::create(e, old, x);
-          break;
-        case CarryKind::Min:
-          next = arith::MinimumFOp::create(e, old, x);
-          break;
-        case CarryKind::Count:
-          next = e.add(old, x);
-          break;
-        default:
-          next = arith::AddFOp::create(e, old, x);
+    auto forEachBin = [&](bool present, auto body) {
+      e.loop(tile.firstColumn, tile.columns, 1, [&](Value c) {
+        Value bin = e.load(bins, c);
+        Value inside = e.both(e.less(e.index(-1), bin), e.less(bin, extent));
+        if (present && !tile.full) {
+          Value here = arith::CmpIOp::create(e, arith::CmpIPredicate::ne,
+                                             e.load(waiting.back(), c),
+                                             e.constant(e.getI8Type(), 0));
+          inside = e.both(inside, here);
         }
-        e.store(next, out, at);
+        e.ifThen(inside, [&] { body(c, bin); });
       });
+    };
+    auto add = [&](Value x, Value to, ValueRange at) {
+      Value old = e.load(to, at), next;
+      switch (op.getKind()) {
+      case CarryKind::Max:
+        next = arith::MaximumFOp::create(e, old, x);
+        break;
+      case CarryKind::Min:
+        next = arith::MinimumFOp::create(e, old, x);
+        break;
+      case CarryKind::Count:
+        next = e.add(old, x);
+        break;
+      default:
+        next = arith::AddFOp::create(e, old, x);
+      }
+      e.store(next, to, at);
+    };
+    auto at = [&](Value bin) {
+      SmallVector<Value> indices(place);
+      indices.push_back(bin);
+      return indices;
+    };
+    Value ofRow = state.ofRow.lookup(op);
+    forEachBin(/*present=*/true, [&](Value c, Value bin) {
+      Value x = op.getValue() ? e.load(waiting[0], c) : e.constant64(1);
+      ofRow ? add(x, ofRow, bin) : add(x, out, at(bin));
     });
+    if (ofRow) {
+      // A bin that is met again adds nothing more.
+      Value nothing =
+          e.constant(cast<MemRefType>(ofRow.getType()).getElementType(), 0);
+      forEachBin(/*present=*/false, [&](Value, Value bin) {
+        add(e.load(ofRow, bin), out, at(bin));
+        e.store(nothing, ofRow, bin);
+      });
+    }
   }
 }
 

@@ -324,6 +324,7 @@ void Kernel::emitSweep(RowBlock &block, SweepPlan &plan) {
   });
   e.ifThen(e.less(lower, sweep.upper), [&] {
     Scope inside(&scope);
+    reducers.allocateBins();
     RowBlock here{&inside, block.firstRow, block.rows, block.stateRow};
     if (!state.analysis.keepsHeads()) {
       prepareRows(here, sweep);
