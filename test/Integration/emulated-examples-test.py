@@ -17,7 +17,7 @@ LENGTH = 66 if TARGET.startswith("hip:") else 70
 SIZES = {"B": 1, "L": LENGTH, "M": 9 if TARGET.startswith("hip:") else 70, "N": LENGTH}
 # A row is a thread in these, whose sums over heads and taps are long.
 SMALL = {"B": 1, "C": 9, "L": 9, "M": 9, "N": 9}
-ROW_BY_ROW = ("lookahead-keys", "multi-token-attention", "relative-bias-gradient")
+ROW_BY_ROW = ("lookahead-keys", "multi-token-attention")
 # All pairs of nodes of a tree are many entries, and so are those of eight heads
 # that are mixed twice.
 LONG = ("nested-attention-tree", "talking-heads", "window-plus-quantised-past")

@@ -368,3 +368,21 @@ func.func @body(%n: index) {
   } -> index
   return
 }
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @scatter_kind(%x: tensor<64x64xf32, #l>, %at: tensor<64x64xindex, #l>, %o: memref<?x?xf32>) {
+  // expected-error @+1 {{joins sums, maxima or minima of floats or integers of 32 or 64 bits}}
+  tile.scatter or %x, %o[%at, %at] : tensor<64x64xf32, #l>, memref<?x?xf32>, (tensor<64x64xindex, #l>, tensor<64x64xindex, #l>)
+  return
+}
+
+// -----
+
+#l = #tile.layout<grid, warps = [4, 1]>
+func.func @scatter_element(%x: tensor<64x64xbf16, #l>, %at: tensor<64x64xindex, #l>, %o: memref<?x?xbf16>) {
+  // expected-error @+1 {{joins sums, maxima or minima of floats or integers of 32 or 64 bits}}
+  tile.scatter add %x, %o[%at, %at] : tensor<64x64xbf16, #l>, memref<?x?xbf16>, (tensor<64x64xindex, #l>, tensor<64x64xindex, #l>)
+  return
+}

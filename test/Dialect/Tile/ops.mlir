@@ -55,6 +55,17 @@ func.func @rows(%s: tensor<64x64xf32, #acc>, %o: memref<?xf32>, %p: memref<64x64
   return %a : tensor<64x64xbf16, #left>
 }
 
+// CHECK-LABEL: func.func @scatter(
+func.func @scatter(%x: tensor<64x64xf32, #acc>, %bin: tensor<64x64xindex, #acc>, %seen: tensor<64x64xi1, #acc>,
+                   %bins: memref<64x24xf32, #gpu.address_space<workgroup>>) {
+  %row = tile.iota 0 : tensor<64x64xindex, #acc>
+  // CHECK: tile.scatter add %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] if %{{.*}}
+  tile.scatter add %x, %bins[%row, %bin] if %seen
+     : tensor<64x64xf32, #acc>, memref<64x24xf32, #gpu.address_space<workgroup>>,
+       (tensor<64x64xindex, #acc>, tensor<64x64xindex, #acc>) if tensor<64x64xi1, #acc>
+  return
+}
+
 // CHECK-LABEL: func.func @weights_with_presence(
 func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x64xi1, #acc>,
     %values: memref<64x68xf32, #gpu.address_space<workgroup>>, %n: index,

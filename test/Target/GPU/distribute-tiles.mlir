@@ -94,6 +94,20 @@ gpu.module @kernels {
     gpu.return
   }
 
+  // Elements that may meet others at the same place, each by itself.
+  // CHECK-LABEL: gpu.func @scatter(
+  // CHECK-COUNT-8: memref.atomic_rmw addf
+  // CHECK-NOT:     atomic_rmw
+  gpu.func @scatter(%bins: memref<64x24xf32, #gpu.address_space<workgroup>>, %m: memref<64x16xf32>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    %i = tile.iota 0 : tensor<64x16xindex, #acc>
+    %j = tile.iota 1 : tensor<64x16xindex, #acc>
+    %s = tile.load %m[%i, %j] : memref<64x16xf32>, (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>) -> !scores
+    tile.scatter add %s, %bins[%i, %j] : !scores, memref<64x24xf32, #gpu.address_space<workgroup>>,
+       (tensor<64x16xindex, #acc>, tensor<64x16xindex, #acc>)
+    gpu.return
+  }
+
   // Without tensor cores each thread multiplies and adds; absent products are
   // left out, whatever the values are.
   // CHECK-LABEL: gpu.func @multiply_and_add(

@@ -282,3 +282,20 @@ func.func @long_lists(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x17xi64>, %n: i
   }
   return
 }
+
+// -----
+
+func.func @bins(%x: memref<1x1x?x8xf32>, %out: memref<1x1x?x512xf32>, %n: index) {
+  %c1 = arith.constant 1 : index
+  attn.stream rows (%b, %h, %i) in [%c1, %c1, %n] over %e = %n ins(%X = %x : memref<1x1x?x8xf32>) outs(%out : memref<1x1x?x512xf32>) {
+    %z = arith.constant 0 : index
+    %t = attn.sweep %j = %z to %e {
+      %d = attn.dot %X[%b, %h, %i], %X[%b, %h, %j] : memref<1x1x?x8xf32>, memref<1x1x?x8xf32> -> f32
+      // expected-warning @below {{keeps 2048 bytes of bins for a row, where blocks share up to 1536; a thread computes each row instead}}
+      %v = attn.bins sum %d in %j : (f32, index) -> vector<512xf32>
+      attn.yield %v : vector<512xf32>
+    } : vector<512xf32>
+    attn.store_row %t : vector<512xf32>
+  }
+  return
+}
