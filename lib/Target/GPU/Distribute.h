@@ -58,8 +58,7 @@ private:
   void lower(tile::StageOp op);
   void lower(tile::CopyOp op);
   void lower(tile::FillOp op);
-  void lower(tile::CommitOp op);
-  void lower(tile::WaitOp op);
+  void lower(tile::ArriveOp op);
   void lower(tile::StashOp op);
   void lower(tile::FetchOp op);
   void lower(tile::FiniteOp op);
@@ -76,6 +75,17 @@ private:
   void copyVectors(tile::CopyOp op, Value flat, Value start, Value stride);
   void copyByRegisters(tile::CopyOp op, Value flat, Value from, Value present,
                        Value row, Value column);
+
+  // Channels.cpp.
+  /// Positions are numbers of stages.
+  void replacePositions();
+  void lower(tile::ChannelOp op);
+  void lower(tile::AcquireOp op);
+  void lower(tile::CommitOp op);
+  void lower(tile::WaitOp op);
+  void lower(tile::ReleaseOp op);
+  SmallVector<Value> getMatrices(tile::ChannelOp channel, Value position);
+  Value getNext(tile::ChannelOp channel, Value position);
 
   // Contract.cpp.
   void lower(tile::ContractOp op);

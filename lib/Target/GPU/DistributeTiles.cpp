@@ -380,7 +380,8 @@ LogicalResult Distributor::distribute(Operation &op) {
       llvm::TypeSwitch<Operation *>(&op)
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
                 tile::LoadOp, tile::StoreOp, tile::SharedOp, tile::StageOp,
-                tile::CopyOp, tile::FillOp, tile::CommitOp, tile::WaitOp,
+                tile::CopyOp, tile::FillOp, tile::ArriveOp, tile::ChannelOp,
+                tile::AcquireOp, tile::CommitOp, tile::WaitOp, tile::ReleaseOp,
                 tile::StashOp, tile::FetchOp, tile::FiniteOp, tile::ContractOp,
                 tile::CombineOp>([&](auto concrete) { lower(concrete); });
     }
@@ -412,6 +413,7 @@ LogicalResult Distributor::run() {
     OpBuilder builder(op);
     gpu::BarrierOp::create(builder, op->getLoc());
   }
+  replacePositions();
   if (failed(distribute(function.getBody().front()))) {
     return failure();
   }

@@ -73,6 +73,12 @@ gpu_target::placeBuffers(gpu::GPUFuncOp kernel,
       if (isa<tile::StageOp>(user)) {
         llvm::for_each(user->getUsers(), use);
       }
+      if (auto channel = dyn_cast<tile::ChannelOp>(user)) {
+        for (Operation *side : channel.getChannel().getUsers()) {
+          use(side);
+          llvm::for_each(side->getUsers(), use);
+        }
+      }
     }
     buffers.push_back(buffer);
   });

@@ -280,9 +280,133 @@ func.func @stage(%m: memref<3x64x72xf32>, %s: index) {
 
 // -----
 
-func.func @wait() {
-  // expected-error @+1 {{leaves -1 groups pending}}
-  tile.wait pending(-1)
+func.func @channel_depth() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  // expected-error @+1 {{of depth 2 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(2) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  return
+}
+
+// -----
+
+func.func @channel_of_nothing() {
+  // expected-error @+1 {{of depth 0 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(0) rings()
+  return
+}
+
+// -----
+
+func.func @channel_elsewhere(%ring: memref<3x64x72xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{of depth 3 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  return
+}
+
+// -----
+
+func.func @acquire_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @commit_elsewhere(%cond: i1) {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  scf.if %cond {
+    %next = tile.commit %c[%p]
+  }
+  return
+}
+
+// -----
+
+func.func @commit_to_another() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  %d, %q = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.commit %d[%p]
+  return
+}
+
+// -----
+
+func.func @acquire_types() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{gives a matrix of each ring of a tile.channel}}
+  %m = tile.acquire %c[%p] : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @channel_from_outside(%c: !tile.channel, %p: !tile.position) {
+  // expected-error @+1 {{gives a matrix of each ring of a tile.channel}}
+  tile.acquire %c[%p]
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @commit_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is at a position that no tile.acquire is at}}
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @wait_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.release at its position}}
+  %m = tile.wait %c[%p] later(0) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @release_before() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  %next = tile.release %c[%p]
+  // expected-error @+1 {{is not followed by a tile.release at its position}}
+  %m = tile.wait %c[%p] later(0) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @later() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{has 3 later stages in a channel of depth 3}}
+  %m = tile.wait %c[%p] later(3) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.release %c[%p]
+  return
+}
+
+// -----
+
+func.func @release_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is at a position that no tile.wait is at}}
+  %next = tile.release %c[%p]
   return
 }
 
