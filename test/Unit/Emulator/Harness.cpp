@@ -21,11 +21,17 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::test;
 
+/// For a kernel of the tile dialect, before the rest.
+static constexpr const char *kTilePipeline =
+    "attn-distribute-tiles,gpu.module(convert-nvgpu-to-nvvm,"
+    "expand-strided-metadata,lower-affine,convert-scf-to-cf,"
+    "attn-kernels-to-nvvm,reconcile-unrealized-casts),";
+
 static constexpr const char *kPipeline =
-    "builtin.module(gpu.module(convert-scf-to-cf,convert-arith-to-llvm,"
+    "gpu.module(convert-scf-to-cf,convert-arith-to-llvm,"
     "reconcile-unrealized-casts),convert-cf-to-llvm,attn-emulate-gpu,"
     "convert-arith-to-llvm,finalize-memref-to-llvm,convert-func-to-llvm,"
-    "reconcile-unrealized-casts)";
+    "reconcile-unrealized-casts";
 
 Memory::Memory(const std::string &file) {
   std::vector<size_t> sizes;
@@ -53,6 +59,8 @@ Memory::Memory(const std::string &file) {
   } else if (file == "cluster.mlir") {
     sizes = {4 * 5 * 8 * 32, 5 * 8 * 32, 128};
     hasMaps = true;
+  } else if (file == "tiles.mlir") {
+    sizes = {75 * 8, 16 * 8};
   } else if (file == "states.mlir") {
     sizes = {64};
   } else if (file == "wgmma.mlir") {
@@ -151,9 +159,8 @@ Program::Program(const std::string &file, const std::vector<Edit> &edits) {
   OwningOpRef<ModuleOp> module =
       parseSourceFile<ModuleOp>(sources, context.get());
   PassManager passes(context.get());
-  if (!module ||
-      failed(parsePassPipeline(StringRef(kPipeline).drop_front(15).drop_back(),
-                               passes)) ||
+  std::string pipeline = file == "tiles.mlir" ? kTilePipeline : "";
+  if (!module || failed(parsePassPipeline(pipeline + kPipeline, passes)) ||
       failed(passes.run(*module))) {
     ADD_FAILURE() << file << " cannot be lowered";
     return;

@@ -47,7 +47,7 @@ inline constexpr const char *kFiles[] = {
     "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
     "histogram.mlir", "product.mlir", "stages.mlir",    "ring.mlir",
     "states.mlir",    "bulk.mlir",    "roles.mlir",     "wgmma.mlir",
-    "gemm.mlir",      "cluster.mlir"};
+    "gemm.mlir",      "cluster.mlir", "tiles.mlir"};
 
 /// Arguments of the kernel of a file, of the right sizes; all that are read
 /// hold small numbers.

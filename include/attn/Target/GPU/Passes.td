@@ -39,15 +39,15 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
 def PipelineTilesPass : Pass<"attn-pipeline-tiles", "ModuleOp"> {
   let summary = "loops over tiles that bring the next one while they compute";
   let description = [{
-    Every `tile.visit` becomes a loop. What it brings goes to a ring of several
-    matrices, so that copies are under way while the threads of the block compute
-    on earlier ones; threads meet once per tile. With one stage, tiles are waited
-    for where they are asked for, which is the place to begin with when results
-    are wrong.
+    Every `tile.visit` becomes a loop. What it brings goes through a
+    `tile.channel` of several stages, so that copies are under way while the
+    threads of the block compute on earlier ones; threads meet once per tile. With
+    one stage, tiles are waited for where they are asked for, which is the place
+    to begin with when results are wrong.
   }];
   let options = [
     Option<"stages", "stages", "int64_t", "0",
-           "Matrices of each ring; 0 chooses up to three by the memory there is">,
+           "Stages of each channel; 0 chooses up to three by the memory there is">,
     Option<"blockBytes", "block-bytes", "int64_t", "101376",
            "Shared memory that a block may have">,
     Option<"multiprocessorBytes", "multiprocessor-bytes", "int64_t", "102400",
@@ -64,7 +64,8 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
     it; `arith` and `math` are repeated for each. Reductions end in shuffles,
     contractions are mma.sync (MFMA, WMMA) on fragments or loops of multiply-adds,
     copies are of 16 bytes where addresses allow it, as cp.async or by way of
-    registers. Shared buffers get their
+    registers. The stages of channels are groups of copies (cp.async), with a
+    barrier where threads wait, or the barriers alone. Shared buffers get their
     places in dynamic workgroup memory, whose size the launches pass; those that
     are in use one after the other get the same one, with a barrier between.
   }];
