@@ -273,7 +273,9 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   PipelineTilesPassOptions pipeline;
+  pipeline.chip = options.chip;
   pipeline.stages = options.stages;
+  pipeline.roles = options.warpRoles;
   if (isAMD) {
     // Copies by way of registers are not under way while threads compute.
     pipeline.stages = 1;

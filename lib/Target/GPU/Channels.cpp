@@ -12,7 +12,10 @@
 //   nvvm.cp.async.wait.group 1
 //   gpu.barrier
 //
-// Devices without asynchronous copies have the barriers alone.
+// Devices without asynchronous copies have the barriers alone. Between roles
+// (MBarriers.cpp) a stage has two barriers in shared memory instead: one at
+// which the producer arrives with its copies, and one at which the consumer's
+// warps do when they are done with it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,19 +50,23 @@ SmallVector<Value> Distributor::getMatrices(tile::ChannelOp channel,
   if (channel.getDepth() == 1) {
     return SmallVector<Value>(channel.getRings());
   }
+  Value stage =
+      channel.getRoles() ? getPlace(channel, position).stage : position;
   return llvm::map_to_vector(channel.getRings(), [&](Value ring) -> Value {
     MemRefType type = tile::getMatrix(cast<MemRefType>(ring.getType()));
     return viewBuffer(ring.getDefiningOp(), type,
-                      e.mul(position, countBytes(type)));
+                      e.mul(stage, countBytes(type)));
   });
 }
 
 Value Distributor::getNext(tile::ChannelOp channel, Value position) {
-  if (channel.getDepth() == 1) {
+  int64_t rounds = channel.getRoles() ? 2 : 1;
+  int64_t count = rounds * static_cast<int64_t>(channel.getDepth());
+  if (count == 1) {
     return position;
   }
   Value further = e.add(position, 1);
-  Value end = e.index(static_cast<int64_t>(channel.getDepth()));
+  Value end = e.index(count);
   return e.select(e.equal(further, end), e.index(0), further);
 }
 
@@ -72,18 +79,27 @@ template <typename Op> static tile::ChannelOp getChannel(Op op) {
 }
 
 void Distributor::lower(tile::ChannelOp op) {
+  if (op.getRoles()) {
+    makeBarriers(op);
+  }
   op.getFirst().replaceAllUsesWith(e.index(0));
 }
 
 void Distributor::lower(tile::AcquireOp op) {
-  if (getChannel(op).getDepth() == 1) {
-    gpu::BarrierOp::create(e); // readers of the tile before are done
+  tile::ChannelOp channel = getChannel(op);
+  if (channel.getRoles()) {
+    return acquireAsProducer(op);
   }
-  op->replaceAllUsesWith(getMatrices(getChannel(op), getPosition(op)));
+  if (channel.getDepth() == 1) {
+    meet(); // readers of the tile before are done
+  }
+  op->replaceAllUsesWith(getMatrices(channel, getPosition(op)));
 }
 
 void Distributor::lower(tile::CommitOp op) {
-  if (device.copiesAsync) {
+  if (getChannel(op).getRoles()) {
+    commitAsProducer(getChannel(op), getPosition(op));
+  } else if (device.copiesAsync) {
     NVVM::CpAsyncCommitGroupOp::create(e);
   }
   op->replaceAllUsesWith(ValueRange{getNext(getChannel(op), getPosition(op))});
@@ -91,10 +107,13 @@ void Distributor::lower(tile::CommitOp op) {
 
 void Distributor::lower(tile::WaitOp op) {
   auto wait = [&] {
+    if (getChannel(op).getRoles()) {
+      return waitAsConsumer(getChannel(op), getPosition(op));
+    }
     if (device.copiesAsync) {
       NVVM::CpAsyncWaitGroupOp::create(e, op.getLater());
     }
-    gpu::BarrierOp::create(e);
+    meet();
   };
   if (op.getNeeded()) {
     e.ifThen(op.getNeeded(), wait);
@@ -105,5 +124,8 @@ void Distributor::lower(tile::WaitOp op) {
 }
 
 void Distributor::lower(tile::ReleaseOp op) {
+  if (getChannel(op).getRoles()) {
+    releaseAsConsumer(getChannel(op), getPosition(op));
+  }
   op->replaceAllUsesWith(ValueRange{getNext(getChannel(op), getPosition(op))});
 }

@@ -330,7 +330,7 @@ void Distributor::lower(tile::ReduceOp op) {
         e.store(all[k], op.getExchange(), {part, position(to, k, 0)});
       }
     });
-    gpu::BarrierOp::create(e);
+    meet();
     for (size_t k = 0; k < to.size(); ++k) {
       auto load = [&](int64_t number) {
         return e.load(op.getExchange(), {e.index(number), position(to, k, 0)});
@@ -341,7 +341,7 @@ void Distributor::lower(tile::ReduceOp op) {
       }
     }
     // The next one may write it.
-    gpu::BarrierOp::create(e);
+    meet();
   }
   registers[op.getResult()] = std::move(all);
 }
@@ -370,6 +370,14 @@ LogicalResult Distributor::distribute(Operation &op) {
         }
       }
     }
+    return success();
+  }
+  if (auto roles = dyn_cast<tile::RolesOp>(op)) {
+    return distributeRoles(roles);
+  }
+  if (isa<gpu::BarrierOp>(op) && role != Role::None) {
+    meet();
+    dead.push_back(&op);
     return success();
   }
   if (op.getDialect() == op.getContext()->getLoadedDialect("tile")) {

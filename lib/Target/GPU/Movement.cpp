@@ -263,7 +263,11 @@ void Distributor::lower(tile::CopyOp op) {
         }
         Value stride = strides[strides.size() - 2];
         start = e.add(start, e.mul(first, stride));
-        copyVectors(op, view, start, stride);
+        if (copiesInBulk(op)) {
+          copyInBulk(op, pointer, start, stride);
+        } else {
+          copyVectors(op, view, start, stride);
+        }
       },
       [&] {
         forEachElement(rows, padded, [&](Value row, Value column) {
@@ -278,6 +282,7 @@ void Distributor::lower(tile::CopyOp op) {
               [&] { return e.constant(element, 0.0); });
           e.store(x, target, {row, column});
         });
+        fenceStores();
       });
 }
 
@@ -318,6 +323,7 @@ void Distributor::lower(tile::FillOp op) {
         [&] { return e.constant(element, 0.0); });
     e.store(x, op.getTarget(), {row, column});
   });
+  fenceStores();
 }
 
 void Distributor::lower(tile::StashOp op) {
@@ -436,8 +442,11 @@ void Distributor::lower(tile::FiniteOp op) {
   }
   Value flags = viewBuffer(op, getFlagsType(function));
   Value zero = e.index(0);
+  if (role == Role::Consumer) {
+    meet(); // nobody still reads those of the tile before
+  }
   e.ifThen(e.equal(lane, zero), [&] { e.store(found, flags, {zero, warp}); });
-  gpu::BarrierOp::create(e);
+  meet();
   found = none;
   for (int64_t k = 0; k < threads / device.warpSize; ++k) {
     found = e.either(found, e.load(flags, {zero, e.index(k)}));

@@ -17,10 +17,20 @@
 //
 // A channel of one stage is a loop that waits for what it has just asked for.
 //
+// With roles, the loop is there twice, with a channel between the two:
+//
+//   tile.roles producer:           consumer: all of the kernel, and its loop
+//     for key, p:                    for key, c:
+//       if this tile is needed:        if this tile is needed:
+//         acquire p; bring it            wait c; compute on it
+//         p = commit                     c = release
+//
 //===----------------------------------------------------------------------===//
 
 #include "SharedMemory.h"
+#include "TileRoles.h"
 #include "attn/Support/Emit.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -36,6 +46,8 @@ using namespace mlir::attn::gpu_target;
 /// What the hardware keeps for itself of each block.
 static constexpr int64_t kReservedBytes = 1024;
 static constexpr int64_t kMaxStages = 3;
+/// What the barriers of a channel between roles take, with what aligns them.
+static constexpr int64_t kChannelBytes = 128;
 
 namespace {
 
@@ -46,19 +58,27 @@ public:
       : op(op), stages(stages), e(op.getLoc(), op) {}
 
   void lower();
+  /// As a loop of each role: `known` has what the producer's copies of ops are.
+  void lower(tile::RolesOp roles, const IRMapping &known);
 
 private:
+  /// Makes the rings and the channel, where `e` is.
+  void makeChannel();
+  void eraseMatrices();
   SmallVector<Value> copy(Region &region, ValueRange arguments);
   void bring(Value key, Value position);
   Value isNeeded(Value key);
   SmallVector<Value> compute(Value key, ValueRange matrices, ValueRange values);
   SmallVector<Value> loopInPlace();
   SmallVector<Value> loopAhead();
+  void loopOfProducer();
+  SmallVector<Value> loopOfConsumer();
 
   tile::VisitOp op;
   int64_t stages;
   Emit e;
   tile::ChannelOp channel;
+  IRMapping outer; // where the loop is not where the visit is
 };
 
 struct PipelineTilesPass
@@ -71,7 +91,7 @@ struct PipelineTilesPass
 } // namespace
 
 SmallVector<Value> Pipeline::copy(Region &region, ValueRange arguments) {
-  IRMapping map;
+  IRMapping map = outer;
   map.map(region.getArguments(), arguments);
   for (Operation &inner : region.front().without_terminator()) {
     e.clone(inner, map);
@@ -174,11 +194,49 @@ SmallVector<Value> Pipeline::loopAhead() {
   return results;
 }
 
-void Pipeline::lower() {
-  SmallVector<Value> matrices(op.getRings()), rings(op.getRings());
-  if (rings.empty()) {
-    stages = 1; // nothing to bring
-  }
+/// Both roles skip the same tiles.
+void Pipeline::loopOfProducer() {
+  Type position = channel.getFirst().getType();
+  e.loop(outer.lookupOrDefault(op.getLower()),
+         outer.lookupOrDefault(op.getUpper()), op.getStep(), channel.getFirst(),
+         [&](Value key, ValueRange carried) {
+           return e.ifValues(
+               isNeeded(key), position,
+               [&] {
+                 bring(key, carried[0]);
+                 Value next = tile::CommitOp::create(e, channel, carried[0]);
+                 return SmallVector<Value>{next};
+               },
+               [&] { return SmallVector<Value>(carried); });
+         });
+}
+
+SmallVector<Value> Pipeline::loopOfConsumer() {
+  SmallVector<Value> inits(op.getInits());
+  inits.push_back(channel.getFirst());
+  SmallVector<Type> types(ValueRange(inits).getTypes());
+  SmallVector<Value> results =
+      e.loop(op.getLower(), op.getUpper(), op.getStep(), inits,
+             [&](Value key, ValueRange carried) {
+               return e.ifValues(
+                   isNeeded(key), types,
+                   [&] {
+                     auto now = tile::WaitOp::create(e, channel, carried.back(),
+                                                     stages - 1);
+                     SmallVector<Value> next =
+                         compute(key, now.getMatrices(), carried.drop_back());
+                     next.push_back(
+                         tile::ReleaseOp::create(e, channel, carried.back()));
+                     return next;
+                   },
+                   [&] { return SmallVector<Value>(carried); });
+             });
+  results.pop_back();
+  return results;
+}
+
+void Pipeline::makeChannel() {
+  SmallVector<Value> rings(op.getRings());
   if (stages > 1) {
     for (Value &ring : rings) {
       auto type = cast<MemRefType>(ring.getType());
@@ -192,17 +250,41 @@ void Pipeline::lower() {
                           MemRefLayoutAttrInterface(), type.getMemorySpace()));
     }
   }
-  if (!rings.empty()) {
-    channel = tile::ChannelOp::create(e, stages, rings);
-  }
-  SmallVector<Value> results = stages == 1 ? loopInPlace() : loopAhead();
-  op->replaceAllUsesWith(results);
+  channel = tile::ChannelOp::create(e, stages, rings);
+}
+
+void Pipeline::eraseMatrices() {
+  SmallVector<Value> matrices(op.getRings());
   op.erase();
   for (Value matrix : matrices) {
     if (matrix.use_empty()) {
       matrix.getDefiningOp()->erase();
     }
   }
+}
+
+void Pipeline::lower() {
+  if (op.getRings().empty()) {
+    stages = 1; // nothing to bring
+  } else {
+    makeChannel();
+  }
+  op->replaceAllUsesWith(stages == 1 ? loopInPlace() : loopAhead());
+  eraseMatrices();
+}
+
+void Pipeline::lower(tile::RolesOp roles, const IRMapping &known) {
+  if (op.getRings().empty()) {
+    return lower();
+  }
+  e.setInsertionPoint(roles);
+  makeChannel();
+  e.setInsertionPoint(op);
+  op->replaceAllUsesWith(loopOfConsumer());
+  outer = known;
+  e.setInsertionPointToEnd(&roles.getProducer().front());
+  loopOfProducer();
+  eraseMatrices();
 }
 
 /// As many as leave room for two blocks on a multiprocessor, which hide what
@@ -219,12 +301,12 @@ int64_t PipelineTilesPass::chooseStages(ArrayRef<tile::VisitOp> visits) const {
   }
   auto kernel = visits.front()->getParentOfType<gpu::GPUFuncOp>();
   auto takes = [&](int64_t count) {
-    return placeBuffers(kernel,
-                        [&](Operation *op) {
-                          return countBufferBytes(op) *
-                                 (rings.contains(op) ? count : 1);
-                        })
-        .bytes;
+    int64_t bytes =
+        placeBuffers(kernel, [&](Operation *op) {
+          return countBufferBytes(op) * (rings.contains(op) ? count : 1);
+        }).bytes;
+    return bytes +
+           (roles ? kChannelBytes * static_cast<int64_t>(visits.size()) : 0);
   };
   for (int64_t count = kMaxStages; count > 1; --count) {
     if (2 * (takes(count) + kReservedBytes) <= multiprocessorBytes) {
@@ -235,15 +317,33 @@ int64_t PipelineTilesPass::chooseStages(ArrayRef<tile::VisitOp> visits) const {
 }
 
 void PipelineTilesPass::runOnOperation() {
+  if (roles) {
+    FailureOr<const Device *> device = getDevice(getOperation(), chip);
+    if (failed(device)) {
+      return signalPassFailure();
+    }
+    if ((*device)->vendor == Vendor::AMD) {
+      getOperation().emitError()
+          << "warps have no roles on '" << chip
+          << "': they hand on tiles through barriers in shared memory, which "
+             "AMD's GPUs do not have";
+      return signalPassFailure();
+    }
+  }
   getOperation().walk([&](gpu::GPUFuncOp function) {
     SmallVector<tile::VisitOp> visits;
     function.walk([&](tile::VisitOp op) { visits.push_back(op); });
     if (visits.empty()) {
       return;
     }
+    TileRoles split;
+    if (roles) {
+      split = splitRoles(function, visits);
+    }
     int64_t count = chooseStages(visits);
     for (tile::VisitOp op : visits) {
-      Pipeline(op, count).lower();
+      Pipeline pipeline(op, count);
+      split.op ? pipeline.lower(split.op, split.known) : pipeline.lower();
     }
   });
 }

@@ -482,3 +482,93 @@ func.func @body(%n: index) {
   } -> index
   return
 }
+
+// -----
+
+func.func @roles_of_no_kernel() {
+  // expected-error @+1 {{stands at the end of a kernel that says its number of threads}}
+  tile.roles producers(1) producer {
+  ^bb0:
+  } consumer {
+  ^bb0:
+  }
+  return
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @roles_in_the_middle() kernel attributes {known_block_size = array<i32: 160, 1, 1>} {
+    // expected-error @+1 {{stands at the end of a kernel that says its number of threads}}
+    tile.roles producers(1) producer {
+    ^bb0:
+    } consumer {
+    ^bb0:
+    }
+    gpu.barrier
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @nobody_computes() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error @+1 {{of 2 producers leaves no whole warps of 64 threads to compute}}
+    tile.roles producers(2) producer {
+    ^bb0:
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @producer_meets() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error @+1 {{has a 'gpu.barrier' in its producer, which only brings tiles}}
+    tile.roles producers(1) producer {
+      gpu.barrier
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+!m = memref<64x72xbf16, #gpu.address_space<workgroup>>
+gpu.module @kernels {
+  gpu.func @producer_writes_for_itself(%k: memref<?x64xbf16>, %n: index) kernel
+      attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %m = tile.shared : !m
+    // expected-error @+1 {{has a 'tile.copy' in its producer, which only brings tiles}}
+    tile.roles producers(1) producer {
+      tile.copy %k[] rows(%n to %n) columns(64 of 64), %m : memref<?x64xbf16> to !m
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+!m = memref<64x72xbf16, #gpu.address_space<workgroup>>
+gpu.module @kernels {
+  gpu.func @consumer_brings() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %m = tile.shared : !m
+    %channel, %first = tile.channel depth(1) rings(%m : !m)
+    tile.roles producers(1) producer {
+    ^bb0:
+    } consumer {
+      // expected-error @+1 {{is in the wrong role: producers acquire and commit, consumers wait and release}}
+      %to = tile.acquire %channel[%first] : !m
+      %next = tile.commit %channel[%first]
+    }
+    gpu.return
+  }
+}

@@ -154,3 +154,36 @@ func.func @visit(%k: memref<?x64xbf16>, %n: index) -> index {
   } -> index
   return %tiles : index
 }
+
+gpu.module @kernels {
+  // CHECK-LABEL: gpu.func @roles(
+  gpu.func @roles(%k: memref<?x64xbf16>, %n: index) kernel
+      attributes {known_block_size = array<i32: 160, 1, 1>} {
+    %zero = arith.constant 0 : index
+    %step = arith.constant 64 : index
+    %ring = tile.shared : memref<2x64x72xbf16, #gpu.address_space<workgroup>>
+    %channel, %first = tile.channel depth(2) rings(%ring : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+    // CHECK: tile.roles producers(1) producer {
+    tile.roles producers(1) producer {
+      scf.for %key = %zero to %n step %step iter_args(%p = %first) -> (!tile.position) {
+        // CHECK: tile.acquire
+        %to = tile.acquire %channel[%p] : !shared
+        tile.copy %k[] rows(%key to %n) columns(64 of 64), %to : memref<?x64xbf16> to !shared
+        %p1 = tile.commit %channel[%p]
+        scf.yield %p1 : !tile.position
+      }
+    // CHECK: } consumer {
+    } consumer {
+      scf.for %key = %zero to %n step %step iter_args(%c = %first) -> (!tile.position) {
+        // CHECK: tile.wait
+        %now = tile.wait %channel[%c] later(1) : !shared
+        %c1 = tile.release %channel[%c]
+        scf.yield %c1 : !tile.position
+      }
+      // What only the consumer uses is as without roles.
+      // CHECK: gpu.barrier
+      gpu.barrier
+    }
+    gpu.return
+  }
+}

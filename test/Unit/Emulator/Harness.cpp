@@ -23,9 +23,9 @@ using namespace mlir::attn::test;
 
 /// For a kernel of the tile dialect, before the rest.
 static constexpr const char *kTilePipeline =
-    "attn-distribute-tiles,gpu.module(convert-nvgpu-to-nvvm,"
+    "gpu.module(convert-nvgpu-to-nvvm,"
     "expand-strided-metadata,lower-affine,convert-scf-to-cf,"
-    "attn-kernels-to-nvvm,reconcile-unrealized-casts),";
+    "attn-kernels-to-nvvm,reconcile-unrealized-casts)";
 
 static constexpr const char *kPipeline =
     "gpu.module(convert-scf-to-cf,convert-arith-to-llvm,"
@@ -61,6 +61,8 @@ Memory::Memory(const std::string &file) {
     hasMaps = true;
   } else if (file == "tiles.mlir") {
     sizes = {75 * 8, 16 * 8};
+  } else if (file == "tile-roles.mlir") {
+    sizes = {107 * 8, 16 * 8};
   } else if (file == "states.mlir") {
     sizes = {64};
   } else if (file == "wgmma.mlir") {
@@ -135,7 +137,14 @@ static std::string read(const std::string &file) {
   return buffer ? (*buffer)->getBuffer().str() : std::string();
 }
 
-Program::Program(const std::string &file, const std::vector<Edit> &edits) {
+static LogicalResult runPasses(ModuleOp module, const std::string &pipeline) {
+  PassManager passes(module.getContext());
+  return success(succeeded(parsePassPipeline(pipeline, passes)) &&
+                 succeeded(passes.run(module)));
+}
+
+Program::Program(const std::string &file, const std::vector<Edit> &edits,
+                 const Compilation &how) {
   std::string text = read(file);
   for (const Edit &edit : edits) {
     size_t at = text.find(edit.piece);
@@ -158,10 +167,17 @@ Program::Program(const std::string &file, const std::vector<Edit> &edits) {
                              llvm::SMLoc());
   OwningOpRef<ModuleOp> module =
       parseSourceFile<ModuleOp>(sources, context.get());
-  PassManager passes(context.get());
-  std::string pipeline = file == "tiles.mlir" ? kTilePipeline : "";
-  if (!module || failed(parsePassPipeline(pipeline + kPipeline, passes)) ||
-      failed(passes.run(*module))) {
+  bool hasTiles = llvm::StringRef(file).starts_with("tile");
+  std::string toThreads =
+      "attn-distribute-tiles{chip=" + how.chip + "}," + kTilePipeline;
+  if (!module || (hasTiles && failed(runPasses(*module, toThreads)))) {
+    ADD_FAILURE() << file << " cannot be lowered";
+    return;
+  }
+  if (how.damage) {
+    how.damage(*module);
+  }
+  if (failed(runPasses(*module, kPipeline))) {
     ADD_FAILURE() << file << " cannot be lowered";
     return;
   }

@@ -44,8 +44,16 @@ def PipelineTilesPass : Pass<"attn-pipeline-tiles", "ModuleOp"> {
     threads of the block compute on earlier ones; threads meet once per tile. With
     one stage, tiles are waited for where they are asked for, which is the place
     to begin with when results are wrong.
+
+    With `roles`, a warp more in each block brings the tiles (`tile.roles`), and
+    the others compute and no longer meet once per tile: the loop is there twice.
+    A kernel in which what is brought depends on what is computed stays as it is,
+    with a remark that says so. It is off by default: nobody has measured it on
+    hardware. AMD's GPUs have no barriers in shared memory and refuse it.
   }];
-  let options = [
+  let options = [GPUPass_Chip,
+    Option<"roles", "roles", "bool", "false",
+           "A warp of its own brings tiles, where a kernel allows it">,
     Option<"stages", "stages", "int64_t", "0",
            "Stages of each channel; 0 chooses up to three by the memory there is">,
     Option<"blockBytes", "block-bytes", "int64_t", "101376",
@@ -65,7 +73,9 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
     contractions are mma.sync (MFMA, WMMA) on fragments or loops of multiply-adds,
     copies are of 16 bytes where addresses allow it, as cp.async or by way of
     registers. The stages of channels are groups of copies (cp.async), with a
-    barrier where threads wait, or the barriers alone. Shared buffers get their
+    barrier where threads wait, or the barriers alone. Between roles they are
+    barriers in shared memory (mbarrier), at which copies arrive; rows of whole
+    vectors are copied in bulk on sm_90. Shared buffers get their
     places in dynamic workgroup memory, whose size the launches pass; those that
     are in use one after the other get the same one, with a barrier between.
   }];

@@ -399,11 +399,18 @@ def Tile_ChannelOp : Tile_Op<"channel"> {
     is waited for at once, which is the place to begin with when results are
     wrong.
 
-    The same threads bring and read. Where copies are asynchronous, what has been
-    brought to a stage is a group of them (cp.async.commit_group); an empty one,
-    if there was nothing to bring. Threads meet where they wait: that one barrier
-    says both that all of them see the tile and that all are done with those
-    released before.
+    Where the same threads bring and read, and copies are asynchronous, what has
+    been brought to a stage is a group of them (cp.async.commit_group); an empty
+    one, if there was nothing to bring. Threads meet where they wait: that one
+    barrier says both that all of them see the tile and that all are done with
+    those released before.
+
+    A channel that is made outside of `tile.roles` leads from its producer to its
+    consumer. A stage of it has two barriers in shared memory (mbarriers): the
+    producer arrives at one with its copies, and the consumer at the other when it
+    is done. A position then also says which time its stage is used, of two that
+    take turns: the parity of the phase that is waited for. Both sides skip the
+    same tiles.
 
     ```mlir
     %channel, %first = tile.channel depth(3) rings(%ring : memref<3x64x72xbf16, #gpu.address_space<workgroup>>)
@@ -426,6 +433,8 @@ def Tile_ChannelOp : Tile_Op<"channel"> {
   let extraClassDeclaration = [{
     /// The matrices of one stage.
     ::llvm::SmallVector<::mlir::Type> getMatrixTypes();
+    /// The roles that it is between; null if the same threads bring and read.
+    RolesOp getRoles();
   }];
   let hasVerifier = 1;
 }
@@ -484,6 +493,53 @@ def Tile_ReleaseOp : Tile_Op<"release"> {
     build($_builder, $_state, PositionType::get($_builder.getContext()), channel.getChannel(), position);
   }]>];
   let hasVerifier = 1;
+}
+
+def Tile_RolesOp : Tile_Op<"roles", [SingleBlock, NoTerminator]> {
+  let summary = "warps that bring tiles to others, which compute";
+  let description = [{
+    The last `producers` warps of a block run `producer`, the others `consumer`.
+    Channels from outside lead from one to the other; those inside are of one role
+    alone. All threads meet before, when barriers of channels are ready. Barriers
+    inside of the consumer are of its warps (a named one), and layouts and loops
+    over shared memory are of the threads of a role.
+
+    ```mlir
+    %channel, %first = tile.channel depth(2) rings(%ring : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+    tile.roles producers(1) producer {
+      scf.for ... iter_args(%p = %first) {
+        %to = tile.acquire %channel[%p] : memref<64x72xbf16, #gpu.address_space<workgroup>>
+        tile.copy %k[] rows(%key to %n) columns(64 of 64), %to : ...
+        %p1 = tile.commit %channel[%p]
+      }
+    } consumer {
+      scf.for ... iter_args(%c = %first, %sum = %zero) {
+        %now = tile.wait %channel[%c] later(1) : memref<64x72xbf16, #gpu.address_space<workgroup>>
+        ...
+        %c1 = tile.release %channel[%c]
+      }
+    }
+    gpu.return
+    ```
+
+    Constraints:
+    * C1: it ends a kernel with a known number of threads: gpu.return alone follows.
+    * C2: there are one producer at least and one warp that is none.
+    * C3: the producer has no tiles and no barriers, and shared memory only through channels.
+    * C4: of a channel from outside, the producer acquires and commits, and the consumer waits and releases.
+  }];
+  let arguments = (ins I64Attr:$producers);
+  let regions = (region SizedRegion<1>:$producer, SizedRegion<1>:$consumer);
+  let assemblyFormat = [{
+    `producers` `(` $producers `)` `producer` $producer `consumer` $consumer attr-dict
+  }];
+  let extraClassDeclaration = [{
+    static constexpr int64_t kWarpSize = 32;
+    int64_t countProducers() { return kWarpSize * static_cast<int64_t>(getProducers()); }
+    /// Threads of the consumer.
+    int64_t countConsumers();
+  }];
+  let hasRegionVerifier = 1;
 }
 
 def Tile_ArriveOp : Tile_Op<"arrive"> {
