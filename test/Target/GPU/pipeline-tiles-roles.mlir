@@ -44,7 +44,9 @@ module attributes {gpu.container_module} {
     // CHECK:             tile.finite %[[NOW]]
     // CHECK:             %[[C1:.*]] = tile.release %[[CHANNEL]][%[[C]]]
     // CHECK-NEXT:        scf.yield %{{.*}}, %[[C1]]
-    // CHECK:           scf.yield
+    // CHECK:             scf.yield %{{.*}}, %[[C]]
+    // CHECK-NEXT:      }
+    // CHECK-NEXT:      scf.yield
     // CHECK-NEXT:    }
     // CHECK-NEXT:  }
     // CHECK-NEXT:  gpu.return
