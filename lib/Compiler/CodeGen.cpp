@@ -73,7 +73,7 @@ std::string attn::getHostFeatures() {
 }
 
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-attn::createTargetMachine(const TargetSpec &spec) {
+attn::createTargetMachine(const TargetSpec &spec, StringRef added) {
   initializeTargets();
   llvm::Triple triple(spec.triple.empty()
                           ? llvm::sys::getProcessTriple()
@@ -86,7 +86,7 @@ attn::createTargetMachine(const TargetSpec &spec) {
                                    "': supported are x86_64 and aarch64");
   }
   std::string cpu = spec.cpu;
-  std::string features;
+  std::string features = added.str();
   if (spec.isHost()) {
     cpu = llvm::sys::getHostCPUName().str();
     features = getHostFeatures();
@@ -117,9 +117,9 @@ llvm::Error attn::runStep(const llvm::Twine &doing,
   return llvm::joinErrors(std::move(outer), std::move(inner));
 }
 
-llvm::Expected<Translation> attn::translate(ModuleOp module,
-                                            const TargetSpec &target) {
-  auto created = createTargetMachine(target);
+llvm::Expected<Translation>
+attn::translate(ModuleOp module, const TargetSpec &target, StringRef features) {
+  auto created = createTargetMachine(target, features);
   if (!created) {
     return created.takeError();
   }

@@ -26,7 +26,7 @@ std::string getHostFeatures();
 
 /// The code generator for a target.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-createTargetMachine(const TargetSpec &target);
+createTargetMachine(const TargetSpec &target, StringRef features = "");
 
 /// A translated module with the machine that it is for.
 struct Translation {
@@ -35,9 +35,10 @@ struct Translation {
   std::unique_ptr<llvm::Module> module;
 };
 
-/// Translates to LLVM IR for a target, unoptimized.
-llvm::Expected<Translation> translate(ModuleOp module,
-                                      const TargetSpec &target);
+/// Translates to LLVM IR for a target, unoptimized; with `features` beside
+/// those of its CPU.
+llvm::Expected<Translation> translate(ModuleOp module, const TargetSpec &target,
+                                      StringRef features = "");
 
 /// Runs `fn`, which yields an error of its own, under `runSafely`.
 llvm::Error runStep(const llvm::Twine &doing,

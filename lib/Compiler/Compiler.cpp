@@ -202,6 +202,7 @@ static void buildPipeline(PassManager &manager, const CompileOptions &options,
     gpu.exact = options.exact;
     gpu.passResults = passResults;
     gpu.plantFault = options.plantFault;
+    gpu.warpRoles = options.warpRoles;
     gpu.emulate = options.mode == ExecutionMode::EmulatedGPU;
     gpu.launch = passResults && options.mode == ExecutionMode::GPU;
     return buildGPUPipeline(manager, gpu);
@@ -264,6 +265,7 @@ static CacheKey makeKey(ModuleOp module, const CompileOptions &options,
   howStream << form << " " << getName(options.mode) << " " << options.chip
             << " " << options.splits << " " << options.maxRecomputeFactor
             << (options.oneRowForms ? "" : " any rows")
+            << (options.warpRoles ? " warp roles" : "")
             << (options.isQuick ? " quick" : "");
   if (!options.target.isHost()) {
     return makeCacheKey({getCompilerBuildId(), text, how, options.target.triple,

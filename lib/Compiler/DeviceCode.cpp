@@ -12,6 +12,7 @@
 #include "attn/Target/Device/Passes.h"
 #include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm-c/Target.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -34,16 +35,29 @@ static void initializeDevices() {
   });
 }
 
+/// The PTX that LLVM writes for a chip, by default the first that knows it, has
+/// no barriers in shared memory that are waited for by parity, or bulk copies.
+static StringRef getPTXVersion(gpu::GPUModuleOp kernels, StringRef chip) {
+  WalkResult found = kernels.walk(
+      [](NVVM::MBarrierInitOp) { return WalkResult::interrupt(); });
+  if (!found.wasInterrupted()) {
+    return "";
+  }
+  return Device::get(chip)->copiesInBulk ? "+ptx80" : "+ptx71";
+}
+
 /// The kernels, which are moved out of `module`, as text.
 static llvm::Expected<std::string> makePTX(gpu::GPUModuleOp kernels,
                                            StringRef chip) {
   initializeDevices();
+  StringRef version = getPTXVersion(kernels, chip);
   OwningOpRef<ModuleOp> alone = ModuleOp::create(kernels.getLoc());
   alone->getBody()->getOperations().splice(alone->getBody()->end(),
                                            kernels.getBody()->getOperations());
   std::string text;
   llvm::Error error = runStep("generating PTX", [&]() -> llvm::Error {
-    auto translation = translate(*alone, {"nvptx64-nvidia-cuda", chip.str()});
+    auto translation =
+        translate(*alone, {"nvptx64-nvidia-cuda", chip.str()}, version);
     if (!translation) {
       return translation.takeError();
     }

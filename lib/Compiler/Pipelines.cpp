@@ -146,15 +146,17 @@ void addLowerToLLVM(OpPassManager &pm, bool passResults) {
   }
   pm.addNestedPass<func::FuncOp>(createLegalizeBuffersPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
-  pm.addPass(memref::createExpandStridedMetadataPass());
+  // Not in emulated kernels: these compare and merge blocks, of which there are
+  // very many.
+  pm.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
-  pm.addPass(createConvertVectorToSCFPass());
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
   ConvertVectorToLLVMPassOptions vector;
   vector.x86Vector = true;
-  pm.addPass(createConvertVectorToLLVMPass(vector));
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToLLVMPass(vector));
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
@@ -273,7 +275,9 @@ void attn::buildGPUPipeline(OpPassManager &pm,
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   PipelineTilesPassOptions pipeline;
+  pipeline.chip = options.chip;
   pipeline.stages = options.stages;
+  pipeline.roles = options.warpRoles;
   if (isAMD) {
     // Copies by way of registers are not under way while threads compute.
     pipeline.stages = 1;

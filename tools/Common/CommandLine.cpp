@@ -40,6 +40,12 @@ std::optional<int> CommandLineParser::parse() {
   if (program.empty()) {
     return fail(kBadUsage, "no program given; see --help");
   }
+  bool isGPU = compile.mode == ExecutionMode::GPU ||
+               compile.mode == ExecutionMode::EmulatedGPU;
+  if (compile.warpRoles && (!isGPU || compile.chips.size() > 1)) {
+    return fail(kBadUsage, "--warp-roles is for one GPU, as "
+                           "--target=cuda:sm_80");
+  }
   return kContinue;
 }
 
@@ -81,6 +87,9 @@ bool CommandLineParser::parseCompileOption() {
           .Default(nullptr);
   if (option == "reference") {
     compile.mode = ExecutionMode::Reference;
+    code = rejectValue();
+  } else if (option == "warp-roles") {
+    compile.warpRoles = true;
     code = rejectValue();
   } else if (option == "target") {
     code = takeValue() ? parseTarget() : code;

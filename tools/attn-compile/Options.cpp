@@ -58,6 +58,9 @@ how to compile
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (4; 0 for no limit)
+  --warp-roles         on NVIDIA's GPUs, a warp of its own brings tiles to those
+                       that compute, where a kernel allows it (off: nobody has
+                       measured it on hardware yet)
   --reference          compile every op by itself on whole matrices
   --loops[=fused]      compile streams as scalar loops: naive, or fused
 

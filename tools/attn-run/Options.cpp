@@ -34,6 +34,9 @@ what to run
   --max-recompute-factor=N
                        refuse programs that visit their scores more often
                        (4; 0 for no limit)
+  --warp-roles         on NVIDIA's GPUs, a warp of its own brings tiles to those
+                       that compute, where a kernel allows it (off: nobody has
+                       measured it on hardware yet)
 
 operands
   --input NAME=FILE    a .npy file for argument NAME; bf16 as uint16

@@ -53,6 +53,9 @@ struct CompileOptions {
   /// Kernels for one row beside those for any number: for callers that cannot
   /// compile again once they know.
   bool oneRowForms = true;
+  /// On GPUs of NVIDIA: a warp of its own brings tiles to those that compute,
+  /// where a kernel allows it.
+  bool warpRoles = false;
   TargetSpec target;
   /// The GPU, in LLVM's naming: sm_80.
   std::string chip;

@@ -112,6 +112,11 @@ struct GPUPipelineOptions : PlanOptions<GPUPipelineOptions> {
       llvm::cl::desc("Tiles that kernels have in shared memory at a time; 0 "
                      "chooses by their size"),
       llvm::cl::init(0)};
+  Option<bool> warpRoles{
+      *this, "warp-roles",
+      llvm::cl::desc("A warp of its own brings tiles to those that compute, "
+                     "where a kernel allows it; not measured on hardware yet"),
+      llvm::cl::init(false)};
   Option<bool> tiles{*this, "tiles",
                      llvm::cl::desc("Stop at kernels over tiles"),
                      llvm::cl::init(false)};

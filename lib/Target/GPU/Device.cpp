@@ -15,16 +15,23 @@ using tile::Atom;
 /// work-group in AMD's ISA documents.
 ArrayRef<Device> Device::getAll() {
   constexpr int64_t kKiB = 1024;
-  static const Device devices[] = {
-      {"sm_80", Vendor::NVIDIA, 32, 163 * kKiB, Atom::Grid, Atom::MmaAcc, true},
-      {"sm_86", Vendor::NVIDIA, 32, 99 * kKiB, Atom::Grid, Atom::MmaAcc, true},
-      {"sm_89", Vendor::NVIDIA, 32, 99 * kKiB, Atom::Grid, Atom::MmaAcc, true},
-      {"sm_90", Vendor::NVIDIA, 32, 227 * kKiB, Atom::Grid, Atom::MmaAcc, true},
-      {"gfx90a", Vendor::AMD, 64, 64 * kKiB, Atom::Grid64, Atom::Mfma, false},
-      {"gfx942", Vendor::AMD, 64, 64 * kKiB, Atom::Grid64, Atom::Mfma, false},
-      {"gfx1100", Vendor::AMD, 32, 64 * kKiB, Atom::Grid, Atom::WmmaAcc, false},
-      {"gfx1201", Vendor::AMD, 32, 64 * kKiB, Atom::Grid, Atom::WmmaHalves,
-       false}};
+  static const Device devices[] = {{"sm_80", Vendor::NVIDIA, 32, 163 * kKiB,
+                                    Atom::Grid, Atom::MmaAcc, true, false},
+                                   {"sm_86", Vendor::NVIDIA, 32, 99 * kKiB,
+                                    Atom::Grid, Atom::MmaAcc, true, false},
+                                   {"sm_89", Vendor::NVIDIA, 32, 99 * kKiB,
+                                    Atom::Grid, Atom::MmaAcc, true, false},
+                                   {"sm_90", Vendor::NVIDIA, 32, 227 * kKiB,
+                                    Atom::Grid, Atom::MmaAcc, true, true},
+                                   {"gfx90a", Vendor::AMD, 64, 64 * kKiB,
+                                    Atom::Grid64, Atom::Mfma, false, false},
+                                   {"gfx942", Vendor::AMD, 64, 64 * kKiB,
+                                    Atom::Grid64, Atom::Mfma, false, false},
+                                   {"gfx1100", Vendor::AMD, 32, 64 * kKiB,
+                                    Atom::Grid, Atom::WmmaAcc, false, false},
+                                   {"gfx1201", Vendor::AMD, 32, 64 * kKiB,
+                                    Atom::Grid, Atom::WmmaHalves, false,
+                                    false}};
   return devices;
 }
 

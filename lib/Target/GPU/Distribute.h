@@ -63,8 +63,7 @@ private:
   void lower(tile::StageOp op);
   void lower(tile::CopyOp op);
   void lower(tile::FillOp op);
-  void lower(tile::CommitOp op);
-  void lower(tile::WaitOp op);
+  void lower(tile::ArriveOp op);
   void lower(tile::StashOp op);
   void lower(tile::FetchOp op);
   void lower(tile::FiniteOp op);
@@ -81,6 +80,41 @@ private:
   void copyVectors(tile::CopyOp op, Value flat, Value start, Value stride);
   void copyByRegisters(tile::CopyOp op, Value flat, Value from, Value present,
                        Value row, Value column);
+
+  // Channels.cpp.
+  /// Positions are numbers of stages; between roles, of two rounds of them.
+  void replacePositions();
+  void lower(tile::ChannelOp op);
+  void lower(tile::AcquireOp op);
+  void lower(tile::CommitOp op);
+  void lower(tile::WaitOp op);
+  void lower(tile::ReleaseOp op);
+  SmallVector<Value> getMatrices(tile::ChannelOp channel, Value position);
+  Value getNext(tile::ChannelOp channel, Value position);
+  // MBarriers.cpp: roles, and channels between them.
+  LogicalResult distributeRoles(tile::RolesOp op);
+  /// A barrier of the threads of the consumer, or of the block.
+  void meet();
+  void makeBarriers(tile::ChannelOp op);
+  void acquireAsProducer(tile::AcquireOp op);
+  void commitAsProducer(tile::ChannelOp channel, Value position);
+  void waitAsConsumer(tile::ChannelOp channel, Value position);
+  void releaseAsConsumer(tile::ChannelOp channel, Value position);
+  struct Place {
+    Value stage, phase;
+  };
+  Place getPlace(tile::ChannelOp channel, Value position);
+  Value getBarrier(tile::ChannelOp channel, Value stage, bool isFree);
+  void waitFor(Value barrier, Value phase);
+  void arriveAsWarp(Value barrier);
+  Value getAddress(Value offset);
+  Value getPointer(Value address, unsigned space);
+  /// Rows in bulk, where they are whole vectors and go through a channel.
+  bool copiesInBulk(tile::CopyOp op) const;
+  void copyInBulk(tile::CopyOp op, Value pointer, Value start, Value stride);
+  /// Copies in bulk that come to the same place later come after what the
+  /// producer has stored there.
+  void fenceStores();
 
   // Contract.cpp.
   void lower(tile::ContractOp op);
@@ -110,6 +144,9 @@ private:
   Value memory; // all of the workgroup memory
   SharedMemory shared;
   int64_t threads;
+  enum class Role { None, Producer, Consumer } role = Role::None;
+  /// Of a matrix that is brought to a consumer: the barrier of its copies.
+  DenseMap<Value, Value> arrivals;
 };
 
 } // namespace mlir::attn::gpu_target

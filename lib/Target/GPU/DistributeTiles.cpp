@@ -387,7 +387,7 @@ void Distributor::lower(tile::ReduceOp op) {
         e.store(all[k], op.getExchange(), {part, position(to, k, 0)});
       }
     });
-    gpu::BarrierOp::create(e);
+    meet();
     for (size_t k = 0; k < to.size(); ++k) {
       auto load = [&](int64_t number) {
         return e.load(op.getExchange(), {e.index(number), position(to, k, 0)});
@@ -398,7 +398,7 @@ void Distributor::lower(tile::ReduceOp op) {
       }
     }
     // The next one may write it.
-    gpu::BarrierOp::create(e);
+    meet();
   }
   registers[op.getResult()] = std::move(all);
 }
@@ -429,6 +429,14 @@ LogicalResult Distributor::distribute(Operation &op) {
     }
     return success();
   }
+  if (auto roles = dyn_cast<tile::RolesOp>(op)) {
+    return distributeRoles(roles);
+  }
+  if (isa<gpu::BarrierOp>(op) && role != Role::None) {
+    meet();
+    dead.push_back(&op);
+    return success();
+  }
   if (op.getDialect() == op.getContext()->getLoadedDialect("tile")) {
     if (auto splat = dyn_cast<tile::SplatOp>(op)) {
       size_t count = Registers(tileType(splat.getResult())).size();
@@ -437,8 +445,9 @@ LogicalResult Distributor::distribute(Operation &op) {
       llvm::TypeSwitch<Operation *>(&op)
           .Case<tile::IotaOp, tile::SpreadOp, tile::ReduceOp, tile::ConvertOp,
                 tile::LoadOp, tile::StoreOp, tile::ScatterOp, tile::SharedOp,
-                tile::StageOp, tile::CopyOp, tile::FillOp, tile::CommitOp,
-                tile::WaitOp, tile::StashOp, tile::FetchOp, tile::FiniteOp,
+                tile::StageOp, tile::CopyOp, tile::FillOp, tile::ArriveOp,
+                tile::ChannelOp, tile::AcquireOp, tile::CommitOp, tile::WaitOp,
+                tile::ReleaseOp, tile::StashOp, tile::FetchOp, tile::FiniteOp,
                 tile::ContractOp, tile::CombineOp>(
               [&](auto concrete) { lower(concrete); });
     }
@@ -470,6 +479,7 @@ LogicalResult Distributor::run() {
     OpBuilder builder(op);
     gpu::BarrierOp::create(builder, op->getLoc());
   }
+  replacePositions();
   if (failed(distribute(function.getBody().front()))) {
     return failure();
   }

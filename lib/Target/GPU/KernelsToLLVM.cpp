@@ -15,7 +15,7 @@
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 using namespace mlir;
 using namespace mlir::attn;
@@ -56,9 +56,7 @@ LogicalResult gpu_target::convertKernels(gpu::GPUModuleOp module,
                                          const DeviceLibrary &library) {
   RewritePatternSet divisions(module.getContext());
   arith::populateCeilFloorDivExpandOpsPatterns(divisions);
-  if (failed(applyPatternsGreedily(module, std::move(divisions)))) {
-    return failure();
-  }
+  walkAndApplyPatterns(module, std::move(divisions));
   RewritePatternSet patterns(module.getContext());
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
   cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);

@@ -123,15 +123,10 @@ void Distributor::lower(tile::StageOp op) {
       viewBuffer(op.getRing().getDefiningOp(), type, offset));
 }
 
-void Distributor::lower(tile::CommitOp) {
+void Distributor::lower(tile::ArriveOp) {
   if (device.copiesAsync) {
     NVVM::CpAsyncCommitGroupOp::create(e);
-  }
-}
-
-void Distributor::lower(tile::WaitOp op) {
-  if (device.copiesAsync) {
-    NVVM::CpAsyncWaitGroupOp::create(e, op.getPending());
+    NVVM::CpAsyncWaitGroupOp::create(e, 0);
   }
 }
 
@@ -300,7 +295,11 @@ void Distributor::lower(tile::CopyOp op) {
         }
         Value stride = strides[strides.size() - 2];
         start = e.add(start, e.mul(first, stride));
-        copyVectors(op, view, start, stride);
+        if (copiesInBulk(op)) {
+          copyInBulk(op, pointer, start, stride);
+        } else {
+          copyVectors(op, view, start, stride);
+        }
       },
       [&] {
         forEachElement(rows, padded, [&](Value row, Value column) {
@@ -315,6 +314,7 @@ void Distributor::lower(tile::CopyOp op) {
               [&] { return e.constant(element, 0.0); });
           e.store(x, target, {row, column});
         });
+        fenceStores();
       });
 }
 
@@ -355,6 +355,7 @@ void Distributor::lower(tile::FillOp op) {
         [&] { return e.constant(element, 0.0); });
     e.store(x, op.getTarget(), {row, column});
   });
+  fenceStores();
 }
 
 void Distributor::lower(tile::StashOp op) {
@@ -473,8 +474,11 @@ void Distributor::lower(tile::FiniteOp op) {
   }
   Value flags = viewBuffer(op, getFlagsType(function));
   Value zero = e.index(0);
+  if (role == Role::Consumer) {
+    meet(); // nobody still reads those of the tile before
+  }
   e.ifThen(e.equal(lane, zero), [&] { e.store(found, flags, {zero, warp}); });
-  gpu::BarrierOp::create(e);
+  meet();
   found = none;
   for (int64_t k = 0; k < threads / device.warpSize; ++k) {
     found = e.either(found, e.load(flags, {zero, e.index(k)}));

@@ -5,26 +5,32 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A loop over tiles brings those that come next while it computes on one. Each
-// matrix becomes a ring of `stages` of them:
+// A loop over tiles brings those that come next while it computes on one. What
+// it brings goes through a channel of `stages` stages:
 //
-//   for stage s of the first stages - 1 tiles: bring tile to s; commit
-//   for key, s = 0:
-//     if this tile, or the one stages - 1 further on, is needed:
-//       wait until stages - 2 groups are pending; barrier
-//       bring the one further on, to the stage of the tile before; commit
-//     if this one is needed: compute on stage s
-//     s = s + 1, or 0
+//   for the first stages - 1 tiles: acquire p; bring the tile; p = commit
+//   for key, p, c:
+//     wait c, if this tile, or the one stages - 1 further on, is needed
+//     acquire p; bring the one further on, if it is needed; p = commit
+//     if this one is needed: compute on what was waited for
+//     c = release
 //
-// The one barrier says both that all threads see the tile and that all are done
-// with the one before. The position in the ring is a value of the loop: one
-// that is computed from the key breaks as soon as somebody peels off a tile. A
-// ring of one is a loop that waits for what it has just asked for.
+// A channel of one stage is a loop that waits for what it has just asked for.
+//
+// With roles, the loop is there twice, with a channel between the two:
+//
+//   tile.roles producer:           consumer: all of the kernel, and its loop
+//     for key, p:                    for key, c:
+//       if this tile is needed:        if this tile is needed:
+//         acquire p; bring it            wait c; compute on it
+//         p = commit                     c = release
 //
 //===----------------------------------------------------------------------===//
 
 #include "SharedMemory.h"
+#include "TileRoles.h"
 #include "attn/Support/Emit.h"
+#include "attn/Target/GPU/Device.h"
 #include "attn/Target/GPU/Passes.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -40,6 +46,8 @@ using namespace mlir::attn::gpu_target;
 /// What the hardware keeps for itself of each block.
 static constexpr int64_t kReservedBytes = 1024;
 static constexpr int64_t kMaxStages = 3;
+/// What the barriers of a channel between roles take, with what aligns them.
+static constexpr int64_t kChannelBytes = 128;
 
 namespace {
 
@@ -50,20 +58,27 @@ public:
       : op(op), stages(stages), e(op.getLoc(), op) {}
 
   void lower();
+  /// As a loop of each role: `known` has what the producer's copies of ops are.
+  void lower(tile::RolesOp roles, const IRMapping &known);
 
 private:
+  /// Makes the rings and the channel, where `e` is.
+  void makeChannel();
+  void eraseMatrices();
   SmallVector<Value> copy(Region &region, ValueRange arguments);
-  SmallVector<Value> getMatrices(Value stage);
-  void bring(Value key, Value stage);
+  void bring(Value key, Value position);
   Value isNeeded(Value key);
-  SmallVector<Value> compute(Value key, Value stage, ValueRange values);
+  SmallVector<Value> compute(Value key, ValueRange matrices, ValueRange values);
   SmallVector<Value> loopInPlace();
   SmallVector<Value> loopAhead();
+  void loopOfProducer();
+  SmallVector<Value> loopOfConsumer();
 
   tile::VisitOp op;
   int64_t stages;
   Emit e;
-  SmallVector<Value> rings;
+  tile::ChannelOp channel;
+  IRMapping outer; // where the loop is not where the visit is
 };
 
 struct PipelineTilesPass
@@ -76,7 +91,7 @@ struct PipelineTilesPass
 } // namespace
 
 SmallVector<Value> Pipeline::copy(Region &region, ValueRange arguments) {
-  IRMapping map;
+  IRMapping map = outer;
   map.map(region.getArguments(), arguments);
   for (Operation &inner : region.front().without_terminator()) {
     e.clone(inner, map);
@@ -86,99 +101,142 @@ SmallVector<Value> Pipeline::copy(Region &region, ValueRange arguments) {
       [&](Value value) -> Value { return map.lookupOrDefault(value); });
 }
 
-/// The arguments of regions but the key: the matrices of a stage.
-SmallVector<Value> Pipeline::getMatrices(Value stage) {
-  return llvm::map_to_vector(rings, [&](Value ring) -> Value {
-    return stages == 1 ? ring : tile::StageOp::create(e, ring, stage);
-  });
-}
-
-void Pipeline::bring(Value key, Value stage) {
+/// To the stage at `position`.
+void Pipeline::bring(Value key, Value position) {
+  auto to = tile::AcquireOp::create(e, channel, position);
   SmallVector<Value> arguments = {key};
-  llvm::append_range(arguments, getMatrices(stage));
+  llvm::append_range(arguments, to.getMatrices());
   copy(op.getBring(), arguments);
 }
 
 Value Pipeline::isNeeded(Value key) { return copy(op.getNeeded(), key)[0]; }
 
-SmallVector<Value> Pipeline::compute(Value key, Value stage,
+SmallVector<Value> Pipeline::compute(Value key, ValueRange matrices,
                                      ValueRange values) {
   SmallVector<Value> arguments = {key};
-  llvm::append_range(arguments, getMatrices(stage));
+  llvm::append_range(arguments, matrices);
   llvm::append_range(arguments, values);
   return copy(op.getBody(), arguments);
 }
 
 SmallVector<Value> Pipeline::loopInPlace() {
-  return e.loop(op.getLower(), op.getUpper(), op.getStep(), op.getInits(),
-                [&](Value key, ValueRange values) {
-                  return e.ifValues(
-                      isNeeded(key), op.getResultTypes(),
-                      [&] {
-                        if (!rings.empty()) {
-                          gpu::BarrierOp::create(
-                              e); // readers of the tile before are done
-                          bring(key, Value());
-                          tile::CommitOp::create(e);
-                          tile::WaitOp::create(e, 0);
-                          gpu::BarrierOp::create(e);
-                        }
-                        return compute(key, Value(), values);
-                      },
-                      [&] { return SmallVector<Value>(values); });
-                });
+  if (op.getRings().empty()) {
+    return e.loop(op.getLower(), op.getUpper(), op.getStep(), op.getInits(),
+                  [&](Value key, ValueRange values) {
+                    return e.ifValues(
+                        isNeeded(key), op.getResultTypes(),
+                        [&] { return compute(key, {}, values); },
+                        [&] { return SmallVector<Value>(values); });
+                  });
+  }
+  SmallVector<Value> inits(op.getInits());
+  inits.append(2, channel.getFirst());
+  SmallVector<Type> types(ValueRange(inits).getTypes());
+  SmallVector<Value> results =
+      e.loop(op.getLower(), op.getUpper(), op.getStep(), inits,
+             [&](Value key, ValueRange carried) {
+               Value to = carried[carried.size() - 2], from = carried.back();
+               return e.ifValues(
+                   isNeeded(key), types,
+                   [&] {
+                     bring(key, to);
+                     Value brought = tile::CommitOp::create(e, channel, to);
+                     auto now =
+                         tile::WaitOp::create(e, channel, from, /*later=*/0);
+                     SmallVector<Value> next =
+                         compute(key, now.getMatrices(), carried.drop_back(2));
+                     Value read = tile::ReleaseOp::create(e, channel, from);
+                     next.append({brought, read});
+                     return next;
+                   },
+                   [&] { return SmallVector<Value>(carried); });
+             });
+  results.pop_back_n(2);
+  return results;
 }
 
 SmallVector<Value> Pipeline::loopAhead() {
-  Value lower = op.getLower(), upper = op.getUpper(), zero = e.index(0);
+  Value lower = op.getLower(), upper = op.getUpper();
   int64_t step = op.getStep(), ahead = stages - 1;
   auto isWanted = [&](Value key) {
     return e.ifValue(
         e.less(key, upper), e.getI1Type(), [&] { return isNeeded(key); },
         [&] { return e.truth(false); });
   };
+  Value position = channel.getFirst();
   for (int64_t k = 0; k < ahead; ++k) {
     Value key = e.add(lower, k * step);
-    e.ifThen(isWanted(key), [&] { bring(key, e.index(k)); });
-    tile::CommitOp::create(e);
+    e.ifThen(isWanted(key), [&] { bring(key, position); });
+    position = tile::CommitOp::create(e, channel, position);
   }
   SmallVector<Value> inits(op.getInits());
-  inits.push_back(zero);
+  inits.append({position, channel.getFirst()});
   SmallVector<Value> results =
       e.loop(lower, upper, step, inits, [&](Value key, ValueRange carried) {
-        ValueRange values = carried.drop_back();
-        Value stage = carried.back();
+        ValueRange values = carried.drop_back(2);
+        Value to = carried[values.size()], from = carried.back();
         Value here = isNeeded(key), later = e.add(key, ahead * step);
         Value wanted = isWanted(later);
-        e.ifThen(e.either(here, wanted), [&] {
-          tile::WaitOp::create(e, ahead - 1);
-          gpu::BarrierOp::create(e);
-          e.ifThen(wanted, [&] {
-            Value before =
-                e.select(e.equal(stage, zero), e.index(ahead), e.sub(stage, 1));
-            bring(later, before);
-          });
-        });
-        // Also where it is empty: waits count groups.
-        tile::CommitOp::create(e);
+        auto now = tile::WaitOp::create(e, channel, from, ahead - 1,
+                                        e.either(here, wanted));
+        e.ifThen(wanted, [&] { bring(later, to); });
+        // Also where it is empty: waits count stages.
+        Value brought = tile::CommitOp::create(e, channel, to);
         SmallVector<Value> next = e.ifValues(
             here, op.getResultTypes(),
-            [&] { return compute(key, stage, values); },
+            [&] { return compute(key, now.getMatrices(), values); },
             [&] { return SmallVector<Value>(values); });
-        Value further = e.add(stage, 1);
-        next.push_back(
-            e.select(e.equal(further, e.index(stages)), zero, further));
+        Value read = tile::ReleaseOp::create(e, channel, from);
+        next.append({brought, read});
         return next;
       });
+  results.pop_back_n(2);
+  return results;
+}
+
+/// Both roles skip the same tiles.
+void Pipeline::loopOfProducer() {
+  Type position = channel.getFirst().getType();
+  e.loop(outer.lookupOrDefault(op.getLower()),
+         outer.lookupOrDefault(op.getUpper()), op.getStep(), channel.getFirst(),
+         [&](Value key, ValueRange carried) {
+           return e.ifValues(
+               isNeeded(key), position,
+               [&] {
+                 bring(key, carried[0]);
+                 Value next = tile::CommitOp::create(e, channel, carried[0]);
+                 return SmallVector<Value>{next};
+               },
+               [&] { return SmallVector<Value>(carried); });
+         });
+}
+
+SmallVector<Value> Pipeline::loopOfConsumer() {
+  SmallVector<Value> inits(op.getInits());
+  inits.push_back(channel.getFirst());
+  SmallVector<Type> types(ValueRange(inits).getTypes());
+  SmallVector<Value> results =
+      e.loop(op.getLower(), op.getUpper(), op.getStep(), inits,
+             [&](Value key, ValueRange carried) {
+               return e.ifValues(
+                   isNeeded(key), types,
+                   [&] {
+                     auto now = tile::WaitOp::create(e, channel, carried.back(),
+                                                     stages - 1);
+                     SmallVector<Value> next =
+                         compute(key, now.getMatrices(), carried.drop_back());
+                     next.push_back(
+                         tile::ReleaseOp::create(e, channel, carried.back()));
+                     return next;
+                   },
+                   [&] { return SmallVector<Value>(carried); });
+             });
   results.pop_back();
   return results;
 }
 
-void Pipeline::lower() {
-  rings.assign(op.getRings().begin(), op.getRings().end());
-  if (rings.empty()) {
-    stages = 1; // nothing to bring
-  }
+void Pipeline::makeChannel() {
+  SmallVector<Value> rings(op.getRings());
   if (stages > 1) {
     for (Value &ring : rings) {
       auto type = cast<MemRefType>(ring.getType());
@@ -192,8 +250,10 @@ void Pipeline::lower() {
                           MemRefLayoutAttrInterface(), type.getMemorySpace()));
     }
   }
-  SmallVector<Value> results = stages == 1 ? loopInPlace() : loopAhead();
-  op->replaceAllUsesWith(results);
+  channel = tile::ChannelOp::create(e, stages, rings);
+}
+
+void Pipeline::eraseMatrices() {
   SmallVector<Value> matrices(op.getRings());
   op.erase();
   for (Value matrix : matrices) {
@@ -201,6 +261,30 @@ void Pipeline::lower() {
       matrix.getDefiningOp()->erase();
     }
   }
+}
+
+void Pipeline::lower() {
+  if (op.getRings().empty()) {
+    stages = 1; // nothing to bring
+  } else {
+    makeChannel();
+  }
+  op->replaceAllUsesWith(stages == 1 ? loopInPlace() : loopAhead());
+  eraseMatrices();
+}
+
+void Pipeline::lower(tile::RolesOp roles, const IRMapping &known) {
+  if (op.getRings().empty()) {
+    return lower();
+  }
+  e.setInsertionPoint(roles);
+  makeChannel();
+  e.setInsertionPoint(op);
+  op->replaceAllUsesWith(loopOfConsumer());
+  outer = known;
+  e.setInsertionPointToEnd(&roles.getProducer().front());
+  loopOfProducer();
+  eraseMatrices();
 }
 
 /// As many as leave room for two blocks on a multiprocessor, which hide what
@@ -217,12 +301,12 @@ int64_t PipelineTilesPass::chooseStages(ArrayRef<tile::VisitOp> visits) const {
   }
   auto kernel = visits.front()->getParentOfType<gpu::GPUFuncOp>();
   auto takes = [&](int64_t count) {
-    return placeBuffers(kernel,
-                        [&](Operation *op) {
-                          return countBufferBytes(op) *
-                                 (rings.contains(op) ? count : 1);
-                        })
-        .bytes;
+    int64_t bytes =
+        placeBuffers(kernel, [&](Operation *op) {
+          return countBufferBytes(op) * (rings.contains(op) ? count : 1);
+        }).bytes;
+    return bytes +
+           (roles ? kChannelBytes * static_cast<int64_t>(visits.size()) : 0);
   };
   for (int64_t count = kMaxStages; count > 1; --count) {
     if (2 * (takes(count) + kReservedBytes) <= multiprocessorBytes) {
@@ -233,15 +317,33 @@ int64_t PipelineTilesPass::chooseStages(ArrayRef<tile::VisitOp> visits) const {
 }
 
 void PipelineTilesPass::runOnOperation() {
+  if (roles) {
+    FailureOr<const Device *> device = getDevice(getOperation(), chip);
+    if (failed(device)) {
+      return signalPassFailure();
+    }
+    if ((*device)->vendor == Vendor::AMD) {
+      getOperation().emitError()
+          << "warps have no roles on '" << chip
+          << "': they hand on tiles through barriers in shared memory, which "
+             "AMD's GPUs do not have";
+      return signalPassFailure();
+    }
+  }
   getOperation().walk([&](gpu::GPUFuncOp function) {
     SmallVector<tile::VisitOp> visits;
     function.walk([&](tile::VisitOp op) { visits.push_back(op); });
     if (visits.empty()) {
       return;
     }
+    TileRoles split;
+    if (roles) {
+      split = splitRoles(function, visits);
+    }
     int64_t count = chooseStages(visits);
     for (tile::VisitOp op : visits) {
-      Pipeline(op, count).lower();
+      Pipeline pipeline(op, count);
+      split.op ? pipeline.lower(split.op, split.known) : pipeline.lower();
     }
   });
 }

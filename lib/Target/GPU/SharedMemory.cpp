@@ -27,6 +27,9 @@ MemRefType gpu_target::getFlagsType(gpu::GPUFuncOp kernel) {
 }
 
 int64_t gpu_target::countBufferBytes(Operation *op) {
+  if (auto channel = dyn_cast<tile::ChannelOp>(op)) {
+    return 2 * kBarrierBytes * static_cast<int64_t>(channel.getDepth());
+  }
   auto shared = dyn_cast<tile::SharedOp>(op);
   return countBytes(shared
                         ? cast<MemRefType>(shared.getResult().getType())
@@ -55,7 +58,9 @@ gpu_target::placeBuffers(gpu::GPUFuncOp kernel,
   }
   SmallVector<Buffer> buffers;
   kernel.walk([&](Operation *op) {
-    if (!isa<tile::SharedOp, tile::FiniteOp>(op)) {
+    auto channel = dyn_cast<tile::ChannelOp>(op);
+    if (!isa<tile::SharedOp, tile::FiniteOp>(op) &&
+        !(channel && channel.getRoles())) {
       return;
     }
     Buffer buffer = {op, buffers.size(), countBytes(op), int64_t(ops.size()),
@@ -65,13 +70,19 @@ gpu_target::placeBuffers(gpu::GPUFuncOp kernel,
       buffer.first = std::min(buffer.first, at);
       buffer.last = std::max(buffer.last, at);
     };
-    if (isa<tile::FiniteOp>(op)) {
+    if (isa<tile::FiniteOp, tile::ChannelOp>(op)) {
       use(op);
     }
     for (Operation *user : op->getUsers()) {
       use(user);
       if (isa<tile::StageOp>(user)) {
         llvm::for_each(user->getUsers(), use);
+      }
+      if (auto channel = dyn_cast<tile::ChannelOp>(user)) {
+        for (Operation *side : channel.getChannel().getUsers()) {
+          use(side);
+          llvm::for_each(side->getUsers(), use);
+        }
       }
     }
     buffers.push_back(buffer);

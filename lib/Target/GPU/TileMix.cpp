@@ -82,8 +82,7 @@ FailureOr<TileKernel::Entry> TileKernel::getEntry(MixOp op, Value head) {
         return failure();
       }
     }
-    tile::CommitOp::create(e);
-    tile::WaitOp::create(e, 0);
+    tile::ArriveOp::create(e);
     gpu::BarrierOp::create(e);
     fetchFactors(operands);
   }

@@ -242,8 +242,7 @@ LogicalResult TileKernel::findOperands(SweepOp sweep, Buffers &buffers) {
   if (buffers.stationary.empty()) {
     return success();
   }
-  tile::CommitOp::create(e);
-  tile::WaitOp::create(e, 0);
+  tile::ArriveOp::create(e);
   gpu::BarrierOp::create(e);
   fetchFactors(buffers);
   return success();

@@ -290,9 +290,133 @@ func.func @stage(%m: memref<3x64x72xf32>, %s: index) {
 
 // -----
 
-func.func @wait() {
-  // expected-error @+1 {{leaves -1 groups pending}}
-  tile.wait pending(-1)
+func.func @channel_depth() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  // expected-error @+1 {{of depth 2 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(2) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  return
+}
+
+// -----
+
+func.func @channel_of_nothing() {
+  // expected-error @+1 {{of depth 0 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(0) rings()
+  return
+}
+
+// -----
+
+func.func @channel_elsewhere(%ring: memref<3x64x72xf32, #gpu.address_space<workgroup>>) {
+  // expected-error @+1 {{of depth 3 takes rings of as many matrices, from tile.shared}}
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  return
+}
+
+// -----
+
+func.func @acquire_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @commit_elsewhere(%cond: i1) {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  scf.if %cond {
+    %next = tile.commit %c[%p]
+  }
+  return
+}
+
+// -----
+
+func.func @commit_to_another() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  %d, %q = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.commit at its position}}
+  %m = tile.acquire %c[%p] : memref<64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.commit %d[%p]
+  return
+}
+
+// -----
+
+func.func @acquire_types() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{gives a matrix of each ring of a tile.channel}}
+  %m = tile.acquire %c[%p] : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @channel_from_outside(%c: !tile.channel, %p: !tile.position) {
+  // expected-error @+1 {{gives a matrix of each ring of a tile.channel}}
+  tile.acquire %c[%p]
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @commit_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is at a position that no tile.acquire is at}}
+  %next = tile.commit %c[%p]
+  return
+}
+
+// -----
+
+func.func @wait_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is not followed by a tile.release at its position}}
+  %m = tile.wait %c[%p] later(0) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @release_before() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  %next = tile.release %c[%p]
+  // expected-error @+1 {{is not followed by a tile.release at its position}}
+  %m = tile.wait %c[%p] later(0) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  return
+}
+
+// -----
+
+func.func @later() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{has 3 later stages in a channel of depth 3}}
+  %m = tile.wait %c[%p] later(3) : memref<64x72xf32, #gpu.address_space<workgroup>>
+  %next = tile.release %c[%p]
+  return
+}
+
+// -----
+
+func.func @release_alone() {
+  %ring = tile.shared : memref<3x64x72xf32, #gpu.address_space<workgroup>>
+  %c, %p = tile.channel depth(3) rings(%ring : memref<3x64x72xf32, #gpu.address_space<workgroup>>)
+  // expected-error @+1 {{is at a position that no tile.wait is at}}
+  %next = tile.release %c[%p]
   return
 }
 
@@ -367,6 +491,96 @@ func.func @body(%n: index) {
     tile.yield
   } -> index
   return
+}
+
+// -----
+
+func.func @roles_of_no_kernel() {
+  // expected-error @+1 {{stands at the end of a kernel that says its number of threads}}
+  tile.roles producers(1) producer {
+  ^bb0:
+  } consumer {
+  ^bb0:
+  }
+  return
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @roles_in_the_middle() kernel attributes {known_block_size = array<i32: 160, 1, 1>} {
+    // expected-error @+1 {{stands at the end of a kernel that says its number of threads}}
+    tile.roles producers(1) producer {
+    ^bb0:
+    } consumer {
+    ^bb0:
+    }
+    gpu.barrier
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @nobody_computes() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error @+1 {{of 2 producers leaves no whole warps of 64 threads to compute}}
+    tile.roles producers(2) producer {
+    ^bb0:
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @producer_meets() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error @+1 {{has a 'gpu.barrier' in its producer, which only brings tiles}}
+    tile.roles producers(1) producer {
+      gpu.barrier
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+!m = memref<64x72xbf16, #gpu.address_space<workgroup>>
+gpu.module @kernels {
+  gpu.func @producer_writes_for_itself(%k: memref<?x64xbf16>, %n: index) kernel
+      attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %m = tile.shared : !m
+    // expected-error @+1 {{has a 'tile.copy' in its producer, which only brings tiles}}
+    tile.roles producers(1) producer {
+      tile.copy %k[] rows(%n to %n) columns(64 of 64), %m : memref<?x64xbf16> to !m
+    } consumer {
+    ^bb0:
+    }
+    gpu.return
+  }
+}
+
+// -----
+
+!m = memref<64x72xbf16, #gpu.address_space<workgroup>>
+gpu.module @kernels {
+  gpu.func @consumer_brings() kernel attributes {known_block_size = array<i32: 64, 1, 1>} {
+    %m = tile.shared : !m
+    %channel, %first = tile.channel depth(1) rings(%m : !m)
+    tile.roles producers(1) producer {
+    ^bb0:
+    } consumer {
+      // expected-error @+1 {{is in the wrong role: producers acquire and commit, consumers wait and release}}
+      %to = tile.acquire %channel[%first] : !m
+      %next = tile.commit %channel[%first]
+    }
+    gpu.return
+  }
 }
 
 // -----

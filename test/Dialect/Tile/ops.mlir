@@ -12,10 +12,8 @@ func.func @product(%q: memref<?x?x64xbf16>, %b: index, %i: index, %m: index)
   %rows = tile.shared : !shared
   // CHECK: tile.copy %{{.*}}[%{{.*}}] rows(%{{.*}} to %{{.*}}) columns(64 of 64), %{{.*}}
   tile.copy %q[%b] rows(%i to %m) columns(64 of 64), %rows : memref<?x?x64xbf16> to !shared
-  // CHECK: tile.commit
-  tile.commit
-  // CHECK: tile.wait{{$}}
-  tile.wait
+  // CHECK: tile.arrive
+  tile.arrive
   // CHECK: tile.fetch
   %a = tile.fetch %rows : !shared -> tensor<64x64xbf16, #left>
   %zero = arith.constant 0.0 : f32
@@ -104,11 +102,41 @@ func.func @weights_with_presence(%p: tensor<64x64xf32, #acc>, %seen: tensor<64x6
 func.func @ring(%stage: index) -> !shared {
   // CHECK: tile.shared : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
   %ring = tile.shared : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
-  // CHECK: tile.wait pending(2)
-  tile.wait pending(2)
   // CHECK: tile.stage %{{.*}}[%{{.*}}] : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
   %now = tile.stage %ring[%stage] : memref<3x64x72xbf16, #gpu.address_space<workgroup>>
   return %now : !shared
+}
+
+// CHECK-LABEL: func.func @channel(
+func.func @channel(%k: memref<?x64xbf16>, %n: index, %needed: i1) {
+  %zero = arith.constant 0 : index
+  %step = arith.constant 64 : index
+  %ring = tile.shared : memref<2x64x72xbf16, #gpu.address_space<workgroup>>
+  // CHECK: %[[CHANNEL:.*]], %[[FIRST:.*]] = tile.channel depth(2) rings(%{{.*}} : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+  %channel, %first = tile.channel depth(2) rings(%ring : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+  // CHECK: tile.acquire %[[CHANNEL]][%[[FIRST]]] : memref<64x72xbf16, #gpu.address_space<workgroup>>
+  %to = tile.acquire %channel[%first] : !shared
+  tile.copy %k[] rows(%zero to %n) columns(64 of 64), %to : memref<?x64xbf16> to !shared
+  // CHECK: tile.commit %[[CHANNEL]][%[[FIRST]]]
+  %second = tile.commit %channel[%first]
+  // Loops carry how far both sides are.
+  // CHECK: scf.for {{.*}} -> (!tile.position, !tile.position)
+  %ends:2 = scf.for %key = %zero to %n step %step iter_args(%p = %second, %c = %first)
+      -> (!tile.position, !tile.position) {
+    // What is acquired under a condition is committed behind it.
+    // CHECK: scf.if
+    scf.if %needed {
+      %then = tile.acquire %channel[%p] : !shared
+      tile.copy %k[] rows(%key to %n) columns(64 of 64), %then : memref<?x64xbf16> to !shared
+    }
+    %p1 = tile.commit %channel[%p]
+    // CHECK: tile.wait %[[CHANNEL]][%{{.*}}] later(1) if %{{.*}} : memref<64x72xbf16, #gpu.address_space<workgroup>>
+    %now = tile.wait %channel[%c] later(1) if %needed : !shared
+    // CHECK: tile.release %[[CHANNEL]][%{{.*}}]
+    %c1 = tile.release %channel[%c]
+    scf.yield %p1, %c1 : !tile.position, !tile.position
+  }
+  return
 }
 
 // CHECK-LABEL: func.func @visit(
@@ -136,4 +164,37 @@ func.func @visit(%k: memref<?x64xbf16>, %n: index) -> index {
     tile.yield %next : index
   } -> index
   return %tiles : index
+}
+
+gpu.module @kernels {
+  // CHECK-LABEL: gpu.func @roles(
+  gpu.func @roles(%k: memref<?x64xbf16>, %n: index) kernel
+      attributes {known_block_size = array<i32: 160, 1, 1>} {
+    %zero = arith.constant 0 : index
+    %step = arith.constant 64 : index
+    %ring = tile.shared : memref<2x64x72xbf16, #gpu.address_space<workgroup>>
+    %channel, %first = tile.channel depth(2) rings(%ring : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+    // CHECK: tile.roles producers(1) producer {
+    tile.roles producers(1) producer {
+      scf.for %key = %zero to %n step %step iter_args(%p = %first) -> (!tile.position) {
+        // CHECK: tile.acquire
+        %to = tile.acquire %channel[%p] : !shared
+        tile.copy %k[] rows(%key to %n) columns(64 of 64), %to : memref<?x64xbf16> to !shared
+        %p1 = tile.commit %channel[%p]
+        scf.yield %p1 : !tile.position
+      }
+    // CHECK: } consumer {
+    } consumer {
+      scf.for %key = %zero to %n step %step iter_args(%c = %first) -> (!tile.position) {
+        // CHECK: tile.wait
+        %now = tile.wait %channel[%c] later(1) : !shared
+        %c1 = tile.release %channel[%c]
+        scf.yield %c1 : !tile.position
+      }
+      // What only the consumer uses is as without roles.
+      // CHECK: gpu.barrier
+      gpu.barrier
+    }
+    gpu.return
+  }
 }

@@ -1,4 +1,6 @@
 // What has no form for threads.
+// RUN: not attn-opt %S/Inputs/roles.mlir --attn-distribute-tiles=chip=gfx942 2>&1 | FileCheck %s --check-prefix=ROLES
+// ROLES: error: 'tile.roles' op has no form on 'gfx942', which has no barriers in shared memory
 // RUN: attn-opt %s --split-input-file --verify-diagnostics --attn-distribute-tiles -o /dev/null
 
 gpu.module @kernels {

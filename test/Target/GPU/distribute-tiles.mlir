@@ -43,8 +43,7 @@ gpu.module @kernels {
     %first = arith.constant 0 : index
     %rows = tile.shared : !shared
     tile.copy %m[] rows(%first to %n) columns(16 of 16), %rows : memref<?x?xbf16> to !shared
-    tile.commit
-    tile.wait
+    tile.arrive
     gpu.barrier
     %a = tile.fetch %rows : !shared -> tensor<64x16xbf16, #left>
     %start = tile.splat %zero : !scores

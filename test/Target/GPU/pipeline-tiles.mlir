@@ -9,43 +9,48 @@
 gpu.module @kernels {
   // One is waited for where it is asked for.
   // ONE-LABEL: gpu.func @kernel(
-  // ONE:       %[[K:.*]] = tile.shared : memref<128x136xbf16
-  // ONE:       scf.for %[[KEY:.*]] = %{{.*}} to %[[N:.*]] step
+  // ONE:       %[[RING:.*]] = tile.shared : memref<128x136xbf16
+  // ONE:       %[[CHANNEL:.*]], %[[FIRST:.*]] = tile.channel depth(1) rings(%[[RING]] :
+  // ONE:       scf.for %[[KEY:.*]] = %{{.*}} to %[[N:.*]] step {{.*}} iter_args(%{{.*}}, %[[P:.*]] = %[[FIRST]], %[[C:.*]] = %[[FIRST]])
   // ONE:         arith.remui %[[KEY]]
   // ONE:         scf.if
-  // ONE-NEXT:      gpu.barrier
-  // ONE-NEXT:      tile.copy %{{.*}}[] rows(%[[KEY]] to %{{.*}}){{.*}}, %[[K]]
-  // ONE-NEXT:      tile.commit
-  // ONE-NEXT:      tile.wait{{$}}
-  // ONE-NEXT:      gpu.barrier
-  // ONE:           tile.finite %[[K]]
+  // ONE-NEXT:      %[[TO:.*]] = tile.acquire %[[CHANNEL]][%[[P]]]
+  // ONE-NEXT:      tile.copy %{{.*}}[] rows(%[[KEY]] to %{{.*}}){{.*}}, %[[TO]]
+  // ONE-NEXT:      %[[P1:.*]] = tile.commit %[[CHANNEL]][%[[P]]]
+  // ONE-NEXT:      %[[NOW:.*]] = tile.wait %[[CHANNEL]][%[[C]]] later(0) :
+  // ONE:           tile.finite %[[NOW]]
+  // ONE:           %[[C1:.*]] = tile.release %[[CHANNEL]][%[[C]]]
+  // ONE-NEXT:      scf.yield %{{.*}}, %[[P1]], %[[C1]]
+  // ONE:           scf.yield %{{.*}}, %[[P]], %[[C]]
 
   // Of three, two are on their way.
   // THREE-LABEL: gpu.func @kernel(
   // THREE:       %[[RING:.*]] = tile.shared : memref<3x128x136xbf16
+  // THREE:       %[[CHANNEL:.*]], %[[FIRST:.*]] = tile.channel depth(3) rings(%[[RING]] :
   // THREE:       scf.if
-  // THREE:         tile.stage %[[RING]][%c0{{.*}}]
+  // THREE:         tile.acquire %[[CHANNEL]][%[[FIRST]]]
   // THREE:         tile.copy
-  // THREE:       tile.commit
+  // THREE:       %[[SECOND:.*]] = tile.commit %[[CHANNEL]][%[[FIRST]]]
   // THREE:       scf.if
-  // THREE:         tile.stage %[[RING]][%c1{{.*}}]
+  // THREE:         tile.acquire %[[CHANNEL]][%[[SECOND]]]
   // THREE:         tile.copy
-  // THREE:       tile.commit
-  // THREE:       scf.for %[[KEY:.*]] = %{{.*}} iter_args(%{{.*}} = %{{.*}}, %[[STAGE:.*]] = %{{.*}}) -> (i1, index)
+  // THREE:       %[[THIRD:.*]] = tile.commit %[[CHANNEL]][%[[SECOND]]]
+  // Both positions are counted, not computed from the key.
+  // THREE:       scf.for %[[KEY:.*]] = %{{.*}} iter_args(%{{.*}}, %[[P:.*]] = %[[THIRD]], %[[C:.*]] = %[[FIRST]])
   // THREE:         %[[HERE:.*]] = arith.cmpi eq
   // THREE:         %[[LATER:.*]] = arith.addi %[[KEY]], %c256
   // THREE:         arith.cmpi slt, %[[LATER]]
-  // THREE:           tile.wait pending(1)
-  // THREE-NEXT:      gpu.barrier
-  // THREE:           tile.copy %{{.*}}[] rows(%[[LATER]] to
-  // A group per tile, be it empty.
-  // THREE:         tile.commit
+  // THREE:         %[[ANY:.*]] = arith.ori %[[HERE]], %[[WANTED:.*]] :
+  // THREE-NEXT:    %[[NOW:.*]] = tile.wait %[[CHANNEL]][%[[C]]] later(1) if %[[ANY]]
+  // THREE-NEXT:    scf.if %[[WANTED]]
+  // THREE-NEXT:      %[[TO:.*]] = tile.acquire %[[CHANNEL]][%[[P]]]
+  // THREE-NEXT:      tile.copy %{{.*}}[] rows(%[[LATER]] to {{.*}}, %[[TO]]
+  // A stage per tile, be it empty.
+  // THREE:         %[[P1:.*]] = tile.commit %[[CHANNEL]][%[[P]]]
   // THREE:         scf.if %[[HERE]]
-  // THREE:           tile.stage %[[RING]][%[[STAGE]]]
-  // THREE:           tile.finite
-  // The place in the ring is counted, not computed from the key.
-  // THREE:         arith.addi %[[STAGE]], %c1
-  // THREE:         scf.yield %{{.*}}, %{{.*}} : i1, index
+  // THREE:           tile.finite %[[NOW]]
+  // THREE:         %[[C1:.*]] = tile.release %[[CHANNEL]][%[[C]]]
+  // THREE-NEXT:    scf.yield %{{.*}}, %[[P1]], %[[C1]]
 
   // Two of 34 KiB fit into 99, three do not.
   // CHOSEN: tile.shared : memref<2x128x136xbf16

@@ -10,7 +10,7 @@
 // CHECK:       gpu.barrier
 // CHECK:       tile.copy %{{.*}}[%{{.*}}, %[[H2]]] rows({{.*}}), %[[Q]]
 // CHECK:       tile.copy %{{.*}}[%{{.*}}, %[[H2]]] rows({{.*}}), %[[K]]
-// CHECK:       tile.wait
+// CHECK:       tile.arrive
 // CHECK:       gpu.barrier
 // CHECK:       %[[S:.*]] = tile.contract %[[Q]], %[[K]]
 // CHECK:       %[[X:.*]] = arith.select %{{.*}}, %[[S]]

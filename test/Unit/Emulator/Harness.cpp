@@ -21,11 +21,17 @@ using namespace mlir;
 using namespace mlir::attn;
 using namespace mlir::attn::test;
 
+/// For a kernel of the tile dialect, before the rest.
+static constexpr const char *kTilePipeline =
+    "gpu.module(convert-nvgpu-to-nvvm,"
+    "expand-strided-metadata,lower-affine,convert-scf-to-cf,"
+    "attn-kernels-to-nvvm,reconcile-unrealized-casts)";
+
 static constexpr const char *kPipeline =
-    "builtin.module(gpu.module(convert-scf-to-cf,convert-arith-to-llvm,"
+    "gpu.module(convert-scf-to-cf,convert-arith-to-llvm,"
     "reconcile-unrealized-casts),convert-cf-to-llvm,attn-emulate-gpu,"
     "convert-arith-to-llvm,finalize-memref-to-llvm,convert-func-to-llvm,"
-    "reconcile-unrealized-casts)";
+    "reconcile-unrealized-casts";
 
 Memory::Memory(const std::string &file) {
   std::vector<size_t> sizes;
@@ -53,6 +59,10 @@ Memory::Memory(const std::string &file) {
   } else if (file == "cluster.mlir") {
     sizes = {4 * 5 * 8 * 32, 5 * 8 * 32, 128};
     hasMaps = true;
+  } else if (file == "tiles.mlir") {
+    sizes = {75 * 8, 16 * 8};
+  } else if (file == "tile-roles.mlir") {
+    sizes = {107 * 8, 16 * 8};
   } else if (file == "states.mlir") {
     sizes = {64};
   } else if (file == "wgmma.mlir") {
@@ -127,7 +137,14 @@ static std::string read(const std::string &file) {
   return buffer ? (*buffer)->getBuffer().str() : std::string();
 }
 
-Program::Program(const std::string &file, const std::vector<Edit> &edits) {
+static LogicalResult runPasses(ModuleOp module, const std::string &pipeline) {
+  PassManager passes(module.getContext());
+  return success(succeeded(parsePassPipeline(pipeline, passes)) &&
+                 succeeded(passes.run(module)));
+}
+
+Program::Program(const std::string &file, const std::vector<Edit> &edits,
+                 const Compilation &how) {
   std::string text = read(file);
   for (const Edit &edit : edits) {
     size_t at = text.find(edit.piece);
@@ -150,11 +167,17 @@ Program::Program(const std::string &file, const std::vector<Edit> &edits) {
                              llvm::SMLoc());
   OwningOpRef<ModuleOp> module =
       parseSourceFile<ModuleOp>(sources, context.get());
-  PassManager passes(context.get());
-  if (!module ||
-      failed(parsePassPipeline(StringRef(kPipeline).drop_front(15).drop_back(),
-                               passes)) ||
-      failed(passes.run(*module))) {
+  bool hasTiles = llvm::StringRef(file).starts_with("tile");
+  std::string toThreads =
+      "attn-distribute-tiles{chip=" + how.chip + "}," + kTilePipeline;
+  if (!module || (hasTiles && failed(runPasses(*module, toThreads)))) {
+    ADD_FAILURE() << file << " cannot be lowered";
+    return;
+  }
+  if (how.damage) {
+    how.damage(*module);
+  }
+  if (failed(runPasses(*module, kPipeline))) {
     ADD_FAILURE() << file << " cannot be lowered";
     return;
   }

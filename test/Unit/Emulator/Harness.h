@@ -17,6 +17,7 @@
 #include "attn/Compiler/Jit.h"
 #include "attn_emulator.h"
 #include "mlir/IR/MLIRContext.h"
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,7 +48,7 @@ inline constexpr const char *kFiles[] = {
     "sum.mlir",       "shuffle.mlir", "transpose.mlir", "channel.mlir",
     "histogram.mlir", "product.mlir", "stages.mlir",    "ring.mlir",
     "states.mlir",    "bulk.mlir",    "roles.mlir",     "wgmma.mlir",
-    "gemm.mlir",      "cluster.mlir"};
+    "gemm.mlir",      "cluster.mlir", "tiles.mlir",     "tile-roles.mlir"};
 
 /// Arguments of the kernel of a file, of the right sizes; all that are read
 /// hold small numbers.
@@ -67,11 +68,18 @@ private:
   void makeMaps();
 };
 
+/// How a kernel of the tile dialect is compiled, and what is done to it when it
+/// is one of threads.
+struct Compilation {
+  std::string chip = "sm_80";
+  std::function<void(ModuleOp)> damage = {};
+};
+
 class Program {
 public:
   /// The kernel of a file; fails the test if it cannot be compiled.
-  explicit Program(const std::string &file,
-                   const std::vector<Edit> &edits = {});
+  explicit Program(const std::string &file, const std::vector<Edit> &edits = {},
+                   const Compilation &how = {});
   bool isCompiled() const { return jit != nullptr; }
 
   /// Runs @main with a seed. What the emulator reports, or "".

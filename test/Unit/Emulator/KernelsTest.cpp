@@ -123,8 +123,10 @@ TEST_P(GoodKernel, GivesNoAlarmUnderManySeeds) {
 
 INSTANTIATE_TEST_SUITE_P(Files, GoodKernel, testing::ValuesIn(kFiles),
                          [](const auto &info) {
-                           return std::string(info.param,
-                                              strcspn(info.param, "."));
+                           std::string name(info.param,
+                                            strcspn(info.param, "."));
+                           std::erase(name, '-');
+                           return name;
                          });
 
 /// Who is the first to read what is not there depends on the order.

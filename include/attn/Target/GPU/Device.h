@@ -32,6 +32,9 @@ struct Device {
   tile::Atom grid, accumulator;
   /// Whether rows go to shared memory past the registers (cp.async).
   bool copiesAsync;
+  /// Whether rows go there in bulk, counted by barriers in shared memory
+  /// (cp.async.bulk), and threads are put to sleep at these (try_wait).
+  bool copiesInBulk;
 
   /// Null if there is no such chip.
   static const Device *get(StringRef chip);

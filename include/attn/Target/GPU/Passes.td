@@ -39,15 +39,23 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
 def PipelineTilesPass : Pass<"attn-pipeline-tiles", "ModuleOp"> {
   let summary = "loops over tiles that bring the next one while they compute";
   let description = [{
-    Every `tile.visit` becomes a loop. What it brings goes to a ring of several
-    matrices, so that copies are under way while the threads of the block compute
-    on earlier ones; threads meet once per tile. With one stage, tiles are waited
-    for where they are asked for, which is the place to begin with when results
-    are wrong.
+    Every `tile.visit` becomes a loop. What it brings goes through a
+    `tile.channel` of several stages, so that copies are under way while the
+    threads of the block compute on earlier ones; threads meet once per tile. With
+    one stage, tiles are waited for where they are asked for, which is the place
+    to begin with when results are wrong.
+
+    With `roles`, a warp more in each block brings the tiles (`tile.roles`), and
+    the others compute and no longer meet once per tile: the loop is there twice.
+    A kernel in which what is brought depends on what is computed stays as it is,
+    with a remark that says so. It is off by default: nobody has measured it on
+    hardware. AMD's GPUs have no barriers in shared memory and refuse it.
   }];
-  let options = [
+  let options = [GPUPass_Chip,
+    Option<"roles", "roles", "bool", "false",
+           "A warp of its own brings tiles, where a kernel allows it">,
     Option<"stages", "stages", "int64_t", "0",
-           "Matrices of each ring; 0 chooses up to three by the memory there is">,
+           "Stages of each channel; 0 chooses up to three by the memory there is">,
     Option<"blockBytes", "block-bytes", "int64_t", "101376",
            "Shared memory that a block may have">,
     Option<"multiprocessorBytes", "multiprocessor-bytes", "int64_t", "102400",
@@ -64,7 +72,10 @@ def DistributeTilesPass : Pass<"attn-distribute-tiles", "ModuleOp"> {
     it; `arith` and `math` are repeated for each. Reductions end in shuffles,
     contractions are mma.sync (MFMA, WMMA) on fragments or loops of multiply-adds,
     copies are of 16 bytes where addresses allow it, as cp.async or by way of
-    registers. Shared buffers get their
+    registers. The stages of channels are groups of copies (cp.async), with a
+    barrier where threads wait, or the barriers alone. Between roles they are
+    barriers in shared memory (mbarrier), at which copies arrive; rows of whole
+    vectors are copied in bulk on sm_90. Shared buffers get their
     places in dynamic workgroup memory, whose size the launches pass; those that
     are in use one after the other get the same one, with a barrier between.
   }];

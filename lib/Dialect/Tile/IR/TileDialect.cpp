@@ -19,6 +19,9 @@ using namespace mlir::attn::tile;
 #define GET_ATTRDEF_CLASSES
 #include "attn/Dialect/Tile/IR/TileAttrs.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "attn/Dialect/Tile/IR/TileTypes.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "attn/Dialect/Tile/IR/TileOps.cpp.inc"
 
@@ -26,6 +29,10 @@ void TileDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "attn/Dialect/Tile/IR/TileAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "attn/Dialect/Tile/IR/TileTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST
@@ -163,14 +170,6 @@ LogicalResult SharedOp::verify() {
 LogicalResult StageOp::verify() {
   if (!isRing(getRing().getType())) {
     return emitOpError() << "takes a matrix of a shared ring";
-  }
-  return success();
-}
-
-LogicalResult WaitOp::verify() {
-  if (static_cast<int64_t>(getPending()) < 0) {
-    return emitOpError() << "leaves " << static_cast<int64_t>(getPending())
-                         << " groups pending";
   }
   return success();
 }

@@ -40,6 +40,9 @@ MemRefType getMatrix(MemRefType ring);
 #define GET_ATTRDEF_CLASSES
 #include "attn/Dialect/Tile/IR/TileAttrs.h.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "attn/Dialect/Tile/IR/TileTypes.h.inc"
+
 #define GET_OP_CLASSES
 #include "attn/Dialect/Tile/IR/TileOps.h.inc"
 

@@ -30,6 +30,7 @@ def Tile_Dialect : Dialect {
   }];
   let cppNamespace = "::mlir::attn::tile";
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let dependentDialects = ["::mlir::gpu::GPUDialect"];
 }
 
@@ -256,7 +257,8 @@ def Tile_SharedOp : Tile_Op<"shared", [
   let summary = "a buffer that the threads of a block share";
   let description = [{
     A matrix in workgroup memory for the whole kernel, or a ring of several
-    (`memref<3x64x72xbf16, ...>`), of which `tile.stage` gives one. Rows may be
+    (`memref<3x64x72xbf16, ...>`), of which `tile.stage` gives one, or a channel
+    one after the other. Rows may be
     longer than what is used of them: 16 bytes more put the rows that are read
     together into different banks. Buffers of which one is no longer used when
     another one comes into use may lie in the same place.
@@ -340,8 +342,8 @@ def Tile_CopyOp : Tile_Op<"copy", [
     Rows [first, first + R) of the matrix `source[indices]`, with `columns`
     elements each, to the R rows of `target`. Rows from `end` on, and columns of
     `target` from `columns` up to `padded`, are filled with zeros. Threads may
-    read what they wrote themselves after `tile.wait`, and what others wrote
-    after a barrier that follows it.
+    read what they wrote themselves after `tile.arrive`, and what others wrote
+    after a barrier that follows it; or the channel says when.
 
     Constraints:
     * C1: indices say everything but row and column.
@@ -396,22 +398,188 @@ def Tile_YieldOp : Tile_Op<"yield", [
   let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
 }
 
-def Tile_CommitOp : Tile_Op<"commit"> {
-  let summary = "makes a group of the copies this thread has started since the last one";
+//===----------------------------------------------------------------------===//
+// Channels
+//===----------------------------------------------------------------------===//
+
+class Tile_Type<string name, string mnemonicOfType>
+    : TypeDef<Tile_Dialect, name> {
+  let mnemonic = mnemonicOfType;
+}
+
+def Tile_ChannelType : Tile_Type<"Channel", "channel"> {
+  let summary = "matrices on their way from those who bring them to those who read them";
+}
+
+def Tile_PositionType : Tile_Type<"Position", "position"> {
+  let summary = "how far one side of a channel has come: a stage, and which time it is used";
   let description = [{
-    A group may be empty. Groups end in the order in which they were made.
+    Only `tile.channel`, `tile.commit` and `tile.release` make one, and loops
+    carry it. A stage that is computed from the key of a loop breaks as soon as
+    somebody peels off a tile.
   }];
-  let assemblyFormat = "attr-dict";
+}
+
+def Tile_ChannelOp : Tile_Op<"channel"> {
+  let summary = "a ring of stages, in which tiles are brought and read";
+  let description = [{
+    A stage has one matrix of each ring. It is brought between `tile.acquire` and
+    `tile.commit`, at the position of one side, and read between `tile.wait` and
+    `tile.release`, at that of the other; both begin at `first`, and a stage is
+    acquired again when it has been released. With `depth` 1, what is asked for
+    is waited for at once, which is the place to begin with when results are
+    wrong.
+
+    Where the same threads bring and read, and copies are asynchronous, what has
+    been brought to a stage is a group of them (cp.async.commit_group); an empty
+    one, if there was nothing to bring. Threads meet where they wait: that one
+    barrier says both that all of them see the tile and that all are done with
+    those released before.
+
+    A channel that is made outside of `tile.roles` leads from its producer to its
+    consumer. A stage of it has two barriers in shared memory (mbarriers): the
+    producer arrives at one with its copies, and the consumer at the other when it
+    is done. A position then also says which time its stage is used, of two that
+    take turns: the parity of the phase that is waited for. Both sides skip the
+    same tiles.
+
+    ```mlir
+    %channel, %first = tile.channel depth(3) rings(%ring : memref<3x64x72xbf16, #gpu.address_space<workgroup>>)
+    %to = tile.acquire %channel[%p] : memref<64x72xbf16, #gpu.address_space<workgroup>>
+    tile.copy %k[] rows(%key to %n) columns(64 of 64), %to : ...
+    %p1 = tile.commit %channel[%p]
+    %now = tile.wait %channel[%c] later(1) : memref<64x72xbf16, #gpu.address_space<workgroup>>
+    ...
+    %c1 = tile.release %channel[%c]
+    ```
+
+    Constraints:
+    * C1: rings are results of tile.shared: rings of `depth` matrices, or matrices, if depth is 1.
+    * C2: what is acquired is committed, and what is waited for released, at the same position and further on in the same block or in one around it.
+  }];
+  let arguments = (ins I64Attr:$depth, Variadic<AnyMemRef>:$rings);
+  let results = (outs Tile_ChannelType:$channel, Tile_PositionType:$first);
+  let assemblyFormat = "`depth` `(` $depth `)` `rings` `(` ($rings^ `:` type($rings))? `)` attr-dict";
+  let builders = [OpBuilder<(ins "int64_t":$depth, "::mlir::ValueRange":$rings)>];
+  let extraClassDeclaration = [{
+    /// The matrices of one stage.
+    ::llvm::SmallVector<::mlir::Type> getMatrixTypes();
+    /// The roles that it is between; null if the same threads bring and read.
+    RolesOp getRoles();
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_AcquireOp : Tile_Op<"acquire"> {
+  let summary = "the matrices of a stage, to be written";
+  let description = [{
+    Constraints:
+    * C1: the channel is a result of tile.channel, and the results are the matrices of a stage of it.
+  }];
+  let arguments = (ins Tile_ChannelType:$channel, Tile_PositionType:$position);
+  let results = (outs Variadic<AnyMemRef>:$matrices);
+  let assemblyFormat = "$channel `[` $position `]` attr-dict (`:` type($matrices)^)?";
+  let builders = [OpBuilder<(ins "ChannelOp":$channel, "::mlir::Value":$position)>];
+  let hasVerifier = 1;
+}
+
+def Tile_CommitOp : Tile_Op<"commit"> {
+  let summary = "hands over what has been brought to a stage, which may be nothing";
+  let arguments = (ins Tile_ChannelType:$channel, Tile_PositionType:$position);
+  let results = (outs Tile_PositionType:$next);
+  let assemblyFormat = "$channel `[` $position `]` attr-dict";
+  let builders = [OpBuilder<(ins "ChannelOp":$channel, "::mlir::Value":$position), [{
+    build($_builder, $_state, PositionType::get($_builder.getContext()), channel.getChannel(), position);
+  }]>];
+  let hasVerifier = 1;
 }
 
 def Tile_WaitOp : Tile_Op<"wait"> {
-  let summary = "waits for the copies this thread has started";
+  let summary = "the matrices of a stage, when they have been brought";
   let description = [{
-    Until at most `pending` groups, the last ones made, have not arrived.
+    At most `later` stages have been committed after this one. Where `needed` does
+    not hold, nothing is waited for, and the matrices must not be read.
+
+    Constraints:
+    * C1: the channel is a result of tile.channel, and the results are the matrices of a stage of it.
+    * C2: later is less than the depth of the channel.
   }];
-  let arguments = (ins DefaultValuedAttr<I64Attr, "0">:$pending);
-  let assemblyFormat = "(`pending` `(` $pending^ `)`)? attr-dict";
+  let arguments = (ins Tile_ChannelType:$channel, Tile_PositionType:$position,
+                       I64Attr:$later, Optional<I1>:$needed);
+  let results = (outs Variadic<AnyMemRef>:$matrices);
+  let assemblyFormat = [{
+    $channel `[` $position `]` `later` `(` $later `)` (`if` $needed^)? attr-dict
+    (`:` type($matrices)^)?
+  }];
+  let builders = [OpBuilder<(ins "ChannelOp":$channel, "::mlir::Value":$position, "int64_t":$later, CArg<"::mlir::Value", "{}">:$needed)>];
   let hasVerifier = 1;
+}
+
+def Tile_ReleaseOp : Tile_Op<"release"> {
+  let summary = "is done with the matrices of a stage";
+  let arguments = (ins Tile_ChannelType:$channel, Tile_PositionType:$position);
+  let results = (outs Tile_PositionType:$next);
+  let assemblyFormat = "$channel `[` $position `]` attr-dict";
+  let builders = [OpBuilder<(ins "ChannelOp":$channel, "::mlir::Value":$position), [{
+    build($_builder, $_state, PositionType::get($_builder.getContext()), channel.getChannel(), position);
+  }]>];
+  let hasVerifier = 1;
+}
+
+def Tile_RolesOp : Tile_Op<"roles", [SingleBlock, NoTerminator]> {
+  let summary = "warps that bring tiles to others, which compute";
+  let description = [{
+    The last `producers` warps of a block run `producer`, the others `consumer`.
+    Channels from outside lead from one to the other; those inside are of one role
+    alone. All threads meet before, when barriers of channels are ready. Barriers
+    inside of the consumer are of its warps (a named one), and layouts and loops
+    over shared memory are of the threads of a role.
+
+    ```mlir
+    %channel, %first = tile.channel depth(2) rings(%ring : memref<2x64x72xbf16, #gpu.address_space<workgroup>>)
+    tile.roles producers(1) producer {
+      scf.for ... iter_args(%p = %first) {
+        %to = tile.acquire %channel[%p] : memref<64x72xbf16, #gpu.address_space<workgroup>>
+        tile.copy %k[] rows(%key to %n) columns(64 of 64), %to : ...
+        %p1 = tile.commit %channel[%p]
+      }
+    } consumer {
+      scf.for ... iter_args(%c = %first, %sum = %zero) {
+        %now = tile.wait %channel[%c] later(1) : memref<64x72xbf16, #gpu.address_space<workgroup>>
+        ...
+        %c1 = tile.release %channel[%c]
+      }
+    }
+    gpu.return
+    ```
+
+    Constraints:
+    * C1: it ends a kernel with a known number of threads: gpu.return alone follows.
+    * C2: there are one producer at least and one warp that is none.
+    * C3: the producer has no tiles and no barriers, and shared memory only through channels.
+    * C4: of a channel from outside, the producer acquires and commits, and the consumer waits and releases.
+  }];
+  let arguments = (ins I64Attr:$producers);
+  let regions = (region SizedRegion<1>:$producer, SizedRegion<1>:$consumer);
+  let assemblyFormat = [{
+    `producers` `(` $producers `)` `producer` $producer `consumer` $consumer attr-dict
+  }];
+  let extraClassDeclaration = [{
+    static constexpr int64_t kWarpSize = 32;
+    int64_t countProducers() { return kWarpSize * static_cast<int64_t>(getProducers()); }
+    /// Threads of the consumer.
+    int64_t countConsumers();
+  }];
+  let hasRegionVerifier = 1;
+}
+
+def Tile_ArriveOp : Tile_Op<"arrive"> {
+  let summary = "waits for all copies that this thread has started";
+  let description = [{
+    Outside of channels: for rows that are brought once. Others may read them
+    after a barrier.
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 def Tile_StashOp : Tile_Op<"stash", [
