@@ -258,6 +258,7 @@ void attn::buildGPUPipeline(OpPassManager &pm,
                             const GPUPipelineOptions &options) {
   addPlan(pm, options);
   addMaterialization(pm);
+  pm.addNestedPass<func::FuncOp>(createWidenTalliesPass());
   pm.addNestedPass<func::FuncOp>(createBufferizeStreamsPass());
   addBufferization(pm, options.passResults);
   const Device *device = Device::get(options.chip);

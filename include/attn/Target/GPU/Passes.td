@@ -36,6 +36,18 @@ def StreamToTilesPass : Pass<"attn-stream-to-tiles", "ModuleOp"> {
                            "math::MathDialect", "memref::MemRefDialect"];
 }
 
+def WidenTalliesPass : Pass<"attn-widen-tallies", "func::FuncOp"> {
+  let summary = "sums that many rows share, in f64";
+  let description = [{
+    Threads add the entries of a tally one by one to one number, in the order in
+    which they come. In f32 the errors of that would be a multiple of those of
+    sums by rows; so the output is one of f64, from which a kernel afterwards
+    rounds.
+  }];
+  let dependentDialects = ["arith::ArithDialect", "linalg::LinalgDialect",
+                           "tensor::TensorDialect"];
+}
+
 def PipelineTilesPass : Pass<"attn-pipeline-tiles", "ModuleOp"> {
   let summary = "loops over tiles that bring the next one while they compute";
   let description = [{
