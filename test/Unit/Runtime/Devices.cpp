@@ -158,7 +158,8 @@ void Drivers::removeFunctions(DLDeviceType type,
     while ((found = copy.find(symbol, found)) != std::string::npos) {
       copy[found + 1] = 'x';
     }
-    std::string path = testing::TempDir() + "/attn-driver-without-" + name;
+    // Other builds may be under test at the same time.
+    std::string path = std::string(getStubPath(type)) + "-without-" + name;
     std::ofstream(path, std::ios::binary) << copy;
     EXPECT_EXIT(tryDriver(type, path.c_str()), isSuccess(),
                 "has no " + std::string(name) + "; it is older than " + least);

@@ -31,7 +31,9 @@ attn_status loadBytes(const Bytes &image) {
 
 class ModuleFile : public testing::Test {
 protected:
-  ModuleFile() : path(testing::TempDir() + "attn-module-test.so") {}
+  ModuleFile()
+      : path(testing::TempDir() + "attn-module-test-" +
+             std::to_string(getpid()) + ".so") {}
   ~ModuleFile() override { std::remove(path.c_str()); }
 
   void write(const Bytes &image) {
