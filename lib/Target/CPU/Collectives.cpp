@@ -242,7 +242,7 @@ void Kernel::fillHeads(Sweep &sweep, CollectivePlan &plan, Scope &scope,
     here.next = tile.next;
     here.nextKeys = tile.nextKeys;
     if (buffers.packed) {
-      tile.packedRow = e.mul(head, buffers.packedRows);
+      tile.headRow = tile.packedRow = e.mul(head, buffers.packedRows);
     }
     Value out = viewTile(e, buffers.operand, head, buffers.operandRows);
     buffers.any = viewPresence(

@@ -52,6 +52,8 @@ struct Tile {
   /// further its keys are.
   Scope *next = nullptr;
   Value nextKeys = {};
+  /// The first packed row of the head, where those of all heads are kept.
+  Value headRow = {};
   unsigned stage = 0;
   /// Set where only the columns within the bounds of the sweep are computed,
   /// for as many rows at a time as the microkernel has.

@@ -30,7 +30,9 @@ void Kernel::emitPrefetch(Scope &scope, Tile &tile, ArrayRef<RowOf> sources,
   const Tiling &tiling = state.tiling;
   int64_t groups = tiling.blockRows / state.target.kernelRows * parts;
   int64_t count = (tiling.tileKeys + groups - 1) / groups;
-  Value group = e.div(e.add(tile.packedRow, r), state.target.kernelRows);
+  Value row = e.add(tile.packedRow, r);
+  row = tile.headRow ? e.sub(row, tile.headRow) : row;
+  Value group = e.div(row, state.target.kernelRows);
   Value first = e.mul(e.add(e.mul(group, parts), part), count);
   Value ahead = tile.next ? tile.nextKeys : e.index(tiling.tileKeys);
   prefetchRows(tile.next ? *tile.next : scope, sources, tile.getKeys(),
