@@ -315,6 +315,67 @@ static Value getAbsent(Emit &e, CollectivePlan &plan, Type type) {
   return e.infinity(type, *mix.getKind() == FeatureReduceKind::Max);
 }
 
+/// Whether `value` is the key and a number that is the same for all of them.
+static bool isShiftedKey(Value value, Value key, StreamAnalysis &analysis) {
+  auto isKey = [&](Value v) { return analysis.getClass(v).key; };
+  Operation *op = value.getDefiningOp();
+  if (value == key || !isa_and_nonnull<arith::AddIOp, arith::SubIOp>(op)) {
+    return value == key;
+  }
+  Value left = op->getOperand(0), right = op->getOperand(1);
+  return isKey(left)
+             ? !isKey(right) && isShiftedKey(left, key, analysis)
+             : isa<arith::AddIOp>(op) && isShiftedKey(right, key, analysis);
+}
+
+/// Whether `cond` holds for all keys between two for which it holds.
+static bool isConvex(Value cond, Value key, StreamAnalysis &analysis) {
+  auto isKey = [&](Value v) { return analysis.getClass(v).key; };
+  Operation *op = cond.getDefiningOp();
+  if (!isKey(cond)) {
+    return true;
+  }
+  if (isa_and_nonnull<arith::AndIOp>(op)) {
+    return llvm::all_of(op->getOperands(), [&](Value operand) {
+      return isConvex(operand, key, analysis);
+    });
+  }
+  auto compared = dyn_cast_if_present<arith::CmpIOp>(op);
+  if (!compared || compared.getPredicate() == arith::CmpIPredicate::ne ||
+      compared.getPredicate() >= arith::CmpIPredicate::ult ||
+      !compared.getLhs().getType().isIndex() ||
+      isKey(compared.getLhs()) == isKey(compared.getRhs())) {
+    return false;
+  }
+  return isShiftedKey(isKey(compared.getLhs()) ? compared.getLhs()
+                                               : compared.getRhs(),
+                      key, analysis);
+}
+
+/// Whether all entries of a row of the tile are present; null if that is not
+/// known without looking at each.
+Value Kernel::isWholeRow(CollectivePlan &plan, Scope &row, const Tile &tile,
+                         Value condition) {
+  Value key = plan.inside.keyArg;
+  if (tile.table || (condition && !isConvex(condition, key, state.analysis))) {
+    return {};
+  }
+  Value first = tile.keyAt(e, tile.firstColumn);
+  Value last = e.sub(tile.keyAt(e, tile.columns), 1);
+  Value whole = e.less(last, tile.upper);
+  if (tile.halo) {
+    whole = e.both(whole, e.less(e.index(-1), first));
+  }
+  for (Value end : {first, last}) {
+    if (condition) {
+      Scope place(&row);
+      place.bind(key, end);
+      whole = e.both(whole, place.get(condition));
+    }
+  }
+  return whole;
+}
+
 /// Entries of the region, 0 (or what counts as nothing) where absent or outside
 /// of the matrix.
 void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
@@ -325,20 +386,48 @@ void Kernel::emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
   }
   auto type = VectorType::get({state.lanes}, plan.getValue().getType());
   Value zero = getAbsent(e, plan, type);
+  auto emitEntries = [&](Scope &row, Value r, Value column) {
+    Entries entries(row, tile, r, column);
+    Value x = entries.get(plan.getValue());
+    Value present = entries.getPresence(condition);
+    e.storeVector(present ? e.select(present, x, zero) : x, out, {r, column});
+    if (!buffers.any) {
+      return;
+    }
+    auto bytes = VectorType::get({state.lanes}, e.getI8Type());
+    Value any = e.constant(bytes, 1);
+    if (present) {
+      Value before = e.loadVector(buffers.any, {r, column}, state.lanes);
+      any = arith::OrIOp::create(e, before,
+                                 arith::ExtUIOp::create(e, bytes, present));
+    }
+    e.storeVector(any, buffers.any, {r, column});
+  };
   forEachRow(scope, tile, [&](Scope &row, Value r) {
-    auto emitRow = [&] {
-      e.loop(tile.firstColumn, tile.columns, state.lanes, [&](Value column) {
-        Entries entries(row, tile, r, column);
-        Value x = entries.get(plan.getValue());
-        Value present = entries.getPresence(condition);
-        e.storeVector(e.select(present, x, zero), out, {r, column});
-        if (buffers.any) {
-          Value any = e.loadVector(buffers.any, {r, column}, state.lanes);
-          Value here = arith::ExtUIOp::create(e, any.getType(), present);
-          e.storeVector(arith::OrIOp::create(e, any, here), buffers.any,
-                        {r, column});
+    auto emitPart = [&](Value from, Value to, int64_t unroll) {
+      e.loop(from, to, unroll * state.lanes, [&](Value first) {
+        for (int64_t k = 0; k < unroll; ++k) {
+          emitEntries(row, r, e.add(first, k * state.lanes));
         }
       });
+    };
+    auto emitRow = [&] {
+      Value from = tile.firstColumn, to = tile.columns;
+      Value whole = isWholeRow(plan, row, tile, condition);
+      if (!whole) {
+        emitPart(from, to, 1);
+        return;
+      }
+      auto emitWhole = [&] {
+        constexpr int64_t unroll = 4;
+        tile.full = true;
+        Value middle =
+            e.add(from, e.roundDown(e.sub(to, from), unroll * state.lanes));
+        emitPart(from, middle, unroll);
+        emitPart(middle, to, 1);
+        tile.full = false;
+      };
+      e.ifThen(whole, emitWhole, [&] { emitPart(from, to, 1); });
     };
     if (!tile.rowExtent) {
       emitRow();

@@ -23,6 +23,7 @@ using namespace mlir::attn::cpu;
 Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column)
     : scope(&row), tile(tile), tileRow(tileRow), column(column) {
   firstKey = tile.keyAt(builder(), column);
+  origin = tile.table ? firstKey : tile.firstKey;
 }
 
 Entries::Entries(Scope &row, Tile &tile, Value tileRow, Value column,
@@ -46,6 +47,17 @@ Value Entries::getIota() {
       e, DenseElementsAttr::get(type, ArrayRef<int32_t>(lanes)));
 }
 
+/// Keys from the origin on. What they are compared with does not depend on the
+/// column then, unless a table says which keys it has.
+Value Entries::getOffsets() {
+  if (tile.table) {
+    return getIota();
+  }
+  Emit &e = builder();
+  Value first = arith::IndexCastOp::create(e, e.getI32Type(), column);
+  return e.add(e.broadcast(first, getLanes()), getIota());
+}
+
 Value Entries::getPresence(Value cond) {
   Emit &e = builder();
   if (tile.full) {
@@ -62,14 +74,12 @@ Value Entries::getPresence(Value cond) {
                                    e.broadcast(tile.upper, getLanes()));
   }
   if (!inside) {
-    Value left = clampLane(e.sub(tile.upper, firstKey));
-    inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, getIota(),
-                                   e.broadcast(left, getLanes()));
+    inside = arith::CmpIOp::create(e, arith::CmpIPredicate::slt, getOffsets(),
+                                   getLimit(origin, tile.upper));
     if (tile.halo) {
-      Value before = clampLane(e.sub(e.index(0), firstKey));
-      inside = e.both(
-          inside, arith::CmpIOp::create(e, arith::CmpIPredicate::sge, getIota(),
-                                        e.broadcast(before, getLanes())));
+      inside = e.both(inside, arith::CmpIOp::create(
+                                  e, arith::CmpIPredicate::sge, getOffsets(),
+                                  getLimit(origin, e.index(0))));
     }
   }
   return cond ? e.both(get(cond), inside) : inside;
@@ -83,11 +93,17 @@ Value Entries::getJoinedRow() {
   return builder().div(tileRow, kernel.analysis.getFewRows());
 }
 
-/// An index as i32, where only its order among lane numbers matters.
-Value Entries::clampLane(Value offset) {
+/// `value` - `base` for all lanes, as i32, where only its order among the
+/// offsets of keys matters.
+Value Entries::getLimit(Value base, Value value) {
   Emit &e = builder();
-  Value clamped = e.max(e.index(-1), e.min(offset, e.index(getLanes())));
-  return arith::IndexCastOp::create(e, e.getI32Type(), clamped);
+  // More than a tile has columns. Clamping before the difference keeps it from
+  // overflowing.
+  constexpr int64_t most = int64_t(1) << 30;
+  value = e.max(e.sub(base, 1), e.min(value, e.add(base, most)));
+  Value offset =
+      arith::IndexCastOp::create(e, e.getI32Type(), e.sub(value, base));
+  return e.broadcast(offset, getLanes());
 }
 
 Value Entries::loadTable() {
@@ -215,13 +231,14 @@ Value Entries::scale(Operation *op) {
 // Comparisons
 //===----------------------------------------------------------------------===//
 
-/// The scalar b if `value` is b + lane; null otherwise.
-Value Entries::emitLaneBase(Value value) {
+/// The scalar b if `value` is b + lane, where the key is `first` + lane; null
+/// otherwise.
+Value Entries::emitLaneBase(Value value, Value first) {
   if (tile.scattered) {
     return {};
   }
   if (value == tile.plan.keyArg) {
-    return firstKey;
+    return first;
   }
   Emit &e = builder();
   Operation *op = value.getDefiningOp();
@@ -232,27 +249,27 @@ Value Entries::emitLaneBase(Value value) {
   if (run && isa<arith::RemUIOp, arith::RemSIOp>(op) &&
       llvm::is_contained(run->divisions, op)) {
     auto [dividend, divisor] = getDivision(op);
-    Value base = emitLaneBase(dividend);
+    Value base = emitLaneBase(dividend, first);
     Value whole = run->quotients.lookup({dividend, divisor});
     return base ? e.sub(base, e.mul(whole, divisor)) : Value();
   }
   if (isa<arith::AddIOp>(op) &&
       isLane(op->getOperand(0)) != isLane(op->getOperand(1))) {
-    bool first = isLane(op->getOperand(0));
-    if (Value base = emitLaneBase(op->getOperand(first ? 0 : 1))) {
-      return e.add(base, scope.get(op->getOperand(first ? 1 : 0)));
+    bool left = isLane(op->getOperand(0));
+    if (Value base = emitLaneBase(op->getOperand(left ? 0 : 1), first)) {
+      return e.add(base, scope.get(op->getOperand(left ? 1 : 0)));
     }
   }
   if (isa<arith::SubIOp>(op) && !isLane(op->getOperand(1))) {
-    if (Value base = emitLaneBase(op->getOperand(0))) {
+    if (Value base = emitLaneBase(op->getOperand(0), first)) {
       return e.sub(base, scope.get(op->getOperand(1)));
     }
   }
   return {};
 }
 
-/// base + lane against one value for all lanes is lane against value - base,
-/// which i32 lanes decide once it is clamped to [-1, W].
+/// base + offset against one value for all lanes is offset against value -
+/// base, which i32 lanes decide once it is clamped.
 Value Entries::compare(arith::CmpIOp op) {
   using P = arith::CmpIPredicate;
   P predicate = op.getPredicate();
@@ -268,18 +285,15 @@ Value Entries::compare(arith::CmpIOp op) {
       !op.getLhs().getType().isIndex()) {
     return {};
   }
-  Value base = emitLaneBase(leftLanes ? op.getLhs() : op.getRhs());
+  Value base = emitLaneBase(leftLanes ? op.getLhs() : op.getRhs(), origin);
   if (!base) {
     return {};
   }
-  // Clamping before the difference keeps it from overflowing.
-  Value value = scope.get(leftLanes ? op.getRhs() : op.getLhs());
-  value = e.max(e.sub(base, 1), e.min(value, e.add(base, getLanes())));
-  Value offset =
-      arith::IndexCastOp::create(e, e.getI32Type(), e.sub(value, base));
-  Value lanes = getIota(), limit = e.broadcast(offset, getLanes());
-  return arith::CmpIOp::create(e, predicate, leftLanes ? lanes : limit,
-                               leftLanes ? limit : lanes);
+  Value offsets = getOffsets();
+  Value limit =
+      getLimit(base, scope.get(leftLanes ? op.getRhs() : op.getLhs()));
+  return arith::CmpIOp::create(e, predicate, leftLanes ? offsets : limit,
+                               leftLanes ? limit : offsets);
 }
 
 //===----------------------------------------------------------------------===//

@@ -139,8 +139,9 @@ private:
   /// An index as i32, in a run, if bounds say that it fits; or null
   /// (IndexDivision.cpp).
   Value getNarrow(Value value);
-  Value emitLaneBase(Value value);
-  Value clampLane(Value offset);
+  Value emitLaneBase(Value value, Value first);
+  Value getOffsets();
+  Value getLimit(Value base, Value value);
   Value getKeys();
   Value loadTable();
 
@@ -148,6 +149,7 @@ private:
   Tile &tile;
   Value tileRow, column;
   Value firstKey; // key index of lane 0
+  Value origin;   // that from which keys of a tile are counted in lanes
   Value inside;   // lanes that are keys, in partial tiles
   const PixelRun *run = nullptr;
   bool absent = false;

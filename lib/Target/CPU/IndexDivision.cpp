@@ -217,7 +217,7 @@ Value Entries::getNarrow(Value value) {
   Value result;
   if (!isKey(value)) {
     result = spread(scope.get(value));
-  } else if (Value base = emitLaneBase(value)) {
+  } else if (Value base = emitLaneBase(value, firstKey)) {
     result = e.add(spread(base), getIota());
   } else if (Operation *op = value.getDefiningOp()) {
     IRMapping mapping;

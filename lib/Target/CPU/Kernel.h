@@ -151,6 +151,8 @@ private:
                  const Tile &around, Tile &tile);
   void emitInside(Sweep &sweep, CollectivePlan &plan, Scope &scope,
                   const Tile &around, Tile &tile, Value out);
+  Value isWholeRow(CollectivePlan &plan, Scope &row, const Tile &tile,
+                   Value condition);
   void emitOperand(CollectivePlan &plan, CollectiveBuffers &buffers,
                    Scope &scope, Tile &tile, Value out);
   void bindResults(Sweep &sweep, TilePlan &plan, Scope &scope,
