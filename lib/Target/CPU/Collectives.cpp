@@ -635,7 +635,6 @@ void Kernel::emitMix(CollectivePlan &plan, CollectiveBuffers &buffers,
     });
   });
   int64_t lanes = state.lanes;
-  Value zero = e.constant(VectorType::get({lanes}, shape.getElementType()), 0);
   auto mixHeads = [&](Value r, Value column, int64_t first, int64_t count) {
     SmallVector<Value> entries;
     for (int64_t h = 0; h < count; ++h) {
@@ -644,20 +643,18 @@ void Kernel::emitMix(CollectivePlan &plan, CollectiveBuffers &buffers,
     }
     e.loop(e.index(0), e.index(out), 1, [&](Value g) {
       Value place = e.add(e.mul(g, buffers.resultRows), r);
-      // Several sums, so that none waits for the one before.
-      SmallVector<Value> sums(std::min<int64_t>(4, count), zero);
+      // One sum after the other: those of other results fill the time until the
+      // next step.
+      Value total;
       if (first) {
-        sums[0] = e.loadVector(buffers.result, {place, column}, lanes);
+        total = e.loadVector(buffers.result, {place, column}, lanes);
       }
       for (int64_t h = 0; h < count; ++h) {
         Value w = e.broadcast(e.load(buffers.weights, {g, e.index(first + h)}),
                               lanes);
-        Value &sum = sums[h % sums.size()];
-        sum = vector::FMAOp::create(e, w, entries[h], sum);
-      }
-      Value total = sums[0];
-      for (Value sum : ArrayRef(sums).drop_front()) {
-        total = arith::AddFOp::create(e, total, sum);
+        total = total
+                    ? vector::FMAOp::create(e, w, entries[h], total).getResult()
+                    : arith::MulFOp::create(e, w, entries[h]).getResult();
       }
       e.storeVector(total, buffers.result, {place, column});
     });
