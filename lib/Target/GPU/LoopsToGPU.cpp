@@ -94,10 +94,10 @@ public:
     }
   }
 
-  LogicalResult emit();
+  void emit();
 
 private:
-  LogicalResult reserve();
+  void reserve();
   void keepResults();
   SmallVector<Value> collectOperands() const;
   SmallVector<Value> getPlace(Emit &k, Value number, const IRMapping &map);
@@ -121,14 +121,9 @@ private:
 } // namespace
 
 /// Memory for the buffers that the ops allocate, for all threads.
-LogicalResult LoopKernel::reserve() {
+void LoopKernel::reserve() {
   SmallVector<memref::AllocOp> allocs;
   for (Operation *op : ops) {
-    if (memref::AllocOp alloc = findRoomOfUnknownSize(op)) {
-      return alloc.emitError()
-             << "takes memory whose size only the GPU knows, where none can "
-                "be had";
-    }
     op->walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
   }
   for (memref::AllocOp alloc : allocs) {
@@ -146,7 +141,6 @@ LogicalResult LoopKernel::reserve() {
                                         e.getI64IntegerAttr(kAlignment));
     rooms.push_back({alloc, bytes, all});
   }
-  return success();
 }
 
 /// Results with users that are not in the kernel get a buffer of one element.
@@ -193,7 +187,7 @@ SmallVector<Value> LoopKernel::getPlace(Emit &k, Value number,
   return place;
 }
 
-LogicalResult LoopKernel::emit() {
+void LoopKernel::emit() {
   count = e.index(1);
   if (parallel) {
     for (auto [lower, upper, step] :
@@ -204,9 +198,7 @@ LogicalResult LoopKernel::emit() {
       count = e.mul(count, e.max(extent, e.index(0)));
     }
   }
-  if (failed(reserve())) {
-    return failure();
-  }
+  reserve();
   keepResults();
   SmallVector<Value> operands, constants;
   for (Value value : collectOperands()) {
@@ -261,7 +253,6 @@ LogicalResult LoopKernel::emit() {
   for (Operation *op : llvm::reverse(ops)) {
     op->erase();
   }
-  return success();
 }
 
 /// Whether ops of a thread may follow from one another in a kernel.
@@ -316,8 +307,7 @@ static SmallVector<Operation *> collectFollowers(Operation *op) {
 /// kernels.
 static bool staysOnHost(Operation *op) {
   return launches(op) || llvm::any_of(op->getResults(), isTensor) ||
-         (op->getNumRegions() > 0 && !isa<scf::ParallelOp>(op) &&
-          findRoomOfUnknownSize(op));
+         (op->getNumRegions() > 0 && findRoomOfUnknownSize(op));
 }
 
 namespace {
@@ -328,37 +318,36 @@ struct LoopsToGPUPass : attn::impl::LoopsToGPUPassBase<LoopsToGPUPass> {
     for (auto function :
          llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       unsigned number = 0;
-      if (failed(lowerRegion(function.getBody(), function.getName(), number))) {
-        return signalPassFailure();
-      }
+      lowerRegion(function.getBody(), function.getName(), number);
     }
   }
 
-  static LogicalResult lowerRegion(Region &region, StringRef function,
-                                   unsigned &number) {
+  static void lowerRegion(Region &region, StringRef function,
+                          unsigned &number) {
     for (Block &block : region) {
       for (Operation *op = &block.front(); op;) {
         Operation *next = op->getNextNode();
-        if (contains(op, touchesTensors) &&
-            failed(lower(op, next, function, number))) {
-          return failure();
+        if (contains(op, touchesTensors)) {
+          lower(op, next, function, number);
         }
         op = next;
       }
     }
-    return success();
   }
 
   /// `next` is the op that comes after what was lowered.
-  static LogicalResult lower(Operation *op, Operation *&next,
-                             StringRef function, unsigned &number) {
+  static void lower(Operation *op, Operation *&next, StringRef function,
+                    unsigned &number) {
     if (staysOnHost(op)) {
-      for (Region &inner : op->getRegions()) {
-        if (failed(lowerRegion(inner, function, number))) {
-          return failure();
-        }
+      if (isa<scf::ParallelOp>(op) && !launches(op)) {
+        findRoomOfUnknownSize(op).emitWarning()
+            << "iterations make a buffer of a size that is not known before: "
+               "the host goes through them one by one";
       }
-      return success();
+      for (Region &inner : op->getRegions()) {
+        lowerRegion(inner, function, number);
+      }
+      return;
     }
     SmallVector<Operation *> ops = {op};
     if (op->getNumResults() > 0) {
@@ -369,12 +358,12 @@ struct LoopsToGPUPass : attn::impl::LoopsToGPUPassBase<LoopsToGPUPass> {
                              "GPU: the host waits for it here";
       }
       if (isNeeded && isa<memref::LoadOp>(op)) {
-        return success();
+        return;
       }
     }
     next = ops.back()->getNextNode();
     std::string name = (function + "_loop" + Twine(number++)).str();
-    return LoopKernel(ops, name).emit();
+    LoopKernel(ops, name).emit();
   }
 };
 } // namespace

@@ -110,6 +110,26 @@ func.func @size(%x: memref<?xindex>, %n: index) -> memref<?xf32> {
   %y = memref.alloc(%sum) : memref<?xf32>
   return %y : memref<?xf32>
 }
+
+// A thread cannot make room; the host reads how much is needed.
+// CHECK-LABEL: func.func @room(
+// CHECK:   scf.parallel
+// CHECK:     %[[HERE:.*]] = memref.load %arg0[%{{.*}}]
+// CHECK:     %[[SIZE:.*]] = arith.index_cast %[[HERE]]
+// CHECK:     memref.alloc(%[[SIZE]])
+// CHECK:     gpu.launch_func @attn_kernels::@room_loop0
+func.func @room(%x: memref<?xi32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+    %1 = memref.load %x[%i] : memref<?xi32>
+    %2 = arith.index_cast %1 : i32 to index
+    // WAITS: [[@LINE+1]]:10: warning: iterations make a buffer of a size that is not known before: the host goes through them one by one
+    %3 = memref.alloc(%2) : memref<?xi32>
+    memref.store %1, %3[%c0] : memref<?xi32>
+  }
+  return
+}
 gpu.module @attn_kernels {
   gpu.func @given(%x: memref<f32>) kernel {
     gpu.return

@@ -122,8 +122,9 @@ def LoopsToGPUPass : Pass<"attn-loops-to-gpu", "ModuleOp"> {
     the host allocates for all threads.
 
     What the host needs of tensors to go on, as the bound of a loop around
-    streams, it loads, with a warning: it has to wait for the GPU there. Buffers
-    of an iteration whose size only the GPU knows are an error.
+    streams or the size of a buffer, it loads, with a warning: it has to wait for
+    the GPU there. Loops whose iterations allocate buffers of such a size stay on
+    the host.
   }];
   let dependentDialects = ["gpu::GPUDialect", "scf::SCFDialect",
                            "arith::ArithDialect", "memref::MemRefDialect"];
