@@ -239,9 +239,17 @@ static llvm::Expected<gpu::GPUModuleOp> findKernels(ModuleOp lowered) {
   return kernels;
 }
 
-/// 80 for sm_80, 0x942 for gfx942.
+/// Whether code for the chip is for no later one, not even as PTX.
+static bool isAlone(StringRef chip) {
+  return chip.starts_with("sm_") && chip.ends_with("a");
+}
+
+/// 80 for sm_80, 90 for sm_90 and sm_90a, 0x942 for gfx942.
 static uint32_t getArchitecture(StringRef chip) {
   uint32_t architecture = 0;
+  if (isAlone(chip)) {
+    chip.consume_back("a");
+  }
   unsigned radix = chip.consume_front("gfx") ? 16 : 10;
   chip.consume_front("sm_");
   chip.getAsInteger(radix, architecture);
@@ -268,6 +276,9 @@ static llvm::Error addImages(gpu::GPUModuleOp kernels, StringRef chip,
     }
     result.images.push_back(
         {ImageKind::Cubin, architecture, std::move(code.cubin)});
+    if (isAlone(chip)) {
+      return llvm::Error::success();
+    }
   }
   result.images.push_back({ImageKind::PTX, architecture, std::move(code.ptx)});
   return llvm::Error::success();

@@ -418,7 +418,7 @@ def use_target(name: Optional[str]):
 
     Args:
       name: None for where the arrays are: the host, or their GPU. "cpu".
-        "cuda", or "cuda:sm_80" (also sm_86, sm_89, sm_90) for kernels of one
+        "cuda", or "cuda:sm_80" (also sm_86, sm_89, sm_90, sm_90a) for kernels of one
         architecture: arrays are on a CUDA device. "hip", or "hip:gfx942" (also
         gfx90a, gfx1100, gfx1201): on a HIP device. "cuda:sm_80,emulate",
         "hip:gfx942,emulate" and the like: GPU kernels, run on the emulated GPU,

@@ -44,8 +44,8 @@ how to compile
   --cache              look for the files on disk, and store them there: in
                        $ATTN_CACHE_DIR, or in attn-mlir of $XDG_CACHE_HOME or
                        ~/.cache
-  --target=T,...       cpu (the default); cuda: and sm_80, sm_86, sm_89 or
-                       sm_90; hip: and gfx90a, gfx942, gfx1100 or gfx1201.
+  --target=T,...       cpu (the default); cuda: and sm_80, sm_86, sm_89, sm_90
+                       or sm_90a; hip: and gfx90a, gfx942, gfx1100 or gfx1201.
                        Several of them, in a list or in options of their own,
                        are packed into one program: PTX for each GPU of CUDA,
                        and a cubin if there is ptxas; a code object for each of

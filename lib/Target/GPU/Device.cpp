@@ -23,6 +23,8 @@ ArrayRef<Device> Device::getAll() {
                                     Atom::Grid, Atom::MmaAcc, true, false},
                                    {"sm_90", Vendor::NVIDIA, 32, 227 * kKiB,
                                     Atom::Grid, Atom::MmaAcc, true, true},
+                                   {"sm_90a", Vendor::NVIDIA, 32, 227 * kKiB,
+                                    Atom::Grid, Atom::MmaAcc, true, true},
                                    {"gfx90a", Vendor::AMD, 64, 64 * kKiB,
                                     Atom::Grid64, Atom::Mfma, false, false},
                                    {"gfx942", Vendor::AMD, 64, 64 * kKiB,

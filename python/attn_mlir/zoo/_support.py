@@ -10,7 +10,7 @@ import attn_mlir as attn
 
 #: Targets that programs run on: "cuda" and "hip" take inputs on a device of theirs.
 TARGETS = ("cpu", "cuda", "hip", *(f"{chip},emulate" for chip in (
-    "cuda:sm_80", "cuda:sm_86", "cuda:sm_89", "cuda:sm_90",
+    "cuda:sm_80", "cuda:sm_86", "cuda:sm_89", "cuda:sm_90", "cuda:sm_90a",
     "hip:gfx90a", "hip:gfx942", "hip:gfx1100", "hip:gfx1201")))
 
 

@@ -424,7 +424,7 @@ gpu.module @m {
 
 // -----
 
-// expected-error@+1 {{'gfx803' is none of the GPUs sm_80, sm_86, sm_89, sm_90, gfx90a}}
+// expected-error@+1 {{'gfx803' is none of the GPUs sm_80, sm_86, sm_89, sm_90, sm_90a, gfx90a}}
 gpu.module @m [#rocdl.target<chip = "gfx803">] {
   llvm.func @k() attributes {gpu.kernel} {
     llvm.return
