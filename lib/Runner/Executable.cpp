@@ -13,6 +13,7 @@
 
 #include "attn/Runner/Executable.h"
 
+#include "DeviceRun.h"
 #include "attn_emulator.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
@@ -46,6 +47,16 @@ Executable::compile(ModuleOp module, StringRef entry,
     return signature.takeError();
   }
   result->signature = std::move(*signature);
+  if (options.mode == ExecutionMode::GPU) {
+    auto program = Compiler(options).compile(module);
+    if (!program) {
+      return program.takeError();
+    }
+    result->fromCache = (*program)->isFromCache();
+    result->program = std::move(*program);
+    result->chip = options.chip;
+    return result;
+  }
   auto program = compileProgram(module, options);
   if (!program) {
     return program.takeError();
@@ -171,6 +182,9 @@ Executable::run(ArrayRef<Array> inputs) const {
   }
   if (llvm::Error error = checkMaps(signature, inputs)) {
     return error;
+  }
+  if (program) {
+    return runOnDevice(*program, chip, signature, inputs);
   }
   ResultLayout layout(signature.results);
   std::vector<char> storage(layout.bytes);

@@ -25,8 +25,9 @@ printed.
 
 what to run
   --entry=NAME         the function; needed if there are several public ones
-  --target=T           cpu (the default), cuda:sm_80,emulate or hip:gfx942,emulate: GPU
-                       kernels on this machine, threads, shared memory and all
+  --target=T           cpu (the default); cuda:sm_80 or hip:gfx942: on the first
+                       GPU of that kind; cuda:sm_80,emulate: GPU kernels on this
+                       machine, threads, shared memory and all
   --reference          compile every op by itself on whole matrices
   --loops[=fused]      compile streams as scalar loops: naive, or fused
   --splits=N           split the keys of streams with few rows into N ranges

@@ -51,10 +51,16 @@ int Session::run() {
                            "this machine");
   }
   if (options.compile.mode == ExecutionMode::GPU) {
-    return fail(kBadUsage, "programs for " + options.compile.chip +
-                               " run emulated so far: --target=" +
-                               getTargetName(options.compile.chip) +
-                               ",emulate");
+    if (options.exactCheck || !options.compile.plantFault.empty()) {
+      return fail(kBadUsage, "--check=exact and --plant-fault are for this "
+                             "machine: --target=" +
+                                 getTargetName(options.compile.chip) +
+                                 ",emulate");
+    }
+    if (options.benchmark || options.peakMemory || options.time) {
+      return fail(kBadUsage, "--benchmark, --peak-memory and --time measure "
+                             "this machine; attn-bench --device measures GPUs");
+    }
   }
   if (!options.record.empty() && !options.check) {
     return fail(kBadUsage, "--record keeps what --check compares: it goes with "

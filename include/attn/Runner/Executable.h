@@ -31,6 +31,7 @@ public:
                                                bool &crashed) const;
 
   const Signature &getSignature() const { return signature; }
+  /// Not of a program for a GPU.
   const JitModule &getJit() const { return *jit; }
   /// In exact mode: how many low bits of float results are determined.
   unsigned getExactBits() const { return exactBits; }
@@ -44,6 +45,9 @@ private:
   /// How it was compiled, for messages.
   std::string form;
   std::unique_ptr<JitModule> jit;
+  /// In place of it, what is called on a GPU, and of which kind that is.
+  std::unique_ptr<Program> program;
+  std::string chip;
   unsigned exactBits = 64;
   double loweringTime = 0.0, codegenTime = 0.0;
   bool fromCache = false;
